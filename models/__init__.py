@@ -1,0 +1,1 @@
+"""The families of generative models: one file each. A trainer is a generator of events."""

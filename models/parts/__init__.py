@@ -1,0 +1,1 @@
+"""What the families share: data, the judge, metrics, networks."""

@@ -1,0 +1,193 @@
+"""The judge: a small classifier, trained once on a data set's real training split, in whose features images are compared."""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors import torch as safetensors
+from torch import Generator, Tensor, nn
+
+from models._env import derive_seed
+from models.parts.data import Data, Split, floats
+
+VERSION = "1"  # of the network and its training; a new one leaves older caches alone
+N_FEATURES = 64
+BATCH = 512  # images at a time when judging
+TRAINING_BATCH = 64
+STEPS = 1_000
+LEARNING_RATE = 2e-3
+NOISE = 0.05  # deviation, of pixels in [-1, 1]
+
+
+class Network(nn.Module):
+    """Images (n, *shape) in [-1, 1] -> logits (n, classes); ``features`` is the layer before them, (n, 64).
+
+    Two convolutions for each size of map, which is halved down to 4 to 7 pixels. What is larger than 63 pixels is
+    first averaged down: the judge looks at no finer detail.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], n_classes: int) -> None:
+        super().__init__()
+        channels, *size = shape
+        shrink = max(1, min(size) // 32)
+        layers: list[nn.Module] = [nn.AvgPool2d(shrink)] if shrink > 1 else []
+        halvings = max(0, int(math.log2(min(size) / shrink / 4)))
+        before = channels
+        for stage in range(halvings + 1):
+            after = min(64, (32 if halvings < 2 else 16) * 2**stage)
+            for channels_in in (before, after):
+                layers += [nn.Conv2d(channels_in, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            if stage < halvings:
+                layers.append(nn.AvgPool2d(2))
+            before = after
+        self.body = nn.Sequential(*layers, nn.Flatten())
+        with torch.no_grad():
+            n_pixels = self.body.eval()(torch.zeros(1, *shape)).shape[1]
+        self.body.train()
+        self.penultimate = nn.Linear(n_pixels, N_FEATURES)
+        self.head = nn.Linear(N_FEATURES, n_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 64), at least 0."""
+        return F.relu(self.penultimate(self.body(images)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A trained judge; its weights never change."""
+
+    network: Network
+    digest: str  # of its weights
+    accuracy: float  # share of the validation split that it gets right
+    n_train: int  # images that it learned from
+    n_validation: int
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 64) for images in [-1, 1] on any device, on the judge's device."""
+        return self._each(self.network.features, images)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Probabilities (n, classes) for images in [-1, 1] on any device, on the judge's device."""
+        return self._each(lambda some: self.network(some).softmax(1), images)
+
+    def confusion(self, split: Split) -> Tensor:
+        """Counts (classes, classes) over a split of the data: a row for each true class, a column for each answer."""
+        answers = self.predict(split.floats()).argmax(1).cpu()
+        n_classes = self.network.head.out_features
+        return torch.bincount(split.labels * n_classes + answers, minlength=n_classes**2).view(n_classes, n_classes)
+
+    def _each(self, of: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        device = self.network.head.weight.device
+        with torch.no_grad():
+            return torch.cat([of(some.to(device)) for some in images.split(BATCH)])
+
+
+def obtain(
+    data: Data, cache_folder: Path, device: str, on_progress: Callable[[int, int], None] | None = None
+) -> Judge:
+    """The judge of ``data``, from the cache or trained now; of processes that ask at once, one trains.
+
+    ``on_progress(done, total)`` counts steps of training, and is not called where there is nothing to train. A cache
+    file that is damaged is made anew.
+    """
+    path = cache_folder / f"judge-{VERSION}-{data.digest[:16]}.safetensors"
+    judge = _read(path, data, device)
+    if judge is None:
+        cache_folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            judge = _read(path, data, device)  # another process may have been faster
+            if judge is None:
+                judge = _train(data, device, on_progress or (lambda done, total: None))
+                _write(path, judge)
+    return judge
+
+
+def _train(data: Data, device: str, on_progress: Callable[[int, int], None]) -> Judge:
+    seed = derive_seed("judge", VERSION, data.digest)
+    with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global generator
+        torch.default_generator.manual_seed(seed)
+        network = Network(data.shape, len(data.classes))
+    network.to(device)
+    chance = Generator(device).manual_seed(seed)
+    images, labels = data.train.images.to(device), data.train.labels.to(device)
+    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE, weight_decay=1e-4)
+    for step in range(STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / STEPS)) / 2
+        picked = torch.randint(len(images), (TRAINING_BATCH,), generator=chance, device=device)
+        batch = _varied(floats(images[picked]), chance)
+        with torch.enable_grad():
+            loss = F.cross_entropy(network(batch), labels[picked])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if (step + 1) % 10 == 0:
+            on_progress(step + 1, STEPS)
+    judge = _judge(network, data, 0.0)
+    counts = judge.confusion(data.validation)
+    return _judge(network, data, float(counts.trace() / counts.sum()))
+
+
+def _varied(images: Tensor, chance: Generator) -> Tensor:
+    """Each image shifted by up to a tenth of its size, with a little noise."""
+    n, _, height, width = images.shape
+    reach = max(1, min(height, width) // 10)
+    padded = F.pad(images, (reach,) * 4, mode="replicate")
+    down, right = torch.randint(2 * reach + 1, (2, n), generator=chance, device=images.device)
+    shifted = padded.unfold(2, height, 1).unfold(3, width, 1)[torch.arange(n, device=images.device), :, down, right]
+    return shifted + NOISE * torch.empty_like(shifted).normal_(generator=chance)
+
+
+def _judge(network: Network, data: Data, accuracy: float) -> Judge:
+    network.eval().requires_grad_(False)
+    digest = hashlib.sha256()
+    for name, weight in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.cpu().contiguous().numpy())
+    return Judge(network, digest.hexdigest()[:16], accuracy, len(data.train), len(data.validation))
+
+
+def _write(path: Path, judge: Judge) -> None:
+    """In one piece or not at all."""
+    weights = {name: weight.cpu().contiguous() for name, weight in judge.network.state_dict().items()}
+    about = {"digest": judge.digest, "accuracy": judge.accuracy}
+    content = safetensors.save(weights, {"judge": json.dumps(about)})
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(unfinished, path)
+    except BaseException:
+        os.unlink(unfinished)
+        raise
+
+
+def _read(path: Path, data: Data, device: str) -> Judge | None:
+    """The judge in the cache; None where there is none, or none that is whole."""
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads(file.metadata()["judge"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}
+        with torch.random.fork_rng(devices=[]):
+            network = Network(data.shape, len(data.classes))
+        network.load_state_dict(weights)
+        judge = _judge(network, data, float(about["accuracy"]))
+        if judge.digest != about["digest"]:
+            return None
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError):
+        return None
+    judge.network.to(device)
+    return judge

@@ -1,0 +1,42 @@
+"""How good generated images are by the judge, always beside what the same numbers are for real images and for noise."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from models.parts import metrics
+from models.parts.data import Data
+from models.parts.judge import Judge
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Scores against the validation split, from ``n`` images each: FID falls as n grows, so n is the same for all.
+
+    The reference is the validation split, so neither copies of training images nor a look at the test split can win.
+    """
+
+    judge: Judge
+    reference: Tensor  # (images of the validation split, features)
+    n: int
+
+    @staticmethod
+    def of(judge: Judge, data: Data, n: int) -> "Quality":
+        """Against all of ``data``'s validation split."""
+        return Quality(judge, judge.features(data.validation.floats()), n)
+
+    def fid(self, images: Tensor) -> float:
+        """FID of the first n images, (n, channels, height, width) in [-1, 1], in the judge's features."""
+        return metrics.fid(self.reference, self.judge.features(images[: self.n]))
+
+    def scores(self, name: str, images: Tensor) -> dict[str, float]:
+        """FID, KID, precision, recall, density, coverage of the first n images, as ``metric/name``."""
+        found = metrics.scores(self.reference, self.judge.features(images[: self.n]))
+        return {f"{metric}/{name}": value for metric, value in found.items()}
+
+    def anchors(self, data: Data, generator: Generator) -> dict[str, float]:
+        """``metric/real``: n training images. ``metric/noise``: n images of uniform noise, as bad as it gets."""
+        some = torch.randperm(len(data.train), generator=generator, device=generator.device)[: self.n].cpu()
+        noise = torch.rand(self.n, *data.shape, generator=generator, device=generator.device) * 2 - 1
+        return self.scores("real", data.train.floats(some)) | self.scores("noise", noise)

@@ -1,0 +1,1 @@
+"""Runs studies: Optuna decides, a launcher starts, MLflow remembers."""

@@ -1,0 +1,221 @@
+"""The Optuna side of a sweep: what is asked, what was heard, what is told. One process writes to a sweep at a time."""
+
+import itertools
+import math
+import random
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import sqlalchemy.exc
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+import studies
+from models._env import derive_seed
+from orchestrator import search, sqlite
+from orchestrator.errors import UserError
+from orchestrator.messages import Ended
+from orchestrator.spec import GRID_POINTS, Spec, searched
+from studies import _space
+
+DEFAULT_STORAGE = "sqlite:///sweeps.db"
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+SPEC = "sweep"  # the user attribute that holds a sweep's Spec
+DIVERGED = "diverged"  # the constraint that a diverged trial violates
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def connect(url: str, option: str = "--storage") -> RDBStorage:
+    """The storage at ``url``, its tables made; UserError where it cannot be had."""
+    sqlite.check(url, option)
+    try:
+        return RDBStorage(url)
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(f"{option}={url} cannot be opened ({reason}); give an address such as sqlite:///sweeps.db") from None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial to be played: its number, its settings, its seed, and the MLflow run that it has, if it began before."""
+
+    number: int
+    params: dict[str, Any]
+    config: dict[str, Any]
+    seed: int
+    run: str | None
+
+
+class Book:
+    """One sweep's Optuna study."""
+
+    def __init__(self, study: optuna.Study, spec: Spec) -> None:
+        self.study, self.spec = study, spec
+        self.search = studies.load(spec.study)
+        self.suggest = searched(self.search, spec)
+        self.live: dict[int, optuna.Trial] = {}
+        study.pruner = search.pruner(spec.pruner)
+
+    # ---- what stands in it -------------------------------------------------------------------------------------------
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """All trials, or those in ``states``, by number."""
+        return self.study.get_trials(deepcopy=False, states=states or None)
+
+    def finished(self) -> list[FrozenTrial]:
+        """Trials that count towards the total."""
+        return self.trials(*FINISHED)
+
+    def best(self, n: int = 1) -> list[FrozenTrial]:
+        """The ``n`` best complete trials by the first objective, the best first."""
+        sign = 1 if self.spec.objectives[0][1] == "minimize" else -1
+        return sorted(self.trials(TrialState.COMPLETE), key=lambda trial: sign * trial.values[0])[:n]
+
+    def total(self) -> int:
+        """Trials that the sweep is to have: fewer than asked for where a grid has no more points."""
+        return min(self.spec.trials, len(self._grid())) if self.spec.sampler == "grid" else self.spec.trials
+
+    # ---- writing it --------------------------------------------------------------------------------------------------
+
+    def update(self, **changes: Any) -> None:
+        """Change what the sweep knows of itself."""
+        self.spec = self.spec.model_copy(update=changes)
+        self.study.set_user_attr(SPEC, self.spec.model_dump(mode="json"))
+
+    def ask(self) -> Asked:
+        """A new trial, RUNNING from now on. What it is depends on the sweep's seed and on what has been told, only."""
+        number = len(self.trials())
+        if not self.trials(TrialState.WAITING):
+            first = self._first(number)
+            if first:
+                self.study.enqueue_trial(first)
+        self.study.sampler = search.sampler(self.spec.sampler, derive_seed(self.spec.seed, "sampler", number) % 2**32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            trial = self.study.ask()
+            return self._asked(trial)
+
+    def adopt(self) -> list[Asked]:
+        """Trials that an earlier supervisor left RUNNING, to go on as themselves."""
+        return [self._asked(optuna.Trial(self.study, left._trial_id)) for left in self.trials(TrialState.RUNNING)]
+
+    def launched(self, number: int, run: str) -> None:
+        """Note the MLflow run of a trial, before its worker starts."""
+        self.live[number].set_user_attr("run", run)
+
+    def report(self, number: int, index: int, values: tuple[float, ...]) -> bool:
+        """Note the objectives' ``index``-th values; returns whether the trial is to be pruned.
+
+        Optuna prunes by one value, so trials with several objectives run to their end.
+        """
+        if len(self.spec.objectives) > 1:
+            return False
+        trial = self.live[number]
+        if index not in self.study._storage.get_trial(trial._trial_id).intermediate_values:
+            trial.report(values[0], index)
+        return trial.should_prune()
+
+    def tell(self, number: int, end: Ended, seconds: float) -> None:
+        """Close a trial. A divergence is told as pruned and infeasible, so that the sampler keeps away from it."""
+        trial = self.live.pop(number)
+        trial.set_user_attr("outcome", end.outcome)
+        trial.set_user_attr("seconds", round(seconds, 2))
+        if end.reason:
+            trial.set_user_attr("reason", end.reason)
+            trial.set_user_attr("detail", end.detail[-2000:])
+        trial.set_constraint(DIVERGED, 1.0 if end.outcome == "diverged" else -1.0)
+        match end.outcome:
+            case "complete":
+                self.study.tell(number, values=list(end.values))
+            case "pruned" | "diverged":
+                self.study.tell(number, state=TrialState.PRUNED)
+            case _:
+                self.study.tell(number, state=TrialState.FAIL)
+
+    # ---- how a trial comes about -------------------------------------------------------------------------------------
+
+    def _asked(self, trial: optuna.Trial) -> Asked:
+        config = self.suggest(trial)
+        self.live[trial.number] = trial
+        seed = derive_seed(self.spec.seed, "trial", trial.number)
+        run = trial.user_attrs.get("run")
+        return Asked(trial.number, trial.params, config.model_dump(mode="json"), seed, run)
+
+    def _first(self, number: int) -> Mapping[str, Any]:
+        """What is tried before the sampler is asked: all of a grid; else the study's own recipe as trial 0."""
+        if self.spec.sampler == "grid":
+            return self._grid()[number]
+        return _space.recipe(self._space(), self._base()) if number == 0 else {}
+
+    def _grid(self) -> list[dict[str, Any]]:
+        """The grid, shuffled by the seed, so that a part of it is spread over the whole."""
+        points = list(itertools.islice(_space.grid(self._space(), self._base(), GRID_POINTS), 1_000_000))
+        random.Random(self.spec.seed).shuffle(points)
+        return points
+
+    def _space(self) -> _space.Space[Any]:
+        return _space.fix(self.search.space, self.spec.fixed)
+
+    def _base(self) -> Any:
+        return self.search.config.model_validate(self.spec.base)
+
+
+def create(storage: RDBStorage, spec: Spec) -> Book:
+    """A new sweep."""
+    study = optuna.create_study(
+        storage=storage, study_name=spec.name, directions=[direction for _, direction in spec.objectives]
+    )
+    study.set_metric_names([key for key, _ in spec.objectives])
+    book = Book(study, spec)
+    book.update()
+    return book
+
+
+def find(storage: RDBStorage, name: str) -> Spec | None:
+    """What the sweep ``name`` knows of itself; None where there is no such sweep. UserError for a foreign study."""
+    try:
+        study_id = storage.get_study_id_from_name(name)
+    except KeyError:
+        return None
+    stored = storage.get_study_user_attrs(study_id).get(SPEC)
+    if stored is None:
+        raise UserError(f"'{name}' is an Optuna study that no sweep made; choose another --name")
+    return Spec.model_validate(stored)
+
+
+def load(storage: RDBStorage, name: str) -> Book:
+    """The sweep ``name``; UserError, with the near miss, where there is none."""
+    spec = find(storage, name)
+    if spec is None:
+        raise UserError(_unknown(name, names(storage)))
+    # Loading a study with more than one objective must not warn that its pruner is ignored.
+    return Book(optuna.load_study(study_name=name, storage=storage, pruner=optuna.pruners.NopPruner()), spec)
+
+
+def names(storage: RDBStorage) -> list[str]:
+    """The sweeps of a storage, in the order in which they were made."""
+    return [study.study_name for study in storage.get_all_studies() if SPEC in study.user_attrs]
+
+
+def fresh_name(storage: RDBStorage, study: str, data: str) -> str:
+    """A name that no sweep has yet: study-data-1, -2, …"""
+    taken = {study.study_name for study in storage.get_all_studies()}
+    stem = f"{study}-{data}".replace("_", "-")
+    return next(f"{stem}-{n}" for n in itertools.count(1) if f"{stem}-{n}" not in taken)
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"no sweep '{name}' here; {hint}'sweep list' shows those that there are, --storage says where to look"
+
+
+def better(direction: str, a: float, b: float) -> bool:
+    """Whether ``a`` is a better value than ``b``."""
+    return not math.isnan(a) and (a < b if direction == "minimize" else a > b)

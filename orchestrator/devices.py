@@ -1,0 +1,49 @@
+"""Which devices a sweep runs on, and how the processor's threads are divided."""
+
+import itertools
+import os
+import re
+from dataclasses import dataclass
+
+from orchestrator.errors import UserError
+
+
+@dataclass(frozen=True)
+class Room:
+    """A device for each worker, and threads for each."""
+
+    devices: tuple[str, ...]
+    threads: int
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve(device: str, workers: int | None, trials: int) -> Room:
+    """Room for ``workers`` on ``device``: auto, cpu, cuda, mps, or some of cuda:0,cuda:1 …; UserError where it is not there.
+
+    By default there is a worker for each GPU, or one for each core up to four; never more than ``trials``.
+    """
+    devices = _devices(device)
+    count = workers or (len(devices) if devices[0] != "cpu" else min(cores(), 4))
+    count = min(count, trials)
+    return Room(tuple(itertools.islice(itertools.cycle(devices), count)), max(1, cores() // count))
+
+
+def _devices(device: str) -> list[str]:
+    import torch
+
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    there = ["cpu", *gpus] + (["mps"] if torch.backends.mps.is_available() else [])
+    if device == "auto":
+        return gpus or ["cpu"]
+    if device == "cuda" and gpus:
+        return gpus
+    asked = [part.strip() for part in device.split(",")]
+    for name in asked:
+        if name not in there:
+            what = "no such device here" if re.fullmatch(r"cpu|mps|cuda(:\d+)?", name) else "no device"
+            raise UserError(f"--device {name}: {what}; there are: auto, {', '.join(there)}")
+    return asked

@@ -1,0 +1,59 @@
+"""What the supervisor and a worker say to each other: plain values, a task one way and reports the other."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+Outcome = Literal["complete", "pruned", "diverged", "failed", "stopped"]
+Reply = Literal["go", "prune", "stop"]
+
+
+class Task(BaseModel, frozen=True):
+    """One trial to play: all that a worker is told. It is JSON, so that a worker may be anywhere."""
+
+    sweep: str
+    study: str
+    trial: int
+    config: dict[str, Any]
+    data: str
+    data_folder: str
+    cache_folder: str
+    folder: str  # of this trial: its checkpoint while it runs, then its weights and samples
+    seed: int
+    device: str
+    threads: int
+    tracking_uri: str
+    run: str  # MLflow run id
+    checkpoint_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """The objectives' values the ``index``-th time they were seen, from 1. The worker waits for a Reply."""
+
+    index: int
+    values: tuple[float, ...]
+    at: int  # step of training
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """How far the trial is. No reply."""
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last message. ``values`` are the objectives' last ones, () where none was seen."""
+
+    outcome: Outcome
+    values: tuple[float, ...]
+    reason: str = ""  # of a divergence or failure, a short name
+    detail: str = ""  # one sentence, or the traceback of a failure
+
+
+Message = Report | Pulse | Ended

@@ -1,0 +1,174 @@
+"""From what a user typed to what will be done: every value is checked here, before anything is started."""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import RDBStorage
+from pydantic import BaseModel, ValidationError
+
+import studies
+from models.parts import data as datasets
+from orchestrator import book as books
+from orchestrator import tracker
+from orchestrator.errors import UserError
+from orchestrator.spec import PRUNERS, SAMPLERS, Spec, drift, parse_fixed
+from studies import _space
+from studies._study import StudyError
+
+SWEEPS = ".sweeps"  # folder of the sweeps' own files, beside the stores
+RESERVED = {"cache"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `sweep run` was given; None where it was not."""
+
+    study: str
+    name: str | None = None
+    trials: int | None = None
+    data: str = "digits"
+    data_folder: str = "data"
+    set: Sequence[str] = ()
+    fix: Sequence[str] = ()
+    sampler: str = "tpe"
+    pruner: str = "median"
+    seed: int = 0
+    tracking_uri: str | None = None
+
+
+def version() -> str:
+    """The version of this program."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("generative-sweeps")
+    except PackageNotFoundError:
+        return "source"
+
+
+def resolve(options: Options, storage: RDBStorage) -> Spec:
+    """The sweep that ``options`` ask for; raises UserError for anything in them that cannot be."""
+    name = options.name or books.fresh_name(storage, Path(options.study).stem, options.data.partition(":")[0])
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name in RESERVED:
+        raise UserError(f"--name '{name}' cannot be a name; use letters, digits, dots, dashes and underscores")
+    try:
+        study = studies.load(options.study)
+        data = datasets.load(options.data, Path(options.data_folder))
+        base = study.base(data.shape)
+        everything = _space.describe(study.space, base)
+        changed = _overrides(options.set, base, everything)
+        base = _validated(study.config, base.model_dump() | changed)
+        fixed = dict(parse_fixed(text, everything) for text in options.fix)
+        space = _space.describe(_space.fix(study.space, fixed), base)
+    except (StudyError, datasets.DataError) as error:
+        raise UserError(str(error)) from None
+    for option, value, known in (("sampler", options.sampler, SAMPLERS), ("pruner", options.pruner, PRUNERS)):
+        if value not in known:
+            raise UserError(f"--{option} {value}: there are {', '.join(known)}")
+    if options.trials is not None and options.trials < 1:
+        raise UserError(f"--trials {options.trials}: a sweep has at least one trial")
+    return Spec(
+        name=name,
+        study=options.study,
+        question=" ".join(study.question.split()),
+        objectives=[(objective.key, objective.direction) for objective in study.objectives],
+        data=options.data,
+        data_digest=data.digest,
+        data_folder=str(Path(options.data_folder).absolute()),
+        image_shape=data.shape,
+        base=base.model_dump(mode="json"),
+        set={key: base.model_dump(mode="json")[key] for key in changed},
+        fixed=fixed,
+        space={name: parameter.asdict() for name, parameter in space.items()},
+        sampler=options.sampler,  # type: ignore[arg-type]  # checked above
+        pruner=options.pruner,  # type: ignore[arg-type]
+        seed=options.seed,
+        folder=str(Path(SWEEPS, name).absolute()),
+        tracking_uri=tracker.absolute(options.tracking_uri or tracker.default_uri()),
+        version=version(),
+        command=shlex.join(["sweep", *sys.argv[1:]]),
+        trials=options.trials or study.trials,
+    )
+
+
+def settle(spec: Spec, storage: RDBStorage) -> books.Book | None:
+    """The sweep of that name, where it stands already with the same search; None where the name is free.
+
+    UserError where the name belongs to something else.
+    """
+    stored = books.find(storage, spec.name)
+    if stored is None:
+        return None
+    if stored.study != spec.study:
+        raise UserError(f"sweep '{spec.name}' exists and asks another study, {stored.study}; choose another --name")
+    differing = spec.same_search(stored)
+    if differing:
+        raise UserError(f"sweep '{spec.name}' exists with other settings: {differing}; choose another --name")
+    return books.load(storage, spec.name)
+
+
+def resumed(storage: RDBStorage, name: str, trials: int | None) -> books.Book:
+    """The sweep ``name`` with a new total, if any; UserError where there is none or its code has drifted."""
+    book = books.load(storage, name)
+    try:
+        changed = drift(book.spec)
+    except (StudyError, ValidationError) as error:
+        raise UserError(f"sweep '{name}' cannot go on, its study has changed: {error}") from None
+    if changed:
+        raise UserError(f"sweep '{name}' cannot go on, its study has changed since: {changed}; start a new sweep")
+    data = datasets.load(book.spec.data, Path(book.spec.data_folder))
+    if data.digest != book.spec.data_digest:
+        raise UserError(f"sweep '{name}' cannot go on, its data {book.spec.data} have changed since; start a new sweep")
+    if trials is not None:
+        done = len(book.finished())
+        if trials < max(1, done):
+            raise UserError(f"--trials {trials} is the sweep's total and {done} are finished already; give {done} or more")
+        if trials != book.spec.trials:
+            book.update(trials=trials)
+    return book
+
+
+def writable(folder: str) -> None:
+    """Make the folder; UserError where it cannot be made or written to."""
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"the folder {path} cannot be written to ({error.strerror}); run in a folder that is yours") from None
+
+
+def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any]) -> dict[str, Any]:
+    """The pairs of --set as fields and texts; None where the text is "none"."""
+    import difflib
+
+    fields = type(base).model_fields
+    changed: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--set {text} has no value; write --set {key}=VALUE")
+        if key in space:
+            raise UserError(f"--set {key}: the study searches {key}; hold it with --fix {key}={value}")
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UserError(f"--set {key}: no such setting; {hint}there are: {', '.join(k for k in fields if k not in space)}")
+        changed[key] = None if value.lower() == "none" else value
+    return changed
+
+
+def _validated(config: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
+    try:
+        return config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"--set {_space.sentence(error)}") from None

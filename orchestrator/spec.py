@@ -1,0 +1,91 @@
+"""What a sweep knows of itself: everything that decides its trials, stored with it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+import studies
+from orchestrator.errors import UserError
+from studies import _space
+from studies._study import ImageShape, Study
+
+SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes")
+PRUNERS = ("median", "asha", "hyperband", "none")
+GRID_POINTS = 3  # values of a number in a grid
+
+
+class Spec(BaseModel, frozen=True):
+    """A sweep, resolved: no default is looked up again when it is resumed."""
+
+    name: str
+    study: str
+    question: str
+    objectives: list[tuple[str, Literal["minimize", "maximize"]]]
+    data: str
+    data_digest: str
+    data_folder: str
+    image_shape: ImageShape
+    base: dict[str, Any]  # the config that trials vary
+    set: dict[str, Any]  # what the user changed in it
+    fixed: dict[str, Any]  # searched parameters that the user holds
+    space: dict[str, dict[str, Any]]
+    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"]
+    pruner: Literal["median", "asha", "hyperband", "none"]
+    seed: int
+    folder: str  # of checkpoints, weights and samples
+    tracking_uri: str
+    version: str
+    command: str
+    run: str = ""  # the MLflow run of the sweep, once there is one
+    trials: int = Field(ge=1)  # the total; the one thing that resuming may change
+
+    @property
+    def cache_folder(self) -> str:
+        """Shared by all sweeps of the folder: what is trained once, like the judge."""
+        return f"{self.folder.rpartition('/')[0]}/cache"
+
+    def same_search(self, other: "Spec") -> str:
+        """'' where both search the same, else what differs, as 'seed 0 (was 1)'."""
+        keys = ("study", "data_digest", "objectives", "base", "fixed", "space", "sampler", "pruner", "seed")
+        differing = []
+        for key in keys:
+            now, was = getattr(self, key), getattr(other, key)
+            if isinstance(now, dict) and isinstance(was, dict):
+                for field in sorted(now.keys() | was.keys()):
+                    if now.get(field) != was.get(field):
+                        differing.append(f"{field} {now.get(field, 'absent')} (was {was.get(field, 'absent')})")
+            elif now != was:
+                differing.append(f"{key.replace('_', ' ')} {now} (was {was})")
+        return ", ".join(differing)
+
+
+def drift(spec: Spec) -> str:
+    """What has changed in the code since the sweep was made, '' where nothing that matters has. See Spec.same_search."""
+    study = studies.load(spec.study)
+    base = study.config.model_validate(study.base(spec.image_shape).model_dump() | spec.set)
+    space = _space.fix(study.space, spec.fixed)
+    now = spec.model_copy(
+        update={
+            "base": base.model_dump(mode="json"),
+            "space": {name: parameter.asdict() for name, parameter in _space.describe(space, base).items()},
+            "objectives": [(objective.key, objective.direction) for objective in study.objectives],
+        }
+    )
+    return now.same_search(spec)
+
+
+def searched(study: Study[Any, Any], spec: Spec) -> Any:
+    """The study's space as this sweep searches it: Suggest -> config."""
+    base = study.config.model_validate(spec.base)
+    space = _space.fix(study.space, spec.fixed)
+    return lambda suggest: space(suggest, base)
+
+
+def parse_fixed(text: str, space: dict[str, _space.Parameter]) -> tuple[str, Any]:
+    """``name=value`` as a parameter of the space and a value it may take; UserError with the way out."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--fix {text} has no value; write --fix {name}=VALUE")
+    if name not in space:
+        raise UserError(f"--fix {name}: the study does not search it; it searches {', '.join(space)}")
+    return name, space[name].parse(name, value)

@@ -1,0 +1,45 @@
+"""SQLite as both stores need it: readers and a writer at once, and a commit that costs milliseconds.
+
+Importing this module is enough. Every SQLite connection that SQLAlchemy opens in this process, Optuna's and MLflow's
+alike, is put into write-ahead logging with synchronous=NORMAL: a crash of the machine may cost the last commits, a crash
+of a process costs none, and the file stays whole in both.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from orchestrator.errors import UserError
+
+WAIT_SECONDS = 30  # for another process's write, before "database is locked"
+
+
+@event.listens_for(Engine, "connect")
+def _prepare(connection: Any, record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout={WAIT_SECONDS * 1000}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def check(url: str, option: str) -> None:
+    """Raise UserError where ``url``, given as ``option``, is no database address or a SQLite file that cannot be written."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UserError(f"{option}={url} is no database address; give one such as sqlite:///sweeps.db") from None
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return
+    path = Path(parsed.database)
+    try:
+        with sqlite3.connect(path, timeout=WAIT_SECONDS) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
+        connection.close()
+    except sqlite3.Error as error:
+        raise UserError(f"{option}={url} cannot be opened ({error}); give a file in a folder that you can write to") from None

@@ -1,0 +1,35 @@
+"""The catalogue of questions: a file each. Listing them imports none of them."""
+
+import difflib
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from studies._study import Study, StudyError
+
+
+def names() -> tuple[str, ...]:
+    """Studies of this package, by file name."""
+    return tuple(sorted(file.stem for file in Path(__file__).parent.glob("*.py") if not file.stem.startswith("_")))
+
+
+def load(name: str) -> Study[Any, Any]:
+    """The study called ``name``, or the one in a file of your own, ``path/to/study.py``. Raises StudyError."""
+    if name.endswith(".py"):
+        path = Path(name)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if not path.is_file() or spec is None or spec.loader is None:
+            raise StudyError(f"there is no file '{name}'; name a study ({', '.join(names())}) or a Python file that is there")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    elif name in names():
+        module = importlib.import_module(f"studies.{name}")
+    else:
+        near = difflib.get_close_matches(name, names(), 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise StudyError(f"no study '{name}'; {hint}there are: {', '.join(names())}, or a path/to/study.py of your own")
+    study = getattr(module, "STUDY", None)
+    if not isinstance(study, Study):
+        raise StudyError(f"'{name}' defines no STUDY = Study(...); studies/ebm.py shows the shape")
+    return study

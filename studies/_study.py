@@ -1,0 +1,64 @@
+"""What a study is: one frozen value that holds a question and everything needed to answer it."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel
+from torch import nn
+
+from models._env import Env
+from models._events import Event, Scalars
+
+C = TypeVar("C", bound=BaseModel)
+R = TypeVar("R")
+ImageShape = tuple[int, int, int]  # channels, height, width
+
+
+class StudyError(ValueError):
+    """A study, a setting or a value that cannot be used; the message is one sentence with the way out."""
+
+
+class Suggest(Protocol):
+    """Where a space gets its values from. Optuna's trials fit."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float: ...
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric of the trainer that trials are compared by. Its last value is the trial's; earlier ones serve pruning."""
+
+    key: str
+    direction: Literal["minimize", "maximize"] = "minimize"
+
+    def read(self, event: Event) -> float | None:
+        """The objective's value, where the event holds one."""
+        return event.values.get(self.key) if isinstance(event, Scalars) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(Generic[C, R]):
+    """A question, its search space, its trainer and what is looked at."""
+
+    question: str
+    config: type[C]
+    base: Callable[[ImageShape], C]  # the recipe for images of a shape; trial 0 of a sweep plays it as it is
+    space: Callable[[Suggest, C], C]  # parameters are named as the fields they set; what it does not search stays as in C
+    train: Callable[[C, Env, Mapping[str, Any] | None], Generator[Event, None, R]]
+    report: Callable[[R, Env], Iterator[Event]]
+    objectives: tuple[Objective, ...]
+    trials: int = 12  # of a sweep, unless its user says otherwise
+    pictures: str = "samples/fresh"  # key of the images by which trials are shown side by side
+    restore: Callable[[C, ImageShape], nn.Module] | None = None  # the untrained network that a trial's weights fit
+
+    def play(self, config: C, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, None]:
+        """All events of one trial."""
+        result = yield from self.train(config, env, resume)
+        yield from self.report(result, env)
