@@ -3,8 +3,6 @@
 import itertools
 import math
 import random
-import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +34,9 @@ def connect(url: str, option: str = "--storage") -> RDBStorage:
         return RDBStorage(url)
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError) as error:
         reason = str(error).splitlines()[0][:200]
-        raise UserError(f"{option}={url} cannot be opened ({reason}); give an address such as sqlite:///sweeps.db") from None
+        raise UserError(
+            f"{option}={url} cannot be opened ({reason}); give an address such as sqlite:///sweeps.db"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,10 @@ class Book:
         """Trials that count towards the total."""
         return self.trials(*FINISHED)
 
+    def trials_running(self) -> list[FrozenTrial]:
+        """Trials that a supervisor plays, or has left."""
+        return self.trials(TrialState.RUNNING)
+
     def best(self, n: int = 1) -> list[FrozenTrial]:
         """The ``n`` best complete trials by the first objective, the best first."""
         sign = 1 if self.spec.objectives[0][1] == "minimize" else -1
@@ -94,14 +98,12 @@ class Book:
             if first:
                 self.study.enqueue_trial(first)
         self.study.sampler = search.sampler(self.spec.sampler, derive_seed(self.spec.seed, "sampler", number) % 2**32)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            trial = self.study.ask()
-            return self._asked(trial)
+        with search.quietly():
+            return self._asked(self.study.ask())
 
     def adopt(self) -> list[Asked]:
         """Trials that an earlier supervisor left RUNNING, to go on as themselves."""
-        return [self._asked(optuna.Trial(self.study, left._trial_id)) for left in self.trials(TrialState.RUNNING)]
+        return [self._asked(optuna.Trial(self.study, left._trial_id)) for left in self.trials_running()]
 
     def launched(self, number: int, run: str) -> None:
         """Note the MLflow run of a trial, before its worker starts."""
@@ -145,11 +147,13 @@ class Book:
         run = trial.user_attrs.get("run")
         return Asked(trial.number, trial.params, config.model_dump(mode="json"), seed, run)
 
-    def _first(self, number: int) -> Mapping[str, Any]:
-        """What is tried before the sampler is asked: all of a grid; else the study's own recipe as trial 0."""
+    def _first(self, number: int) -> dict[str, Any]:
+        """What is tried before the sampler is asked: all of a grid; else the study's own recipes."""
         if self.spec.sampler == "grid":
             return self._grid()[number]
-        return _space.recipe(self._space(), self._base()) if number == 0 else {}
+        if number >= len(self.search.first):
+            return {}
+        return _space.recipe(self._space(), self._base().model_copy(update=self.search.first[number]))
 
     def _grid(self) -> list[dict[str, Any]]:
         """The grid, shuffled by the seed, so that a part of it is spread over the whole."""
@@ -169,7 +173,8 @@ def create(storage: RDBStorage, spec: Spec) -> Book:
     study = optuna.create_study(
         storage=storage, study_name=spec.name, directions=[direction for _, direction in spec.objectives]
     )
-    study.set_metric_names([key for key, _ in spec.objectives])
+    with search.quietly():
+        study.set_metric_names([key for key, _ in spec.objectives])
     book = Book(study, spec)
     book.update()
     return book

@@ -119,7 +119,7 @@ def beside(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture
     size = sum(widths) + gap * (len(widths) + 1), sum(heads + bodies) + gap * (len(rows) + 1)
     sheet = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(sheet)
-    for i, (title, (_, picture)) in enumerate(zip(titles, pictures)):
+    for i, (title, (_, picture)) in enumerate(zip(titles, pictures, strict=True)):
         row, column = divmod(i, columns)
         x = sum(widths[:column]) + gap * (column + 1)
         y = sum(heads[: row + 1] + bodies[:row]) + gap * (row + 1)
@@ -174,7 +174,7 @@ def _scale(name: str, trials: "Sequence[FrozenTrial]") -> _Scale | None:
     distributions: list[Any] = [t.distributions[name] for t in trials if name in t.params]
     if choices := getattr(distributions[0], "choices", ()):
         ticks = np.linspace(0, 1, len(choices)).tolist()
-        place = {repr(choice): tick for choice, tick in zip(choices, ticks)}
+        place = {repr(choice): tick for choice, tick in zip(choices, ticks, strict=True)}
         places = np.array([place.get(repr(t.params.get(name, ...)), np.nan) for t in trials])
         return _Scale(name, places, ticks, [_short(str(choice), 12) for choice in choices])
     low, high = min(d.low for d in distributions), max(d.high for d in distributions)  # a trial may have its own range
@@ -195,7 +195,7 @@ def _number_scale(name: str, values: NDArray[np.float64], low: float, high: floa
 def _history(study: "Study", trials: "list[FrozenTrial]", objective: str, log: bool, title: str) -> Picture:
     figure = _figure(7.5, 4, title)
     axes = figure.add_subplot(xlabel="trial")
-    numbers, values = zip(*sorted((t.number, t.values[0]) for t in trials))
+    numbers, values = np.array(sorted((t.number, t.values[0]) for t in trials)).T
     better = np.minimum if trials[-1].values[0] <= trials[0].values[0] else np.maximum
     axes.step(numbers, better.accumulate(values), where="post", color=BEST, label="best so far")
     axes.scatter(numbers, values, color=LINES[0], zorder=3, label="complete")
@@ -215,7 +215,7 @@ def _slices(trials: "list[FrozenTrial]", scales: list[_Scale], objective: str, l
     figure = _figure(max(6.5, 2.7 * columns + 1), 2.5 * rows + 0.6, title)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     values, numbers = [t.values[0] for t in trials], [t.number for t in trials]
-    for axes, scale in zip(panels.flat, scales):
+    for axes, scale in zip(panels.flat[: len(scales)], scales, strict=True):
         points = axes.scatter(scale.places, values, c=numbers, cmap="viridis", s=28)
         axes.scatter(scale.places[-1:], values[-1:], s=110, facecolors="none", edgecolors=BEST, linewidths=2)
         levels = min(4, 1 + sum(map(len, scale.labels)) // 26)  # crowded labels take turns on several lines
@@ -233,14 +233,15 @@ def _parallel(scales: list[_Scale], title: str) -> Picture:
     figure, absent = _figure(max(6.5, 1.35 * len(scales) + 0.5), 5, title), -0.15
     axes = figure.add_subplot(xlim=(-0.1, len(scales) - 0.4), ylim=(-0.2, 1.05), yticks=[])
     lines = np.array([np.where(np.isnan(scale.places), absent, scale.places) for scale in scales]).T
-    for line, color in zip(lines, matplotlib.colormaps["viridis"](0.95 * abs(lines[:, -1] - lines[-1, -1]))):
+    for line in lines:
+        color = matplotlib.colormaps["viridis"](0.95 * abs(line[-1] - lines[-1, -1]))
         axes.plot(line, color=color, linewidth=1.3, alpha=0.85)
     axes.plot(lines[-1], color=BEST, linewidth=3)
     box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
     for x, scale in enumerate(scales):
         axes.axvline(x, color="0.3", linewidth=0.8)
         missing = [(absent, "absent")] if np.isnan(scale.places).any() else []
-        for y, label in [*missing, *zip(scale.ticks, scale.labels)]:
+        for y, label in [*missing, *zip(scale.ticks, scale.labels, strict=True)]:
             axes.text(x + 0.04, y, label, va="center", fontsize=8, bbox=box, zorder=5)
     axes.set_xticks(range(len(scales)), [_fold(scale.name, 16) for scale in scales], fontsize=9)
     axes.spines[:].set_visible(False)

@@ -87,8 +87,8 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         set={key: base.model_dump(mode="json")[key] for key in changed},
         fixed=fixed,
         space={name: parameter.asdict() for name, parameter in space.items()},
-        sampler=options.sampler,  # type: ignore[arg-type]  # checked above
-        pruner=options.pruner,  # type: ignore[arg-type]
+        sampler=options.sampler,
+        pruner=options.pruner,
         seed=options.seed,
         folder=str(Path(SWEEPS, name).absolute()),
         tracking_uri=tracker.absolute(options.tracking_uri or tracker.default_uri()),
@@ -129,7 +129,9 @@ def resumed(storage: RDBStorage, name: str, trials: int | None) -> books.Book:
     if trials is not None:
         done = len(book.finished())
         if trials < max(1, done):
-            raise UserError(f"--trials {trials} is the sweep's total and {done} are finished already; give {done} or more")
+            raise UserError(
+                f"--trials {trials} is the sweep's total and {done} are finished already; give {done} or more"
+            )
         if trials != book.spec.trials:
             book.update(trials=trials)
     return book
@@ -144,7 +146,9 @@ def writable(folder: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"the folder {path} cannot be written to ({error.strerror}); run in a folder that is yours") from None
+        raise UserError(
+            f"the folder {path} cannot be written to ({error.strerror}); run in a folder that is yours"
+        ) from None
 
 
 def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +166,9 @@ def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any]) 
         if key not in fields:
             near = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise UserError(f"--set {key}: no such setting; {hint}there are: {', '.join(k for k in fields if k not in space)}")
+            raise UserError(
+                f"--set {key}: no such setting; {hint}there are: {', '.join(k for k in fields if k not in space)}"
+            )
         changed[key] = None if value.lower() == "none" else value
     return changed
 

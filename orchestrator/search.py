@@ -1,7 +1,8 @@
 """Optuna's samplers and pruners, by the names of our options."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
@@ -40,10 +41,17 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
 }
 
 
-def sampler(name: str, seed: int) -> BaseSampler:
-    """The sampler called ``name``. It is made anew for every trial, so all that it knows is in the storage."""
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without Optuna's warnings that a feature may change: its version is pinned, and its user did not choose it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def sampler(name: str, seed: int) -> BaseSampler:
+    """The sampler called ``name``. It is made anew for every trial, so all that it knows is in the storage."""
+    with quietly():
         return SAMPLERS[name](seed)
 
 

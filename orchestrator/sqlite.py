@@ -42,4 +42,6 @@ def check(url: str, option: str) -> None:
             connection.rollback()
         connection.close()
     except sqlite3.Error as error:
-        raise UserError(f"{option}={url} cannot be opened ({error}); give a file in a folder that you can write to") from None
+        raise UserError(
+            f"{option}={url} cannot be opened ({error}); give a file in a folder that you can write to"
+        ) from None

@@ -1,8 +1,8 @@
 """The supervisor of a sweep: ask → launch → hear → tell. It is the only writer to the book."""
 
+import os
 import platform
 import socket
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -51,7 +51,9 @@ class View:
     running: dict[int, Running] = field(default_factory=dict)
     best: tuple[int, float] | None = None
     seconds_left: float | None = None
-    ended: list[tuple[int, Ended, float]] = field(default_factory=list)  # trial, how, seconds: since this supervisor began
+    ended: list[tuple[int, Ended, float]] = field(
+        default_factory=list
+    )  # trial, how, seconds: since this supervisor began
     halting: str = ""
 
     @property

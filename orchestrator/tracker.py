@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from numpy.typing import NDArray
 from torch import nn
@@ -14,6 +14,7 @@ from torch import nn
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import mlflow
+import mlflow.store.tracking.sqlalchemy_workspace_store  # noqa: F401  # else imported at first use, by every worker: half a second
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -53,9 +54,7 @@ class MlflowRun:
             case Scalars():
                 self.scalars(event.step, event.values)
             case Images() | Curve() | Matrix():
-                self.client.log_image(
-                    self.id, figures.draw(event), key=event.key, step=event.step, synchronous=True
-                )
+                self.client.log_image(self.id, figures.draw(event), key=event.key, step=event.step, synchronous=True)
             case DataUsed():
                 self._data(event)
             case Facts():
@@ -110,17 +109,22 @@ class MlflowRun:
 
         for noisy in ("mlflow", "torch.export", "torch.fx"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
+        mlflow.set_tracking_uri(self.client.tracking_uri)  # the registry asks for it
         example = torch.zeros(2, *shape)
         with mlflow.start_run(run_id=self.id):
             info = mlflow.pytorch.log_model(
                 network.eval(),
                 name="network",
-                registered_model_name=name,
                 input_example=example.numpy(),
                 pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
                 tags=dict(tags),
             )
-        self.client.set_registered_model_alias(name, "champion", str(info.registered_model_version))
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException:  # it has one, of the sweep's earlier end
+            self.client.get_registered_model(name)
+        version = self.client.create_model_version(name, info.model_uri, self.id, tags=dict(tags))
+        self.client.set_registered_model_alias(name, "champion", version.version)
         return f"models:/{name}@champion"
 
     def _data(self, event: DataUsed) -> None:
@@ -136,7 +140,6 @@ class MlflowTracker:
 
     def __init__(self, uri: str, experiment: str | None = None) -> None:
         """``experiment`` is the id that new runs go to; runs that exist need none."""
-        mlflow.set_tracking_uri(uri)  # the model registry asks for it
         self.client = MlflowClient(uri)
         self.experiment = experiment
 
@@ -148,6 +151,17 @@ class MlflowTracker:
         created = self.client.create_run(self.experiment, run_name=name, tags={**tags, **below})
         run = MlflowRun(self.client, created.info.run_id)
         self.client.log_batch(run.id, params=[Param(key, str(value)) for key, value in params.items()])
+        return run
+
+    def adopt(self, id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
+        """A run that somebody else began, as ours from now on."""
+        run = self.resume(id)
+        self.client.update_run(id, name=name)
+        self.client.log_batch(
+            id,
+            params=[Param(key, str(value)) for key, value in params.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
         return run
 
     def resume(self, id: str) -> MlflowRun:
@@ -187,11 +201,11 @@ def _experiment(client: MlflowClient, name: str) -> str:
         return given
     found = client.get_experiment_by_name(name)
     if found is not None and found.lifecycle_stage == "active":
-        return cast(str, found.experiment_id)
+        return found.experiment_id
     try:
-        return cast(str, client.create_experiment(name))
+        return client.create_experiment(name)
     except MlflowException:  # somebody else has just made it
         again = client.get_experiment_by_name(name)
         if again is None or again.lifecycle_stage != "active":
             raise
-        return cast(str, again.experiment_id)
+        return again.experiment_id

@@ -12,7 +12,7 @@ from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Facts, Images, Progress, Weights
 from orchestrator import checkpoint, figures
 from orchestrator.messages import Ended, Message, Outcome, Pulse, Reply, Report, Task
-from orchestrator.tracker import Run, Tracker
+from orchestrator.tracking import Run, Tracker
 from studies._study import Study
 
 PULSE_SECONDS = 0.5

@@ -50,7 +50,7 @@ def run(kernel: Kernel, x: Tensor, n_steps: int, generator: Generator) -> tuple[
     """Positions after ``n_steps`` >= 1 steps from ``x``, and the last step's info."""
     if n_steps < 1:
         raise ValueError(f"a chain needs at least one step, not {n_steps}")
-    info = None
-    for x, info in walk(kernel, x, n_steps, generator):
-        pass
-    return x, info
+    state, info = kernel.init(x), None
+    for _ in range(n_steps):
+        state, info = kernel.step(state, generator)
+    return state.position, info

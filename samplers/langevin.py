@@ -49,7 +49,7 @@ def build(
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         e, gradient = energy_and_gradient(energy, state.position)
         if grad_clip is not None:
-            gradient.clamp_(-grad_clip, grad_clip)
+            gradient = gradient.clamp(-grad_clip, grad_clip)  # not in place: a linear energy gives an expanded view
         a = at(step_size, state.step)
         s = math.sqrt(2 * a) if noise is None else at(noise, state.step)
         x = torch.add(state.position, gradient, alpha=-a)  # a tensor of its own: what follows may write to it

@@ -47,6 +47,8 @@ def build(name: str, start: float, end: float, n_steps: int) -> Schedule:
     if n_steps < 1:
         raise ValueError(f"a schedule needs at least one step, not {n_steps}")
     if name == "geometric" and not (start > 0 and end > 0):
-        raise ValueError(f"a geometric schedule needs start and end above 0, not {start:g} and {end:g}; linear can reach 0")
+        raise ValueError(
+            f"a geometric schedule needs start and end above 0, not {start:g} and {end:g}; linear can reach 0"
+        )
     shape = SHAPES[name]
     return lambda step: shape(start, end, min(1.0, (step + 1) / n_steps))

@@ -20,7 +20,9 @@ def load(name: str) -> Study[Any, Any]:
         path = Path(name)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         if not path.is_file() or spec is None or spec.loader is None:
-            raise StudyError(f"there is no file '{name}'; name a study ({', '.join(names())}) or a Python file that is there")
+            raise StudyError(
+                f"there is no file '{name}'; name a study ({', '.join(names())}) or a Python file that is there"
+            )
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     elif name in names():

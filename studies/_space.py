@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -152,15 +153,26 @@ def describe(space: Space[C], base: C) -> dict[str, Parameter]:
     found: dict[str, Parameter] = {}
     try:
         for position, point in enumerate(itertools.islice(grid(space, base, 1), 10_000)):
-            for corner in (lambda p: p.low, lambda p: p.high):
-                asking = _Suggest(lambda name, p, point=point, corner=corner: point[name] if p.choices else corner(p))
+            for pick in (_lowest, _highest, random.Random(position).choice):
+                asking = _Suggest(partial(_within, point, pick))
                 space(asking, base)
                 found |= asking.asked
-            chance = random.Random(position)
-            space(_Suggest(lambda name, p, chance=chance: chance.choice(p.grid(25))), base)
     except ValidationError as error:
         raise StudyError(f"the search space holds settings that cannot work: {sentence(error)}") from None
     return found
+
+
+def _within(point: Mapping[str, Any], pick: Callable[[list[Any]], Any], name: str, parameter: Parameter) -> Any:
+    """The branch's own choice, or a number of its range."""
+    return point[name] if parameter.choices else pick(parameter.grid(25))
+
+
+def _lowest(values: list[Any]) -> Any:
+    return values[0]
+
+
+def _highest(values: list[Any]) -> Any:
+    return values[-1]
 
 
 def recipe(space: Space[C], base: C) -> dict[str, Any]:

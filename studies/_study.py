@@ -49,11 +49,14 @@ class Study(Generic[C, R]):
 
     question: str
     config: type[C]
-    base: Callable[[ImageShape], C]  # the recipe for images of a shape; trial 0 of a sweep plays it as it is
-    space: Callable[[Suggest, C], C]  # parameters are named as the fields they set; what it does not search stays as in C
+    base: Callable[[ImageShape], C]  # the recipe for images of a shape
+    space: Callable[
+        [Suggest, C], C
+    ]  # parameters are named as the fields they set; what it does not search stays as in C
     train: Callable[[C, Env, Mapping[str, Any] | None], Generator[Event, None, R]]
     report: Callable[[R, Env], Iterator[Event]]
     objectives: tuple[Objective, ...]
+    first: tuple[Mapping[str, Any], ...] = ({},)  # what a sweep tries before its sampler chooses: changes of the recipe
     trials: int = 12  # of a sweep, unless its user says otherwise
     pictures: str = "samples/fresh"  # key of the images by which trials are shown side by side
     restore: Callable[[C, ImageShape], nn.Module] | None = None  # the untrained network that a trial's weights fit

@@ -9,7 +9,7 @@ def base(shape: ImageShape) -> Config:
     """A recipe that works, by the size of the images: from 8×8 digits to the nine blocks of 32×32 colour."""
     side = max(shape[1:])
     if side <= 16:
-        return Config()
+        return Config(n_steps=10, learning_rate=3e-3, network_evaluations=15_000)
     if side <= 28:
         return Config(blocks=5, width=32, n_steps=40, buffer_size=10_000, network_evaluations=200_000)
     return Config(blocks=9, width=64, n_steps=60, buffer_size=10_000, batch_size=128, network_evaluations=2_000_000)
@@ -22,11 +22,11 @@ def space(suggest: Suggest, base: Config) -> Config:
     """
     chosen = {
         "step_size": suggest.suggest_float("step_size", 2.0, 30.0, log=True),
-        "n_steps": suggest.suggest_int("n_steps", base.n_steps // 2, base.n_steps * 2, log=True),
+        "n_steps": suggest.suggest_int("n_steps", max(10, base.n_steps // 2), max(40, base.n_steps * 2), log=True),
         "start": suggest.suggest_categorical("start", ["noise", "replay"]),
         "schedule": suggest.suggest_categorical("schedule", ["constant", "geometric", "linear", "cosine"]),
         "noise_start": suggest.suggest_float("noise_start", 2e-3, 5e-2, log=True),
-        "learning_rate": suggest.suggest_float("learning_rate", 2e-4, 3e-3, log=True),
+        "learning_rate": suggest.suggest_float("learning_rate", 3e-4, 6e-3, log=True),
         "energy_regularisation": suggest.suggest_float("energy_regularisation", 1e-2, 1.0, log=True),
     }
     if chosen["schedule"] != "constant":
@@ -43,5 +43,6 @@ STUDY = Study(
     train=ebm.train,
     report=ebm.report,
     objectives=(Objective("fid/fresh"),),
+    first=({}, {"start": "noise"}),  # both ways to begin a chain are tried, whatever the sampler's luck
     restore=ebm.network,
 )

@@ -1,7 +1,7 @@
 """Lets torchvision be imported beside a torch that its compiled operators were not built for.
 
-The registry's torchvision for Linux is built for CUDA. Beside a CPU build of torch its extension does not load, and then
-``import torchvision`` fails on operators that nothing here uses. Declaring them first is enough.
+The registry's torchvision for Linux is built for CUDA. Beside a CPU build of torch its extension does not load, and
+then ``import torchvision`` fails on operators that nothing here uses. Declaring them first is enough.
 """
 
 import importlib.machinery
@@ -33,12 +33,12 @@ def mend() -> None:
     extension = importlib.machinery.PathFinder.find_spec("_C", [str(Path(package.origin).parent)])
     if extension is not None and extension.origin is not None:
         try:
-            torch.ops.load_library(extension.origin)
+            torch.ops.load_library(extension.origin)  # type: ignore[no-untyped-call]
         except OSError:
             pass
         else:
             return
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
-        library.define(schema)
+        library.define(schema)  # type: ignore[no-untyped-call]
     _kept.append(library)

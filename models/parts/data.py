@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.parts import _sources
-from models.parts._sources import Arrays, DataError
+from models.parts._files import FORMS
+from models.parts._sources import KNOWN, Arrays, DataError
 
 __all__ = ["Data", "DataError", "Split", "floats", "load", "names"]
-
-UNSPLIT_SHARES = {"digits": (0.2, 0.2), "folder:": (0.15, 0.15)}  # of validation and test, where a set comes unsplit
-VALIDATION_SHARE, VALIDATION_MOST = 1 / 6, 5_000  # of the official training set: MNIST's share, up to MNIST's number
-KNOWN_VALIDATION = 5_000  # images of the official training set of a downloaded set
 
 
 def floats(images: Tensor) -> Tensor:
@@ -28,7 +24,7 @@ def floats(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their labels, in an order fixed by chance: any first n are a fair sample."""
+    """Images and their labels in shuffled order: any first n are a fair sample."""
 
     images: Tensor  # uint8 (n, channels, height, width)
     labels: Tensor  # int64 (n,)
@@ -43,7 +39,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set. The judge learns from ``train``, scores are against ``validation``; ``test`` never selects anything."""
+    """A data set. The judge learns from ``train``, scores are against ``validation``, ``test`` selects nothing."""
 
     name: str  # as the user said it
     source: str
@@ -66,8 +62,8 @@ class Data:
 
 
 def names() -> tuple[str, ...]:
-    """Sets that are known by name; ``folder:PATH`` and ``npz:FILE`` besides."""
-    return tuple(_sources.KNOWN)
+    """Sets that are known by name; there are ``folder:PATH`` and ``npz:FILE`` besides."""
+    return tuple(KNOWN)
 
 
 def load(spec: str, folder: Path) -> Data:
@@ -76,37 +72,35 @@ def load(spec: str, folder: Path) -> Data:
     Raises DataError where there is none, or none that can be used.
     """
     prefix, colon, rest = spec.partition(":")
-    if spec in _sources.KNOWN:
-        arrays = _sources.KNOWN[spec](folder)
-    elif prefix + colon in _sources.FORMS:
+    if spec in KNOWN:
+        arrays = KNOWN[spec](folder)
+    elif colon and prefix in FORMS:
+        form, read = FORMS[prefix]
         if not rest:
-            raise DataError(f"'{spec}' names no data; write {prefix}:{_sources.FORMS[prefix + colon]}")
-        arrays = (_sources.image_folder if prefix == "folder" else _sources.npz_file)(Path(rest).expanduser())
+            raise DataError(f"'{spec}' says not where the images are; write {form}")
+        arrays = read(Path(rest).expanduser())
     else:
         raise DataError(_unknown(spec))
-    train, validation, test = _splits(spec, arrays)
-    digest = _digest((train, validation, test))
-    return Data(spec, arrays.source, train, validation, test, arrays.classes, digest)
+    splits = _splits(arrays)
+    return Data(spec, arrays.source, *splits, arrays.classes, _digest(splits))
 
 
 def _unknown(spec: str) -> str:
-    forms = {prefix: prefix + rest for prefix, rest in _sources.FORMS.items()}
-    near = difflib.get_close_matches(spec.partition(":")[0], [*names(), *(prefix[:-1] for prefix in forms)], 1)
-    hint = f"; did you mean {forms.get(near[0] + ':', near[0])}?" if near else ";"
-    return f"no data set '{spec}'{hint} there are: {', '.join([*names(), *forms.values()])}"
+    written = {name: name for name in KNOWN} | {prefix: form for prefix, (form, _) in FORMS.items()}
+    near = difflib.get_close_matches(spec.partition(":")[0], written, 1)
+    hint = f"did you mean {written[near[0]]}? " if near else ""
+    return f"no data set '{spec}'; {hint}there are: {', '.join(written.values())}"
 
 
-def _splits(spec: str, arrays: Arrays) -> tuple[Split, Split, Split]:
-    """Train, validation and test; what is taken from one set is stratified, with at least one image of each class."""
-    n = len(arrays.labels)
-    if arrays.test is None:
-        shares = UNSPLIT_SHARES.get(spec) or UNSPLIT_SHARES["folder:"]
-        train, validation, test = _divide(arrays.labels, [round(share * n) for share in shares])
+def _splits(arrays: Arrays) -> tuple[Split, Split, Split]:
+    """Train, validation and test."""
+    if isinstance(arrays.test, int):
+        train, validation, test = _divide(arrays.labels, [arrays.validation, arrays.test])
         return _split(arrays, train), _split(arrays, validation), _split(arrays, test)
-    n_validation = KNOWN_VALIDATION if spec in _sources.KNOWN else min(round(VALIDATION_SHARE * n), VALIDATION_MOST)
-    train, validation = _divide(arrays.labels, [n_validation])
-    official = arrays._replace(images=arrays.test[0], labels=arrays.test[1])
-    return _split(arrays, train), _split(arrays, validation), _split(official, _shuffled(len(official.labels)))
+    train, validation = _divide(arrays.labels, [arrays.validation])
+    images, labels = arrays.test
+    official = arrays._replace(images=images, labels=labels)
+    return _split(arrays, train), _split(arrays, validation), _split(official, _shuffled(len(labels)))
 
 
 def _split(arrays: Arrays, indices: NDArray[np.int64]) -> Split:
@@ -118,37 +112,39 @@ def _shuffled(n: int) -> NDArray[np.int64]:
     return np.random.RandomState(0).permutation(n).astype(np.int64)
 
 
-def _divide(labels: NDArray[np.int64], sizes: list[int]) -> list[NDArray[np.int64]]:
-    """Indices of what remains, then of one part for each of ``sizes``: disjoint, stratified, each in shuffled order.
+def _divide(labels: NDArray[np.int64], sizes: Sequence[int]) -> list[NDArray[np.int64]]:
+    """Indices of what remains, then of a part for each of ``sizes``: disjoint, stratified, each in shuffled order.
 
-    Every class needs at least one image for each part and one that remains; small classes make a part larger.
+    A part has at least one image of each class, and so may be larger than asked for where classes are small.
     """
     order = _shuffled(len(labels))
     counts = np.bincount(labels)
+    quotas = [_quotas(counts, size) for size in sizes]
     part = np.zeros(len(labels), np.int64)
-    taken = np.zeros_like(counts)
-    for number, size in enumerate(sizes, 1):
-        quota = _quotas(counts, size)
-        for label in range(len(counts)):
-            members = order[labels[order] == label]
-            part[members[taken[label] : taken[label] + quota[label]]] = number
-        taken += quota
-    return [order[part[order] == number] for number in range(len(sizes) + 1)]
+    for label in range(len(counts)):
+        members, start = order[labels[order] == label], 0
+        for number, quota in enumerate(quotas, 1):
+            part[members[start : start + quota[label]]] = number
+            start += quota[label]
+    # Shuffled anew: in the order of the choice, what remains would begin with the classes whose quota was full first.
+    parts = [np.flatnonzero(part == number) for number in range(len(sizes) + 1)]
+    return [indices[_shuffled(len(indices))] for indices in parts]
 
 
 def _quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """How many of each class make ``size`` in proportion, by largest remainder; at least one each."""
     exact = counts * (size / counts.sum())
-    quota = np.floor(exact).astype(np.int64)
+    quota: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     most_owed = np.argsort(quota - exact, kind="stable")
     quota[most_owed[: size - quota.sum()]] += 1
-    return np.maximum(quota, 1)
+    quota[quota == 0] = 1
+    return quota
 
 
-def _digest(splits: tuple[Split, ...]) -> str:
+def _digest(splits: Sequence[Split]) -> str:
     digest = hashlib.sha256()
     for split in splits:
         digest.update(f"{tuple(split.images.shape)}".encode())
-        digest.update(split.images.numpy())
-        digest.update(split.labels.numpy())
+        digest.update(split.images.numpy().data)
+        digest.update(split.labels.numpy().data)
     return digest.hexdigest()

@@ -52,7 +52,12 @@ class EnergyResNet(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], blocks: int, width: int, activation: Activation = "silu", spectral: bool = False
+        self,
+        shape: tuple[int, int, int],
+        blocks: int,
+        width: int,
+        activation: Activation = "silu",
+        spectral: bool = False,
     ) -> None:
         super().__init__()
         channels, height, wide = shape

@@ -1,9 +1,10 @@
 """What the server that workers are forked from imports: everything a trial needs, and nothing that runs torch."""
 
-import matplotlib.figure  # noqa: F401
-import mlflow.data.meta_dataset  # noqa: F401
+import alembic.command  # noqa: F401  # MLflow's SQLite store would import it, and the next, in every worker
+import PIL.WebPImagePlugin  # noqa: F401
 import sklearn.datasets  # noqa: F401
+import sqlalchemy.dialects.sqlite  # noqa: F401
 import torch  # noqa: F401
 
-import models.ebm  # noqa: F401
+import orchestrator.tracker  # noqa: F401
 import orchestrator.trial  # noqa: F401

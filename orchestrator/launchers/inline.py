@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from orchestrator.launchers._protocol import Job
 from orchestrator.messages import Ended, Message, Reply, Task
-from orchestrator.tracker import Tracker
+from orchestrator.tracking import Tracker
 from orchestrator.trial import play
 
 
@@ -62,5 +62,3 @@ class InlineLauncher:
 
     def close(self) -> None:
         """Nothing is held."""
-
-

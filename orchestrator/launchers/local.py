@@ -16,7 +16,7 @@ from orchestrator.launchers._protocol import Died, Job
 from orchestrator.messages import Ended, Message, Reply, Report, Task
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-PRELOAD = ["orchestrator.launchers._preload"]
+PRELOAD = "orchestrator.launchers._preload"
 LOG = "log.txt"
 
 
@@ -111,12 +111,15 @@ class LocalJob:
 class LocalLauncher:
     """As many workers at once as there are slots, with the processor's threads divided among them."""
 
-    def __init__(self, devices: Sequence[str], threads: int) -> None:
-        """One slot for each of ``devices`` (a device may occur more than once), ``threads`` for each worker."""
+    def __init__(self, devices: Sequence[str], threads: int, study: str) -> None:
+        """One slot for each of ``devices`` (a device may occur more than once), ``threads`` for each worker.
+
+        ``study`` is what will be played: its imports are made once, by the server.
+        """
         self.slots = len(devices)
         self.devices = tuple(devices)
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(PRELOAD)
+        self.context.set_forkserver_preload([PRELOAD, *([] if study.endswith(".py") else [f"studies.{study}"])])
         with _environment(threads):
             from multiprocessing import forkserver
 
@@ -156,5 +159,3 @@ def _environment(threads: int) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-

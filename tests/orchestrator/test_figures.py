@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -306,9 +307,14 @@ def assert_nothing_collides(figure: Figure) -> None:
             low, high = sorted(axis.get_view_interval())
             ticks = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
             texts += [axis.label, *ticks]
-            boxes = [text.get_window_extent(renderer) for text in ticks if text.get_visible() and text.get_text()]
-            slanted = any(text.get_rotation() % 90 for text in ticks)  # then the boxes overlap where the letters do not
-            assert slanted or not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+            slanted = any(text.get_rotation() % 90 for text in ticks)  # then boxes overlap where letters do not
+            rows = [
+                [t for t in ticks if len(t.get_text()) - len(t.get_text().lstrip("\n")) == i]
+                for i in range(0 if slanted else 4)
+            ]
+            for row in rows:
+                boxes = [text.get_window_extent(renderer) for text in row if text.get_visible() and text.get_text()]
+                assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     for text in texts:
         if text.get_visible() and text.get_text():
             box = text.get_window_extent(renderer)

@@ -1,0 +1,123 @@
+"""Looking at an energy-based model: scores of its chains beside their anchors, samples, neighbours, energies along a chain."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models._ebm_config import BOUNDS, Config, kernel
+from models._env import Env
+from models._events import Curve, Event, Images, Progress, Scalars, Weights
+from models.parts import data as datasets
+from models.parts.neighbours import nearest
+from models.parts.quality import Quality
+from samplers import replay, starts
+from samplers.kernel import run, walk
+
+SHOWN = 64  # images in a grid
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained model and what is needed to report on it."""
+
+    config: Config
+    network: nn.Module  # the averaged one
+    data: datasets.Data
+    quality: Quality
+    images: Tensor | None  # of the replay buffer
+    step: int
+
+
+def schedule_curve(config: Config) -> Iterator[Event]:
+    steps = range(config.n_steps)
+    step_size, noise = config.schedules(config.n_steps)
+    lines = {"step size a": [step_size(k) for k in steps], "noise s": [noise(k) for k in steps]}
+    x = [float(k + 1) for k in steps]
+    yield Curve(0, "chain/schedule", x, lines, "step of a chain of training", "value", log_y=True)
+
+
+def _sample(config: Config, env: Env, energy: nn.Module, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Starts and ends of fresh chains, the same starts at every call."""
+    generator = env.generator("evaluation")
+    begin = starts.uniform(config.evaluation_samples, shape, BOUNDS, generator)
+    n_steps = config.evaluation_steps
+    return begin, run(kernel(config, energy, n_steps), begin, n_steps, generator)[0]
+
+
+def _replayed(config: Config, env: Env, images: Tensor) -> Tensor:
+    some = torch.randperm(len(images), generator=env.generator("replayed"), device=env.device)
+    return images[some[: config.evaluation_samples]]
+
+
+def evaluate(
+    config: Config,
+    env: Env,
+    energy: nn.Module,
+    data: datasets.Data,
+    quality: Quality,
+    buffer: replay.Replay | None,
+    step: int,
+) -> Iterator[Event]:
+    """A look during training: is it getting better?"""
+    yield Progress("evaluation", 0, 1)
+    _, fresh = _sample(config, env, energy, data.shape)
+    values = {"fid/fresh": quality.fid(fresh)}
+    yield Images(step, "samples/fresh", fresh[:SHOWN])
+    if buffer is not None:
+        replayed = _replayed(config, env, buffer.images)
+        values["fid/replay"] = quality.fid(replayed)
+        yield Images(step, "samples/replay", replayed[:SHOWN])
+    yield Scalars(step, values)
+
+
+def report(result: Result, env: Env) -> Iterator[Event]:
+    """All scores of the finished model beside their anchors, its samples, their nearest neighbours and a chain's energy."""
+    config, quality, step = result.config, result.quality, result.step
+    yield Progress("evaluation", 0, 2)
+    begin, fresh = _sample(config, env, result.network, result.data.shape)
+    yield Images(step, "samples/fresh", fresh[:SHOWN])
+    values = quality.anchors(result.data, env.generator("anchors")) | {"fid/start": quality.fid(begin)}
+    if result.images is not None:
+        replayed = _replayed(config, env, result.images)
+        values |= quality.scores("replay", replayed)
+        yield Images(step, "samples/replay", replayed[:SHOWN])
+    yield Scalars(step, values | quality.scores("fresh", fresh))
+    yield Progress("evaluation", 1, 2)
+    yield from _neighbours(fresh[:16], result.data, step)
+    yield from _energy_along_chain(result, env)
+    yield Weights({name: tensor.detach().cpu() for name, tensor in result.network.state_dict().items()})
+    yield Progress("evaluation", 2, 2)
+
+
+def _neighbours(fresh: Tensor, data: datasets.Data, step: int) -> Iterator[Event]:
+    """Each sample (upper row) above the training image nearest to it in pixels (lower row): is it a copy?
+
+    Copies would be far nearer than real images of the validation split are.
+    """
+    found, distances = nearest(fresh.cpu(), data.train.floats())
+    rows = torch.stack([fresh.cpu(), data.train.floats(found)]).reshape(2, -1, 8, *data.shape)
+    pairs = rows.transpose(0, 1).reshape(-1, *data.shape)
+    yield Images(step, "samples/nearest_training", pairs, columns=8)
+    _, of_real = nearest(data.validation.floats()[: len(fresh)], data.train.floats())
+    values = {
+        "distance/nearest_training": float(distances.mean()),
+        "distance/nearest_training_real": float(of_real.mean()),
+    }
+    yield Scalars(step, values)
+
+
+def _energy_along_chain(result: Result, env: Env) -> Iterator[Event]:
+    """Mean energy of fresh chains over four times their length, beside the mean energy of real images."""
+    config, generator = result.config, env.generator("energy along a chain")
+    n_steps = config.evaluation_steps
+    x = starts.uniform(SHOWN, result.data.shape, BOUNDS, generator)
+    kept = kernel(config, result.network, n_steps)
+    energies = [float(info.energy.mean()) for _, info in walk(kept, x, 4 * n_steps, generator)]
+    real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
+    with torch.no_grad():
+        level = float(result.network(real).mean())
+    lines = {"fresh chains": energies, "real images": [level] * len(energies)}
+    axis = [float(k) for k in range(len(energies))]
+    yield Curve(result.step, "chain/energy", axis, lines, f"step (scored at {n_steps})", "mean energy")

@@ -1,0 +1,349 @@
+"""The commands: ``sweep run | resume | list | show | studies | ui``. Heavy imports are made inside the commands."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.book import Book
+
+
+class Refused(click.ClickException):
+    """Bad input: one sentence on standard error, exit status 2."""
+
+    exit_code = 2
+
+
+class Group(click.Group):
+    """Turns a UserError from anywhere below into a refusal."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            raise Refused(str(error)) from None
+
+
+class Optional(click.ParamType[Any]):
+    """A value of another type, or nothing where it is empty: `mlflow run` passes every parameter, given or not."""
+
+    def __init__(self, inner: click.ParamType[Any]) -> None:
+        self.inner, self.name = inner, inner.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click."""
+        return None if value in ("", None) else self.inner.convert(value, param, ctx)
+
+
+class Pairs(click.ParamType[list[str]]):
+    """``key=value``, or several of them parted by spaces or commas."""
+
+    name = "key=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """See click."""
+        return value if isinstance(value, list) else [part for part in re.split(r"[\s,]+", value) if part]
+
+
+TEXT, WHOLE = Optional(click.STRING), Optional(click.IntRange(min=1))
+SECONDS = Optional(click.FloatRange(min=0, min_open=True))
+
+
+def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--storage."""
+    return click.option(
+        "--storage",
+        type=TEXT,
+        envvar="SWEEP_STORAGE",
+        metavar="URL",
+        help="Optuna storage, any SQLAlchemy address.  [default: sqlite:///sweeps.db; env: SWEEP_STORAGE]",
+    )(command)
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--workers, --device and --timeout."""
+    for option in (
+        click.option(
+            "--timeout",
+            type=SECONDS,
+            metavar="SECONDS",
+            help="Start no trial after this time; running ones end normally.",
+        ),
+        click.option(
+            "--device", type=TEXT, metavar="NAME", help="auto, cpu, cuda, or some GPUs: cuda:0,cuda:1.  [default: auto]"
+        ),
+        click.option(
+            "--workers",
+            type=Optional(click.IntRange(min=0)),
+            metavar="N",
+            help="Trials at a time; 0 runs them in this process, for debugging.  [default: one a GPU, or one a core up to 4]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def complete_study(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Studies that begin with what was typed."""
+    import studies
+
+    return [name for name in studies.names() if name.startswith(incomplete)]
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="generative-sweeps", prog_name="sweep")
+def main() -> None:
+    """Search the settings of deep generative models; every trial is tracked in MLflow.
+
+    \b
+    sweep run ebm --trials 12          search, and name the sweep ebm-digits-1
+    sweep show ebm-digits-1            its trials in a table
+    sweep resume ebm-digits-1 --trials 24     go on to 24 trials in all
+    sweep ui                           look at losses, samples and curves
+    """
+
+
+@main.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option(
+    "--name", type=TEXT, help="Name of the sweep; an unfinished one of that name goes on.  [default: STUDY-DATA-n]"
+)
+@click.option("--trials", type=WHOLE, metavar="N", help="Trials in all.  [default: the study's own, often 12]")
+@machine_options
+@click.option(
+    "--data",
+    type=TEXT,
+    metavar="NAME",
+    help="digits, mnist, fashion_mnist, cifar10, folder:PATH or npz:FILE.  [default: digits]",
+)
+@click.option(
+    "--data-folder", type=TEXT, envvar="SWEEP_DATA", metavar="PATH", help="Where downloads are kept.  [default: data]"
+)
+@click.option("--set", "set_", type=Pairs(), multiple=True, help="Change a setting that is not searched; repeatable.")
+@click.option(
+    "--fix",
+    type=Pairs(),
+    multiple=True,
+    metavar="PARAM=VALUE",
+    help="Hold a searched parameter at a value; repeatable.",
+)
+@click.option("--sampler", type=TEXT, metavar="NAME", help="tpe, random, grid, gp or cmaes.  [default: tpe]")
+@click.option("--pruner", type=TEXT, metavar="NAME", help="median, asha, hyperband or none.  [default: median]")
+@click.option("--seed", type=Optional(click.INT), metavar="N", help="Of the search and of every trial.  [default: 0]")
+@storage_option
+@click.option(
+    "--tracking-uri",
+    type=TEXT,
+    metavar="URI",
+    help="MLflow store or server.  [default: $MLFLOW_TRACKING_URI or sqlite:///mlflow.db]",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be done and stop.")
+def run(
+    study: str,
+    name: str | None,
+    trials: int | None,
+    workers: int | None,
+    device: str | None,
+    timeout: float | None,
+    data: str | None,
+    data_folder: str | None,
+    set_: tuple[list[str], ...],
+    fix: tuple[list[str], ...],
+    sampler: str | None,
+    pruner: str | None,
+    seed: int | None,
+    storage: str | None,
+    tracking_uri: str | None,
+    dry_run: bool,
+) -> None:
+    """Search the space of STUDY: a name that `sweep studies` lists, or a Python file of your own.
+
+    \b
+    sweep run ebm --trials 40 --workers 2
+    sweep run ebm --data mnist --device cuda --set width=64
+    sweep run ebm --fix start=noise --sampler random --dry-run
+    """
+    from orchestrator import devices, plan
+    from orchestrator.plan import Options
+
+    console = _console()
+    options = Options(
+        study=study,
+        name=name,
+        trials=trials,
+        data=data or "digits",
+        data_folder=data_folder or "data",
+        set=[pair for pairs in set_ for pair in pairs],
+        fix=[pair for pairs in fix for pair in pairs],
+        sampler=sampler or "tpe",
+        pruner=pruner or "median",
+        seed=seed or 0,
+        tracking_uri=tracking_uri,
+    )
+    books = _books(storage)
+    spec = plan.resolve(options, books)
+    room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, spec.trials)
+    book = plan.settle(spec, books)
+    if dry_run:
+        _print_plan(console, spec, room, book is not None)
+        return
+    plan.writable(spec.folder)
+    if book is None:
+        from orchestrator import tracker
+        from orchestrator.book import create
+
+        tracker.connect(spec.tracking_uri, "--tracking-uri", spec.study)  # refused before the sweep exists
+        book = create(books, spec)
+    elif trials is not None:
+        book = plan.resumed(books, spec.name, trials)
+    _drive(book, room, workers == 0, timeout, console)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--trials", type=WHOLE, metavar="N", help="A new total.  [default: the one that it has]")
+@machine_options
+@storage_option
+def resume(
+    name: str, trials: int | None, workers: int | None, device: str | None, timeout: float | None, storage: str | None
+) -> None:
+    """Go on with the sweep NAME: trials that were interrupted continue as themselves, then new ones up to its total.
+
+    \b
+    sweep resume ebm-digits-1                 to the total that it has
+    sweep resume ebm-digits-1 --trials 24     to 24 trials in all
+    """
+    from orchestrator import devices, plan
+
+    book = plan.resumed(_books(storage), name, trials)
+    room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, book.total())
+    _drive(book, room, workers == 0, timeout, _console())
+
+
+@main.command("list")
+@storage_option
+def list_(storage: str | None) -> None:
+    """List the sweeps here: how far each is and its best value."""
+    from orchestrator import book, tables
+
+    books = _books(storage)
+    console, found = _console(), [book.load(books, name) for name in book.names(books)]
+    if found:
+        console.print(tables.sweeps(found))
+    else:
+        console.print("no sweeps here yet; begin one with:  sweep run ebm")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--best", type=WHOLE, metavar="N", help="Only the N best trials.")
+@storage_option
+def show(name: str, best: int | None, storage: str | None) -> None:
+    """Show the trials of the sweep NAME, each with its settings, outcome and MLflow run."""
+    from orchestrator import book, tables
+
+    console, found = _console(), book.load(_books(storage), name)
+    spec = found.spec
+    console.print(f"[bold]{spec.name}[/]: {spec.question}", highlight=False)
+    console.print(
+        f"{len(found.finished())} of {found.total()} trials finished · data {spec.data} · sampler {spec.sampler} · "
+        f"pruner {spec.pruner} · seed {spec.seed} · MLflow {spec.tracking_uri}\n",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(tables.trials(found, best))
+
+
+@main.command("studies")
+@click.argument("study", required=False, shell_complete=complete_study)
+@click.option("--data", type=TEXT, help="Show ranges and settings for this data set.  [default: digits]")
+@click.option("--data-folder", type=TEXT, envvar="SWEEP_DATA", help="Where downloads are kept.  [default: data]")
+def studies_(study: str | None, data: str | None, data_folder: str | None) -> None:
+    """List what can be run: each question with its search space; with STUDY, its other settings as well."""
+    from pathlib import Path
+
+    import studies
+    from models.parts import data as datasets
+    from orchestrator import tables
+    from studies import _space
+    from studies._study import StudyError
+
+    console = _console()
+    try:
+        shape = datasets.load(data or "digits", Path(data_folder or "data")).shape
+        for name in [study] if study else studies.names():
+            loaded = studies.load(name)
+            base = loaded.base(shape)
+            space = _space.describe(loaded.space, base)
+            goals = ", ".join(f"{goal.direction} {goal.key}" for goal in loaded.objectives)
+            console.print(f"[bold]{name}[/]  {' '.join(loaded.question.split())}\n  to {goals}; {loaded.trials} trials")
+            console.print(tables.space(space, {}))
+            if study:
+                console.print("settings, changed by --set:")
+                console.print(tables.settings(base, set(space)))
+    except (StudyError, datasets.DataError) as error:
+        raise UserError(str(error)) from None
+
+
+@main.command()
+@click.option("--folder", type=click.Path(exists=True, file_okay=False), default=".", help="Where the sweeps were run.")
+@click.option("--tracking-uri", type=TEXT, metavar="URI", help="MLflow store.  [default: mlflow.db in the folder]")
+@click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+def ui(folder: str, tracking_uri: str | None, port: int, host: str) -> None:
+    """Open the MLflow pages of the sweeps in this folder, or in another one.
+
+    \b
+    sweep ui
+    sweep ui --folder ~/experiments --port 5001
+    """
+    from orchestrator import server
+
+    server.serve(folder, tracking_uri, host, port, _console())
+
+
+def _console() -> "Console":
+    from orchestrator import tables
+
+    return tables.console()
+
+
+def _books(storage: str | None) -> Any:
+    from orchestrator import book
+
+    return book.connect(storage or book.DEFAULT_STORAGE)
+
+
+def _drive(book: "Book", room: Any, inline: bool, timeout: float | None, console: "Console") -> None:
+    from orchestrator import session
+
+    raise SystemExit(session.drive(book, room, inline, timeout, console))
+
+
+def _print_plan(console: "Console", spec: Any, room: Any, exists: bool) -> None:
+    from orchestrator import tables
+
+    state = "exists, would go on" if exists else "new"
+    console.print(f"[bold]{spec.name}[/] ({state}): {spec.question}", highlight=False)
+    rows = {
+        "study": spec.study,
+        "objectives": ", ".join(f"{direction} {key}" for key, direction in spec.objectives),
+        "data": f"{spec.data} ({'×'.join(map(str, spec.image_shape))})",
+        "trials": spec.trials,
+        "sampler, pruner, seed": f"{spec.sampler}, {spec.pruner}, {spec.seed}",
+        "workers": f"{len(room.devices)} on {', '.join(sorted(set(room.devices)))}, threads each: {room.threads}",
+        "files": spec.folder,
+        "MLflow": spec.tracking_uri,
+    }
+    console.print(tables.pairs(rows))
+    console.print("search space:")
+    console.print(tables.stored_space(spec.space, spec.fixed))
+    console.print("settings:")
+    console.print(tables.pairs({key: value for key, value in spec.base.items() if key not in spec.space}))

@@ -1,0 +1,132 @@
+"""What `list`, `show` and `studies` print."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.book import Book
+from studies._space import Parameter
+
+STYLES = {"complete": "green", "pruned": "yellow", "diverged": "magenta", "failed": "red", "running": "cyan"}
+
+
+def short(value: Any) -> str:
+    """A value in few letters."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as 1:02:03 or 2:03; '' for None."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def console() -> Console:
+    """Standard output; where it is no terminal, wide enough for a row to stay one line."""
+    return Console() if Console().is_terminal else Console(width=200)
+
+
+def trials(book: Book, only: int | None = None) -> Table:
+    """A row a trial, by number; or the ``only`` best ones, the best first."""
+    key, direction = book.spec.objectives[0]
+    shown = book.trials() if only is None else book.best(only)
+    best = book.best()
+    table = _table(
+        "trial", "outcome", f"{key} {'↓' if direction == 'minimize' else '↑'}", "time", "MLflow run", "settings"
+    )
+    for column in (0, 2, 3):
+        table.columns[column].justify = "right"
+    table.columns[5].no_wrap, table.columns[5].overflow = False, "fold"
+    for trial in shown:
+        outcome = trial.user_attrs.get("outcome", trial.state.name.lower())
+        reason = trial.user_attrs.get("reason", "")
+        value = trial.values[0] if trial.values else _last(trial.intermediate_values)
+        mark = "★ " if best and trial.number == best[0].number else ""
+        table.add_row(
+            str(trial.number),
+            Text(f"{outcome}: {reason}" if reason else outcome, STYLES.get(outcome, "")),
+            mark + (f"{value:.4g}" if value is not None else ""),
+            clock(trial.user_attrs.get("seconds")),
+            Text(trial.user_attrs.get("run", "")[:8], "dim"),
+            settings_line(trial.params),
+        )
+    return table
+
+
+def settings_line(params: Mapping[str, Any]) -> str:
+    """A trial's settings in one line."""
+    return " ".join(f"{name}={short(value)}" for name, value in params.items())
+
+
+def sweeps(books: list[Book]) -> Table:
+    """A row a sweep."""
+    table = _table("sweep", "study", "data", "trials", "running", "best", "objective", "begun")
+    for column in (3, 4, 5):
+        table.columns[column].justify = "right"
+    for book in books:
+        best = book.best()
+        everything = book.trials()
+        begun = min((trial.datetime_start for trial in everything if trial.datetime_start), default=None)
+        running = sum(trial.state.name == "RUNNING" for trial in everything)
+        table.add_row(
+            book.spec.name,
+            book.spec.study,
+            book.spec.data,
+            f"{len(book.finished())}/{book.total()}",
+            str(running or ""),
+            f"{best[0].values[0]:.4g}" if best else "",
+            book.spec.objectives[0][0],
+            f"{begun:%Y-%m-%d %H:%M}" + (" UTC" if begun.tzinfo is None else "") if begun else "",
+        )
+    return table
+
+
+def space(parameters: Mapping[str, Any], fixed: Mapping[str, Any]) -> Table:
+    """A row a searched parameter."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, parameter in parameters.items():
+        table.add_row(f"  {name}", f"= {fixed[name]} (held)" if name in fixed else str(parameter))
+    return table
+
+
+def stored_space(parameters: Mapping[str, Mapping[str, Any]], fixed: Mapping[str, Any]) -> Table:
+    """The same, from what a sweep has stored of its space."""
+    return space(
+        {name: Parameter(**{**stored, "choices": tuple(stored["choices"])}) for name, stored in parameters.items()},
+        fixed,
+    )
+
+
+def settings(config: BaseModel, searched: Collection[str]) -> Table:
+    """A row a setting that is not searched: name, value, what it means."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, field in type(config).model_fields.items():
+        if name not in searched:
+            table.add_row(f"  {name}", str(getattr(config, name)), field.description or "")
+    return table
+
+
+def pairs(rows: Mapping[str, Any]) -> Table:
+    """A row a pair."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(f"  {name}", str(value))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _last(values: Mapping[int, float]) -> float | None:
+    return values[max(values)] if values else None

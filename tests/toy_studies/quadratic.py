@@ -1,0 +1,67 @@
+"""A trainer without training: how close does x come to 0.3? Scalars, a checkpoint at every step, and one bad branch."""
+
+import time
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+import torch
+from pydantic import BaseModel, Field
+
+from models._env import Env
+from models._events import Checkpoint, Diverged, Event, Images, Progress, Scalars, Weights
+from studies._study import ImageShape, Objective, Study, Suggest
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """Where to stand, and how long to take."""
+
+    x: float = Field(0.5, ge=-10, le=10)
+    mode: str = "good"
+    steps: int = Field(5, ge=1)
+    seconds: float = Field(0.0, ge=0)  # of each step
+
+
+def base(shape: ImageShape) -> Config:
+    return Config()
+
+
+def space(suggest: Suggest, base: Config) -> Config:
+    return base.model_copy(update={"x": suggest.suggest_float("x", -1.0, 1.0)})
+
+
+def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Config]:
+    chance = env.generator("noise")
+    first = 0
+    if resume is not None:
+        first = resume["step"]
+        chance.set_state(resume["chance"])
+    for step in range(first, config.steps):
+        time.sleep(config.seconds)
+        noise = float(torch.rand((), generator=chance))
+        done = step + 1
+        if config.mode == "diverge" and done == 2:
+            raise Diverged("runaway", done, "it was told to")
+        if config.mode == "crash" and done == 2:
+            raise RuntimeError("it was told to")
+        yield Scalars(done, {"noise": noise})
+        yield Scalars(done, {"distance": (config.x - 0.3) ** 2 + 1 / done})
+        yield Progress("training", done, config.steps)
+        yield Checkpoint(done, lambda done=done: {"step": done, "chance": chance.get_state()})
+    return config
+
+
+def report(config: Config, env: Env) -> Iterator[Event]:
+    yield Images(config.steps, "samples/fresh", torch.full((4, 1, 8, 8), max(-1.0, min(1.0, config.x))))
+    yield Weights({"x": torch.tensor(config.x)})
+
+
+STUDY = Study(
+    question=__doc__ or "",
+    config=Config,
+    base=base,
+    space=space,
+    train=train,
+    report=report,
+    objectives=(Objective("distance"),),
+    trials=6,
+)
