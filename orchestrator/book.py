@@ -3,7 +3,7 @@
 import itertools
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import optuna
@@ -22,6 +22,7 @@ from studies import _space
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 SPEC = "sweep"  # the user attribute that holds a sweep's Spec
+HELD = "held"  # the user attribute of a trial that has ended and waits for its batch
 DIVERGED = "diverged"  # the constraint that a diverged trial violates
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -120,6 +121,20 @@ class Book:
         if index not in self.study._storage.get_trial(trial._trial_id).intermediate_values:
             trial.report(values[0], index)
         return trial.should_prune()
+
+    def hold(self, number: int, end: Ended, seconds: float) -> None:
+        """Keep how a trial ended until it may be told: it stays RUNNING."""
+        self.live[number].set_user_attr(HELD, {"end": asdict(end), "seconds": seconds})
+
+    def held(self) -> dict[int, tuple[Ended, float]]:
+        """Trials that have ended and are not told."""
+        found: dict[int, tuple[Ended, float]] = {}
+        for trial in self.trials_running():
+            kept = trial.user_attrs.get(HELD)
+            if kept is not None:
+                end = {**kept["end"], "values": tuple(kept["end"]["values"])}
+                found[trial.number] = Ended(**end), kept["seconds"]
+        return found
 
     def tell(self, number: int, end: Ended, seconds: float) -> None:
         """Close a trial. A divergence is told as pruned and infeasible, so that the sampler keeps away from it."""

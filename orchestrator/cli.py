@@ -144,6 +144,11 @@ def main() -> None:
     metavar="URI",
     help="MLflow store or server.  [default: $MLFLOW_TRACKING_URI or sqlite:///mlflow.db]",
 )
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="The same trials for any number of workers: they are asked and told in batches.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done and stop.")
 def run(
     study: str,
@@ -161,6 +166,7 @@ def run(
     seed: int | None,
     storage: str | None,
     tracking_uri: str | None,
+    deterministic: bool,
     dry_run: bool,
 ) -> None:
     """Search the space of STUDY: a name that `sweep studies` lists, or a Python file of your own.
@@ -185,6 +191,7 @@ def run(
         sampler=sampler or "tpe",
         pruner=pruner or "median",
         seed=seed or 0,
+        deterministic=deterministic,
         tracking_uri=tracking_uri,
     )
     books = _books(storage)

@@ -43,7 +43,7 @@ def grid(event: Images) -> Picture:
     levels = np.rint((np.clip(np.nan_to_num(images), -1, 1) + 1) * 127.5).astype(np.uint8)
     pixels = levels.repeat(3 // channels, axis=1).transpose(0, 2, 3, 1)
     pixels[np.isnan(images).any(axis=1)] = NAN
-    factor, border, columns = math.ceil(48 / width), 2, max(1, min(event.columns, n))
+    factor, border, columns = math.ceil(48 / width), 4, max(1, min(event.columns, n))
     height, width = height * factor + border, width * factor + border  # of an image with its upper and left border
     picture = np.full((math.ceil(n / columns) * height + border, columns * width + border, 3), BORDER, np.uint8)
     for i, image in enumerate(pixels.repeat(factor, axis=1).repeat(factor, axis=2)):

@@ -39,6 +39,7 @@ class Options:
     sampler: str = "tpe"
     pruner: str = "median"
     seed: int = 0
+    deterministic: bool = False
     tracking_uri: str | None = None
 
 
@@ -72,6 +73,10 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
     for option, value, known in (("sampler", options.sampler, SAMPLERS), ("pruner", options.pruner, PRUNERS)):
         if value not in known:
             raise UserError(f"--{option} {value}: there are {', '.join(known)}")
+    if options.deterministic and options.pruner not in ("median", "none"):
+        raise UserError(
+            f"--deterministic cannot prune by {options.pruner}, which looks at trials that run; take median or none"
+        )
     if options.trials is not None and options.trials < 1:
         raise UserError(f"--trials {options.trials}: a sweep has at least one trial")
     return Spec(
@@ -90,6 +95,7 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         sampler=options.sampler,
         pruner=options.pruner,
         seed=options.seed,
+        deterministic=options.deterministic,
         folder=str(Path(SWEEPS, name).absolute()),
         tracking_uri=tracker.absolute(options.tracking_uri or tracker.default_uri()),
         version=version(),

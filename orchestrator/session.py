@@ -58,13 +58,14 @@ def drive(book: Book, room: Room, inline: bool, timeout: float | None, console: 
             _ending(book, console)
             return 0
         run = _record(book, mlflow)
+        threads = 1 if spec.deterministic else room.threads  # sums depend on how they are divided
         launcher: Launcher = (
-            InlineLauncher(mlflow, room.devices[0]) if inline else LocalLauncher(room.devices, room.threads, spec.study)
+            InlineLauncher(mlflow, room.devices[0]) if inline else LocalLauncher(room.devices, threads, spec.study)
         )
-        supervisor = Supervisor(book, launcher, mlflow, run, room.threads)
+        supervisor = Supervisor(book, launcher, mlflow, run, threads)
         console.print(
             f"[bold]{spec.name}[/]: {spec.question}\n{book.total()} trials on {spec.data}, {launcher.slots} at a time, "
-            f"{room.threads} thread{'s' if room.threads > 1 else ''} each, {', '.join(sorted(set(room.devices)))}",
+            f"{threads} thread{'s' if threads > 1 else ''} each, {', '.join(sorted(set(room.devices)))}",
             highlight=False,
         )
         try:

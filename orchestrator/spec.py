@@ -32,6 +32,7 @@ class Spec(BaseModel, frozen=True):
     sampler: Literal["tpe", "random", "grid", "gp", "cmaes"]
     pruner: Literal["median", "asha", "hyperband", "none"]
     seed: int
+    deterministic: bool = False  # the same trials whatever the number of workers
     folder: str  # of checkpoints, weights and samples
     tracking_uri: str
     version: str
@@ -46,7 +47,18 @@ class Spec(BaseModel, frozen=True):
 
     def same_search(self, other: "Spec") -> str:
         """'' where both search the same, else what differs, as 'seed 0 (was 1)'."""
-        keys = ("study", "data_digest", "objectives", "base", "fixed", "space", "sampler", "pruner", "seed")
+        keys = (
+            "study",
+            "data_digest",
+            "objectives",
+            "base",
+            "fixed",
+            "space",
+            "sampler",
+            "pruner",
+            "seed",
+            "deterministic",
+        )
         differing = []
         for key in keys:
             now, was = getattr(self, key), getattr(other, key)

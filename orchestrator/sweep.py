@@ -24,6 +24,7 @@ STATUS: dict[Outcome, Status] = {
     "stopped": "KILLED",
 }
 TICK_SECONDS = 0.2
+BATCH = 4  # trials that are asked, and told, together where a sweep is to be deterministic
 GRACE_SECONDS = 30.0  # how long stopped workers have to write their checkpoints
 
 
@@ -78,6 +79,7 @@ class Supervisor:
         self.threads, self.checkpoint_seconds = threads, checkpoint_seconds
         self.free = deque(range(launcher.slots))
         self.took: list[float] = []
+        self.queue: deque[Asked] = deque()
         self.key, self.direction = book.spec.objectives[0]
         counts = {"complete": 0, "pruned": 0, "diverged": 0, "failed": 0}
         for trial in book.finished():
@@ -94,7 +96,7 @@ class Supervisor:
         After ``timeout`` seconds no trial is started any more; those that run go on to their end.
         """
         began, deadline = time.monotonic(), None
-        adopted = deque(self.book.adopt())
+        self._adopt()
         running = self.view.running
         try:
             while True:
@@ -104,10 +106,10 @@ class Supervisor:
                     for one in running.values():
                         one.job.stop()
                 late = timeout is not None and time.monotonic() - began > timeout
-                while self.free and not reason and not late and (adopted or self._wanted()):
-                    self._start(adopted.popleft() if adopted else self.book.ask())
+                while self.free and not reason and not late and self._ask():
+                    self._start(self.queue.popleft())
                 if not running:
-                    return reason or ("timeout" if late and (adopted or self._wanted()) else "")
+                    return reason or ("timeout" if late and (self.queue or self._wanted()) else "")
                 self.launcher.wait([one.job for one in running.values()], TICK_SECONDS)
                 for one in list(running.values()):
                     self._listen(one)
@@ -121,8 +123,37 @@ class Supervisor:
             for one in running.values():
                 one.job.kill()
 
+    def _adopt(self) -> None:
+        """Trials that an earlier supervisor left go on as themselves, before any other."""
+        held = self.book.held()
+        self.queue.extend(asked for asked in self.book.adopt() if asked.number not in held)
+        for end, _ in held.values():
+            self.view.counts[end.outcome] += 1
+        if self.queue and self.book.spec.deterministic:
+            self._fill()
+
+    def _ask(self) -> bool:
+        """Whether there is a trial in the queue, now or already.
+
+        In a deterministic sweep trials are asked BATCH at a time, when all before have ended and are told in their
+        order: so what the sampler and the pruner know does not depend on which worker was faster.
+        """
+        if self.book.spec.deterministic:
+            if not self.queue and not self.view.running:
+                for number, (end, seconds) in sorted(self.book.held().items()):
+                    self.book.tell(number, end, seconds)
+                self._fill()
+        elif not self.queue and self._wanted():
+            self.queue.append(self.book.ask())
+        return bool(self.queue)
+
     def _wanted(self) -> bool:
-        return self.view.finished + len(self.view.running) < self.view.total
+        return self.view.finished + len(self.view.running) + len(self.queue) < self.view.total
+
+    def _fill(self) -> None:
+        """Ask what the batch lacks."""
+        while self._wanted() and (not self.queue or (self.queue[-1].number + 1) % BATCH):
+            self.queue.append(self.book.ask())
 
     def _start(self, asked: Asked) -> None:
         spec, slot = self.book.spec, self.free.popleft()
@@ -196,7 +227,10 @@ class Supervisor:
         self.view.ended.append((number, end, seconds))
         if end.outcome == "stopped":
             return
-        self.book.tell(number, end, seconds)
+        if self.book.spec.deterministic:
+            self.book.hold(number, end, seconds)
+        else:
+            self.book.tell(number, end, seconds)
         checkpoint.remove(folder)
         self.took.append(seconds)
         self.view.counts[end.outcome] += 1

@@ -87,19 +87,19 @@ FORMS: Mapping[str, tuple[str, Callable[[Path], Arrays]]] = {
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise DataError(f"{path} holds a single array; write {', '.join(NAMES)} with numpy.savez")
-        with file:
+        with path.open("rb") as opened:  # numpy leaves a file open that it cannot read
+            file = np.load(opened, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{path} holds a single array; write {', '.join(NAMES)} with numpy.savez")
             missing = [name for name in NAMES if name not in file.files]
             if not missing:
                 return {name: file[name] for name in NAMES}
             present = ", ".join(file.files) or "nothing"
+    except DataError:
+        raise
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is no whole .npz file ({error}); write it anew with numpy.savez") from error
     except ValueError as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"{path} cannot be read ({error}); write plain arrays of numbers with numpy.savez") from error
     raise DataError(f"{path} has no {', '.join(missing)} but holds {present}; rename or add arrays")
 

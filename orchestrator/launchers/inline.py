@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from orchestrator.launchers._protocol import Job
 from orchestrator.messages import Ended, Message, Reply, Task
 from orchestrator.tracking import Tracker
@@ -55,6 +57,7 @@ class InlineLauncher:
 
     def launch(self, task: Task) -> InlineJob:
         """Prepare a trial; it runs when it is listened to."""
+        torch.set_num_threads(task.threads)
         return InlineJob(task, self.tracker)
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:

@@ -45,7 +45,7 @@ def counted(*splits: Split) -> Counter[bytes]:
 def numbered(n: int, first: int = 0, shape: tuple[int, ...] = (4, 4)) -> NDArray[np.uint8]:
     """Images that all differ: the upper left pixels spell out their number."""
     images = np.zeros((n, *shape), np.uint8)
-    flat = images.reshape(n, -1)
+    flat = images.reshape(n, int(np.prod(shape)))
     flat[:, :2] = np.arange(first, first + n, dtype=">u2").view(np.uint8).reshape(n, 2)
     return images
 
@@ -55,7 +55,7 @@ def labelled(n: int, classes: int = 10) -> NDArray[np.int64]:
 
 
 def write_npz(path: Path, **changed: Any) -> str:
-    arrays = {
+    arrays: dict[str, Any] = {
         "x_train": numbered(60),
         "y_train": labelled(60, 3),
         "x_test": numbered(30, 60),
@@ -154,7 +154,8 @@ def held_out(n: int, path: Path) -> Data:
     """Numbered images of which a sixth becomes the validation split; the tenth class is a quarter as common."""
     labels = labelled(n)
     labels[(labels == 9) & (np.arange(n) % 40 != 9)] = 0
-    return data.load(write_npz(path, x_train=numbered(n), y_train=labels, x_test=numbered(90, n)), path.parent)
+    spec = write_npz(path, x_train=numbered(n), y_train=labels, x_test=numbered(90, n), y_test=labelled(90))
+    return data.load(spec, path.parent)
 
 
 def test_splits_are_disjoint_stratified_and_complete(tmp_path: Path) -> None:
@@ -260,6 +261,11 @@ def _cut(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
+def _single(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, numbered(60))
+
+
 def _damage(path: Path) -> None:
     np.savez_compressed(path, x_train=np.random.RandomState(0).randint(0, 256, (60, 8, 8)).astype(np.uint8))
     content = bytearray(path.read_bytes())
@@ -276,7 +282,7 @@ def _damage(path: Path) -> None:
         (_cut, "is no whole .npz file .*; write it anew"),
         (lambda path: path.write_bytes(b""), "is no whole .npz file"),
         (lambda path: path.write_text("x,y\n1,2\n"), "cannot be read"),
-        (lambda path: np.save(path.open("wb"), numbered(60)), "holds a single array; write x_train, "),
+        (_single, "holds a single array; write x_train, "),
     ],
 )
 def test_npz_that_is_none(break_it: Callable[[Path], object], message: str, tmp_path: Path) -> None:
@@ -301,7 +307,7 @@ def test_folder_has_a_class_for_each_sub_folder(mode: str, channels: int, tmp_pa
     found = data.load(spec, tmp_path)
     assert found.classes == ("ants", "bees", "cats")
     assert found.shape == (channels, 5, 6)
-    assert found.sizes == {"train": 72, "validation": 16, "test": 15}  # 70, 15 and 15 %, one bee in each
+    assert found.sizes == {"train": 71, "validation": 16, "test": 16}  # 15 % each, and then one bee each
     for split in (found.train, found.validation, found.test):
         assert set(split.labels.tolist()) == {0, 1, 2}
     images = np.concatenate([numbered(n, first, (5, 6)) for first, n in ((40, 60), (100, 3), (0, 40))])
@@ -309,6 +315,11 @@ def test_folder_has_a_class_for_each_sub_folder(mode: str, channels: int, tmp_pa
         labels = torch.tensor([0] * 60 + [1] * 3 + [2] * 40)
         expected = counted(Split(torch.from_numpy(images[:, None]), labels))
         assert counted(found.train, found.validation, found.test) == expected
+
+
+def _empty(path: Path) -> None:
+    for file in path.rglob("*.png"):
+        file.unlink()
 
 
 def _one_more(name: str, mode: str = "L", size: tuple[int, int] = (6, 5)) -> Callable[[Path], object]:
@@ -333,7 +344,7 @@ def _one_more(name: str, mode: str = "L", size: tuple[int, int] = (6, 5)) -> Cal
             lambda path: [shutil.rmtree(path / name) for name in "ab"],
             "has no sub-folders; put the images of each class",
         ),
-        (lambda path: [file.unlink() for file in path.rglob("*.png")], "the sub-folders of .* hold no images"),
+        (_empty, "the sub-folders of .* hold no images"),
     ],
 )
 def test_folder_that_cannot_be_used(break_it: Callable[[Path], object], message: str, tmp_path: Path) -> None:

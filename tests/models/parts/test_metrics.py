@@ -20,7 +20,8 @@ def white(n: int, dimensions: int, seed: int) -> Tensor:
     """Features whose sample mean is 0 and whose sample covariance is the identity, to rounding."""
     x = normal(n, dimensions, seed)
     x = x - x.mean(0)
-    return torch.linalg.solve_triangular(torch.linalg.cholesky(x.T.cov()), x.T, upper=False).T
+    whitened: Tensor = torch.linalg.solve_triangular(torch.linalg.cholesky(x.T.cov()), x.T, upper=False)
+    return whitened.T
 
 
 def root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,184 @@
+"""pyproject.toml, constraints.txt, conda.yaml and MLproject say the same thing, and the command line understands MLproject."""
+
+import ast
+import importlib.metadata
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("orchestrator", "models", "samplers", "studies")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+MLFLOW_PARTS = {"mlflow-skinny", "mlflow-tracing"}  # not asked for by name, but of one version with mlflow
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA: dict[str, Any] = yaml.safe_load((ROOT / "conda.yaml").read_text())
+
+
+def runtime() -> dict[str, Requirement]:
+    return named(PROJECT["dependencies"])
+
+
+def direct() -> dict[str, Requirement]:
+    """All that pyproject.toml asks for, of whatever extra."""
+    extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
+    found = named([*PROJECT["dependencies"], *extras])
+    found.pop(PROJECT["name"])  # an extra that contains another
+    return found
+
+
+def named(lines: list[str]) -> dict[str, Requirement]:
+    return {canonicalize_name(one.name): one for one in map(Requirement, lines)}
+
+
+def pins(python: str) -> dict[str, Version]:
+    """What constraints.txt pins under a version of Python."""
+    found: dict[str, Version] = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pin = Requirement(line)
+        if applies(pin, python):
+            assert canonicalize_name(pin.name) not in found, f"{pin.name} is pinned twice for Python {python}"
+            found[canonicalize_name(pin.name)] = exact(pin)
+    return found
+
+
+def applies(requirement: Requirement, python: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"python_version": python})
+
+
+def exact(requirement: Requirement) -> Version:
+    (specifier,) = requirement.specifier
+    assert specifier.operator == "==" and "*" not in specifier.version, f"{requirement} is no exact pin"
+    version = Version(specifier.version)
+    assert version.local is None, f"{requirement}: the public index has no local versions"
+    return version
+
+
+def conda_python() -> str:
+    return next(one for one in CONDA["dependencies"] if str(one).startswith("python=")).removeprefix("python=")
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_constraints_pin_every_direct_dependency_within_its_range(python: str) -> None:
+    wanted = {name: one for name, one in direct().items() if applies(one, python)}
+    pinned = pins(python)
+    assert pinned.keys() == wanted.keys() | MLFLOW_PARTS
+    outside = [str(one) for name, one in wanted.items() if not one.specifier.contains(pinned[name])]
+    assert not outside
+    assert {pinned[part] for part in MLFLOW_PARTS} == {pinned["mlflow"]}
+
+
+def test_conda_yaml_is_what_every_environment_manager_understands() -> None:
+    """python, pip and a pip list: uv and virtualenv drop the rest with a warning. `-e .` is no Requirement."""
+    python, pip, packages = CONDA["dependencies"]
+    assert re.fullmatch(r"python=3\.\d+\.\d+", python), "a patch version, or pyenv tries to build the newest one"
+    assert pip == "pip"
+    assert packages.keys() == {"pip"}
+    assert SpecifierSet(PROJECT["requires-python"]).contains(conda_python())
+
+
+def test_conda_yaml_holds_each_runtime_dependency_once_at_its_pin() -> None:
+    listed = [Requirement(line) for line in CONDA["dependencies"][2]["pip"]]
+    names = [canonicalize_name(one.name) for one in listed]
+    assert sorted(names) == sorted(runtime())
+    pinned = pins(".".join(conda_python().split(".")[:2]))
+    assert {name: exact(one) for name, one in zip(names, listed, strict=True)} == {name: pinned[name] for name in names}
+    assert all(one.marker is None and not one.extras and one.url is None for one in listed)
+
+
+def test_what_the_packages_import_is_declared() -> None:
+    """A package that is there only because another one brings it is gone the day that one drops it."""
+    declared, providers = runtime(), importlib.metadata.packages_distributions()
+    undeclared = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for module in imported(ast.parse(path.read_text()))
+        if module not in (*PACKAGES, *sys.stdlib_module_names)
+        and not any(canonicalize_name(provider) in declared for provider in providers.get(module, []))
+    }
+    assert not undeclared
+
+
+def imported(tree: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.fixture
+def project(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """MLproject, as MLflow itself reads it."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.projects._project_spec import load_project
+
+    return load_project(str(ROOT))
+
+
+ENTRY_POINTS = list(yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"])
+
+
+def arguments(project: Any, entry_point: str, **given: str) -> list[str]:
+    """What reaches `python -m orchestrator` when MLflow starts an entry point through the shell."""
+    command = shlex.split(project.get_entry_point(entry_point).compute_command(given, None))
+    assert command[:3] == ["python", "-m", "orchestrator"]
+    return command[3:]
+
+
+def test_mlproject_names_the_environment_and_the_entry_points(project: Any) -> None:
+    assert {"main", "ebm_sweep"} <= set(ENTRY_POINTS)
+    assert project.env_type == "conda_env"
+    assert project.env_config_path == str(ROOT / "conda.yaml")
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_an_entry_point_passes_each_parameter_to_an_option_of_its_name(project: Any, entry_point: str) -> None:
+    from orchestrator import cli
+
+    parameters = project.get_entry_point(entry_point).parameters
+    given = {name: f"value of {name}, it's quoted" for name in parameters}
+    command, study, *rest = arguments(project, entry_point, **given)
+    assert (command, study) == ("run", "ebm")
+    assert dict(zip(rest[::2], rest[1::2], strict=True)) == {f"--{name}": value for name, value in given.items()}
+    known = {flag for parameter in cli.main.commands["run"].params for flag in parameter.opts}
+    assert set(rest[::2]) <= known
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
+    project: Any, entry_point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty value means "not given", and the defaults of MLproject are those of the command line."""
+    from click.testing import CliRunner
+
+    from orchestrator import cli
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "SWEEP_DATA", "SWEEP_STORAGE"):
+        monkeypatch.delenv(name, raising=False)
+    through_mlflow, bare = (
+        CliRunner().invoke(cli.main, [*command, "--dry-run"], catch_exceptions=False)
+        for command in (arguments(project, entry_point), ["run", "ebm"])
+    )
+    assert through_mlflow.exit_code == 0, through_mlflow.output
+    assert through_mlflow.output == bare.output
