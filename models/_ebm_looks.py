@@ -96,11 +96,11 @@ def _neighbours(fresh: Tensor, data: datasets.Data, step: int) -> Iterator[Event
 
     Copies would be far nearer than real images of the validation split are.
     """
-    found, distances = nearest(fresh.cpu(), data.train.floats())
+    found, distances = nearest(fresh.cpu(), data.train.images)
     rows = torch.stack([fresh.cpu(), data.train.floats(found)]).reshape(2, -1, 8, *data.shape)
     pairs = rows.transpose(0, 1).reshape(-1, *data.shape)
     yield Images(step, "samples/nearest_training", pairs, columns=8)
-    _, of_real = nearest(data.validation.floats()[: len(fresh)], data.train.floats())
+    _, of_real = nearest(data.validation.floats()[: len(fresh)], data.train.images)
     values = {
         "distance/nearest_training": float(distances.mean()),
         "distance/nearest_training_real": float(of_real.mean()),

@@ -1,93 +1,16 @@
 """The commands: ``sweep run | resume | list | show | studies | ui``. Heavy imports are made inside the commands."""
 
-import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.errors import UserError
+from orchestrator.options import TEXT, WHOLE, Group, Optional, Pairs, machine_options, storage_option
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.book import Book
-
-
-class Refused(click.ClickException):
-    """Bad input: one sentence on standard error, exit status 2."""
-
-    exit_code = 2
-
-
-class Group(click.Group):
-    """Turns a UserError from anywhere below into a refusal."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """See click."""
-        try:
-            return super().invoke(ctx)
-        except UserError as error:
-            raise Refused(str(error)) from None
-
-
-class Optional(click.ParamType[Any]):
-    """A value of another type, or nothing where it is empty: `mlflow run` passes every parameter, given or not."""
-
-    def __init__(self, inner: click.ParamType[Any]) -> None:
-        self.inner, self.name = inner, inner.name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See click."""
-        return None if value in ("", None) else self.inner.convert(value, param, ctx)
-
-
-class Pairs(click.ParamType[list[str]]):
-    """``key=value``, or several of them parted by spaces or commas."""
-
-    name = "key=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
-        """See click."""
-        return value if isinstance(value, list) else [part for part in re.split(r"[\s,]+", value) if part]
-
-
-TEXT, WHOLE = Optional(click.STRING), Optional(click.IntRange(min=1))
-SECONDS = Optional(click.FloatRange(min=0, min_open=True))
-
-
-def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--storage."""
-    return click.option(
-        "--storage",
-        type=TEXT,
-        envvar="SWEEP_STORAGE",
-        metavar="URL",
-        help="Optuna storage, any SQLAlchemy address.  [default: sqlite:///sweeps.db; env: SWEEP_STORAGE]",
-    )(command)
-
-
-def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--workers, --device and --timeout."""
-    for option in (
-        click.option(
-            "--timeout",
-            type=SECONDS,
-            metavar="SECONDS",
-            help="Start no trial after this time; running ones end normally.",
-        ),
-        click.option(
-            "--device", type=TEXT, metavar="NAME", help="auto, cpu, cuda, or some GPUs: cuda:0,cuda:1.  [default: auto]"
-        ),
-        click.option(
-            "--workers",
-            type=Optional(click.IntRange(min=0)),
-            metavar="N",
-            help="Trials at a time; 0 runs them in this process, for debugging.  [default: one a GPU, or one a core up to 4]",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 def complete_study(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -134,7 +57,12 @@ def main() -> None:
     metavar="PARAM=VALUE",
     help="Hold a searched parameter at a value; repeatable.",
 )
-@click.option("--sampler", type=TEXT, metavar="NAME", help="tpe, random, grid, gp or cmaes.  [default: tpe]")
+@click.option(
+    "--sampler",
+    type=TEXT,
+    metavar="NAME",
+    help="tpe, random, grid, gp or cmaes (which is blind to divergence).  [default: tpe]",
+)
 @click.option("--pruner", type=TEXT, metavar="NAME", help="median, asha, hyperband or none.  [default: median]")
 @click.option("--seed", type=Optional(click.INT), metavar="N", help="Of the search and of every trial.  [default: 0]")
 @storage_option
@@ -176,7 +104,7 @@ def run(
     sweep run ebm --data mnist --device cuda --set width=64
     sweep run ebm --fix start=noise --sampler random --dry-run
     """
-    from orchestrator import devices, plan
+    from orchestrator import devices, plan, tables
     from orchestrator.plan import Options
 
     console = _console()
@@ -199,7 +127,7 @@ def run(
     room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, spec.trials)
     book = plan.settle(spec, books)
     if dry_run:
-        _print_plan(console, spec, room, book is not None)
+        tables.print_plan(console, spec, room, book is not None)
         return
     plan.writable(spec.folder)
     if book is None:
@@ -332,25 +260,3 @@ def _drive(book: "Book", room: Any, inline: bool, timeout: float | None, console
     from orchestrator import session
 
     raise SystemExit(session.drive(book, room, inline, timeout, console))
-
-
-def _print_plan(console: "Console", spec: Any, room: Any, exists: bool) -> None:
-    from orchestrator import tables
-
-    state = "exists, would go on" if exists else "new"
-    console.print(f"[bold]{spec.name}[/] ({state}): {spec.question}", highlight=False)
-    rows = {
-        "study": spec.study,
-        "objectives": ", ".join(f"{direction} {key}" for key, direction in spec.objectives),
-        "data": f"{spec.data} ({'×'.join(map(str, spec.image_shape))})",
-        "trials": spec.trials,
-        "sampler, pruner, seed": f"{spec.sampler}, {spec.pruner}, {spec.seed}",
-        "workers": f"{len(room.devices)} on {', '.join(sorted(set(room.devices)))}, threads each: {room.threads}",
-        "files": spec.folder,
-        "MLflow": spec.tracking_uri,
-    }
-    console.print(tables.pairs(rows))
-    console.print("search space:")
-    console.print(tables.stored_space(spec.space, spec.fixed))
-    console.print("settings:")
-    console.print(tables.pairs({key: value for key, value in spec.base.items() if key not in spec.space}))

@@ -43,9 +43,13 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without Optuna's warnings that a feature may change: its version is pinned, and its user did not choose it."""
+    """Without warnings of Optuna's that are no news to a sweep's user.
+
+    Its version is pinned, so what may change does not; and CMA-ES not seeing divergences is stated in our help.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Constraints have been set, but CmaEsSampler")
         yield
 
 

@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.book import Book
+from orchestrator.devices import Room
+from orchestrator.spec import Spec
 from studies._space import Parameter
 
 STYLES = {"complete": "green", "pruned": "yellow", "diverged": "magenta", "failed": "red", "running": "cyan"}
@@ -119,6 +121,27 @@ def pairs(rows: Mapping[str, Any]) -> Table:
     for name, value in rows.items():
         table.add_row(f"  {name}", str(value))
     return table
+
+
+def print_plan(console: Console, spec: Spec, room: Room, exists: bool) -> None:
+    """What a sweep would do, whole: for --dry-run."""
+    state = "exists, would go on" if exists else "new"
+    console.print(f"[bold]{spec.name}[/] ({state}): {spec.question}", highlight=False)
+    rows = {
+        "study": spec.study,
+        "objectives": ", ".join(f"{direction} {key}" for key, direction in spec.objectives),
+        "data": f"{spec.data} ({'×'.join(map(str, spec.image_shape))})",
+        "trials": spec.trials,
+        "sampler, pruner, seed": f"{spec.sampler}, {spec.pruner}, {spec.seed}",
+        "workers": f"{len(room.devices)} on {', '.join(sorted(set(room.devices)))}, threads each: {room.threads}",
+        "files": spec.folder,
+        "MLflow": spec.tracking_uri,
+    }
+    console.print(pairs(rows))
+    console.print("search space:")
+    console.print(stored_space(spec.space, spec.fixed))
+    console.print("settings:")
+    console.print(pairs({key: value for key, value in spec.base.items() if key not in spec.space}))
 
 
 def _table(*columns: str) -> Table:

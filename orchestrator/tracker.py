@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -107,15 +108,15 @@ class MlflowRun:
         import mlflow.pytorch
         import torch
 
+        mlflow.set_tracking_uri(self.client.tracking_uri)  # the registry asks for it
         for noisy in ("mlflow", "torch.export", "torch.fx"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
-        mlflow.set_tracking_uri(self.client.tracking_uri)  # the registry asks for it
-        example = torch.zeros(2, *shape)
-        with mlflow.start_run(run_id=self.id):
+        with warnings.catch_warnings(), mlflow.start_run(run_id=self.id):
+            warnings.simplefilter("ignore")  # of exporting, which either works or raises
             info = mlflow.pytorch.log_model(
                 network.eval(),
                 name="network",
-                input_example=example.numpy(),
+                input_example=torch.zeros(2, *shape).numpy(),
                 pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
                 tags=dict(tags),
             )

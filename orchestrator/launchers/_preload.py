@@ -8,3 +8,6 @@ import torch  # noqa: F401
 
 import orchestrator.tracker  # noqa: F401
 import orchestrator.trial  # noqa: F401
+from models.parts import metrics
+
+metrics.preload()

@@ -39,7 +39,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         time.sleep(config.seconds)
         noise = float(torch.rand((), generator=chance))
         done = step + 1
-        if config.mode == "diverge" and done == 2:
+        if done == 2 and (config.mode == "diverge" or config.mode == "left" and config.x < 0):
             raise Diverged("runaway", done, "it was told to")
         if config.mode == "crash" and done == 2:
             raise RuntimeError("it was told to")

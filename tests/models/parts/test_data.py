@@ -322,6 +322,11 @@ def _empty(path: Path) -> None:
         file.unlink()
 
 
+def _flatten(path: Path) -> None:
+    for name in "ab":
+        shutil.rmtree(path / name)
+
+
 def _one_more(name: str, mode: str = "L", size: tuple[int, int] = (6, 5)) -> Callable[[Path], object]:
     return lambda path: Image.new(mode, size).save(path / "b" / name)
 
@@ -340,10 +345,7 @@ def _one_more(name: str, mode: str = "L", size: tuple[int, int] = (6, 5)) -> Cal
         (lambda path: shutil.rmtree(path / "b"), "has only the class a; add a second"),
         (lambda path: (path / "c").mkdir(), "has 0 images of class c; add some, at least 3"),
         (shutil.rmtree, "there is no folder .*set; folder:PATH wants one with a sub-folder"),
-        (
-            lambda path: [shutil.rmtree(path / name) for name in "ab"],
-            "has no sub-folders; put the images of each class",
-        ),
+        (_flatten, "has no sub-folders; put the images of each class"),
         (_empty, "the sub-folders of .* hold no images"),
     ],
 )

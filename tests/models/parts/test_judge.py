@@ -1,6 +1,7 @@
 """The judge learns once, knows what it should, comes back from the cache as it was, and disturbs nothing."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -230,7 +231,11 @@ print(found.digest, len(steps), flush=True)
 
 def test_of_two_processes_that_start_together_one_trains(tmp_path: Path) -> None:
     command = [sys.executable, "-c", OBTAIN, str(tmp_path)]
-    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # two processes with all cores each stand in each other's way
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=one_thread)
+        for _ in range(2)
+    ]
     try:
         for process in processes:
             assert process.stdout is not None and process.stdout.readline() == "ready\n"

@@ -1,0 +1,85 @@
+"""The command line's own types, options that several commands share, and how a refusal is told."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from orchestrator.errors import UserError
+
+
+class Refused(click.ClickException):
+    """Bad input: one sentence on standard error, exit status 2."""
+
+    exit_code = 2
+
+
+class Group(click.Group):
+    """Turns a UserError from anywhere below into a refusal."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            raise Refused(str(error)) from None
+
+
+class Optional(click.ParamType[Any]):
+    """A value of another type, or nothing where it is empty: `mlflow run` passes every parameter, given or not."""
+
+    def __init__(self, inner: click.ParamType[Any]) -> None:
+        self.inner, self.name = inner, inner.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click."""
+        return None if value in ("", None) else self.inner.convert(value, param, ctx)
+
+
+class Pairs(click.ParamType[list[str]]):
+    """``key=value``, or several of them parted by spaces or commas."""
+
+    name = "key=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """See click."""
+        return value if isinstance(value, list) else [part for part in re.split(r"[\s,]+", value) if part]
+
+
+TEXT, WHOLE = Optional(click.STRING), Optional(click.IntRange(min=1))
+SECONDS = Optional(click.FloatRange(min=0, min_open=True))
+
+
+def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--storage."""
+    return click.option(
+        "--storage",
+        type=TEXT,
+        envvar="SWEEP_STORAGE",
+        metavar="URL",
+        help="Optuna storage, any SQLAlchemy address.  [default: sqlite:///sweeps.db; env: SWEEP_STORAGE]",
+    )(command)
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--workers, --device and --timeout."""
+    for option in (
+        click.option(
+            "--timeout",
+            type=SECONDS,
+            metavar="SECONDS",
+            help="Start no trial after this time; running ones end normally.",
+        ),
+        click.option(
+            "--device", type=TEXT, metavar="NAME", help="auto, cpu, cuda, or some GPUs: cuda:0,cuda:1.  [default: auto]"
+        ),
+        click.option(
+            "--workers",
+            type=Optional(click.IntRange(min=0)),
+            metavar="N",
+            help="Trials at a time; 0 runs them in this process, for debugging.  [default: one a GPU, or one a core up to 4]",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,206 @@
+"""The supervisor's promises, on the toy study: totals, seeds, outcomes, interruption."""
+
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from orchestrator import book as books
+from orchestrator import plan
+from orchestrator.book import DIVERGED
+from orchestrator.errors import UserError
+from tests.orchestrator.conftest import QUADRATIC, Bench
+
+
+def stop_after(n: int) -> Any:
+    """A halt that speaks up after it was asked ``n`` times."""
+    asked = iter(range(10**9))
+    return lambda: "interrupted" if next(asked) >= n else ""
+
+
+def trials(bench: Bench, name: str) -> list[tuple[int, dict[str, Any], Any, str]]:
+    """What the search is: number, parameters, values, state."""
+    found = books.load(bench.storage, name).trials()
+    return [(trial.number, trial.params, trial.values, trial.state.name) for trial in found]
+
+
+def test_totals_are_exact_and_running_again_changes_nothing(bench: Bench) -> None:
+    reason, _ = bench.drive(bench.book(trials=5))
+    assert reason == ""
+    first = trials(bench, "toy")
+    assert [number for number, *_ in first] == [0, 1, 2, 3, 4]
+    bench.drive(bench.book(trials=5))
+    assert trials(bench, "toy") == first
+
+
+def test_a_higher_total_goes_on_as_one_long_sweep_would(bench: Bench) -> None:
+    bench.drive(bench.book(trials=4))
+    bench.drive(plan.resumed(bench.storage, "toy", 9))
+    bench.drive(bench.book(name="long", trials=9))
+    assert trials(bench, "toy") == trials(bench, "long")
+    assert len(trials(bench, "toy")) == 9
+
+
+def test_a_total_below_what_is_finished_is_refused(bench: Bench) -> None:
+    bench.drive(bench.book(trials=4))
+    with pytest.raises(UserError, match="4 are finished already; give 4 or more"):
+        plan.resumed(bench.storage, "toy", 3)
+
+
+@pytest.mark.parametrize("asked", [1, 7, 12, 20])
+def test_an_interrupted_sweep_ends_as_an_uninterrupted_one(bench: Bench, asked: int) -> None:
+    """Same trials, same values; the interrupted trial goes on as itself, in its own run, from its checkpoint."""
+    reason, supervisor = bench.drive(bench.book(trials=5), stop_after(asked))
+    assert reason == "interrupted"
+    assert not supervisor.view.running
+    left = books.load(bench.storage, "toy").trials_running()
+    runs = {trial.number: trial.user_attrs["run"] for trial in left}
+    assert all(bench.tracker.runs[run].status == "KILLED" for run in runs.values())
+    assert all(bench.tracker.runs[run].tags_["outcome"] == "stopped" for run in runs.values())
+    bench.drive(plan.resumed(bench.storage, "toy", None))
+    after = {trial.number: trial.user_attrs["run"] for trial in books.load(bench.storage, "toy").trials()}
+    assert runs.items() <= after.items() and len(set(after.values())) == 5
+    bench.drive(bench.book(name="straight", trials=5))
+    assert trials(bench, "toy") == trials(bench, "straight")
+    steps = [point[:2] for point in bench.tracker.runs[after[0]].points if point[1] == "noise"]
+    assert len(steps) == len(set(steps)), "nothing was computed twice"
+
+
+def test_the_same_seed_gives_the_same_trials_and_another_seed_others(bench: Bench) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        bench.drive(bench.book(name=name, seed=seed))
+    assert trials(bench, "a") == trials(bench, "b")
+    assert trials(bench, "a")[1:] != trials(bench, "c")[1:]
+    seeds = [run.params["seed"] for run in bench.tracker.runs.values() if "seed" in run.params]
+    assert seeds[:5] == seeds[5:10] and len(set(seeds)) == 10
+
+
+def test_trial_zero_is_the_recipe(bench: Bench) -> None:
+    bench.drive(bench.book(trials=2, set=["steps=2"]))
+    assert trials(bench, "toy")[0][1] == {"x": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "status", "outcome"),
+    [
+        ("good", TrialState.COMPLETE, "FINISHED", "complete"),
+        ("diverge", TrialState.PRUNED, "KILLED", "diverged"),
+        ("crash", TrialState.FAIL, "FAILED", "failed"),
+    ],
+)
+def test_outcomes(bench: Bench, mode: str, state: TrialState, status: str, outcome: str) -> None:
+    book = bench.book(trials=2, set=[f"mode={mode}"], pruner="none")
+    reason, supervisor = bench.drive(book)
+    assert reason == "" and supervisor.view.counts[outcome] == 2
+    for trial in book.trials():
+        assert trial.state is state
+        assert trial.user_attrs["outcome"] == outcome
+        assert (trial.constraints[DIVERGED] > 0) == (outcome == "diverged")
+        run = bench.tracker.runs[trial.user_attrs["run"]]
+        assert (run.status, run.tags_["outcome"]) == (status, outcome)
+        if outcome == "diverged":
+            assert trial.user_attrs["reason"] == run.tags_["reason"] == "runaway"
+        if outcome == "failed":
+            assert "RuntimeError: it was told to" in run.description
+
+
+def test_the_sampler_learns_from_divergence(bench: Bench) -> None:
+    """Where one half of the space diverges, trials that a model chose go there less than chance would."""
+    lost = 0
+    for seed in range(4):
+        book = bench.book(name=f"left{seed}", seed=seed, trials=26, set=["mode=left", "steps=2"], pruner="none")
+        bench.drive(book)
+        lost += sum(trial.user_attrs["outcome"] == "diverged" for trial in book.trials() if trial.number >= 6)
+    # By chance it would be half of 80: 40, with a standard deviation of 4.5. Three below:
+    assert lost < 40 - 3 * 4.5
+
+
+def test_bad_trials_are_pruned_and_their_last_value_is_kept(bench: Bench) -> None:
+    book = bench.book(trials=12)
+    bench.drive(book)
+    pruned = [trial for trial in book.trials() if trial.state is TrialState.PRUNED]
+    assert pruned
+    for trial in pruned:
+        assert len(trial.intermediate_values) < 5
+        assert bench.tracker.runs[trial.user_attrs["run"]].status == "KILLED"
+
+
+def test_time_that_is_up_starts_no_trial(bench: Bench) -> None:
+    reason, supervisor = bench.drive(bench.book(trials=50, set=["seconds=0.05"], pruner="none"), timeout=0.6)
+    assert reason == "timeout"
+    assert 1 <= supervisor.view.finished < 50
+    assert not books.load(bench.storage, "toy").trials_running()
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "gp", "cmaes"])
+def test_every_sampler_reaches_the_total_and_resumes(bench: Bench, sampler: str) -> None:
+    bench.drive(bench.book(trials=3, sampler=sampler, pruner="none"))
+    book = plan.resumed(bench.storage, "toy", 9)
+    bench.drive(book)
+    expected = 3 if sampler == "grid" else 9  # the grid of one number has three points
+    assert len(book.finished()) == expected == book.total()
+    xs = [trial.params["x"] for trial in book.trials()]
+    assert len(set(xs)) == len(xs)
+
+
+@pytest.mark.parametrize("pruner", ["median", "asha", "hyperband", "none"])
+def test_every_pruner_reaches_the_total(bench: Bench, pruner: str) -> None:
+    book = bench.book(trials=8, pruner=pruner)
+    bench.drive(book)
+    assert len(book.finished()) == 8
+
+
+def test_the_best_value_so_far_is_a_metric_over_trials(bench: Bench) -> None:
+    _, supervisor = bench.drive(bench.book(trials=6))
+    run = supervisor.sweep_run
+    best = [value for _, key, value in run.points if key == "best/distance"]  # type: ignore[attr-defined]
+    assert len(best) == 6 and best == sorted(best, reverse=True)
+
+
+def test_a_sweep_knows_itself(bench: Bench) -> None:
+    bench.drive(bench.book(trials=3, sampler="random", fix=["x=0.25"], set=["steps=3"]))
+    spec = books.load(bench.storage, "toy").spec
+    assert (spec.study, spec.data, spec.sampler, spec.pruner, spec.trials) == (
+        QUADRATIC,
+        "digits",
+        "random",
+        "median",
+        3,
+    )
+    assert spec.fixed == {"x": 0.25} and spec.set == {"steps": 3} and spec.base["steps"] == 3
+    assert spec.objectives == [("distance", "minimize")] and len(spec.data_digest) == 64
+    assert all(trial.params == {"x": 0.25} for trial in books.load(bench.storage, "toy").trials())
+
+
+def test_drift_of_the_study_is_refused(bench: Bench, tmp_path: Any) -> None:
+    from pathlib import Path
+
+    source = Path(QUADRATIC).read_text()
+    mine = tmp_path / "mine.py"
+    mine.write_text(source)
+    spec = plan.resolve(plan.Options(str(mine), name="mine", trials=1), bench.storage)
+    bench.drive(books.create(bench.storage, spec))
+    mine.write_text(source.replace('"x", -1.0, 1.0', '"x", -2.0, 1.0'))
+    with pytest.raises(UserError, match=r"its study has changed since: x .*-2.*was.*-1"):
+        plan.resumed(bench.storage, "mine", None)
+    mine.write_text(source.replace("steps: int = Field(5", "steps: int = Field(6"))
+    with pytest.raises(UserError, match=r"steps 6 \(was 5\)"):
+        plan.resumed(bench.storage, "mine", None)
+
+
+def test_a_name_with_other_settings_is_refused(bench: Bench) -> None:
+    bench.drive(bench.book(trials=1))
+    with pytest.raises(UserError, match=r"exists with other settings: seed 5 \(was 0\); choose another --name"):
+        bench.book(trials=1, seed=5)
+
+
+@pytest.mark.parametrize("asked", [None, 3, 9])
+def test_deterministic_sweeps_are_interrupted_without_a_trace(bench: Bench, asked: int | None) -> None:
+    book = bench.book(trials=7, deterministic=True)
+    if asked is not None:
+        bench.drive(book, stop_after(asked))
+        book = plan.resumed(bench.storage, "toy", None)
+    bench.drive(book)
+    bench.drive(bench.book(name="straight", trials=7, deterministic=True))
+    assert trials(bench, "toy") == trials(bench, "straight")
+    assert len(book.finished()) == 7

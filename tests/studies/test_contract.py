@@ -1,0 +1,75 @@
+"""What every study promises; a new one is found here by its file."""
+
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import studies
+from models._events import Scalars
+from studies import _space
+from studies._study import Study, StudyError
+
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
+
+
+@pytest.fixture(params=studies.names())
+def study(request: pytest.FixtureRequest) -> Study[Any, Any]:
+    return studies.load(request.param)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_space_holds_only_settings_that_work(study: Study[Any, Any], shape: tuple[int, int, int]) -> None:
+    """Drawn at random many times: the config's own validation would raise."""
+    base = study.base(shape)
+    found = _space.describe(study.space, base)
+    chance = random.Random(0)
+    for _ in range(300):
+        asking = _space._Suggest(lambda name, parameter: chance.choice(parameter.grid(50)))
+        config = study.space(asking, base)
+        assert set(asking.asked) <= set(found)
+        assert study.config.model_validate(config.model_dump(mode="json")) == config, "a config survives JSON"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_parameters_are_named_as_the_fields_that_they_set(study: Study[Any, Any], shape: tuple[int, int, int]) -> None:
+    base = study.base(shape)
+    for point in _space.grid(study.space, base, 2):
+        config = study.space(_space._Suggest(lambda name, parameter, point=point: point[name]), base)
+        assert {name: getattr(config, name) for name in point} == point
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_tried_first_lies_in_the_space(study: Study[Any, Any], shape: tuple[int, int, int]) -> None:
+    for change in study.first:
+        recipe = _space.recipe(study.space, study.base(shape).model_copy(update=change))
+        assert recipe.items() >= change.items()
+
+
+def test_question_and_objectives(study: Study[Any, Any]) -> None:
+    assert study.question.strip().endswith("?")
+    assert study.objectives
+    for objective in study.objectives:
+        assert objective.read(Scalars(1, {objective.key: 2.0})) == 2.0
+        assert objective.read(Scalars(1, {"other": 2.0})) is None
+
+
+def test_an_unknown_study_is_refused_with_the_near_miss() -> None:
+    with pytest.raises(StudyError, match="no study 'ebn'; did you mean ebm"):
+        studies.load("ebn")
+
+
+def test_a_file_without_a_study_is_refused(tmp_path: Any) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("x = 1\n")
+    with pytest.raises(StudyError, match="defines no STUDY"):
+        studies.load(str(file))
+    with pytest.raises(StudyError, match="there is no file"):
+        studies.load(str(tmp_path / "absent.py"))
+
+
+def test_listing_imports_no_study() -> None:
+    code = "import sys, studies; studies.names(); assert not any(m.startswith('studies.ebm') for m in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

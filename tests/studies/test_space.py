@@ -1,0 +1,106 @@
+"""A search space looked at from outside: parameters, grids, fixed values."""
+
+import random
+from typing import Any
+
+import optuna
+import pytest
+from pydantic import BaseModel, model_validator
+
+from studies import _space
+from studies._study import StudyError, Suggest
+
+
+class Config(BaseModel, frozen=True):
+    kind: str = "plain"
+    size: float = 1.0
+    count: int = 3
+    extra: float = 0.5
+
+    @model_validator(mode="after")
+    def _small(self) -> "Config":
+        if self.size * self.count > 100:
+            raise ValueError("size × count is above 100; lower one of them")
+        return self
+
+
+def space(suggest: Suggest, base: Config) -> Config:
+    chosen: dict[str, Any] = {
+        "kind": suggest.suggest_categorical("kind", ["plain", "rich"]),
+        "size": suggest.suggest_float("size", 0.01, 10.0, log=True),
+    }
+    if chosen["kind"] == "rich":
+        chosen["extra"] = suggest.suggest_float("extra", 0.0, 1.0)
+    return Config.model_validate(base.model_dump() | chosen)
+
+
+def test_describe_finds_the_parameters_of_all_branches() -> None:
+    found = _space.describe(space, Config())
+    assert list(found) == ["kind", "size", "extra"]
+    assert found["kind"].choices == ("plain", "rich")
+    assert (found["size"].low, found["size"].high, found["size"].log) == (0.01, 10.0, True)
+
+
+def test_describe_refuses_a_base_that_the_space_cannot_vary() -> None:
+    with pytest.raises(StudyError, match="size × count is above 100"):
+        _space.describe(space, Config(count=50))
+
+
+def test_grid_gives_each_branch_its_own_parameters_and_no_point_twice() -> None:
+    points = list(_space.grid(space, Config(), 3))
+    assert len(points) == 3 + 3 * 3
+    assert all(("extra" in point) == (point["kind"] == "rich") for point in points)
+    assert len({tuple(sorted(point.items())) for point in points}) == len(points)
+    assert sorted({point["size"] for point in points}) == pytest.approx([0.01, 0.1**0.5, 10.0])
+
+
+def test_fixed_parameters_keep_their_value_and_their_branch() -> None:
+    fixed = _space.fix(space, {"kind": "rich", "extra": 0.25})
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        config = fixed(study.ask(), Config())
+        assert (config.kind, config.extra) == ("rich", 0.25)
+    assert set(_space.describe(fixed, Config())) == {"kind", "size", "extra"}
+
+
+def test_recipe_is_the_base_itself() -> None:
+    assert _space.recipe(space, Config(size=2.0)) == {"kind": "plain", "size": 2.0}
+    assert _space.recipe(space, Config(kind="rich")) == {"kind": "rich", "size": 1.0, "extra": 0.5}
+
+
+def test_recipe_outside_the_space_is_none() -> None:
+    assert _space.recipe(space, Config(size=11.0, count=1)) == {}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text", "value"),
+    [
+        (_space.Parameter("float", 0, 2), "1.5", 1.5),
+        (_space.Parameter("int", 0, 5), "5", 5),
+        (_space.Parameter("categorical", choices=(True, False)), "true", True),
+        (_space.Parameter("categorical", choices=("a", "b")), "b", "b"),
+    ],
+)
+def test_values_are_read_as_what_they_are(parameter: _space.Parameter, text: str, value: Any) -> None:
+    assert parameter.parse("p", text) == value
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text"),
+    [
+        (_space.Parameter("float", 0, 2), "2.5"),
+        (_space.Parameter("float", 0, 2), "nan"),
+        (_space.Parameter("float", 0, 2), "many"),
+        (_space.Parameter("int", 0, 5), "1.5"),
+        (_space.Parameter("categorical", choices=("a", "b")), "c"),
+    ],
+)
+def test_values_outside_are_refused_with_the_range(parameter: _space.Parameter, text: str) -> None:
+    with pytest.raises(StudyError, match=r"p=.* is outside the search space; p may be "):
+        parameter.parse("p", text)
+
+
+def test_whole_numbers_stay_whole_on_a_grid() -> None:
+    values = _space.Parameter("int", 1, 10, log=True).grid(4)
+    assert values == [1, 2, 5, 10]
+    assert random.Random(0).choice(values) in range(1, 11)
