@@ -28,8 +28,13 @@ DIVERGED = "diverged"  # the constraint that a diverged trial violates
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def connect(url: str, option: str = "--storage") -> RDBStorage:
-    """The storage at ``url``, its tables made; UserError where it cannot be had."""
+def connect(url: str, option: str = "--storage", create: bool = True) -> RDBStorage:
+    """The storage at ``url``, its tables made; UserError where it cannot be had.
+
+    Where a SQLite file is absent and not to be created, an empty storage in memory: there is nothing to see.
+    """
+    if not create and sqlite.absent(url):
+        return RDBStorage("sqlite:///:memory:")
     sqlite.check(url, option)
     try:
         return RDBStorage(url)

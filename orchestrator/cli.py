@@ -122,7 +122,7 @@ def run(
         deterministic=deterministic,
         tracking_uri=tracking_uri,
     )
-    books = _books(storage)
+    books = _books(storage, create=not dry_run)
     spec = plan.resolve(options, books)
     room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, spec.trials)
     book = plan.settle(spec, books)
@@ -250,10 +250,10 @@ def _console() -> "Console":
     return tables.console()
 
 
-def _books(storage: str | None) -> Any:
+def _books(storage: str | None, create: bool = False) -> Any:
     from orchestrator import book
 
-    return book.connect(storage or book.DEFAULT_STORAGE)
+    return book.connect(storage or book.DEFAULT_STORAGE, create=create)
 
 
 def _drive(book: "Book", room: Any, inline: bool, timeout: float | None, console: "Console") -> None:

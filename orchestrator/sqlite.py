@@ -26,6 +26,11 @@ def _prepare(connection: Any, record: Any) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
 
+def absent(url: str) -> bool:
+    """Whether ``url`` is a SQLite file that is not there."""
+    return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+
+
 def check(url: str, option: str) -> None:
     """Raise UserError where ``url``, given as ``option``, is no database address or a SQLite file that cannot be written."""
     try:

@@ -195,8 +195,8 @@ def test_dry_run_prints_the_plan_and_starts_nothing(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     for words in ("ebm-digits-1 (new)", "minimize fid/fresh", "= noise (held)", "step_size", "width", "7"):
         assert words in done.stdout
-    assert not Path("mlflow.db").exists() and not Path(".sweeps").exists()
     assert sweep("list").stdout.startswith("no sweeps here yet")
+    assert not list(folder.iterdir()), "looking leaves nothing behind"
 
 
 def test_studies_shows_questions_and_spaces(folder: Path) -> None:

@@ -1,0 +1,147 @@
+"""What every launcher promises, and what the local one adds: a process a trial, its own group, its own threads."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from models._env import derive_seed
+from orchestrator import tracker
+from orchestrator.launchers._protocol import Died, Job, Launcher
+from orchestrator.launchers.inline import InlineLauncher
+from orchestrator.launchers.local import LOG, LocalLauncher
+from orchestrator.messages import Ended, Message, Report, Task
+from tests.orchestrator.conftest import QUADRATIC
+
+
+@pytest.fixture
+def store(folder: Path) -> tracker.MlflowTracker:
+    return tracker.connect(f"sqlite:///{folder / 'mlflow.db'}", "--tracking-uri", "toy")
+
+
+@pytest.fixture(params=["inline", "local"])
+def launcher(request: pytest.FixtureRequest, store: tracker.MlflowTracker) -> Iterator[Launcher]:
+    made: Launcher = InlineLauncher(store) if request.param == "inline" else LocalLauncher(["cpu"], 1, QUADRATIC)
+    yield made
+    made.close()
+
+
+def task(folder: Path, store: tracker.MlflowTracker, **config: Any) -> Task:
+    (folder / "trial").mkdir(exist_ok=True)
+    return Task(
+        sweep="toy",
+        study=QUADRATIC,
+        trial=0,
+        config={"x": 0.5, "mode": "good", "steps": 5, "seconds": 0.0, **config},
+        data="digits",
+        data_folder="data",
+        cache_folder="cache",
+        folder=str(folder / "trial"),
+        seed=derive_seed(0),
+        device="cpu",
+        threads=1,
+        tracking_uri=store.client.tracking_uri,
+        run=store.start("trial 0", {}, {}, None).id,
+    )
+
+
+def hear_all(launcher: Launcher, job: Job, reply: Any = lambda report: "go") -> list[Message]:
+    said: list[Message] = []
+    end = time.monotonic() + 60
+    while not said or not isinstance(said[-1], Ended):
+        assert time.monotonic() < end
+        launcher.wait([job], 1.0)
+        for message in job.hear():
+            said.append(message)
+            if isinstance(message, Report):
+                job.reply(reply(message))
+    return said
+
+
+def test_a_trial_is_heard_to_its_end(launcher: Launcher, folder: Path, store: tracker.MlflowTracker) -> None:
+    said = hear_all(launcher, launcher.launch(task(folder, store)))
+    assert [message.index for message in said if isinstance(message, Report)] == [1, 2, 3, 4, 5]
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "complete"
+
+
+def test_a_reply_prunes(launcher: Launcher, folder: Path, store: tracker.MlflowTracker) -> None:
+    said = hear_all(
+        launcher, launcher.launch(task(folder, store)), lambda report: "prune" if report.index == 2 else "go"
+    )
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "pruned"
+    assert len([message for message in said if isinstance(message, Report)]) == 2
+
+
+def test_stop_leaves_a_checkpoint(launcher: Launcher, folder: Path, store: tracker.MlflowTracker) -> None:
+    job = launcher.launch(task(folder, store, seconds=0.05, steps=200))
+    job.stop()
+    said = hear_all(launcher, job)
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "stopped"
+    assert (folder / "trial" / "checkpoint.pt").exists()
+
+
+def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path, store: tracker.MlflowTracker) -> None:
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    job = launcher.launch(task(folder, store, seconds=0.05, steps=1000))
+    while not job.hear():
+        launcher.wait([job], 1.0)
+    pid = job.process.pid
+    assert pid is not None
+    psutil.Process(pid).kill()
+    began = time.monotonic()
+    with pytest.raises(Died, match="ended by signal SIGKILL"):
+        while True:
+            launcher.wait([job], 1.0)
+            job.hear()
+    assert time.monotonic() - began < 2
+    assert not psutil.pid_exists(pid)
+
+
+def test_kill_ends_what_the_trainer_started_as_well(folder: Path, store: tracker.MlflowTracker) -> None:
+    """A grandchild, such as a data loader's worker, goes with its worker."""
+    source = Path(QUADRATIC).read_text()
+    source = source.replace(
+        "    first = 0\n", '    import subprocess\n\n    subprocess.Popen(["sleep", "300"])\n    first = 0\n'
+    )
+    (folder / "parent.py").write_text(source)
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    job = launcher.launch(
+        task(folder, store, seconds=0.05, steps=1000).model_copy(update={"study": str(folder / "parent.py")})
+    )
+    while not job.hear():
+        launcher.wait([job], 1.0)
+    family = psutil.Process(job.process.pid).children()
+    assert [child.name() for child in family] == ["sleep"]
+    job.kill()
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert not alive
+
+
+def test_what_a_trainer_prints_goes_to_its_log(folder: Path, store: tracker.MlflowTracker) -> None:
+    source = (
+        Path(QUADRATIC)
+        .read_text()
+        .replace("    first = 0\n", '    print("a word from within", flush=True)\n    first = 0\n')
+    )
+    (folder / "talker.py").write_text(source)
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    hear_all(launcher, launcher.launch(task(folder, store).model_copy(update={"study": str(folder / "talker.py")})))
+    assert "a word from within" in (folder / "trial" / LOG).read_text()
+
+
+def test_workers_do_not_inherit_the_sweeps_own_run(
+    folder: Path, store: tracker.MlflowTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLFLOW_RUN_ID would make a worker write into it: it is gone there, and still here."""
+    import os
+
+    from orchestrator.launchers.local import _environment
+
+    monkeypatch.setenv("MLFLOW_RUN_ID", "parent")
+    with _environment(3):
+        assert "MLFLOW_RUN_ID" not in os.environ
+        assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert os.environ["MLFLOW_RUN_ID"] == "parent"
