@@ -59,9 +59,11 @@ def drive(book: Book, room: Room, inline: bool, timeout: float | None, console: 
             return 0
         run = _record(book, mlflow)
         threads = 1 if spec.deterministic else room.threads  # sums depend on how they are divided
-        launcher: Launcher = (
-            InlineLauncher(mlflow, room.devices[0]) if inline else LocalLauncher(room.devices, threads, spec.study)
-        )
+        launcher: Launcher
+        if inline:
+            launcher = InlineLauncher(mlflow, room.devices[0])
+        else:
+            launcher = LocalLauncher(room.devices, threads, spec.study, spec.tracking_uri)
         supervisor = Supervisor(book, launcher, mlflow, run, threads)
         console.print(
             f"[bold]{spec.name}[/]: {spec.question}\n{book.total()} trials on {spec.data}, {launcher.slots} at a time, "

@@ -15,10 +15,11 @@ from torch import nn
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import mlflow
-import mlflow.store.tracking.sqlalchemy_workspace_store  # noqa: F401  # else imported at first use, by every worker: half a second
+import mlflow.store.tracking.sqlalchemy_workspace_store  # noqa: F401  # else imported at first use, by every worker
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from models._events import Curve, DataUsed, Event, Facts, Images, Matrix, Scalars
 from orchestrator import figures, sqlite
@@ -173,6 +174,17 @@ class MlflowTracker:
         """See Tracker."""
         self.client.update_run(id, status="RUNNING")
         return self.resume(id)
+
+
+def warm(uri: str) -> None:
+    """Open the store at ``uri`` for processes that will be forked from this one.
+
+    They find it opened and its tables verified, which costs each a tenth of a second otherwise, and connect anew: no
+    connection to a database may cross a fork.
+    """
+    store = MlflowClient(uri)._tracking_client.store
+    if isinstance(store, SqlAlchemyStore):
+        store.engine.dispose()
 
 
 def connect(uri: str, option: str, experiment: str) -> MlflowTracker:

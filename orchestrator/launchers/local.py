@@ -28,21 +28,19 @@ def _work(task: Task, pipe: Connection) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
 
-    import threadpoolctl
     import torch
 
     from orchestrator.tracker import MlflowTracker
     from orchestrator.trial import play
 
     torch.set_num_threads(task.threads)
-    with threadpoolctl.threadpool_limits(task.threads):
-        trial = play(task, MlflowTracker(task.tracking_uri))
-        reply: Reply | None = None
-        while True:
-            message = trial.send(reply)
-            reply = _converse(pipe, message)
-            if isinstance(message, Ended):
-                return
+    trial = play(task, MlflowTracker(task.tracking_uri))
+    reply: Reply | None = None
+    while True:
+        message = trial.send(reply)
+        reply = _converse(pipe, message)
+        if isinstance(message, Ended):
+            return
 
 
 def _converse(pipe: Connection, message: Message | None) -> Reply | None:
@@ -111,16 +109,19 @@ class LocalJob:
 class LocalLauncher:
     """As many workers at once as there are slots, with the processor's threads divided among them."""
 
-    def __init__(self, devices: Sequence[str], threads: int, study: str) -> None:
+    def __init__(self, devices: Sequence[str], threads: int, study: str, tracking_uri: str) -> None:
         """One slot for each of ``devices`` (a device may occur more than once), ``threads`` for each worker.
 
-        ``study`` is what will be played: its imports are made once, by the server.
+        ``study`` is what will be played and ``tracking_uri`` where to: the server imports the one and opens the other,
+        once for all workers.
         """
         self.slots = len(devices)
         self.devices = tuple(devices)
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload([PRELOAD, *([] if study.endswith(".py") else [f"studies.{study}"])])
-        with _environment(threads):
+        # The command is every worker's main module; what is not a module of ours cannot be imported by name.
+        modules = [PRELOAD, "orchestrator.cli", *([] if study.endswith(".py") else [f"studies.{study}"])]
+        self.context.set_forkserver_preload(modules)
+        with _environment(threads, tracking_uri):
             from multiprocessing import forkserver
 
             forkserver.ensure_running()
@@ -146,13 +147,14 @@ class LocalLauncher:
 
 
 @contextmanager
-def _environment(threads: int) -> Iterator[None]:
+def _environment(threads: int, tracking_uri: str) -> Iterator[None]:
     """What the server, and so every worker, is to find in its environment.
 
     MLFLOW_RUN_ID names the sweep's own run: a worker that found it would write there.
     """
     before = dict(os.environ)
     os.environ.update({name: str(threads) for name in THREAD_VARIABLES})
+    os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
     os.environ.pop("MLFLOW_RUN_ID", None)
     try:
         yield

@@ -24,7 +24,8 @@ def store(folder: Path) -> tracker.MlflowTracker:
 
 @pytest.fixture(params=["inline", "local"])
 def launcher(request: pytest.FixtureRequest, store: tracker.MlflowTracker) -> Iterator[Launcher]:
-    made: Launcher = InlineLauncher(store) if request.param == "inline" else LocalLauncher(["cpu"], 1, QUADRATIC)
+    uri = store.client.tracking_uri
+    made: Launcher = InlineLauncher(store) if request.param == "inline" else LocalLauncher(["cpu"], 1, QUADRATIC, uri)
     yield made
     made.close()
 
@@ -84,7 +85,7 @@ def test_stop_leaves_a_checkpoint(launcher: Launcher, folder: Path, store: track
 
 
 def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path, store: tracker.MlflowTracker) -> None:
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC, "")
     job = launcher.launch(task(folder, store, seconds=0.05, steps=1000))
     while not job.hear():
         launcher.wait([job], 1.0)
@@ -107,7 +108,7 @@ def test_kill_ends_what_the_trainer_started_as_well(folder: Path, store: tracker
         "    first = 0\n", '    import subprocess\n\n    subprocess.Popen(["sleep", "300"])\n    first = 0\n'
     )
     (folder / "parent.py").write_text(source)
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC, "")
     job = launcher.launch(
         task(folder, store, seconds=0.05, steps=1000).model_copy(update={"study": str(folder / "parent.py")})
     )
@@ -127,7 +128,7 @@ def test_what_a_trainer_prints_goes_to_its_log(folder: Path, store: tracker.Mlfl
         .replace("    first = 0\n", '    print("a word from within", flush=True)\n    first = 0\n')
     )
     (folder / "talker.py").write_text(source)
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC, "")
     hear_all(launcher, launcher.launch(task(folder, store).model_copy(update={"study": str(folder / "talker.py")})))
     assert "a word from within" in (folder / "trial" / LOG).read_text()
 
@@ -141,7 +142,7 @@ def test_workers_do_not_inherit_the_sweeps_own_run(
     from orchestrator.launchers.local import _environment
 
     monkeypatch.setenv("MLFLOW_RUN_ID", "parent")
-    with _environment(3):
+    with _environment(3, "sqlite:///mlflow.db"):
         assert "MLFLOW_RUN_ID" not in os.environ
         assert os.environ["OMP_NUM_THREADS"] == "3"
     assert os.environ["MLFLOW_RUN_ID"] == "parent"
