@@ -1,5 +1,6 @@
 """The commands: ``sweep run | resume | list | show | studies | ui``. Heavy imports are made inside the commands."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -253,7 +254,8 @@ def _console() -> "Console":
 def _books(storage: str | None, create: bool = False) -> Any:
     from orchestrator import book
 
-    return book.connect(storage or book.DEFAULT_STORAGE, create=create)
+    # Read here, not by click: `mlflow run` passes an empty --storage, which must not hide the variable.
+    return book.connect(storage or os.environ.get("SWEEP_STORAGE") or book.DEFAULT_STORAGE, create=create)
 
 
 def _drive(book: "Book", room: Any, inline: bool, timeout: float | None, console: "Console") -> None:

@@ -56,7 +56,6 @@ def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--storage",
         type=TEXT,
-        envvar="SWEEP_STORAGE",
         metavar="URL",
         help="Optuna storage, any SQLAlchemy address.  [default: sqlite:///sweeps.db; env: SWEEP_STORAGE]",
     )(command)

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,11 @@ class Options:
     seed: int = 0
     deterministic: bool = False
     tracking_uri: str | None = None
+
+
+def program() -> str:
+    """How our command is called here: environments that `mlflow run` makes hold our dependencies, not our script."""
+    return "sweep" if shutil.which("sweep") else "python -m orchestrator"
 
 
 def version() -> str:
@@ -99,7 +105,7 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         folder=str(Path(SWEEPS, name).absolute()),
         tracking_uri=tracker.absolute(options.tracking_uri or tracker.default_uri()),
         version=version(),
-        command=shlex.join(["sweep", *sys.argv[1:]]),
+        command=f"{program()} {shlex.join(sys.argv[1:])}",
         trials=options.trials or study.trials,
     )
 

@@ -87,7 +87,9 @@ def drive(book: Book, room: Room, inline: bool, timeout: float | None, console: 
         run.end("FINISHED" if reason in ("", "timeout") else "KILLED", {"outcome": reason or "complete"})
         _ending(book, console, champion)
         if reason:
-            console.print(f"ended early: {reason}. Go on with:  [bold]sweep resume {spec.name}[/]", highlight=False)
+            console.print(
+                f"ended early: {reason}. Go on with:  [bold]{plan.program()} resume {spec.name}[/]", highlight=False
+            )
         if reason not in ("", "timeout"):
             return INTERRUPTED
         return 0 if book.best() else 1
@@ -119,11 +121,11 @@ def _ending(book: Book, console: Console, champion: str | None = None) -> None:
         console.print("\nbest trials")
         console.print(tables.trials(book, only=5))
     elif book.finished():
-        console.print(f"no trial was completed; `sweep show {book.spec.name}` tells how each ended")
+        console.print(f"no trial was completed; `{plan.program()} show {book.spec.name}` tells how each ended")
     if champion:
         console.print(f"\nchampion   mlflow.pytorch.load_model('{champion}')", highlight=False)
-    console.print(f"all trials sweep show {book.spec.name}", highlight=False)
-    console.print(f"pictures   sweep ui   (or: mlflow ui{_store(book)})", highlight=False, soft_wrap=True)
+    console.print(f"all trials {plan.program()} show {book.spec.name}", highlight=False)
+    console.print(f"pictures   {plan.program()} ui   (or: mlflow ui{_store(book)})", highlight=False, soft_wrap=True)
 
 
 def _store(book: Book) -> str:

@@ -95,25 +95,25 @@ def assert_picture(picture: figures.Picture) -> None:
 def test_a_grid_is_the_images_magnified_without_blur() -> None:
     images = digits(10)
     picture = figures.grid(Images(0, "samples", images, columns=4))
-    assert picture.shape == (3 * 50 + 2, 4 * 50 + 2, 3)  # 8 pixels sixfold, and two of border
+    assert picture.shape == (3 * 52 + 4, 4 * 52 + 4, 3)  # 8 pixels sixfold, and four of border
     for i, image in enumerate(images):
-        y, x = 2 + i // 4 * 50, 2 + i % 4 * 50
+        y, x = 4 + i // 4 * 52, 4 + i % 4 * 52
         expected = ((image[0] + 1) * 127.5).round().numpy().repeat(6, 0).repeat(6, 1)
         for channel in range(3):
             assert (picture[y : y + 48, x : x + 48, channel] == expected).all()
-    assert (picture[:2] == 128).all() and (picture[-50:, -100:] == 128).all()  # the border; the empty places
+    assert (picture[:4] == 128).all() and (picture[-52:, -104:] == 128).all()  # the border; the empty places
 
 
 def test_colours_stay_and_large_images_are_not_magnified() -> None:
     image = torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
     picture = figures.grid(Images(0, "samples", image))
-    assert picture.shape == (68, 68, 3)
-    assert picture[2, 2].tolist() == [255, 128, 0]
+    assert picture.shape == (72, 72, 3)
+    assert picture[4, 4].tolist() == [255, 128, 0]
 
 
 def test_values_out_of_range_are_clamped_and_nan_stands_out() -> None:
     image = torch.tensor([7.0, -7.0, math.inf, -math.inf, NAN, 0.0]).view(1, 1, 1, 6)
-    row = figures.grid(Images(0, "samples", image))[2, 2:-2:8].tolist()
+    row = figures.grid(Images(0, "samples", image))[4, 4:-4:8].tolist()
     assert row == [[255] * 3, [0] * 3, [255] * 3, [0] * 3, list(figures.NAN), [128] * 3]
 
 
