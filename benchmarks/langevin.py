@@ -127,6 +127,7 @@ def _measure(side: int, pairs: int, n_steps: int) -> Iterator[Figure]:
     trained.load_state_dict(net.state_dict())
     (_, share, _), _ = compare(ours(config, trained), mine, x, pairs // 2, n_steps)
     untouched = all(weight.grad is None for weight in trained.parameters())
-    yield Figure("  weights that want gradients / frozen", f"{share:.3f}, .grad stays None", "", untouched)
+    grad = "stays None" if untouched else "is filled"
+    yield Figure("  weights that want gradients / frozen", f"{share:.3f}, .grad {grad}", "", untouched)
     (_, share, _), _ = compare(by_hand(config, trained, all_gradients=True), mine, x, pairs // 2, n_steps)
     yield Figure("  by backward(), weights and all / ours", f"{share:.3f}")

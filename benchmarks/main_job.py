@@ -1,5 +1,6 @@
 """The main job as a new user runs it, ``sweep run ebm``: how long it takes and how good its best samples are."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -29,6 +30,7 @@ def measure(picture: Path | None = None) -> Iterator[Figure]:
         client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
         sweep, best = _best(client)
         if picture is not None:
+            os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
             shutil.copyfile(client.download_artifacts(sweep.info.run_id, PICTURE, str(folder)), picture)
     value = best.data.metrics
     share = value["fid/fresh"] / value["fid/noise"]

@@ -29,7 +29,7 @@ def measure() -> Iterator[Figure]:
         took < TARGET,
     )
     yield Figure(
-        "  by single log_metric in the same store, from {SINGLE}",
+        f"  by single log_metric in the same store, from {SINGLE}",
         f"{median(single):.1f} s, {median(single) / took:.0f} times as long",
     )
 

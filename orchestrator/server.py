@@ -45,6 +45,7 @@ def serve(folder: str, tracking_uri: str | None, host: str, port: int, console: 
     ]
     command += ["--workers", "1", "--default-artifact-root", str(Path(folder).absolute() / "mlruns")]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server must not outlive us
     server = subprocess.Popen(command, env={**os.environ, **quiet}, start_new_session=True)
     try:
         status = server.wait()
