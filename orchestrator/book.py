@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import optuna
@@ -16,8 +17,9 @@ from models._env import derive_seed
 from orchestrator import search, sqlite
 from orchestrator.errors import UserError
 from orchestrator.messages import Ended
-from orchestrator.spec import GRID_POINTS, Spec, searched
+from orchestrator.spec import GRID_POINTS, Spec
 from studies import _space
+from studies._study import Study
 
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -61,10 +63,13 @@ class Book:
 
     def __init__(self, study: optuna.Study, spec: Spec) -> None:
         self.study, self.spec = study, spec
-        self.search = studies.load(spec.study)
-        self.suggest = searched(self.search, spec)
         self.live: dict[int, optuna.Trial] = {}
         study.pruner = search.pruner(spec.pruner)
+
+    @cached_property
+    def search(self) -> Study[Any, Any]:
+        """Our study. Loaded when it is first wanted: a table of trials needs none, and its file may be gone."""
+        return studies.load(self.spec.study)
 
     # ---- what stands in it -------------------------------------------------------------------------------------------
 
@@ -87,7 +92,7 @@ class Book:
 
     def total(self) -> int:
         """Trials that the sweep is to have: fewer than asked for where a grid has no more points."""
-        return min(self.spec.trials, len(self._grid())) if self.spec.sampler == "grid" else self.spec.trials
+        return min(self.spec.trials, len(self._grid)) if self.spec.sampler == "grid" else self.spec.trials
 
     # ---- writing it --------------------------------------------------------------------------------------------------
 
@@ -150,18 +155,18 @@ class Book:
             trial.set_user_attr("reason", end.reason)
             trial.set_user_attr("detail", end.detail[-2000:])
         trial.set_constraint(DIVERGED, 1.0 if end.outcome == "diverged" else -1.0)
-        match end.outcome:
-            case "complete":
-                self.study.tell(number, values=list(end.values))
-            case "pruned" | "diverged":
-                self.study.tell(number, state=TrialState.PRUNED)
-            case _:
-                self.study.tell(number, state=TrialState.FAIL)
+        told: dict[str, Any] = {"state": TrialState.FAIL}
+        if end.outcome == "complete":
+            told = {"values": list(end.values)}
+        elif end.outcome in ("pruned", "diverged"):
+            told = {"state": TrialState.PRUNED}
+        with search.quietly():
+            self.study.tell(number, **told)
 
     # ---- how a trial comes about -------------------------------------------------------------------------------------
 
     def _asked(self, trial: optuna.Trial) -> Asked:
-        config = self.suggest(trial)
+        config = self._space()(trial, self._base())
         self.live[trial.number] = trial
         seed = derive_seed(self.spec.seed, "trial", trial.number)
         run = trial.user_attrs.get("run")
@@ -170,11 +175,12 @@ class Book:
     def _first(self, number: int) -> dict[str, Any]:
         """What is tried before the sampler is asked: all of a grid; else the study's own recipes."""
         if self.spec.sampler == "grid":
-            return self._grid()[number]
+            return self._grid[number]
         if number >= len(self.search.first):
             return {}
         return _space.recipe(self._space(), self._base().model_copy(update=self.search.first[number]))
 
+    @cached_property
     def _grid(self) -> list[dict[str, Any]]:
         """The grid, shuffled by the seed, so that a part of it is spread over the whole."""
         points = list(itertools.islice(_space.grid(self._space(), self._base(), GRID_POINTS), 1_000_000))

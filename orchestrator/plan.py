@@ -135,7 +135,10 @@ def resumed(storage: RDBStorage, name: str, trials: int | None) -> books.Book:
         raise UserError(f"sweep '{name}' cannot go on, its study has changed: {error}") from None
     if changed:
         raise UserError(f"sweep '{name}' cannot go on, its study has changed since: {changed}; start a new sweep")
-    data = datasets.load(book.spec.data, Path(book.spec.data_folder))
+    try:
+        data = datasets.load(book.spec.data, Path(book.spec.data_folder))
+    except datasets.DataError as error:
+        raise UserError(f"sweep '{name}' cannot go on: {error}") from None
     if data.digest != book.spec.data_digest:
         raise UserError(f"sweep '{name}' cannot go on, its data {book.spec.data} have changed since; start a new sweep")
     if trials is not None:

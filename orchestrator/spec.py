@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 import studies
 from orchestrator.errors import UserError
 from studies import _space
-from studies._study import ImageShape, Study
+from studies._study import ImageShape
 
 SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes")
 PRUNERS = ("median", "asha", "hyperband", "none")
@@ -84,13 +84,6 @@ def drift(spec: Spec) -> str:
         }
     )
     return now.same_search(spec)
-
-
-def searched(study: Study[Any, Any], spec: Spec) -> Any:
-    """The study's space as this sweep searches it: Suggest -> config."""
-    base = study.config.model_validate(spec.base)
-    space = _space.fix(study.space, spec.fixed)
-    return lambda suggest: space(suggest, base)
 
 
 def parse_fixed(text: str, space: dict[str, _space.Parameter]) -> tuple[str, Any]:

@@ -25,7 +25,7 @@ STATUS: dict[Outcome, Status] = {
 }
 TICK_SECONDS = 0.2
 BATCH = 4  # trials that are asked, and told, together where a sweep is to be deterministic
-GRACE_SECONDS = 30.0  # how long stopped workers have to write their checkpoints
+GRACE_SECONDS = 10.0  # how long stopped workers have to write their checkpoints
 
 
 @dataclass
@@ -174,6 +174,7 @@ class Supervisor:
             self.book.launched(asked.number, run.id)
         else:
             run = self.tracker.reopen(asked.run)
+            run.tags({"outcome": "running"})
         task = Task(
             sweep=spec.name,
             study=spec.study,

@@ -204,3 +204,38 @@ def test_deterministic_sweeps_are_interrupted_without_a_trace(bench: Bench, aske
     bench.drive(bench.book(name="straight", trials=7, deterministic=True))
     assert trials(bench, "toy") == trials(bench, "straight")
     assert len(book.finished()) == 7
+
+
+def test_a_sweep_whose_study_or_data_are_gone_is_still_shown_and_says_why_it_cannot_go_on(
+    bench: Bench, tmp_path: Any
+) -> None:
+    from pathlib import Path
+
+    import numpy as np
+
+    from orchestrator import tables
+
+    mine, data = tmp_path / "mine.py", tmp_path / "mine.npz"
+    mine.write_text(Path(QUADRATIC).read_text())
+    images, labels = np.zeros((30, 8, 8), np.uint8), np.arange(30) % 2
+    images[:] = np.arange(30)[:, None, None]
+    np.savez(data, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    spec = plan.resolve(plan.Options(str(mine), name="mine", trials=1, data=f"npz:{data}"), bench.storage)
+    bench.drive(books.create(bench.storage, spec))
+    np.savez(data, x_train=images + 1, y_train=labels, x_test=images, y_test=labels)
+    with pytest.raises(UserError, match="its data .* have changed since"):
+        plan.resumed(bench.storage, "mine", 2)
+    data.unlink()
+    with pytest.raises(UserError, match="cannot go on: .*mine.npz"):
+        plan.resumed(bench.storage, "mine", 2)
+    mine.unlink()
+    with pytest.raises(UserError, match="its study has changed: there is no file"):
+        plan.resumed(bench.storage, "mine", 2)
+    assert tables.trials(books.load(bench.storage, "mine")).row_count == 1
+    assert tables.sweeps([books.load(bench.storage, "mine")]).row_count == 1
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Any) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written to"):
+        plan.writable(str(tmp_path / "file" / "below"))
