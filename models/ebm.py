@@ -68,7 +68,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(env.generator("weights").initial_seed())  # not the GPUs' as well
         net = network(config, data.shape).to(env.device)
-    average = copy.deepcopy(net).requires_grad_(False)
+    average = copy.deepcopy(net).requires_grad_(False).eval()
     optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, betas=(0.0, 0.999))
     batches, chains = env.generator("batches"), env.generator("chains")
     buffer = replay.init(config.buffer_size, data.shape, BOUNDS, chains) if config.start == "replay" else None

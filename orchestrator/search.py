@@ -33,8 +33,8 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 }
 
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
-    # Reports are counted 1, 2, 3 …: the first is too early to judge by.
-    "median": lambda: MedianPruner(n_startup_trials=4, n_warmup_steps=1),
+    # Reports are counted 1, 2, 3 …, and the first is too early to judge by: those below n_warmup_steps are not judged.
+    "median": lambda: MedianPruner(n_startup_trials=4, n_warmup_steps=2),
     "asha": lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
     "hyperband": lambda: HyperbandPruner(min_resource=1, max_resource="auto", reduction_factor=2),
     "none": NopPruner,

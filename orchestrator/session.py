@@ -1,5 +1,6 @@
 """One run of the supervisor from the terminal's side: stores, launcher, records and display put together and taken down."""
 
+import gc
 import json
 import os
 import socket
@@ -51,6 +52,7 @@ def drive(book: Book, room: Room, inline: bool, timeout: float | None, console: 
     """Run the sweep until it ends or is halted, and say so; returns the exit status."""
     spec = book.spec
     plan.writable(spec.folder)
+    gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
     with driving(spec.folder, spec.name), Halt().listening() as halt:
         mlflow = tracker.connect(spec.tracking_uri, "--tracking-uri", experiment=Path(spec.study).stem)
         if len(book.finished()) >= book.total() and not book.trials_running():

@@ -208,8 +208,8 @@ class Supervisor:
             case Report():
                 one.values = message.values
                 prune = self.book.report(one.asked.number, message.index, message.values)
-                if not self.view.halting:
-                    one.job.reply("prune" if prune else "go")
+                # Every report gets its reply, for the worker waits: the stop that it was told before may be long heeded.
+                one.job.reply("stop" if self.view.halting else "prune" if prune else "go")
             case Ended():
                 self._end(one, message)
 

@@ -97,7 +97,7 @@ def begun() -> bool:
 def test_run_show_list_and_resume(folder: Path) -> None:
     done = sweep("run", QUADRATIC, "--trials", "3", "--workers", "2", "--pruner", "none")
     assert done.returncode == 0, done.stderr
-    assert "3/3 finished" in done.stdout and "sweep show quadratic-digits-1" in done.stdout
+    assert "3/3 finished" in done.stdout and " show quadratic-digits-1" in done.stdout
     assert not done.stderr
     shown = sweep("show", "quadratic-digits-1").stdout
     assert len(re.findall(r"^ +\d  complete", shown, re.M)) == 3 and "★" in shown
@@ -125,9 +125,9 @@ def test_ctrl_c_ends_within_seconds_and_resume_goes_on(started: Any) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     began = time.monotonic()
     output, _ = process.communicate(timeout=30)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 9, "workers left by themselves, not when patience ended"
     assert process.returncode == 130, output
-    assert "sweep resume toy" in output
+    assert " resume toy" in output
     assert statuses() == {"toy": "KILLED", "trial 0": "KILLED", "trial 1": "KILLED"}
     assert {path.parent.name for path in Path(".sweeps").rglob("checkpoint.pt")} == {"trial-0", "trial-1"}
 

@@ -44,7 +44,7 @@ def test_mlflow_run_searches_and_its_own_run_is_the_parent(project: Path) -> Non
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert "2/2 finished" in done.stdout and "sweep ui" in done.stdout and "fid/fresh" in done.stdout
+    assert "2/2 finished" in done.stdout and " ui " in done.stdout and "fid/fresh" in done.stdout
     assert statuses() == {"small": "FINISHED", "trial 0": "FINISHED", "trial 1": "FINISHED"}
     with sqlite3.connect("mlflow.db") as connection:
         parent = connection.execute("select run_uuid, experiment_id from runs where name='small'").fetchone()

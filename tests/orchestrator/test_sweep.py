@@ -121,7 +121,7 @@ def test_bad_trials_are_pruned_and_their_last_value_is_kept(bench: Bench) -> Non
     pruned = [trial for trial in book.trials() if trial.state is TrialState.PRUNED]
     assert pruned
     for trial in pruned:
-        assert len(trial.intermediate_values) < 5
+        assert 2 <= len(trial.intermediate_values) < 5, "the first report is too early to judge by"
         assert bench.tracker.runs[trial.user_attrs["run"]].status == "KILLED"
 
 
