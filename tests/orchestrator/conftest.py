@@ -6,15 +6,38 @@ from typing import Any
 
 import pytest
 
+from models._env import derive_seed
 from orchestrator import book as books
 from orchestrator import plan
 from orchestrator.book import Book
 from orchestrator.launchers.inline import InlineLauncher
+from orchestrator.messages import Task
 from orchestrator.plan import Options
 from orchestrator.sweep import Supervisor, View
 from tests.memory import MemoryTracker
 
 QUADRATIC = str(Path(__file__).parents[1] / "toy_studies" / "quadratic.py")
+
+
+def toy_task(folder: Path, tracking_uri: str = "", run: str = "run0", **config: Any) -> Task:
+    """A trial of the toy study in ``folder``/trial-0; ``config`` changes its settings."""
+    (folder / "trial-0").mkdir(exist_ok=True)
+    return Task(
+        sweep="toy",
+        study=QUADRATIC,
+        trial=0,
+        config={"x": 0.5, "mode": "good", "steps": 5, "seconds": 0.0, **config},
+        data="digits",
+        data_folder="data",
+        cache_folder="cache",
+        folder=str(folder / "trial-0"),
+        seed=derive_seed(0, "trial", 0),
+        device="cpu",
+        threads=1,
+        tracking_uri=tracking_uri,
+        run=run,
+        checkpoint_seconds=1e9,
+    )
 
 
 @pytest.fixture

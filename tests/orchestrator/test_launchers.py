@@ -8,13 +8,12 @@ from typing import Any
 import psutil
 import pytest
 
-from models._env import derive_seed
 from orchestrator import tracker
 from orchestrator.launchers._protocol import Died, Job, Launcher
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.launchers.local import LOG, LocalLauncher
 from orchestrator.messages import Ended, Message, Report, Task
-from tests.orchestrator.conftest import QUADRATIC
+from tests.orchestrator.conftest import QUADRATIC, toy_task
 
 
 @pytest.fixture
@@ -31,22 +30,7 @@ def launcher(request: pytest.FixtureRequest, store: tracker.MlflowTracker) -> It
 
 
 def task(folder: Path, store: tracker.MlflowTracker, **config: Any) -> Task:
-    (folder / "trial").mkdir(exist_ok=True)
-    return Task(
-        sweep="toy",
-        study=QUADRATIC,
-        trial=0,
-        config={"x": 0.5, "mode": "good", "steps": 5, "seconds": 0.0, **config},
-        data="digits",
-        data_folder="data",
-        cache_folder="cache",
-        folder=str(folder / "trial"),
-        seed=derive_seed(0),
-        device="cpu",
-        threads=1,
-        tracking_uri=store.client.tracking_uri,
-        run=store.start("trial 0", {}, {}, None).id,
-    )
+    return toy_task(folder, store.client.tracking_uri, store.start("trial 0", {}, {}, None).id, **config)
 
 
 def hear_all(launcher: Launcher, job: Job, reply: Any = lambda report: "go") -> list[Message]:
@@ -81,7 +65,7 @@ def test_stop_leaves_a_checkpoint(launcher: Launcher, folder: Path, store: track
     job.stop()
     said = hear_all(launcher, job)
     assert isinstance(said[-1], Ended) and said[-1].outcome == "stopped"
-    assert (folder / "trial" / "checkpoint.pt").exists()
+    assert (folder / "trial-0" / "checkpoint.pt").exists()
 
 
 def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path, store: tracker.MlflowTracker) -> None:
@@ -130,7 +114,7 @@ def test_what_a_trainer_prints_goes_to_its_log(folder: Path, store: tracker.Mlfl
     (folder / "talker.py").write_text(source)
     launcher = LocalLauncher(["cpu"], 1, QUADRATIC, "")
     hear_all(launcher, launcher.launch(task(folder, store).model_copy(update={"study": str(folder / "talker.py")})))
-    assert "a word from within" in (folder / "trial" / LOG).read_text()
+    assert "a word from within" in (folder / "trial-0" / LOG).read_text()
 
 
 def test_workers_do_not_inherit_the_sweeps_own_run(

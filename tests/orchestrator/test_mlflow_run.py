@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.orchestrator.test_cli import environment, statuses, study, sweep, wait_for
+from tests.orchestrator.test_cli import begun, environment, statuses, study, sweep, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
@@ -72,7 +72,7 @@ def test_when_mlflow_run_is_gone_the_sweep_ends_in_order(project: Path, number: 
         mlflow_run(trials="2", name="orphan"), env=environment() | {"PATH": path}, start_new_session=True
     )
     try:
-        wait_for(training, 120)
+        wait_for(lambda: begun("loss"), 120)
         family = psutil.Process(launched.pid).children(recursive=True)
         os.kill(launched.pid, number)
         launched.wait()
@@ -87,14 +87,3 @@ def test_when_mlflow_run_is_gone_the_sweep_ends_in_order(project: Path, number: 
     assert [trial.state.name for trial in study("orphan").trials] == ["RUNNING", "RUNNING"]
     assert {path.parent.name for path in Path(".sweeps").rglob("checkpoint.pt")} == {"trial-0", "trial-1"}
     assert "0/2" in sweep("list").stdout
-
-
-def training() -> bool:
-    """Both trials train."""
-    try:
-        with sqlite3.connect("mlflow.db") as connection:
-            (n,) = connection.execute("select count(distinct run_uuid) from metrics where key='loss'").fetchone()
-        connection.close()
-        return bool(n >= 2)
-    except sqlite3.OperationalError:
-        return False

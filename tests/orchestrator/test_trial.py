@@ -7,12 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models._env import derive_seed
 from orchestrator import checkpoint
 from orchestrator.messages import Ended, Message, Pulse, Report, Task
 from orchestrator.trial import play
 from tests.memory import MemoryTracker
-from tests.orchestrator.conftest import QUADRATIC
+from tests.orchestrator.conftest import QUADRATIC, toy_task
 
 
 @pytest.fixture
@@ -20,27 +19,6 @@ def tracker() -> MemoryTracker:
     tracker = MemoryTracker()
     tracker.start("trial 0", {}, {}, None)
     return tracker
-
-
-def task(folder: Path, seconds: float = 1e9, **config: Any) -> Task:
-    folder = folder / "trial-0"
-    folder.mkdir(exist_ok=True)
-    return Task(
-        sweep="toy",
-        study=QUADRATIC,
-        trial=0,
-        config={"x": 0.5, "mode": "good", "steps": 5, "seconds": 0.0, **config},
-        data="digits",
-        data_folder="data",
-        cache_folder="cache",
-        folder=str(folder),
-        seed=derive_seed(0, "trial", 0),
-        device="cpu",
-        threads=1,
-        tracking_uri="",
-        run="run0",
-        checkpoint_seconds=seconds,
-    )
 
 
 def converse(task: Task, tracker: MemoryTracker, reply: Any = lambda message: "go") -> list[Message]:
@@ -55,7 +33,7 @@ def converse(task: Task, tracker: MemoryTracker, reply: Any = lambda message: "g
 
 
 def test_a_whole_trial(folder: Path, tracker: MemoryTracker) -> None:
-    said = converse(task(folder), tracker)
+    said = converse(toy_task(folder), tracker)
     reports = [message for message in said if isinstance(message, Report)]
     assert [report.index for report in reports] == [1, 2, 3, 4, 5]
     assert [report.values[0] for report in reports] == pytest.approx([0.04 + 1 / n for n in range(1, 6)])
@@ -69,7 +47,7 @@ def test_a_whole_trial(folder: Path, tracker: MemoryTracker) -> None:
 
 
 def test_pruning_stops_at_once(folder: Path, tracker: MemoryTracker) -> None:
-    said = converse(task(folder), tracker, lambda message: "prune" if isinstance(message, Report) else None)
+    said = converse(toy_task(folder), tracker, lambda message: "prune" if isinstance(message, Report) else None)
     assert [type(message) for message in said] == [Report, Ended]
     assert said[-1] == Ended("pruned", said[0].values)  # type: ignore[union-attr]
     assert tracker.runs["run0"].points[-1][0] <= 1
@@ -77,12 +55,12 @@ def test_pruning_stops_at_once(folder: Path, tracker: MemoryTracker) -> None:
 
 def test_stopping_leaves_a_checkpoint_from_which_it_goes_on(folder: Path, tracker: MemoryTracker) -> None:
     wait = iter(["go"] * 6 + ["stop"] * 100)
-    said = converse(task(folder), tracker, lambda message: next(wait))
+    said = converse(toy_task(folder), tracker, lambda message: next(wait))
     assert isinstance(said[-1], Ended) and said[-1].outcome == "stopped"
     saved = checkpoint.load(folder / "trial-0")
     assert saved is not None and 1 <= saved["step"] < 5
     before = [message.index for message in said if isinstance(message, Report)]
-    again = converse(task(folder), tracker)
+    again = converse(toy_task(folder), tracker)
     after = [message.index for message in again if isinstance(message, Report)]
     assert before + after == [1, 2, 3, 4, 5]
     points = [point[:2] for point in tracker.runs["run0"].points if point[1] == "noise"]
@@ -90,7 +68,7 @@ def test_stopping_leaves_a_checkpoint_from_which_it_goes_on(folder: Path, tracke
 
 
 def test_checkpoints_are_taken_as_time_passes(folder: Path, tracker: MemoryTracker) -> None:
-    trial = play(task(folder, seconds=0.0), tracker)
+    trial = play(toy_task(folder).model_copy(update={"checkpoint_seconds": 0.0}), tracker)
     answer = None
     while (saved := checkpoint.load(folder / "trial-0")) is None:
         trial.send(answer)
@@ -103,7 +81,7 @@ def test_checkpoints_are_taken_as_time_passes(folder: Path, tracker: MemoryTrack
     ("mode", "outcome", "reason"), [("diverge", "diverged", "runaway"), ("crash", "failed", "RuntimeError")]
 )
 def test_endings_have_names(folder: Path, tracker: MemoryTracker, mode: str, outcome: str, reason: str) -> None:
-    end = converse(task(folder, mode=mode), tracker)[-1]
+    end = converse(toy_task(folder, mode=mode), tracker)[-1]
     assert isinstance(end, Ended) and (end.outcome, end.reason) == (outcome, reason)
     assert "it was told to" in end.detail
 
@@ -111,14 +89,14 @@ def test_endings_have_names(folder: Path, tracker: MemoryTracker, mode: str, out
 def test_a_trainer_that_never_reports_its_objective_has_failed(folder: Path, tracker: MemoryTracker) -> None:
     source = Path(QUADRATIC).read_text().replace('{"distance":', '{"elsewhere":')
     (folder / "silent.py").write_text(source)
-    end = converse(task(folder).model_copy(update={"study": str(folder / "silent.py")}), tracker)[-1]
+    end = converse(toy_task(folder).model_copy(update={"study": str(folder / "silent.py")}), tracker)[-1]
     assert isinstance(end, Ended) and (end.outcome, end.reason) == ("failed", "NoObjective")
 
 
 def test_a_nan_objective_is_a_divergence(folder: Path, tracker: MemoryTracker) -> None:
     source = Path(QUADRATIC).read_text().replace("1 / done})", 'float("nan")})')
     (folder / "nan.py").write_text(source)
-    end = converse(task(folder).model_copy(update={"study": str(folder / "nan.py")}), tracker)[-1]
+    end = converse(toy_task(folder).model_copy(update={"study": str(folder / "nan.py")}), tracker)[-1]
     assert isinstance(end, Ended) and (end.outcome, end.reason) == ("diverged", "non_finite_objective")
 
 
@@ -139,5 +117,5 @@ def test_a_checkpoint_is_whole_or_not_there(folder: Path, monkeypatch: pytest.Mo
 
 
 def test_a_task_is_json(folder: Path) -> None:
-    one = task(folder)
+    one = toy_task(folder)
     assert Task.model_validate_json(one.model_dump_json()) == one
