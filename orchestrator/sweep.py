@@ -1,5 +1,6 @@
 """The supervisor of a sweep: ask → launch → hear → tell. It is the only writer to the book."""
 
+import json
 import os
 import platform
 import socket
@@ -161,7 +162,8 @@ class Supervisor:
         folder.mkdir(parents=True, exist_ok=True)
         device = self.launcher.device(slot)
         if asked.run is None:
-            params = {**asked.config, "seed": asked.seed, "data": spec.data}
+            # MLflow prints all parameters above each of a run's pictures, so only what varies is one: the rest is a file.
+            params = {**asked.params, "seed": asked.seed, "data": spec.data}
             tags = {
                 "sweep": spec.name,
                 "study": spec.study,
@@ -172,6 +174,7 @@ class Supervisor:
             }
             run = self.tracker.start(f"trial {asked.number}", params, tags, self.sweep_run.id)
             self.book.launched(asked.number, run.id)
+            run.text("config.json", json.dumps(asked.config, indent=2))
         else:
             run = self.tracker.reopen(asked.run)
             run.tags({"outcome": "running"})

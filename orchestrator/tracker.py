@@ -51,7 +51,7 @@ class MlflowRun:
         self.oldest = 0.0
 
     def write(self, event: Event) -> None:
-        """Numbers become metrics, pictures an image that plays over steps, data a dataset input, facts parameters."""
+        """Numbers become metrics, pictures an image that plays over steps, data a dataset input, facts tags."""
         match event:
             case Scalars():
                 self.scalars(event.step, event.values)
@@ -60,8 +60,7 @@ class MlflowRun:
             case DataUsed():
                 self._data(event)
             case Facts():
-                params = [Param(name, str(value)) for name, value in event.values.items()]
-                self.client.log_batch(self.id, params=params)
+                self.tags({name: str(value) for name, value in event.values.items()})
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See Run."""

@@ -71,6 +71,8 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others(bench: Benc
         bench.drive(bench.book(name=name, seed=seed))
     assert trials(bench, "a") == trials(bench, "b")
     assert trials(bench, "a")[1:] != trials(bench, "c")[1:]
+    trial_runs = [run for run in bench.tracker.runs.values() if "seed" in run.params]
+    assert all(set(run.params) == {"x", "seed", "data"} and "config.json" in run.files for run in trial_runs)
     seeds = [run.params["seed"] for run in bench.tracker.runs.values() if "seed" in run.params]
     assert seeds[:5] == seeds[5:10] and len(set(seeds)) == 10
 

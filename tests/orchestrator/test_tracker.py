@@ -57,7 +57,7 @@ def test_data_and_facts(mlflow_store: Store) -> None:
     run.write(DataUsed("digits", "scikit-learn", "ab" * 32, {"train": 10, "test": 5}))
     run.write(Facts({"judge/hash": "abc"}))
     stored = client.get_run(run.id)
-    assert stored.data.params == {"judge/hash": "abc"}
+    assert stored.data.tags["judge/hash"] == "abc"
     (used,) = stored.inputs.dataset_inputs
     assert used.dataset.name == "digits" and used.dataset.digest == ("ab" * 32)[:36]
 
