@@ -30,6 +30,11 @@ class Result:
     step: int
 
 
+def untrained(config: Config, env: Env, energy: nn.Module, shape: tuple[int, ...]) -> Iterator[Event]:
+    """Fresh chains before the first update: where the picture that plays over training begins."""
+    yield Images(0, "samples/fresh", _sample(config, env, energy, shape, SHOWN)[1])
+
+
 def schedule_curve(config: Config) -> Iterator[Event]:
     steps = range(config.n_steps)
     step_size, noise = config.schedules(config.n_steps)
@@ -38,10 +43,10 @@ def schedule_curve(config: Config) -> Iterator[Event]:
     yield Curve(0, "chain/schedule", x, lines, "step of a chain of training", "value", log_y=True)
 
 
-def _sample(config: Config, env: Env, energy: nn.Module, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Starts and ends of fresh chains, the same starts at every call."""
+def _sample(config: Config, env: Env, energy: nn.Module, shape: tuple[int, ...], n: int) -> tuple[Tensor, Tensor]:
+    """Starts and ends of ``n`` fresh chains, the same starts at every call."""
     generator = env.generator("evaluation")
-    begin = starts.uniform(config.evaluation_samples, shape, BOUNDS, generator)
+    begin = starts.uniform(n, shape, BOUNDS, generator)
     n_steps = config.evaluation_steps
     return begin, run(kernel(config, energy, n_steps), begin, n_steps, generator)[0]
 
@@ -62,7 +67,7 @@ def evaluate(
 ) -> Iterator[Event]:
     """A look during training: is it getting better?"""
     yield Progress("evaluation", 0, 1)
-    _, fresh = _sample(config, env, energy, data.shape)
+    _, fresh = _sample(config, env, energy, data.shape, config.evaluation_samples)
     values = {"fid/fresh": quality.fid(fresh)}
     yield Images(step, "samples/fresh", fresh[:SHOWN])
     if buffer is not None:
@@ -76,7 +81,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     """All scores of the finished model beside their anchors, its samples, their nearest neighbours and a chain's energy."""
     config, quality, step = result.config, result.quality, result.step
     yield Progress("evaluation", 0, 2)
-    begin, fresh = _sample(config, env, result.network, result.data.shape)
+    begin, fresh = _sample(config, env, result.network, result.data.shape, config.evaluation_samples)
     yield Images(step, "samples/fresh", fresh[:SHOWN])
     values = quality.anchors(result.data, env.generator("anchors")) | {"fid/start": quality.fid(begin)}
     if result.images is not None:

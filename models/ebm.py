@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models._ebm_config import BOUNDS, Config, kernel, network
-from models._ebm_looks import SHOWN, Result, evaluate, report, schedule_curve
+from models._ebm_looks import SHOWN, Result, evaluate, report, schedule_curve, untrained
 from models._env import Env
 from models._events import Checkpoint, DataUsed, Diverged, Event, Facts, Images, Matrix, Progress, Scalars
 from models.parts import data as datasets
@@ -87,6 +87,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         yield Scalars(0, {"judge/accuracy": judge.accuracy})
         yield Matrix(0, "judge/confusion", judge.confusion(data.validation), data.classes, data.classes)
         yield from schedule_curve(config)
+        yield from untrained(config, env, average, data.shape)
 
     updates = config.updates
     report_every = max(1, updates // 100)

@@ -116,7 +116,7 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None
     assert all(math.isfinite(value) for value in values.values())
     assert values["fid/real"] < 0.1 * values["fid/noise"], "real images score far better than noise"
     assert values["fid/start"] == pytest.approx(values["fid/noise"], rel=0.2), "chains start from such noise"
-    assert pictures.count("samples/fresh") == 2 and "samples/nearest_training" in pictures
+    assert pictures.count("samples/fresh") == 3 and "samples/nearest_training" in pictures
     network = ebm.network(config(), (1, 8, 8))
     assert weights is not None
     network.load_state_dict(dict(weights))
