@@ -103,8 +103,9 @@ class Book:
 
     def ask(self) -> Asked:
         """A new trial, RUNNING from now on. What it is depends on the sweep's seed and on what has been told, only."""
-        number = len(self.trials())
-        if not self.trials(TrialState.WAITING):
+        before = self.trials()
+        number = len(before)
+        if not any(trial.state is TrialState.WAITING for trial in before):
             first = self._first(number)
             if first:
                 self.study.enqueue_trial(first)

@@ -178,23 +178,19 @@ def _highest(values: list[Any]) -> Any:
 def recipe(space: Space[C], base: C) -> dict[str, Any]:
     """The parameters' values in ``base`` itself, where each lies in the space; {} where one does not."""
     fields = base.model_dump()
+    found: dict[str, Any] = {}
 
     def answer(name: str, parameter: Parameter) -> Any:
         if name not in fields:
             raise StudyError(f"{name} is no field of the config")
-        return parameter.parse(name, str(fields[name]))
-
-    asking: dict[str, Any] = {}
-
-    def keep(name: str, parameter: Parameter) -> Any:
-        asking[name] = answer(name, parameter)
-        return asking[name]
+        found[name] = parameter.parse(name, str(fields[name]))
+        return found[name]
 
     try:
-        space(_Suggest(keep), base)
+        space(_Suggest(answer), base)
     except (StudyError, ValidationError):
         return {}
-    return asking
+    return found
 
 
 def sentence(error: ValidationError) -> str:
