@@ -9,7 +9,7 @@ from typing import Any
 
 import studies
 from models._env import Env
-from models._events import Checkpoint, Diverged, Event, Facts, Images, Progress, Weights
+from models._events import Checkpoint, Diverged, Event, Images, Progress, Weights
 from orchestrator import checkpoint, figures
 from orchestrator.messages import Ended, Message, Outcome, Pulse, Reply, Report, Task
 from orchestrator.tracking import Run, Tracker
@@ -120,8 +120,6 @@ class _Player:
 
     def _read(self, event: Event) -> Report | None:
         """The event as a report, where it holds all objectives."""
-        if isinstance(event, Facts):
-            return None
         read = [objective.read(event) for objective in self.study.objectives]
         values = tuple(value for value in read if value is not None)
         if len(values) < len(read):
