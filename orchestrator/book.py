@@ -3,7 +3,8 @@
 import itertools
 import math
 import random
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,8 +25,11 @@ from studies._study import Study
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 SPEC = "sweep"  # the user attribute that holds a sweep's Spec
-HELD = "held"  # the user attribute of a trial that has ended and waits for its batch
-DIVERGED = "diverged"  # the constraint that a diverged trial violates
+ENQUEUED = "enqueued"  # the user attribute of a trial that was asked for by name
+REQUEST = "request/"  # begins the user attributes that hold what was asked of a sweep from elsewhere
+DRIVER = "driver"  # the user attribute that says who drives a sweep
+INFEASIBLE = "infeasible"  # the constraint that a trial violates where it cannot be played to its end
+AVOIDED = ("diverged", "out_of_memory")  # outcomes that violate it
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -90,9 +94,29 @@ class Book:
         sign = 1 if self.spec.objectives[0][1] == "minimize" else -1
         return sorted(self.trials(TrialState.COMPLETE), key=lambda trial: sign * trial.values[0])[:n]
 
+    def config(self, trial: FrozenTrial | optuna.Trial) -> Any:
+        """The config that a trial has: parameters are named as the fields that they set."""
+        return self.search.config.model_validate(self.spec.base_of(trial.number) | trial.params)
+
+    def incompatible(self, now: Spec) -> str:
+        """Why trials asked under ``now`` cannot stand beside those that there are, '' where they can."""
+        if now.objectives != self.spec.objectives:
+            return f"objectives {now.objectives} (was {self.spec.objectives})"
+        for name, parameter in now.parameters().items():
+            before = self.spec.parameters().get(name)
+            if before is None:
+                continue
+            if before.kind != parameter.kind or before.log != parameter.log:
+                return f"{name} is another kind of parameter"
+            if before.choices != parameter.choices:
+                return f"{name} has other choices"
+        return ""
+
     def total(self) -> int:
         """Trials that the sweep is to have: fewer than asked for where a grid has no more points."""
-        return min(self.spec.trials, len(self._grid)) if self.spec.sampler == "grid" else self.spec.trials
+        if self.spec.sampler != "grid":
+            return self.spec.trials
+        return min(self.spec.trials, len(self._grid) + sum(ENQUEUED in trial.user_attrs for trial in self.trials()))
 
     # ---- writing it --------------------------------------------------------------------------------------------------
 
@@ -104,22 +128,43 @@ class Book:
     def ask(self) -> Asked:
         """A new trial, RUNNING from now on. What it is depends on the sweep's seed and on what has been told, only."""
         before = self.trials()
-        number = len(before)
-        if not any(trial.state is TrialState.WAITING for trial in before):
-            first = self._first(number)
+        waiting = [trial.number for trial in before if trial.state is TrialState.WAITING]
+        if not waiting:
+            first = self._first(sum(ENQUEUED not in trial.user_attrs for trial in before))
             if first:
                 self.study.enqueue_trial(first)
-        self.study.sampler = search.sampler(self.spec.sampler, derive_seed(self.spec.seed, "sampler", number) % 2**32)
+        self._seed(waiting[0] if waiting else len(before))
         with search.quietly():
             return self._asked(self.study.ask())
 
     def adopt(self) -> list[Asked]:
         """Trials that an earlier supervisor left RUNNING, to go on as themselves."""
-        return [self._asked(optuna.Trial(self.study, left._trial_id)) for left in self.trials_running()]
+        adopted = []
+        for left in self.trials_running():
+            self._seed(left.number)  # it may have been left before all of its parameters were chosen
+            with search.quietly():
+                adopted.append(self._asked(optuna.Trial(self.study, left._trial_id)))
+        return adopted
+
+    def enqueue(self, params: Mapping[str, Any]) -> None:
+        """Have a configuration tried next; parameters that are not in it are the sampler's."""
+        self.study.enqueue_trial(dict(params), user_attrs={ENQUEUED: True})
 
     def launched(self, number: int, run: str) -> None:
-        """Note the MLflow run of a trial, before its worker starts."""
+        """Note the MLflow run of a trial."""
         self.live[number].set_user_attr("run", run)
+
+    def died(self, number: int, at: int, how: str) -> list[dict[str, Any]]:
+        """Note that a trial's worker died, its last checkpoint being of step ``at``; returns all deaths of the trial."""
+        trial = self.live[number]
+        deaths = [*trial.user_attrs.get("deaths", []), {"at": at, "how": how}]
+        trial.set_user_attr("deaths", deaths)
+        return deaths
+
+    def place(self, number: int) -> int:
+        """The step of the checkpoint at which a trial's worker last died; 0 where none has."""
+        deaths = self.live[number].user_attrs.get("deaths", [])
+        return int(deaths[-1]["at"]) if deaths else 0
 
     def report(self, number: int, index: int, values: tuple[float, ...]) -> bool:
         """Note the objectives' ``index``-th values; returns whether the trial is to be pruned.
@@ -133,53 +178,56 @@ class Book:
             trial.report(values[0], index)
         return trial.should_prune()
 
-    def hold(self, number: int, end: Ended, seconds: float) -> None:
-        """Keep how a trial ended until it may be told: it stays RUNNING."""
-        self.live[number].set_user_attr(HELD, {"end": asdict(end), "seconds": seconds})
-
-    def held(self) -> dict[int, tuple[Ended, float]]:
-        """Trials that have ended and are not told."""
-        found: dict[int, tuple[Ended, float]] = {}
-        for trial in self.trials_running():
-            kept = trial.user_attrs.get(HELD)
-            if kept is not None:
-                end = {**kept["end"], "values": tuple(kept["end"]["values"])}
-                found[trial.number] = Ended(**end), kept["seconds"]
-        return found
-
-    def tell(self, number: int, end: Ended, seconds: float) -> None:
-        """Close a trial. A divergence is told as pruned and infeasible, so that the sampler keeps away from it."""
+    def tell(self, number: int, end: Ended) -> None:
+        """Close a trial. One that cannot be is told as pruned and infeasible, so that the sampler keeps away from it."""
         trial = self.live.pop(number)
         trial.set_user_attr("outcome", end.outcome)
-        trial.set_user_attr("seconds", round(seconds, 2))
+        trial.set_user_attr("seconds", round(end.seconds, 2))
         if end.reason:
             trial.set_user_attr("reason", end.reason)
             trial.set_user_attr("detail", end.detail[-2000:])
-        trial.set_constraint(DIVERGED, 1.0 if end.outcome == "diverged" else -1.0)
+        trial.set_constraint(INFEASIBLE, 1.0 if end.outcome in AVOIDED else -1.0)
         told: dict[str, Any] = {"state": TrialState.FAIL}
         if end.outcome == "complete":
             told = {"values": list(end.values)}
-        elif end.outcome in ("pruned", "diverged"):
+        elif end.outcome == "pruned" or end.outcome in AVOIDED:
             told = {"state": TrialState.PRUNED}
         with search.quietly():
             self.study.tell(number, **told)
 
+    # ---- what is said of it from elsewhere ---------------------------------------------------------------------------
+
+    def note(self, key: str, value: Any) -> None:
+        """Keep something with the sweep."""
+        self.study.set_user_attr(key, value)
+
+    def notes(self) -> dict[str, Any]:
+        """All that is kept with the sweep, as it stands now."""
+        return dict(self.study._storage.get_study_user_attrs(self.study._study_id))
+
     # ---- how a trial comes about -------------------------------------------------------------------------------------
 
     def _asked(self, trial: optuna.Trial) -> Asked:
-        config = self._space()(trial, self._base())
+        if any(trial.number < drift.before for drift in self.spec.drifts):
+            config = self.config(trial)
+        else:
+            config = self._space()(trial, self._base())
         self.live[trial.number] = trial
         seed = derive_seed(self.spec.seed, "trial", trial.number)
         run = trial.user_attrs.get("run")
         return Asked(trial.number, trial.params, config.model_dump(mode="json"), seed, run)
 
-    def _first(self, number: int) -> dict[str, Any]:
+    def _seed(self, number: int) -> None:
+        """Make the sampler that trial ``number`` is asked of."""
+        self.study.sampler = search.sampler(self.spec.sampler, derive_seed(self.spec.seed, "sampler", number) % 2**32)
+
+    def _first(self, index: int) -> dict[str, Any]:
         """What is tried before the sampler is asked: all of a grid; else the study's own recipes."""
         if self.spec.sampler == "grid":
-            return self._grid[number]
-        if number >= len(self.search.first):
+            return self._grid[index]
+        if index >= len(self.search.first):
             return {}
-        return _space.recipe(self._space(), self._base().model_copy(update=self.search.first[number]))
+        return _space.recipe(self._space(), self._base().model_copy(update=self.search.first[index]))
 
     @cached_property
     def _grid(self) -> list[dict[str, Any]]:

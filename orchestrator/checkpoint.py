@@ -1,37 +1,45 @@
-"""A trial's checkpoint on disk: written whole or not at all, and read without running code."""
+"""A trial's checkpoints on disk, the last two: each written whole or not at all, and read without running code."""
 
-import os
-from collections.abc import Mapping
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-NAME = "checkpoint.pt"
+from orchestrator import files
+
+NAME, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:
-    """Replace the folder's checkpoint. ``state`` holds nested dicts and lists of tensors, numbers and strings."""
+    """Write the folder's checkpoint and keep the one before. ``state`` holds nested dicts and lists of tensors, numbers, strings.
+
+    Raises CannotWrite, which leaves the one that was there.
+    """
     import torch
 
-    temporary = folder / f"{NAME}.part"
-    with temporary.open("wb") as file:
-        torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / NAME)
+    buffer = io.BytesIO()  # torch turns a full disk into an error without a name, so it does not write itself
+    torch.save(dict(state), buffer)
+    files.replace(folder / NAME, buffer.getbuffer(), keep=folder / PREVIOUS)
 
 
-def load(folder: Path) -> dict[str, Any] | None:
-    """The folder's checkpoint, on the CPU; None where there is none."""
+def load(folder: Path, usable: Callable[[dict[str, Any]], bool] = lambda state: True) -> dict[str, Any] | None:
+    """The newest checkpoint of the folder that can be read and is ``usable``, on the CPU; None where there is none."""
     import torch
 
-    path = folder / NAME
-    if not path.exists():
-        return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+    for name in (NAME, PREVIOUS):
+        try:
+            state: dict[str, Any] = torch.load(folder / name, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            continue
+        except Exception as error:  # a file that was cut fails in as many ways as there are places to cut it
+            print(f"{folder / name} cannot be read, so the one before is used: {error}", flush=True)
+            continue
+        if usable(state):
+            return state
+    return None
 
 
 def remove(folder: Path) -> None:
-    """Forget the folder's checkpoint, if any."""
-    for name in (NAME, f"{NAME}.part"):
+    """Forget the folder's checkpoints, if any."""
+    for name in (NAME, PREVIOUS, f"{NAME}.part"):
         (folder / name).unlink(missing_ok=True)

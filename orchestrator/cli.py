@@ -1,10 +1,14 @@
-"""The commands: ``sweep run | resume | list | show | studies | ui``. Heavy imports are made inside the commands."""
+"""The commands: those that run sweeps are here, those that look at them and steer them in ``cli_sweeps``.
 
-import os
+Heavy imports are made inside the commands.
+"""
+
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator import cli_sweeps
+from orchestrator.cli_sweeps import complete_sweep, make_console, open_books
 from orchestrator.errors import UserError
 from orchestrator.options import TEXT, WHOLE, Group, Optional, Pairs, machine_options, storage_option
 
@@ -12,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.book import Book
+    from orchestrator.patience import Patience
 
 
 def complete_study(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -28,8 +33,9 @@ def main() -> None:
 
     \b
     sweep run ebm --trials 12          search, and name the sweep ebm-digits-1
-    sweep show ebm-digits-1            its trials in a table
+    sweep show ebm-digits-1 --watch    its trials in a table, from any terminal
     sweep resume ebm-digits-1 --trials 24     go on to 24 trials in all
+    sweep stop ebm-digits-1            end it; pause, extend, skip and enqueue steer it
     sweep ui                           look at losses, samples and curves
     """
 
@@ -86,6 +92,9 @@ def run(
     workers: int | None,
     device: str | None,
     timeout: float | None,
+    trial_timeout: float | None,
+    silence: float | None,
+    checkpoint_every: float | None,
     data: str | None,
     data_folder: str | None,
     set_: tuple[list[str], ...],
@@ -108,7 +117,7 @@ def run(
     from orchestrator import devices, plan, tables
     from orchestrator.plan import Options
 
-    console = _console()
+    console = make_console()
     options = Options(
         study=study,
         name=name,
@@ -123,7 +132,7 @@ def run(
         deterministic=deterministic,
         tracking_uri=tracking_uri,
     )
-    books = _books(storage, create=not dry_run)
+    books = open_books(storage, create=not dry_run)
     spec = plan.resolve(options, books)
     room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, spec.trials)
     book = plan.settle(spec, books)
@@ -139,62 +148,46 @@ def run(
         book = create(books, spec)
     elif trials is not None:
         book = plan.resumed(books, spec.name, trials)
-    _drive(book, room, workers == 0, timeout, console)
+    _drive(book, room, workers == 0, timeout, _patience(trial_timeout, silence, checkpoint_every), console)
 
 
 @main.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_sweep)
 @click.option("--trials", type=WHOLE, metavar="N", help="A new total.  [default: the one that it has]")
 @machine_options
+@click.option(
+    "--accept-drift", is_flag=True, help="Go on although study or data have changed since, and keep that with it."
+)
 @storage_option
 def resume(
-    name: str, trials: int | None, workers: int | None, device: str | None, timeout: float | None, storage: str | None
+    name: str,
+    trials: int | None,
+    workers: int | None,
+    device: str | None,
+    timeout: float | None,
+    trial_timeout: float | None,
+    silence: float | None,
+    checkpoint_every: float | None,
+    accept_drift: bool,
+    storage: str | None,
 ) -> None:
     """Go on with the sweep NAME: trials that were interrupted continue as themselves, then new ones up to its total.
+
+    Where it is paused, its supervisor goes on with it.
 
     \b
     sweep resume ebm-digits-1                 to the total that it has
     sweep resume ebm-digits-1 --trials 24     to 24 trials in all
     """
     from orchestrator import devices, plan
+    from orchestrator.cli_sweeps import ask_driver
 
-    book = plan.resumed(_books(storage), name, trials)
+    books = open_books(storage)
+    if ask_driver(books, name, "resume", only="paused"):
+        return
+    book = plan.resumed(books, name, trials, accept_drift)
     room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, book.total())
-    _drive(book, room, workers == 0, timeout, _console())
-
-
-@main.command("list")
-@storage_option
-def list_(storage: str | None) -> None:
-    """List the sweeps here: how far each is and its best value."""
-    from orchestrator import book, tables
-
-    books = _books(storage)
-    console, found = _console(), [book.load(books, name) for name in book.names(books)]
-    if found:
-        console.print(tables.sweeps(found))
-    else:
-        console.print("no sweeps here yet; begin one with:  sweep run ebm")
-
-
-@main.command()
-@click.argument("name")
-@click.option("--best", type=WHOLE, metavar="N", help="Only the N best trials.")
-@storage_option
-def show(name: str, best: int | None, storage: str | None) -> None:
-    """Show the trials of the sweep NAME, each with its settings, outcome and MLflow run."""
-    from orchestrator import book, tables
-
-    console, found = _console(), book.load(_books(storage), name)
-    spec = found.spec
-    console.print(f"[bold]{spec.name}[/]: {spec.question}", highlight=False)
-    console.print(
-        f"{len(found.finished())} of {found.total()} trials finished · data {spec.data} · sampler {spec.sampler} · "
-        f"pruner {spec.pruner} · seed {spec.seed} · MLflow {spec.tracking_uri}\n",
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print(tables.trials(found, best))
+    _drive(book, room, workers == 0, timeout, _patience(trial_timeout, silence, checkpoint_every), make_console())
 
 
 @main.command("studies")
@@ -211,7 +204,7 @@ def studies_(study: str | None, data: str | None, data_folder: str | None) -> No
     from studies import _space
     from studies._study import StudyError
 
-    console = _console()
+    console = make_console()
     try:
         shape = datasets.load(data or "digits", Path(data_folder or "data")).shape
         for name in [study] if study else studies.names():
@@ -242,23 +235,23 @@ def ui(folder: str, tracking_uri: str | None, port: int, host: str) -> None:
     """
     from orchestrator import server
 
-    server.serve(folder, tracking_uri, host, port, _console())
+    server.serve(folder, tracking_uri, host, port, make_console())
 
 
-def _console() -> "Console":
-    from orchestrator import tables
+def _patience(trial: float | None, silence: float | None, checkpoint: float | None) -> "Patience":
+    from orchestrator.patience import Patience
 
-    return tables.console()
-
-
-def _books(storage: str | None, create: bool = False) -> Any:
-    from orchestrator import book
-
-    # Read here, not by click: `mlflow run` passes an empty --storage, which must not hide the variable.
-    return book.connect(storage or os.environ.get("SWEEP_STORAGE") or book.DEFAULT_STORAGE, create=create)
+    default = Patience()
+    quiet = default.silence if silence is None else silence or None
+    return Patience(checkpoint or default.checkpoint, quiet, trial)
 
 
-def _drive(book: "Book", room: Any, inline: bool, timeout: float | None, console: "Console") -> None:
+def _drive(
+    book: "Book", room: Any, inline: bool, timeout: float | None, patience: "Patience", console: "Console"
+) -> None:
     from orchestrator import session
 
-    raise SystemExit(session.drive(book, room, inline, timeout, console))
+    raise SystemExit(session.drive(book, room, inline, timeout, patience, console))
+
+
+cli_sweeps.add_to(main)

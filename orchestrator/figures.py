@@ -1,11 +1,10 @@
 """Events and sweeps as pictures: uint8 arrays (height, width, 3), drawn without pyplot or any other global state."""
 
+import io
 import math
 import os
 import textwrap
-import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib
@@ -290,14 +289,11 @@ def _value_axis(figure: Figure, axes: Axes, objective: str, log: bool) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def save(picture: Picture, path: Path) -> None:
-    """Write a PNG at once or not at all; a file already at ``path`` is replaced."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        Image.fromarray(picture).save(part, format="png")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+def png(picture: Picture) -> bytes:
+    """The picture as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="png")
+    return buffer.getvalue()
 
 
 def _figure(width: float, height: float, title: str) -> Figure:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-Outcome = Literal["complete", "pruned", "diverged", "failed", "stopped"]
+Outcome = Literal["complete", "pruned", "diverged", "out_of_memory", "failed", "stopped"]
 Reply = Literal["go", "prune", "stop"]
 
 
@@ -19,12 +19,10 @@ class Task(BaseModel, frozen=True):
     data: str
     data_folder: str
     cache_folder: str
-    folder: str  # of this trial: its checkpoint while it runs, then its weights and samples
+    folder: str  # of this trial: checkpoints and outbox while it runs, then its weights and samples
     seed: int
     device: str
     threads: int
-    tracking_uri: str
-    run: str  # MLflow run id
     checkpoint_seconds: float = 30.0
 
 
@@ -39,7 +37,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Pulse:
-    """How far the trial is. No reply."""
+    """A sign of life, and how far the trial is. No reply."""
 
     stage: str
     done: int
@@ -47,13 +45,21 @@ class Pulse:
 
 
 @dataclass(frozen=True)
+class Saved:
+    """There is a checkpoint of this step of training: written now, or found at the start. No reply."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Ended:
     """The last message. ``values`` are the objectives' last ones, () where none was seen."""
 
     outcome: Outcome
-    values: tuple[float, ...]
+    values: tuple[float, ...] = ()
     reason: str = ""  # of a divergence or failure, a short name
     detail: str = ""  # one sentence, or the traceback of a failure
+    seconds: float = 0.0  # that the trial took, over all its lives
 
 
-Message = Report | Pulse | Ended
+Message = Report | Pulse | Saved | Ended

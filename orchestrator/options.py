@@ -62,8 +62,23 @@ def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--workers, --device and --timeout."""
+    """--workers, --device and the limits of time. They belong to the machine, so they are not kept with a sweep."""
     for option in (
+        click.option(
+            "--checkpoint-every", type=SECONDS, metavar="SECONDS", help="At most this much is lost.  [default: 30]"
+        ),
+        click.option(
+            "--silence",
+            type=Optional(click.FloatRange(min=0)),
+            metavar="SECONDS",
+            help="A worker that trains and says nothing for this time is hung, and replaced; 0 is never.  [default: 300]",
+        ),
+        click.option(
+            "--trial-timeout",
+            type=SECONDS,
+            metavar="SECONDS",
+            help="A trial that a worker plays for longer than this has failed.  [default: none]",
+        ),
         click.option(
             "--timeout",
             type=SECONDS,

@@ -18,7 +18,7 @@ from models.parts import data as datasets
 from orchestrator import book as books
 from orchestrator import tracker
 from orchestrator.errors import UserError
-from orchestrator.spec import PRUNERS, SAMPLERS, Spec, drift, parse_fixed
+from orchestrator.spec import PRUNERS, SAMPLERS, Drift, Spec, current, parse_fixed
 from studies import _space
 from studies._study import StudyError
 
@@ -126,30 +126,65 @@ def settle(spec: Spec, storage: RDBStorage) -> books.Book | None:
     return books.load(storage, spec.name)
 
 
-def resumed(storage: RDBStorage, name: str, trials: int | None) -> books.Book:
-    """The sweep ``name`` with a new total, if any; UserError where there is none or its code has drifted."""
-    book = books.load(storage, name)
-    try:
-        changed = drift(book.spec)
-    except (StudyError, ValidationError) as error:
-        raise UserError(f"sweep '{name}' cannot go on, its study has changed: {error}") from None
-    if changed:
-        raise UserError(f"sweep '{name}' cannot go on, its study has changed since: {changed}; start a new sweep")
+def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bool = False) -> books.Book:
+    """The sweep ``name`` with a new total, if any; UserError where there is none, or where study or data have drifted.
+
+    An accepted drift is kept with the sweep: trials asked before it keep the settings that they began with.
+    """
+    book = loaded(storage, name)
     try:
         data = datasets.load(book.spec.data, Path(book.spec.data_folder))
+        now = current(book.spec).model_copy(update={"data_digest": data.digest})
     except datasets.DataError as error:
         raise UserError(f"sweep '{name}' cannot go on: {error}") from None
-    if data.digest != book.spec.data_digest:
-        raise UserError(f"sweep '{name}' cannot go on, its data {book.spec.data} have changed since; start a new sweep")
+    except (StudyError, ValidationError) as error:
+        raise UserError(f"sweep '{name}' cannot go on, its study has changed: {error}") from None
+    changed = now.same_search(book.spec)
+    if changed and not accept_drift:
+        what = f"its data {book.spec.data} have" if now.data_digest != book.spec.data_digest else "its study has"
+        raise UserError(
+            f"sweep '{name}' cannot go on, {what} changed since: {changed}; start a new sweep, or say --accept-drift"
+        )
+    if changed:
+        stuck = book.incompatible(now)
+        if stuck:
+            raise UserError(f"sweep '{name}' cannot go on even so, for its trials could not be compared: {stuck}")
+        drift = Drift(before=len(book.trials()), base=book.spec.base, what=changed)
+        book.update(base=now.base, space=now.space, data_digest=now.data_digest, drifts=[*book.spec.drifts, drift])
     if trials is not None:
-        done = len(book.finished())
-        if trials < max(1, done):
-            raise UserError(
-                f"--trials {trials} is the sweep's total and {done} are finished already; give {done} or more"
-            )
-        if trials != book.spec.trials:
-            book.update(trials=trials)
+        total(book, trials)
     return book
+
+
+def loaded(storage: RDBStorage, name: str) -> books.Book:
+    """The sweep ``name`` as it stands; UserError where there is none."""
+    return books.load(storage, name)
+
+
+def total(book: books.Book, trials: int) -> None:
+    """Give the sweep another total; UserError where it has more trials already."""
+    done = len(book.finished())
+    if trials < max(1, done):
+        raise UserError(f"--trials {trials} is the sweep's total and {done} are finished already; give {done} or more")
+    if trials != book.spec.trials:
+        book.update(trials=trials)
+
+
+def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
+    """Pairs of parameter and value as a configuration of the sweep's space; UserError for what lies outside."""
+    space = book.spec.parameters()
+    chosen: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"{text} has no value; write {name}=VALUE")
+        if name not in space:
+            raise UserError(f"{name}: sweep '{book.spec.name}' does not search it; it searches {', '.join(space)}")
+        try:
+            chosen[name] = space[name].parse(name, value)
+        except StudyError as error:
+            raise UserError(str(error)) from None
+    return chosen
 
 
 def writable(folder: str) -> None:

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.messages import Ended
-from orchestrator.sweep import View
 from orchestrator.tables import STYLES, clock, settings_line
+from orchestrator.view import View
 
 PLAIN_SECONDS = 30.0  # between lines about running trials, where nothing else happens
 
@@ -40,19 +40,22 @@ def _counts(view: View) -> Text:
     parts += [Text(f"{count} {outcome}", STYLES[outcome]) for outcome, count in view.counts.items() if count]
     if view.best is not None:
         parts.append(Text(f"best {view.objective} {view.best[1]:.4g} (trial {view.best[0]})", "bold"))
-    if view.halting:
-        parts.append(Text(f"{view.halting}: waiting for checkpoints", "red"))
+    if view.undelivered:
+        parts.append(Text("the tracker is out of reach, records wait", "yellow"))
+    if view.state != "running":
+        waiting = f": waiting for {len(view.running)} trials to leave" if view.running else ""
+        parts.append(Text(f"{view.state}{waiting}", "red"))
     elif view.seconds_left is not None and view.finished < view.total:
         parts.append(Text(f"about {clock(view.seconds_left)} left"))
     return Text(" · ").join(parts)
 
 
-def _ended(number: int, end: Ended, seconds: float, objective: str) -> Text:
+def _ended(number: int, end: Ended, objective: str) -> Text:
     value = f" {objective} {end.values[0]:.4g}" if end.values else ""
     reason = f" ({end.reason})" if end.reason else ""
     text = Text(f"trial {number} ")
     text.append(end.outcome + reason, STYLES.get(end.outcome, ""))
-    text.append(f"{value} in {clock(seconds)}")
+    text.append(f"{value} in {clock(end.seconds)}")
     if end.outcome == "failed" and end.detail:
         text.append(f": {end.detail.strip().splitlines()[-1]}")
     return text
@@ -62,7 +65,7 @@ class Plain:
     """A line for each trial that ends, and now and then one for those that run."""
 
     def __init__(self, console: Console) -> None:
-        self.console, self.said, self.last = console, 0, time.monotonic()
+        self.console, self.said, self.told, self.last = console, 0, 0, time.monotonic()
 
     def __enter__(self) -> "Plain":
         return self
@@ -75,17 +78,16 @@ class Plain:
     def show(self, view: View) -> None:
         """See Display."""
         now = time.monotonic()
-        for number, end, seconds in view.ended[self.said :]:
-            line = _ended(number, end, seconds, view.objective)
+        for event in view.events[self.told :]:
+            self.console.print(event, highlight=False, soft_wrap=True)
+        self.told = len(view.events)
+        for number, end in view.ended[self.said :]:
+            line = _ended(number, end, view.objective)
             self.console.print(Text.assemble(line, " · ", _counts(view)), soft_wrap=True)
             self.last = now
         self.said = len(view.ended)
         if now - self.last > PLAIN_SECONDS and view.running:
-            rows = (
-                f"trial {number} {one.pulse.stage}"
-                + (f" {one.pulse.done}/{one.pulse.total}" if one.pulse.total > 1 else "")
-                for number, one in sorted(view.running.items())
-            )
+            rows = (f"trial {number} {one.words()}" for number, one in sorted(view.running.items()))
             self.console.print(Text.assemble("running: " + ", ".join(rows) + " · ", _counts(view)), soft_wrap=True)
             self.last = now
 
@@ -94,7 +96,7 @@ class Terminal:
     """A table of the running trials that is drawn over itself; trials that end scroll up above it."""
 
     def __init__(self, console: Console) -> None:
-        self.live, self.said = Live(console=console, auto_refresh=False, transient=True), 0
+        self.live, self.said, self.told = Live(console=console, auto_refresh=False, transient=True), 0, 0
 
     def __enter__(self) -> "Terminal":
         self.live.start()
@@ -107,8 +109,11 @@ class Terminal:
 
     def show(self, view: View) -> None:
         """See Display."""
-        for number, end, seconds in view.ended[self.said :]:
-            self.live.console.print(_ended(number, end, seconds, view.objective))
+        for event in view.events[self.told :]:
+            self.live.console.print(event, highlight=False)
+        self.told = len(view.events)
+        for number, end in view.ended[self.said :]:
+            self.live.console.print(_ended(number, end, view.objective))
         self.said = len(view.ended)
         self.live.update(Group(self._running(view), _counts(view)), refresh=True)
 

@@ -4,18 +4,20 @@ import numpy as np
 from PIL import Image
 
 from orchestrator import figures
+from orchestrator.agenda import trial_folder
 from orchestrator.book import Book
-from orchestrator.sweep import trial_folder
+from orchestrator.outbox import Outbox, run_id
+from orchestrator.spec import Spec
 from orchestrator.tables import short
-from orchestrator.tracking import Run, Tracker
+from orchestrator.tracker import MlflowStore
 from orchestrator.trial import SAMPLES, WEIGHTS
 
 SHOWN = 6  # of the best trials
+CHAMPION = "champion"  # what is kept with the sweep of the model that was registered
 
 
-def params(book: Book) -> dict[str, str]:
+def params(spec: Spec) -> dict[str, str]:
     """The sweep's parameters in its record. Prefixed: `mlflow run` has written its own -P values there, unprefixed."""
-    spec = book.spec
     plain = {
         "study": spec.study,
         "data": spec.data,
@@ -62,37 +64,46 @@ def description(book: Book, ending: str) -> str:
             cells = [short(trial.params[name]) if name in trial.params else "" for name in names]
             lines.append(f"| {trial.number} | {trial.values[0]:.4g} | " + " | ".join(cells) + " |")
         lines.append("")
+    lines += [f"Went on although it had changed after {drift.before} trials: {drift.what}.\n" for drift in spec.drifts]
     lines.append(f"Go on with more trials: `sweep resume {spec.name} --trials {book.total() * 2}`")
     return "\n".join(lines)
 
 
-def finish(book: Book, run: Run, tracker: Tracker) -> str | None:
-    """Put the figures, the best samples and the champion into the sweep's record; returns the champion's address, if any."""
+def finish(book: Book, outbox: Outbox) -> None:
+    """Put the figures and the best samples into the sweep's record."""
     spec = book.spec
     for name, picture in figures.sweep_figures(book.study, spec.objectives[0][0]).items():
-        run.picture(f"figures/{name}.png", picture)
-    best = book.best(SHOWN)
+        outbox.content(f"figures/{name}.png", figures.png(picture))
     shown = []
-    for trial in best:
+    for trial in book.best(SHOWN):
         path = trial_folder(spec.folder, trial.number) / SAMPLES
         if path.exists():
             title = f"trial {trial.number} · {spec.objectives[0][0]} {trial.values[0]:.4g}"
             shown.append((title, np.asarray(Image.open(path).convert("RGB"))))
     if shown:
-        run.picture("best_samples.png", figures.beside(shown, columns=min(3, len(shown))))
-    return _champion(book, tracker) if best else None
+        outbox.content("best_samples.png", figures.png(figures.beside(shown, columns=min(3, len(shown)))))
 
 
-def _champion(book: Book, tracker: Tracker) -> str | None:
-    """The best trial's network as a model of the registry, named as the sweep."""
+def champion(book: Book, store: MlflowStore) -> str:
+    """The best trial's network as a model of the registry, named as the sweep; its address, or '' where there is none.
+
+    It is crowned once: a sweep whose best trial is the champion already keeps it.
+    """
     from safetensors.torch import load_file
 
-    spec, best = book.spec, book.best()[0]
-    path = trial_folder(spec.folder, best.number) / WEIGHTS
-    if book.search.restore is None or not path.exists():
-        return None
-    config = book.search.config.model_validate(spec.base | best.params)
-    network = book.search.restore(config, spec.image_shape)
-    network.load_state_dict(load_file(path))
-    tags = {"trial": str(best.number), spec.objectives[0][0]: f"{best.values[0]:.6g}", "data": spec.data}
-    return tracker.resume(best.user_attrs["run"]).champion(network, spec.image_shape, spec.name, tags)
+    best = book.best()
+    if not best or book.search.restore is None:
+        return ""
+    spec, folder = book.spec, trial_folder(book.spec.folder, best[0].number)
+    run = best[0].user_attrs.get("run") or run_id(folder)
+    if not run or not (folder / WEIGHTS).exists():
+        return ""
+    crowned = book.notes().get(CHAMPION)
+    if crowned is not None and crowned["run"] == run:
+        return str(crowned["address"])
+    network = book.search.restore(book.config(best[0]), spec.image_shape)
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    tags = {"trial": str(best[0].number), spec.objectives[0][0]: f"{best[0].values[0]:.6g}", "data": spec.data}
+    address = store.champion(run, network, spec.image_shape, spec.name, tags)
+    book.note(CHAMPION, {"run": run, "address": address})
+    return address

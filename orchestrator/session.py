@@ -1,124 +1,160 @@
 """One run of the supervisor from the terminal's side: stores, launcher, records and display put together and taken down."""
 
 import gc
-import json
 import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
-from orchestrator import plan, publish, tables, tracker
+from orchestrator import lease, plan, publish, tables, tracker
 from orchestrator.book import Book
+from orchestrator.courier import Courier, Delivery
 from orchestrator.devices import Room
 from orchestrator.errors import UserError
 from orchestrator.halt import Halt
 from orchestrator.launchers._protocol import Launcher
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.launchers.local import LocalLauncher
+from orchestrator.outbox import Note, Outbox, Status, Tags
+from orchestrator.patience import Patience
 from orchestrator.progress import display
-from orchestrator.sweep import Supervisor
-from orchestrator.tracking import Run
+from orchestrator.sweep import STOPPED, Supervisor
+from orchestrator.view import View
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
+ORDERLY = ("", "timeout", STOPPED)  # endings that somebody wanted
+DELIVERY_SECONDS = 10.0  # how long a tracker that is out of reach is waited for at the end
 
 
-@contextmanager
-def driving(folder: str, name: str) -> Iterator[None]:
-    """Be the only supervisor of a sweep inside the block; UserError where another one is."""
-    lock, holder = FileLock(Path(folder, "driver.lock")), Path(folder, "driver.json")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        who = json.loads(holder.read_text()) if holder.exists() else {}
-        raise UserError(
-            f"sweep '{name}' is being driven by process {who.get('process', '?')} on {who.get('host', '?')} since "
-            f"{who.get('since', '?')}; wait for it or interrupt it first"
-        ) from None
-    since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    holder.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid(), "since": since}))
-    try:
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
-
-
-def drive(book: Book, room: Room, inline: bool, timeout: float | None, console: Console) -> int:
+def drive(book: Book, room: Room, inline: bool, timeout: float | None, patience: Patience, console: Console) -> int:
     """Run the sweep until it ends or is halted, and say so; returns the exit status."""
     spec = book.spec
     plan.writable(spec.folder)
     gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
-    with driving(spec.folder, spec.name), Halt().listening() as halt:
-        mlflow = tracker.connect(spec.tracking_uri, "--tracking-uri", experiment=Path(spec.study).stem)
+    with lease.driving(book) as driver, Halt().listening() as halt:
+        store = tracker.connect(spec.tracking_uri, "--tracking-uri", experiment=Path(spec.study).stem)
         if len(book.finished()) >= book.total() and not book.trials_running():
             console.print(f"sweep {spec.name} has all of its {book.total()} trials; --trials sets a higher total")
             _ending(book, console)
             return 0
-        run = _record(book, mlflow)
+        outbox = _record(book, store)
         threads = 1 if spec.deterministic else room.threads  # sums depend on how they are divided
         launcher: Launcher
         if inline:
-            launcher = InlineLauncher(mlflow, room.devices[0])
+            launcher = InlineLauncher(room.devices[0])
         else:
-            launcher = LocalLauncher(room.devices, threads, spec.study, spec.tracking_uri)
-        supervisor = Supervisor(book, launcher, mlflow, run, threads)
+            launcher = LocalLauncher(room.devices, threads, spec.study)
+        courier = Courier(store)
+        _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
+        supervisor = Supervisor(book, launcher, courier, outbox, threads, patience)
         console.print(
             f"[bold]{spec.name}[/]: {spec.question}\n{book.total()} trials on {spec.data}, {launcher.slots} at a time, "
             f"{threads} thread{'s' if threads > 1 else ''} each, {', '.join(sorted(set(room.devices)))}",
             highlight=False,
         )
+
+        def show(view: View) -> None:
+            screen.show(view)
+            driver.beat(view.state, {number: one.words() for number, one in view.running.items()})
+
         try:
             with display(console) as screen:
-                reason = supervisor.drive(timeout, halt, screen.show)
+                reason = supervisor.drive(timeout, halt, show)
+            if book.finished() and reason in ORDERLY:
+                console.print("drawing figures and keeping the champion …")
+                publish.finish(book, outbox)
+            status: Status = "FINISHED" if reason in ("", "timeout") else "KILLED"
+            _close(book, outbox, status, reason)
         except BaseException as error:
-            run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", {"outcome": "failed"})
+            _close(book, outbox, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", "failed")
             raise
         finally:
             launcher.close()
-        champion = None
-        if book.finished() and not reason:
-            console.print("drawing figures and keeping the champion …")
-        if book.finished() and reason in ("", "timeout"):
-            champion = publish.finish(book, run, mlflow)
-        run.describe(publish.description(book, f"Ended early: {reason}." if reason else ""))
-        run.end("FINISHED" if reason in ("", "timeout") else "KILLED", {"outcome": reason or "complete"})
+            delivered = courier.drain(DELIVERY_SECONDS)
+            courier.close()
+        champion = publish.champion(book, store) if delivered and reason in ORDERLY else ""
         _ending(book, console, champion)
+        _undelivered(book, courier, console, delivered)
         if reason:
-            console.print(
-                f"ended early: {reason}. Go on with:  [bold]{plan.program()} resume {spec.name}[/]", highlight=False
+            again = f"Go on with:  [bold]{plan.program()} resume {spec.name}[/]"
+            console.print(f"ended early: {reason}. {again}", highlight=False, soft_wrap=True)
+        if reason in ORDERLY:
+            return 0 if book.best() else 1
+        return INTERRUPTED if halt.reason else 1
+
+
+def sync(book: Book, console: Console) -> int:
+    """Deliver what the sweep's outboxes still hold; returns the exit status."""
+    with lease.driving(book):
+        store = tracker.connect(book.spec.tracking_uri, "--tracking-uri", experiment=Path(book.spec.study).stem)
+        if book.spec.run:
+            store.follow(book.spec.run)
+        courier = Courier(store)
+        _serve(courier, book.spec.folder)
+        waiting = courier.pending()
+        delivered = courier.drain(DELIVERY_SECONDS)
+        courier.close()
+        if not delivered:
+            raise UserError(
+                f"{book.spec.tracking_uri} is out of reach ({courier.trouble}); what waits is kept, try again later"
             )
-        if reason not in ("", "timeout"):
-            return INTERRUPTED
-        return 0 if book.best() else 1
+        console.print(f"{waiting / 1000:.1f} kB delivered to {book.spec.tracking_uri}" if waiting else "nothing waits")
+        if book.finished() and not book.trials_running():
+            publish.champion(book, store)
+        _undelivered(book, courier, console, True)
+    return 0
 
 
-def _record(book: Book, mlflow: tracker.MlflowTracker) -> Run:
-    """The sweep's own run: the one that it has, the one that `mlflow run` made for it, or a new one."""
+def _serve(courier: Courier, folder: str) -> None:
+    """All outboxes of a sweep that hold something."""
+    for outbox in {path.parent for path in Path(folder).glob("**/outbox/*.jsonl")} | {Path(folder, "outbox")}:
+        courier.serve(outbox.parent)
+
+
+def _record(book: Book, store: tracker.MlflowStore) -> Outbox:
+    """The sweep's own record: the run that it has, the one that `mlflow run` made for it, or a new one."""
+    spec, folder = book.spec, Path(book.spec.folder)
     made = os.environ.get("MLFLOW_RUN_ID", "")
-    if book.spec.run:
-        if made and made != book.spec.run:
-            other = mlflow.resume(made)
-            other.describe(f"Went on with the sweep `{book.spec.name}`, whose own run is `{book.spec.run}`.")
-            other.tags({"sweep": book.spec.name, "study": book.spec.study})
-        run: Run = mlflow.reopen(book.spec.run)
-    else:
-        tags = {"sweep": book.spec.name, "study": book.spec.study}
-        if made:
-            run = mlflow.adopt(made, book.spec.name, publish.params(book), tags)
-        else:
-            run = mlflow.start(book.spec.name, publish.params(book), tags, None)
-        book.update(run=run.id)
-    run.tags({"outcome": "running"})
-    run.describe(publish.description(book, "Running."))
-    return run
+    tags = {"sweep": spec.name, "study": spec.study}
+    if spec.run and made and made != spec.run:
+        note = Note(markdown=f"Went on with the sweep `{spec.name}`, whose own run is `{spec.run}`.")
+        store.deliver(made, [note, Tags(values=tags)])
+    outbox = Outbox(folder)
+    outbox.begin(spec.id, spec.name, publish.params(spec), {**tags, "outcome": "running"}, run=spec.run or made or None)
+    outbox.note(publish.description(book, "Running."))
+    delivery = Delivery(folder, store)
+    delivery.drain()  # here and now, for trials are recorded below it
+    if not delivery.sent.run:
+        raise UserError(f"{spec.tracking_uri} refuses the sweep's record: {delivery.sent.reason}")
+    book.update(run=delivery.sent.run)
+    store.follow(delivery.sent.run)
+    return outbox
 
 
-def _ending(book: Book, console: Console, champion: str | None = None) -> None:
+def _close(book: Book, outbox: Outbox, status: Status, reason: str) -> None:
+    """Close the sweep's record, unless the disk is what ended it."""
+    from orchestrator.files import CannotWrite
+
+    try:
+        outbox.note(publish.description(book, f"Ended early: {reason}." if reason else ""))
+        outbox.end(status, {"outcome": reason or "complete"})
+    except CannotWrite:
+        pass
+
+
+def _undelivered(book: Book, courier: Courier, console: Console, delivered: bool) -> None:
+    if not delivered:
+        console.print(
+            f"{courier.pending() / 1000:.1f} kB could not be delivered to {book.spec.tracking_uri} ({courier.trouble}). "
+            f"They are kept; deliver them later:  [bold]{plan.program()} sync {book.spec.name}[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for reason, count in courier.refused.items():
+        console.print(f"{count} entries were refused by the tracker: {reason}", highlight=False, soft_wrap=True)
+
+
+def _ending(book: Book, console: Console, champion: str = "") -> None:
     if book.best():
         console.print("\nbest trials")
         console.print(tables.trials(book, only=5))

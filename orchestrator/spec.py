@@ -1,5 +1,6 @@
 """What a sweep knows of itself: everything that decides its trials, stored with it."""
 
+import uuid
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -14,9 +15,18 @@ PRUNERS = ("median", "asha", "hyperband", "none")
 GRID_POINTS = 3  # values of a number in a grid
 
 
+class Drift(BaseModel, frozen=True):
+    """A change of study or data with which a sweep went on, because its user said so."""
+
+    before: int  # trials that were asked under what was before
+    base: dict[str, Any]  # the config that they vary
+    what: str
+
+
 class Spec(BaseModel, frozen=True):
     """A sweep, resolved: no default is looked up again when it is resumed."""
 
+    id: str = Field(default_factory=lambda: uuid.uuid4().hex)  # its own, where a name may be used again
     name: str
     study: str
     question: str
@@ -38,12 +48,24 @@ class Spec(BaseModel, frozen=True):
     version: str
     command: str
     run: str = ""  # the MLflow run of the sweep, once there is one
-    trials: int = Field(ge=1)  # the total; the one thing that resuming may change
+    trials: int = Field(ge=1)  # the total; resuming may change it
+    drifts: list[Drift] = []  # resuming may add one
 
     @property
     def cache_folder(self) -> str:
         """Shared by all sweeps of the folder: what is trained once, like the judge."""
         return f"{self.folder.rpartition('/')[0]}/cache"
+
+    def base_of(self, number: int) -> dict[str, Any]:
+        """The config that a trial varies."""
+        return next((drift.base for drift in self.drifts if number < drift.before), self.base)
+
+    def parameters(self) -> dict[str, _space.Parameter]:
+        """The search space."""
+        return {
+            name: _space.Parameter(**{**stored, "choices": tuple(stored["choices"])})
+            for name, stored in self.space.items()
+        }
 
     def same_search(self, other: "Spec") -> str:
         """'' where both search the same, else what differs, as 'seed 0 (was 1)'."""
@@ -61,7 +83,7 @@ class Spec(BaseModel, frozen=True):
         )
         differing = []
         for key in keys:
-            now, was = getattr(self, key), getattr(other, key)
+            now, was = (one.parameters() if key == "space" else getattr(one, key) for one in (self, other))
             if isinstance(now, dict) and isinstance(was, dict):
                 for field in sorted(now.keys() | was.keys()):
                     if now.get(field) != was.get(field):
@@ -71,19 +93,18 @@ class Spec(BaseModel, frozen=True):
         return ", ".join(differing)
 
 
-def drift(spec: Spec) -> str:
-    """What has changed in the code since the sweep was made, '' where nothing that matters has. See Spec.same_search."""
+def current(spec: Spec) -> Spec:
+    """The sweep as the study's code would make it now. Raises StudyError, pydantic's ValidationError."""
     study = studies.load(spec.study)
     base = study.config.model_validate(study.base(spec.image_shape).model_dump() | spec.set)
     space = _space.fix(study.space, spec.fixed)
-    now = spec.model_copy(
+    return spec.model_copy(
         update={
             "base": base.model_dump(mode="json"),
             "space": {name: parameter.asdict() for name, parameter in _space.describe(space, base).items()},
             "objectives": [(objective.key, objective.direction) for objective in study.objectives],
         }
     )
-    return now.same_search(spec)
 
 
 def parse_fixed(text: str, space: dict[str, _space.Parameter]) -> tuple[str, Any]:

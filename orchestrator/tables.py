@@ -4,16 +4,25 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator import control, lease
+from orchestrator.agenda import trial_folder
 from orchestrator.book import Book
 from orchestrator.devices import Room
+from orchestrator.outbox import run_id
 from orchestrator.spec import Spec
-from studies._space import Parameter
 
-STYLES = {"complete": "green", "pruned": "yellow", "diverged": "magenta", "failed": "red", "running": "cyan"}
+STYLES = {
+    "complete": "green",
+    "pruned": "yellow",
+    "diverged": "magenta",
+    "out_of_memory": "magenta",
+    "failed": "red",
+    "running": "cyan",
+}
 
 
 def short(value: Any) -> str:
@@ -35,8 +44,28 @@ def console() -> Console:
     return Console() if Console().is_terminal else Console(width=200)
 
 
-def trials(book: Book, only: int | None = None) -> Table:
-    """A row a trial, by number; or the ``only`` best ones, the best first."""
+def sweep(book: Book, only: int | None = None) -> Group:
+    """A sweep whole: what it asks, who drives it, what was asked of it, its trials (or the ``only`` best ones)."""
+    spec, driver = book.spec, lease.present(book)
+    lines = [
+        Text.assemble((spec.name, "bold"), f": {spec.question}"),
+        Text(
+            f"{len(book.finished())} of {book.total()} trials finished · data {spec.data} · sampler {spec.sampler} · "
+            f"pruner {spec.pruner} · seed {spec.seed} · MLflow {spec.tracking_uri}"
+        ),
+    ]
+    if driver:
+        lines.append(
+            Text(f"{driver.state}, driven by process {driver.process} on {driver.host} since {driver.since}", "cyan")
+        )
+    for request in control.requests(book).values():
+        lines.append(Text(f"{request.at} {request.do} by {request.by}: {request.answer or 'not answered yet'}", "dim"))
+    lines += [Text(f"went on although it had changed: {drift.what}", "yellow") for drift in spec.drifts]
+    return Group(*lines, Text(), trials(book, only, driver.trials if driver else {}))
+
+
+def trials(book: Book, only: int | None = None, running: Mapping[int, str] | None = None) -> Table:
+    """A row a trial, by number; or the ``only`` best ones, the best first. ``running`` tells how far some are."""
     key, direction = book.spec.objectives[0]
     shown = book.trials() if only is None else book.best(only)
     best = book.best()
@@ -48,15 +77,19 @@ def trials(book: Book, only: int | None = None) -> Table:
     table.columns[5].no_wrap, table.columns[5].overflow = False, "fold"
     for trial in shown:
         outcome = trial.user_attrs.get("outcome", trial.state.name.lower())
-        reason = trial.user_attrs.get("reason", "")
+        reason = trial.user_attrs.get("reason") or (running or {}).get(trial.number, "")
+        deaths = len(trial.user_attrs.get("deaths", []))
         value = trial.values[0] if trial.values else _last(trial.intermediate_values)
         mark = "★ " if best and trial.number == best[0].number else ""
         table.add_row(
             str(trial.number),
-            Text(f"{outcome}: {reason}" if reason else outcome, STYLES.get(outcome, "")),
+            Text(
+                outcome + (f": {reason}" if reason else "") + (f" ({deaths} deaths)" if deaths else ""),
+                STYLES.get(outcome, ""),
+            ),
             mark + (f"{value:.4g}" if value is not None else ""),
             clock(trial.user_attrs.get("seconds")),
-            Text(trial.user_attrs.get("run", "")[:8], "dim"),
+            Text((trial.user_attrs.get("run") or run_id(trial_folder(book.spec.folder, trial.number)))[:8], "dim"),
             settings_line(trial.params),
         )
     return table
@@ -98,14 +131,6 @@ def space(parameters: Mapping[str, Any], fixed: Mapping[str, Any]) -> Table:
     return table
 
 
-def stored_space(parameters: Mapping[str, Mapping[str, Any]], fixed: Mapping[str, Any]) -> Table:
-    """The same, from what a sweep has stored of its space."""
-    return space(
-        {name: Parameter(**{**stored, "choices": tuple(stored["choices"])}) for name, stored in parameters.items()},
-        fixed,
-    )
-
-
 def settings(config: BaseModel, searched: Collection[str]) -> Table:
     """A row a setting that is not searched: name, value, what it means."""
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -139,7 +164,7 @@ def print_plan(console: Console, spec: Spec, room: Room, exists: bool) -> None:
     }
     console.print(pairs(rows))
     console.print("search space:")
-    console.print(stored_space(spec.space, spec.fixed))
+    console.print(space(spec.parameters(), spec.fixed))
     console.print("settings:")
     console.print(pairs({key: value for key, value in spec.base.items() if key not in spec.space}))
 

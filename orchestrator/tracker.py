@@ -3,31 +3,36 @@
 import json
 import logging
 import os
-import time
+import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-import mlflow
-import mlflow.store.tracking.sqlalchemy_workspace_store  # noqa: F401  # else imported at first use, by every worker
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracking.multimedia import compress_image_size
 
-from models._events import Curve, DataUsed, Event, Facts, Images, Matrix, Scalars
-from orchestrator import figures, sqlite
+from orchestrator import sqlite
+from orchestrator.courier import Refused
 from orchestrator.errors import UserError
-from orchestrator.tracking import Run, Status
+from orchestrator.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
 
-BATCH = 500  # metrics in a request; MLflow takes 1000
-BATCH_SECONDS = 1.0  # how old a number may get before the next event sends it
+METRICS = 1000  # in a request, the most that MLflow takes
+KEY = "sweep.key"  # the tag that holds a record's own key
+NEVER = (
+    "INVALID_PARAMETER_VALUE",
+    "BAD_REQUEST",
+    "RESOURCE_DOES_NOT_EXIST",
+    "INVALID_STATE",
+)  # asking again is of no use
 DEFAULT_URI = "sqlite:///mlflow.db"
 
 
@@ -42,76 +47,83 @@ def absolute(uri: str) -> str:
     return prefix + str(Path(uri.removeprefix(prefix)).absolute()) if uri.startswith(prefix) else uri
 
 
-class MlflowRun:
-    """A run of MLflow. See orchestrator.tracking.Run."""
+class Recorded(NamedTuple):
+    """A run as MLflow has it."""
 
-    def __init__(self, client: MlflowClient, id: str) -> None:
-        self.client, self.id = client, id
-        self.waiting: list[Metric] = []
-        self.oldest = 0.0
+    run: str
+    key: str
+    status: str
+    tags: dict[str, str]
 
-    def write(self, event: Event) -> None:
-        """Numbers become metrics, pictures an image that plays over steps, data a dataset input, facts tags."""
-        match event:
-            case Scalars():
-                self.scalars(event.step, event.values)
-            case Images() | Curve() | Matrix():
-                self.client.log_image(self.id, figures.draw(event), key=event.key, step=event.step, synchronous=True)
-            case DataUsed():
-                self._data(event)
-            case Facts():
-                self.tags({name: str(value) for name, value in event.values.items()})
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """See Run."""
-        now = time.time()
-        if not self.waiting:
-            self.oldest = now
-        self.waiting += [Metric(name, float(value), int(now * 1000), step) for name, value in values.items()]
-        if len(self.waiting) >= BATCH or now - self.oldest > BATCH_SECONDS:
-            self.flush()
+class MlflowStore:
+    """The MLflow server or file at an address. See orchestrator.courier.Store."""
 
-    def picture(self, name: str, picture: NDArray[Any]) -> None:
-        """See Run."""
-        self.client.log_image(self.id, picture, artifact_file=name)
+    def __init__(self, uri: str, experiment: str) -> None:
+        """``experiment`` is the id of the one that new runs go to."""
+        self.client, self.experiment = MlflowClient(uri), experiment
 
-    def file(self, path: Path, folder: str) -> None:
-        """See Run."""
-        self.client.log_artifact(self.id, str(path), folder)
+    def begin(self, entry: Begin) -> str:
+        """See Store."""
+        with _refusing():
+            run = entry.run or self._find(entry.key)
+            tags = {**entry.tags, KEY: entry.key}
+            if run is None:
+                below = {"mlflow.parentRunId": entry.parent} if entry.parent else {}
+                created = self.client.create_run(
+                    self.experiment, start_time=entry.at, run_name=entry.name, tags={**tags, **below}
+                )
+                run = created.info.run_id
+            else:
+                self.client.update_run(run, status="RUNNING", name=entry.name)
+                self.client.log_batch(run, tags=_tags(tags))
+            params = [Param(key, value) for key, value in entry.params.items()]
+            self.client.log_batch(run, params=params)
+            return str(run)
 
-    def text(self, name: str, text: str) -> None:
-        """See Run."""
-        self.client.log_text(self.id, text, name)
+    def deliver(self, run: str, entries: Sequence[Entry]) -> None:
+        """See Store. Numbers become metrics, pictures images that play over steps, data a dataset input."""
+        metrics = [
+            Metric(key, value, entry.at, entry.step)
+            for entry in entries
+            if isinstance(entry, Numbers)
+            for key, value in entry.values.items()
+        ]
+        tags: dict[str, str] = {}
+        for entry in entries:
+            if isinstance(entry, Tags | End):
+                tags |= entry.tags if isinstance(entry, End) else entry.values
+            elif isinstance(entry, Note):
+                tags["mlflow.note.content"] = entry.markdown
+        with _refusing():
+            for first in range(0, len(metrics), METRICS):
+                self.client.log_batch(run, metrics=metrics[first : first + METRICS])
+            self._files(run, [entry for entry in entries if isinstance(entry, Picture | File)], tags)
+            for entry in entries:
+                if isinstance(entry, Data):
+                    self._data(run, entry)
+            if tags:
+                self.client.log_batch(run, tags=_tags(tags))
+            ends = [entry for entry in entries if isinstance(entry, End)]
+            if ends:
+                self.client.set_terminated(run, ends[-1].status, end_time=ends[-1].at)
 
-    def tags(self, values: Mapping[str, str]) -> None:
-        """See Run."""
-        self.client.log_batch(self.id, tags=[RunTag(name, value) for name, value in values.items()])
+    def follow(self, run: str) -> None:
+        """Make new runs where this one is: elsewhere they would not be shown below it."""
+        self.experiment = self.client.get_run(run).info.experiment_id
 
-    def describe(self, markdown: str) -> None:
-        """See Run."""
-        self.tags({"mlflow.note.content": markdown})
+    def champion(self, run: str, network: nn.Module, shape: tuple[int, ...], name: str, tags: Mapping[str, str]) -> str:
+        """Keep a trained network of a run as the model ``name``, alias champion; returns the address to load it by.
 
-    def flush(self) -> None:
-        """See Run."""
-        while self.waiting:
-            batch, self.waiting = self.waiting[:BATCH], self.waiting[BATCH:]
-            self.client.log_batch(self.id, metrics=batch)
-
-    def end(self, status: Status, tags: Mapping[str, str]) -> None:
-        """See Run."""
-        self.flush()
-        self.tags(tags)
-        self.client.set_terminated(self.id, status)
-
-    def champion(self, network: nn.Module, shape: tuple[int, ...], name: str, tags: Mapping[str, str]) -> str:
-        """See Run. The network is kept as an exported program, which loads without running pickled code."""
+        It is kept as an exported program, which loads without running pickled code.
+        """
         import mlflow.pytorch
         import torch
 
         mlflow.set_tracking_uri(self.client.tracking_uri)  # the registry asks for it
         for noisy in ("mlflow", "torch.export", "torch.fx"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
-        with warnings.catch_warnings(), mlflow.start_run(run_id=self.id):
+        with warnings.catch_warnings(), mlflow.start_run(run_id=run):
             warnings.simplefilter("ignore")  # of exporting, which either works or raises
             info = mlflow.pytorch.log_model(
                 network.eval(),
@@ -124,87 +136,102 @@ class MlflowRun:
             self.client.create_registered_model(name)
         except MlflowException:  # it has one, of the sweep's earlier end
             self.client.get_registered_model(name)
-        version = self.client.create_model_version(name, info.model_uri, self.id, tags=dict(tags))
+        version = self.client.create_model_version(name, info.model_uri, run, tags=dict(tags))
         self.client.set_registered_model_alias(name, "champion", version.version)
         return f"models:/{name}@champion"
 
-    def _data(self, event: DataUsed) -> None:
-        profile = json.dumps(dict(event.sizes))
-        source = json.dumps({"uri": event.source})
-        dataset = Dataset(event.name, event.digest[:36], "code", source, profile=profile)
-        tag = InputTag("mlflow.data.context", "training")
-        self.client.log_inputs(self.id, [DatasetInput(dataset, [tag])])
+    def records(self, id: str) -> list[Recorded]:
+        """All runs of the sweep with this id, its own among them, but those that are deleted."""
+        found, token = [], None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment], f"tags.`{KEY}` LIKE '{id}%'", max_results=1000, page_token=token
+            )
+            found += [
+                Recorded(run.info.run_id, run.data.tags[KEY], run.info.status, dict(run.data.tags)) for run in page
+            ]
+            token = page.token
+            if not token:
+                return found
+
+    def artifacts(self, run: str) -> set[str]:
+        """Names of the files at the top of a run."""
+        return {file.path for file in self.client.list_artifacts(run)}
+
+    def forget(self, id: str, name: str) -> None:
+        """Delete a sweep's runs, which MLflow can restore, and the model that bears its name."""
+        for record in self.records(id):
+            self.discard(record.run)
+        with suppress(MlflowException):  # it has none
+            self.client.delete_registered_model(name)
+
+    def discard(self, run: str) -> None:
+        """Delete a run; MLflow can restore it."""
+        self.client.delete_run(run)
+
+    def _find(self, key: str) -> str | None:
+        found = self.client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
+        return found[0].info.run_id if found else None
+
+    def _files(self, run: str, entries: Sequence[Picture | File], tags: dict[str, str]) -> None:
+        """Pictures under the names that the UI reads steps from; made of what the entry holds, so never there twice."""
+        if not entries:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            for entry in entries:
+                if isinstance(entry, File):
+                    path = Path(folder, entry.path)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(entry.content)
+                    continue
+                tags["mlflow.loggedImages"] = "True"
+                key = entry.key.replace("/", "~")
+                path = Path(folder, "images", f"{key}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
+                path.parent.mkdir(exist_ok=True)
+                path.with_name(f"{path.name}.png").write_bytes(entry.png)
+                with Image.open(path.with_name(f"{path.name}.png")) as picture:
+                    compress_image_size(picture).save(path.with_name(f"{path.name}+compressed.webp"))
+            self.client.log_artifacts(run, folder)
+
+    def _data(self, run: str, entry: Data) -> None:
+        source, profile = json.dumps({"uri": entry.source}), json.dumps(entry.sizes)
+        dataset = Dataset(entry.name, entry.digest[:36], "code", source, profile=profile)
+        self.client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 
-class MlflowTracker:
-    """The MLflow server or file at an address."""
-
-    def __init__(self, uri: str, experiment: str | None = None) -> None:
-        """``experiment`` is the id that new runs go to; runs that exist need none."""
-        self.client = MlflowClient(uri)
-        self.experiment = experiment
-
-    def start(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], parent: str | None) -> Run:
-        """See Tracker."""
-        if self.experiment is None:
-            raise ValueError("a tracker without an experiment cannot start runs")
-        below = {"mlflow.parentRunId": parent} if parent else {}
-        created = self.client.create_run(self.experiment, run_name=name, tags={**tags, **below})
-        run = MlflowRun(self.client, created.info.run_id)
-        self.client.log_batch(run.id, params=[Param(key, str(value)) for key, value in params.items()])
-        return run
-
-    def adopt(self, id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
-        """A run that somebody else began, as ours from now on."""
-        run = self.resume(id)
-        self.client.update_run(id, name=name)
-        self.client.log_batch(
-            id,
-            params=[Param(key, str(value)) for key, value in params.items()],
-            tags=[RunTag(key, value) for key, value in tags.items()],
-        )
-        return run
-
-    def resume(self, id: str) -> MlflowRun:
-        """See Tracker."""
-        return MlflowRun(self.client, id)
-
-    def reopen(self, id: str) -> MlflowRun:
-        """See Tracker."""
-        self.client.update_run(id, status="RUNNING")
-        return self.resume(id)
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Tell what MLflow will never take from what it cannot take now."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in NEVER:
+            raise Refused(str(error).splitlines()[0][:300]) from error
+        raise
 
 
-def warm(uri: str) -> None:
-    """Open the store at ``uri`` for processes that will be forked from this one.
-
-    They find it opened and its tables verified, which costs each a tenth of a second otherwise, and connect anew: no
-    connection to a database may cross a fork.
-    """
-    store = MlflowClient(uri)._tracking_client.store
-    if isinstance(store, SqlAlchemyStore):
-        store.engine.dispose()
+def _tags(values: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(key, value) for key, value in values.items()]
 
 
-def connect(uri: str, option: str, experiment: str) -> MlflowTracker:
+def connect(uri: str, option: str, experiment: str) -> MlflowStore:
     """The tracker at ``uri``, its tables made, new runs going to ``experiment``; UserError where it cannot be had.
 
     Under ``mlflow run`` the experiment is the one of the run that it made: runs elsewhere would not be shown below it.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # the courier tries again, and again
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     if "://" in uri and not uri.startswith(("http:", "https:", "file:")):
         sqlite.check(uri, option)
     try:
-        tracker = MlflowTracker(uri)
-        tracker.experiment = _experiment(tracker.client, experiment)
+        return MlflowStore(uri, _experiment(MlflowClient(uri), experiment))
     except Exception as error:  # a store may fail in as many ways as there are stores
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise UserError(
             f"{option}={uri} cannot be opened ({reason}); give sqlite:///FILE or the address of an mlflow server"
         ) from None
-    return tracker
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

@@ -1,4 +1,4 @@
-"""One trial inside a worker: config → events → tracker, objective, checkpoint. Read this file first."""
+"""One trial inside a worker: config → events → outbox, objective, checkpoint. Read this file first."""
 
 import math
 import time
@@ -7,19 +7,36 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import studies
 from models._env import Env
-from models._events import Checkpoint, Diverged, Event, Images, Progress, Weights
-from orchestrator import checkpoint, figures
-from orchestrator.messages import Ended, Message, Outcome, Pulse, Reply, Report, Task
-from orchestrator.tracking import Run, Tracker
+from models._events import (
+    Checkpoint,
+    Curve,
+    DataUsed,
+    Diverged,
+    Event,
+    Facts,
+    Images,
+    Matrix,
+    Progress,
+    Scalars,
+    Weights,
+)
+from orchestrator import checkpoint, ending, figures, files, outbox
+from orchestrator.files import CannotWrite
+from orchestrator.messages import Ended, Message, Outcome, Pulse, Reply, Report, Saved, Task
+from orchestrator.outbox import Outbox, Position
 from studies._study import Study
 
-PULSE_SECONDS = 0.5
+PULSE_SECONDS = 0.5  # between words on how far it is, where they change
+ALIVE_SECONDS = 5.0  # between signs of life, where nothing changes
 STOP_SECONDS = 5.0  # how long a stopped trial waits for the next checkpoint before it leaves with the one it has
 
 WEIGHTS = "weights.safetensors"
 SAMPLES = "samples.png"
+CANNOT_WRITE = "cannot_write"  # why a trial has stopped by itself
 
 
 class _Stop(Exception):
@@ -30,41 +47,30 @@ class _Prune(Exception):
     """The supervisor has seen enough of this trial."""
 
 
-def play(task: Task, tracker: Tracker) -> Generator[Message | None, Reply | None, None]:
+def play(task: Task) -> Generator[Message | None, Reply | None, None]:
     """Play a trial, yielding messages for the supervisor; None is yielded at every other event, to be replied to as well.
 
-    What is sent in is the supervisor's reply: "stop" leaves at the next checkpoint, "prune" (to a Report) at once. The
-    last message is always an Ended, whatever happens.
+    What is sent in is the supervisor's reply: "stop" leaves at the next checkpoint, "prune" at once. The last message is
+    always an Ended, whatever happens; one that is final is in the trial's folder before it is said.
     """
-    run = tracker.resume(task.run)
-    player = _Player(task, run)
+    player = _Player(task)
     try:
-        yield from player.play()
-        end = player.ended("complete") if player.values else _no_objective(player)
-    except _Stop:
-        end = player.ended("stopped")
-    except _Prune:
-        end = player.ended("pruned")
-    except Diverged as error:
-        end = player.ended("diverged", error.reason, str(error))
-    except Exception as error:
-        end = player.ended("failed", type(error).__name__, traceback.format_exc())
-    run.scalars(player.step, {f"seconds/{stage}": seconds for stage, seconds in player.seconds.items()})
-    run.flush()
+        end = yield from player.play()
+        if end.outcome != "stopped":
+            ending.save(player.folder, end)
+    except CannotWrite as error:
+        end = player.ended("stopped", CANNOT_WRITE, str(error))
+    finally:
+        player.outbox.close()
     yield end
-
-
-def _no_objective(player: "_Player") -> Ended:
-    keys = ", ".join(objective.key for objective in player.study.objectives)
-    return player.ended("failed", "NoObjective", f"the trainer ended without ever reporting {keys}")
 
 
 class _Player:
     """The state of a trial while it is played."""
 
-    def __init__(self, task: Task, run: Run) -> None:
-        self.task, self.run = task, run
-        self.folder = Path(task.folder)
+    def __init__(self, task: Task) -> None:
+        self.task, self.folder = task, Path(task.folder)
+        self.outbox = Outbox(self.folder)
         self.study: Study[Any, Any] = studies.load(task.study)
         self.values: tuple[float, ...] = ()
         self.reports = 0
@@ -72,27 +78,55 @@ class _Player:
         self.seconds: dict[str, float] = {}  # by stage, over all of the trial's lives
         self.stage, self.since = "start", time.monotonic()
         self.stopping: float | None = None
-        self.last_pulse = -math.inf
+        self.pulse, self.last_pulse = Pulse("start", 0, 0), time.monotonic()
         self.last_save = time.monotonic()
 
     def ended(self, outcome: Outcome, reason: str = "", detail: str = "") -> Ended:
         self._enter(self.stage)
-        return Ended(outcome, self.values, reason, detail)
+        return Ended(outcome, self.values, reason, detail, sum(self.seconds.values()))
 
-    def play(self) -> Generator[Message | None, Reply | None, None]:
+    def play(self) -> Generator[Message | None, Reply | None, Ended]:
+        """Every ending but that of a full disk is a value."""
+        try:
+            yield from self._events()
+            if self.values:
+                end = self.ended("complete")
+            else:
+                keys = ", ".join(objective.key for objective in self.study.objectives)
+                end = self.ended("failed", "NoObjective", f"the trainer ended without ever reporting {keys}")
+        except CannotWrite:
+            raise
+        except _Stop:
+            end = self.ended("stopped")
+        except _Prune:
+            end = self.ended("pruned")
+        except Diverged as error:
+            end = self.ended("diverged", error.reason, str(error))
+        except Exception as error:
+            outcome: Outcome = "out_of_memory" if _lacks_memory(error) else "failed"
+            end = self.ended(outcome, type(error).__name__, traceback.format_exc())
+        self.outbox.numbers(self.step, {f"seconds/{stage}": seconds for stage, seconds in self.seconds.items()})
+        return end
+
+    def _events(self) -> Generator[Message | None, Reply | None, None]:
         task = self.task
         env = Env(task.data, task.seed, task.device, Path(task.data_folder), Path(task.cache_folder))
         config = self.study.config.model_validate(task.config)
-        saved = checkpoint.load(self.folder)
+        saved = checkpoint.load(self.folder, self._usable)
         if saved is not None:
             self.reports, self.values = saved["reports"], tuple(saved["values"])
             self.step, self.seconds = saved["step"], dict(saved["seconds"])
+            self._heed((yield Saved(self.step)))
         events = self.study.play(config, env, None if saved is None else saved["trainer"])
         try:
             for event in events:
                 yield from self._take(event)
         finally:
             events.close()
+
+    def _usable(self, state: dict[str, Any]) -> bool:
+        """What was said before the checkpoint is said no more, so it must still be there."""
+        return outbox.holds(self.folder, Position(**state["outbox"]))
 
     def _take(self, event: Event) -> Generator[Message | None, Reply | None, None]:
         now = time.monotonic()
@@ -101,22 +135,44 @@ class _Player:
             self.step = event.step
             if self.stopping is not None or now - self.last_save >= self.task.checkpoint_seconds:
                 self._save(event)
-            if self.stopping is not None:
-                raise _Stop
+                message = Saved(event.step)
         elif isinstance(event, Progress):
-            self._enter(event.stage)
+            if event.stage != self.stage:
+                self._enter(event.stage)
+                self.last_pulse = -math.inf
+            self.pulse = Pulse(event.stage, event.done, event.total)
             if now - self.last_pulse >= PULSE_SECONDS or event.done == event.total:
-                self.last_pulse, message = now, Pulse(event.stage, event.done, event.total)
-        elif isinstance(event, Weights):
-            self._keep_weights(event)
+                message = self.pulse
         else:
-            self.run.write(event)
-            if isinstance(event, Images) and event.key == self.study.pictures:
-                figures.save(figures.draw(event), self.folder / SAMPLES)
+            self._record(event)
             message = self._read(event)
+        if message is None and now - self.last_pulse >= ALIVE_SECONDS:
+            message = self.pulse
+        if isinstance(message, Pulse):
+            self.last_pulse = now
         self._heed((yield message))
-        if self.stopping is not None and now - self.stopping > STOP_SECONDS:
+        if self.stopping is not None and (isinstance(message, Saved) or now - self.stopping > STOP_SECONDS):
             raise _Stop
+
+    def _record(self, event: Event) -> None:
+        match event:
+            case Scalars():
+                self.step = max(self.step, event.step)
+                self.outbox.numbers(event.step, event.values)
+            case Images() | Curve() | Matrix():
+                png = figures.png(figures.draw(event))
+                self.outbox.picture(event.key, event.step, png)
+                if isinstance(event, Images) and event.key == self.study.pictures:
+                    files.replace(self.folder / SAMPLES, png)
+            case DataUsed():
+                self.outbox.data(event)
+            case Facts():
+                self.outbox.tags({name: str(value) for name, value in event.values.items()})
+            case Weights():
+                from safetensors.torch import save
+
+                tensors = {name: tensor.contiguous() for name, tensor in event.state.items()}
+                files.replace(self.folder / WEIGHTS, save(tensors))
 
     def _read(self, event: Event) -> Report | None:
         """The event as a report, where it holds all objectives."""
@@ -144,12 +200,16 @@ class _Player:
 
     def _save(self, event: Checkpoint) -> None:
         self._enter(self.stage)
-        self.run.flush()  # what a resumed trial will not say again must have arrived before
         state = {"reports": self.reports, "values": list(self.values), "step": event.step, "seconds": self.seconds}
-        checkpoint.save(self.folder, state | {"trainer": event.state()})
+        position = self.outbox.position().model_dump()  # what a resumed trial will not say again is safe first
+        checkpoint.save(self.folder, state | {"outbox": position, "trainer": event.state()})
         self.last_save = time.monotonic()
 
-    def _keep_weights(self, event: Weights) -> None:
-        from safetensors.torch import save_file
 
-        save_file({name: tensor.contiguous() for name, tensor in event.state.items()}, self.folder / WEIGHTS)
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it is the memory, a GPU's or the machine's, that did not suffice; torch's CPU allocator has no error of its own."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and (
+        "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    )

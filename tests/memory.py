@@ -1,77 +1,67 @@
-"""A tracker that keeps everything in memory: what the supervisor and the trials wrote can be looked at."""
+"""A tracker that keeps everything in memory: what was delivered can be looked at, and it can be out of reach."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from models._events import Event, Scalars
+from orchestrator.outbox import Begin, End, Entry, File, Note, Numbers, Picture, Tags
 
 
 @dataclass
-class MemoryRun:
-    """See orchestrator.tracking.Run."""
+class Record:
+    """What arrived of a trial or of a sweep."""
 
     id: str
-    name: str = ""
-    params: dict[str, Any] = field(default_factory=dict)
-    tags_: dict[str, str] = field(default_factory=dict)
-    parent: str | None = None
+    key: str
+    name: str
+    parent: str | None
+    params: dict[str, str]
+    tags: dict[str, str]
     status: str = "RUNNING"
     points: list[tuple[int, str, float]] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
+    pictures: list[tuple[int, str]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
     description: str = ""
 
-    def write(self, event: Event) -> None:
-        if isinstance(event, Scalars):
-            self.scalars(event.step, event.values)
-        else:
-            self.events.append(event)
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        self.points += [(step, key, value) for key, value in values.items()]
-
-    def picture(self, name: str, picture: Any) -> None:
-        self.files.append(name)
-
-    def file(self, path: Path, folder: str) -> None:
-        self.files.append(path.name)
-
-    def text(self, name: str, text: str) -> None:
-        self.files.append(name)
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        self.tags_ |= values
-
-    def describe(self, markdown: str) -> None:
-        self.description = markdown
-
-    def flush(self) -> None:
-        pass
-
-    def end(self, status: str, tags: Mapping[str, str]) -> None:
-        self.status = status
-        self.tags(tags)
-
-    def champion(self, network: Any, shape: tuple[int, ...], name: str, tags: Mapping[str, str]) -> str:
-        return f"models:/{name}@champion"
-
-
-class MemoryTracker:
-    """See orchestrator.tracking.Tracker."""
+class MemoryStore:
+    """See orchestrator.courier.Store."""
 
     def __init__(self) -> None:
-        self.runs: dict[str, MemoryRun] = {}
+        self.records: dict[str, Record] = {}
+        self.away = False  # out of reach
 
-    def start(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], parent: str | None) -> MemoryRun:
-        run = MemoryRun(f"run{len(self.runs)}", name, dict(params), dict(tags), parent)
-        self.runs[run.id] = run
-        return run
+    def begin(self, entry: Begin) -> str:
+        self._reach()
+        for record in self.records.values():
+            if record.key == entry.key:
+                record.status = "RUNNING"
+                record.tags |= entry.tags
+                return record.id
+        record = Record(
+            f"run{len(self.records)}", entry.key, entry.name, entry.parent, dict(entry.params), dict(entry.tags)
+        )
+        self.records[record.id] = record
+        return record.id
 
-    def resume(self, id: str) -> MemoryRun:
-        return self.runs[id]
+    def deliver(self, run: str, entries: Sequence[Entry]) -> None:
+        self._reach()
+        record = self.records[run]
+        for entry in entries:
+            match entry:
+                case Numbers():
+                    record.points += [(entry.step, key, value) for key, value in entry.values.items()]
+                case Picture():
+                    record.pictures.append((entry.step, entry.key))
+                case File():
+                    record.files[entry.path] = entry.content
+                case Tags():
+                    record.tags |= entry.values
+                case Note():
+                    record.description = entry.markdown
+                case End():
+                    record.status = entry.status
+                    record.tags |= entry.tags
 
-    def reopen(self, id: str) -> MemoryRun:
-        self.runs[id].status = "RUNNING"
-        return self.runs[id]
+    def _reach(self) -> None:
+        if self.away:
+            raise ConnectionError("nobody answers")

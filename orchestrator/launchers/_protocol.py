@@ -9,6 +9,11 @@ from orchestrator.messages import Message, Reply, Task
 class Died(Exception):
     """A worker ended without saying so; the message tells how."""
 
+    def __init__(self, how: str, out_of_memory: bool = False) -> None:
+        """``out_of_memory`` tells that the system ended it for want of memory."""
+        super().__init__(how)
+        self.out_of_memory = out_of_memory
+
 
 class Job(Protocol):
     """A trial that runs somewhere."""
@@ -17,10 +22,10 @@ class Job(Protocol):
         """What it has said since; raises Died once a silent end is certain and everything before was heard."""
 
     def reply(self, reply: Reply) -> None:
-        """Answer its last Report."""
+        """Answer its last Report, or tell it unasked to stop or that it is pruned."""
 
-    def stop(self) -> None:
-        """Ask it to leave at its next checkpoint."""
+    def processor_seconds(self) -> float | None:
+        """Processor time that it has used so far, with all that it started; None where that cannot be told."""
 
     def kill(self) -> None:
         """End it at once, with all that it started."""

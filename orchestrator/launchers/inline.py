@@ -6,37 +6,38 @@ import torch
 
 from orchestrator.launchers._protocol import Job
 from orchestrator.messages import Ended, Message, Reply, Task
-from orchestrator.tracking import Tracker
 from orchestrator.trial import play
 
 
 class InlineJob:
     """A trial that goes on, up to its next message, whenever it is listened to."""
 
-    def __init__(self, task: Task, tracker: Tracker) -> None:
-        self.events = play(task, tracker)
+    def __init__(self, task: Task) -> None:
+        self.events = play(task)
         self.started = False
         self.answer: Reply | None = None
-        self.stopping = False
 
     def hear(self) -> list[Message]:
         """The next message; the trial runs meanwhile."""
         while True:
-            reply, self.answer = ("stop" if self.stopping else self.answer), None
-            message = self.events.send(reply if self.started else None)
-            self.started = True
+            if self.started:
+                reply, self.answer = self.answer, None
+                message = self.events.send(reply)
+            else:
+                message, self.started = next(self.events), True
             if isinstance(message, Ended):
                 self.events.close()
             if message is not None:
                 return [message]
 
     def reply(self, reply: Reply) -> None:
-        """Answer its last Report."""
-        self.answer = reply
+        """See Job. A "go" takes back nothing that was said unasked."""
+        if self.answer in (None, "go"):
+            self.answer = reply
 
-    def stop(self) -> None:
-        """Ask it to leave at its next checkpoint."""
-        self.stopping = True
+    def processor_seconds(self) -> float | None:
+        """Its time is not to be told from our own."""
+        return None
 
     def kill(self) -> None:
         """End it where it is."""
@@ -48,8 +49,8 @@ class InlineLauncher:
 
     slots = 1
 
-    def __init__(self, tracker: Tracker, device: str = "cpu") -> None:
-        self.tracker, self._device = tracker, device
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
 
     def device(self, slot: int) -> str:
         """The one device."""
@@ -58,7 +59,7 @@ class InlineLauncher:
     def launch(self, task: Task) -> InlineJob:
         """Prepare a trial; it runs when it is listened to."""
         torch.set_num_threads(task.threads)
-        return InlineJob(task, self.tracker)
+        return InlineJob(task)
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
         """Never waits: listening is what makes the trial run."""

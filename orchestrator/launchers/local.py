@@ -7,40 +7,57 @@ seconds a trial.
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+import psutil
+
+from orchestrator import leftovers
 from orchestrator.launchers._protocol import Died, Job
 from orchestrator.messages import Ended, Message, Reply, Report, Task
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PRELOAD = "orchestrator.launchers._preload"
 LOG = "log.txt"
+ORPHAN_SECONDS = 8.0  # how long a worker may take to leave once its supervisor is gone
 
 
 def _work(task: Task, pipe: Connection) -> None:
     """The worker: plays one trial and leaves."""
     os.setsid()  # a group of its own: Ctrl-C is the supervisor's to hear, and the whole group can be ended at once
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.pop("MLFLOW_RUN_ID", None)  # names the sweep's own run: a trainer that logs by itself would write there
+    threading.Thread(target=_leave_with_the_supervisor, daemon=True).start()
     log = os.open(Path(task.folder) / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
 
     import torch
 
-    from orchestrator.tracker import MlflowTracker
     from orchestrator.trial import play
 
     torch.set_num_threads(task.threads)
-    trial = play(task, MlflowTracker(task.tracking_uri))
-    reply: Reply | None = None
-    while True:
-        message = trial.send(reply)
-        reply = _converse(pipe, message)
-        if isinstance(message, Ended):
-            return
+    with leftovers.holding(Path(task.folder)):
+        trial = play(task)
+        reply: Reply | None = None
+        while True:
+            message = trial.send(reply)
+            reply = _converse(pipe, message)
+            if isinstance(message, Ended):
+                return
+
+
+def _leave_with_the_supervisor() -> None:
+    """End this whole group when the supervisor is gone and the trial, which will notice, does not leave by itself."""
+    supervisor = multiprocessing.parent_process()
+    assert supervisor is not None
+    supervisor.join()
+    time.sleep(ORPHAN_SECONDS)
+    leftovers.end_group(os.getpid())
 
 
 def _converse(pipe: Connection, message: Message | None) -> Reply | None:
@@ -49,10 +66,10 @@ def _converse(pipe: Connection, message: Message | None) -> Reply | None:
         if message is not None:
             pipe.send(message)
         reply: Reply | None = None
-        # A report is answered by exactly one go, prune or stop; a stop may also come unasked.
+        # A report is answered by exactly one go, prune or stop; the latter two may also come unasked, and stand.
         while isinstance(message, Report) and reply is None or pipe.poll():
             reply = pipe.recv()
-            if reply == "stop":
+            if reply in ("stop", "prune"):
                 return reply
         return reply
     except (EOFError, OSError):
@@ -65,66 +82,81 @@ class LocalJob:
     def __init__(self, process: multiprocessing.process.BaseProcess, pipe: Connection) -> None:
         self.process, self.pipe = process, pipe
         self.ended = False
+        self.kills = _memory_kills()
 
     def hear(self) -> list[Message]:
         """Everything that has come. See Job."""
         heard: list[Message] = []
+        gone = self.process.exitcode is not None  # asked first: what it said before is in the pipe
         try:
             while not self.ended and self.pipe.poll():
                 message = self.pipe.recv()
                 self.ended = isinstance(message, Ended)
                 heard.append(message)
         except (EOFError, OSError):
-            if not heard:
-                self.process.join(5)
-                code = self.process.exitcode
-                how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit status {code}"
-                raise Died(f"the worker process {self.process.pid} ended by {how}") from None
+            gone = True
         if self.ended:
-            self.process.join()  # its last message is sent: it is leaving
-            self.pipe.close()
+            self._leave()
+        elif gone and not heard:
+            raise self._died()
         return heard
 
     def reply(self, reply: Reply) -> None:
-        """Answer its last Report; a worker that has just died will be noticed when it is listened to."""
-        try:
+        """See Job; a worker that has just died will be noticed when it is listened to."""
+        with suppress(OSError):
             self.pipe.send(reply)
-        except OSError:
-            pass
 
-    def stop(self) -> None:
-        """Ask it to leave at its next checkpoint."""
-        self.reply("stop")
+    def processor_seconds(self) -> float | None:
+        """See Job."""
+        try:
+            worker = psutil.Process(self.process.pid)
+            family = [worker, *worker.children(recursive=True)]
+            return float(sum(sum(process.cpu_times()[:2]) for process in family))
+        except psutil.Error:
+            return None
 
     def kill(self) -> None:
         """End its whole process group."""
-        if self.process.pid is not None and self.process.is_alive():
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                self.process.kill()  # it has not made its group yet
-        self.process.join()
+        if self.process.pid is not None:
+            leftovers.end_group(self.process.pid)
+        self.process.join(5)
+        self.pipe.close()
+
+    def _leave(self) -> None:
+        """Its last message is sent: it is leaving, and what it started has no more to do."""
+        self.process.join(5)
+        self.kill()
+
+    def _died(self) -> Died:
+        self.process.join(5)
+        code = self.process.exitcode
+        killed = code == -signal.SIGKILL
+        self.kill()
+        how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit status {code}"
+        if killed and _memory_kills() > self.kills:
+            return Died("the system ended the worker for want of memory", out_of_memory=True)
+        return Died(f"the worker process {self.process.pid} ended by {how}")
 
 
 class LocalLauncher:
     """As many workers at once as there are slots, with the processor's threads divided among them."""
 
-    def __init__(self, devices: Sequence[str], threads: int, study: str, tracking_uri: str) -> None:
+    def __init__(self, devices: Sequence[str], threads: int, study: str) -> None:
         """One slot for each of ``devices`` (a device may occur more than once), ``threads`` for each worker.
 
-        ``study`` is what will be played and ``tracking_uri`` where to: the server imports the one and opens the other,
-        once for all workers.
+        ``study`` is what will be played: the server imports it, once for all workers.
         """
         self.slots = len(devices)
         self.devices = tuple(devices)
+        self.before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # read when the server imports torch
         self.context = multiprocessing.get_context("forkserver")
         # The command is every worker's main module; what is not a module of ours cannot be imported by name.
         modules = [PRELOAD, "orchestrator.cli", *([] if study.endswith(".py") else [f"studies.{study}"])]
         self.context.set_forkserver_preload(modules)
-        with _environment(threads, tracking_uri):
-            from multiprocessing import forkserver
+        from multiprocessing import forkserver
 
-            forkserver.ensure_running()
+        forkserver.ensure_running()
 
     def device(self, slot: int) -> str:
         """The device of a slot."""
@@ -140,24 +172,22 @@ class LocalLauncher:
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
         """See Launcher."""
-        wait([job.pipe for job in jobs if isinstance(job, LocalJob)], seconds)
+        local = [job for job in jobs if isinstance(job, LocalJob)]
+        wait([job.pipe for job in local] + [job.process.sentinel for job in local], seconds)
 
     def close(self) -> None:
         """The server leaves with this process."""
+        for name, value in self.before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
-@contextmanager
-def _environment(threads: int, tracking_uri: str) -> Iterator[None]:
-    """What the server, and so every worker, is to find in its environment.
-
-    MLFLOW_RUN_ID names the sweep's own run: a worker that found it would write there.
-    """
-    before = dict(os.environ)
-    os.environ.update({name: str(threads) for name in THREAD_VARIABLES})
-    os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
-    os.environ.pop("MLFLOW_RUN_ID", None)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _memory_kills() -> int:
+    """How many processes the system has ended for want of memory since it started; 0 where it does not tell."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0

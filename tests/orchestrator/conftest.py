@@ -10,16 +10,20 @@ from models._env import derive_seed
 from orchestrator import book as books
 from orchestrator import plan
 from orchestrator.book import Book
+from orchestrator.courier import Courier
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.messages import Task
+from orchestrator.outbox import Outbox
+from orchestrator.patience import Patience
 from orchestrator.plan import Options
 from orchestrator.sweep import Supervisor, View
-from tests.memory import MemoryTracker
+from tests.memory import MemoryStore, Record
 
+PATIENT = Patience(checkpoint=1e9, silence=None)
 QUADRATIC = str(Path(__file__).parents[1] / "toy_studies" / "quadratic.py")
 
 
-def toy_task(folder: Path, tracking_uri: str = "", run: str = "run0", **config: Any) -> Task:
+def toy_task(folder: Path, **config: Any) -> Task:
     """A trial of the toy study in ``folder``/trial-0; ``config`` changes its settings."""
     (folder / "trial-0").mkdir(exist_ok=True)
     return Task(
@@ -34,8 +38,6 @@ def toy_task(folder: Path, tracking_uri: str = "", run: str = "run0", **config: 
         seed=derive_seed(0, "trial", 0),
         device="cpu",
         threads=1,
-        tracking_uri=tracking_uri,
-        run=run,
         checkpoint_seconds=1e9,
     )
 
@@ -54,7 +56,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.storage = books.connect("sqlite:///sweeps.db")
-        self.tracker = MemoryTracker()
+        self.store = MemoryStore()
         self.views: list[View] = []
 
     def book(self, **options: Any) -> Book:
@@ -63,12 +65,32 @@ class Bench:
         return plan.settle(spec, self.storage) or books.create(self.storage, spec)
 
     def drive(
-        self, book: Book, halt: Callable[[], str] = lambda: "", timeout: float | None = None, **more: Any
+        self,
+        book: Book,
+        halt: Callable[[], str] = lambda: "",
+        timeout: float | None = None,
+        patience: Patience = PATIENT,
     ) -> tuple[str, Supervisor]:
-        """Drive the sweep in this process."""
-        run = self.tracker.start(book.spec.name, {}, {}, None)
-        supervisor = Supervisor(book, InlineLauncher(self.tracker), self.tracker, run, **more)
-        return supervisor.drive(timeout, halt, self.views.append), supervisor
+        """Drive the sweep in this process, and deliver everything."""
+        folder = Path(book.spec.folder)
+        outbox = Outbox(folder)
+        outbox.begin(book.spec.id, book.spec.name, {}, {})
+        courier = Courier(self.store)
+        courier.serve(folder)
+        supervisor = Supervisor(book, InlineLauncher(), courier, outbox, 1, patience)
+        try:
+            reason = supervisor.drive(timeout, halt, self.views.append)
+        finally:
+            outbox.close()
+            assert courier.drain(5)
+            courier.close()
+        return reason, supervisor
+
+    def record(self, book: Book, number: int | None = None) -> Record:
+        """What was delivered of a trial, or of the sweep itself."""
+        key = book.spec.id if number is None else f"{book.spec.id}/{number}"
+        (found,) = [record for record in self.store.records.values() if record.key == key]
+        return found
 
 
 @pytest.fixture

@@ -8,29 +8,18 @@ from typing import Any
 import psutil
 import pytest
 
-from orchestrator import tracker
 from orchestrator.launchers._protocol import Died, Job, Launcher
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.launchers.local import LOG, LocalLauncher
-from orchestrator.messages import Ended, Message, Report, Task
+from orchestrator.messages import Ended, Message, Report
 from tests.orchestrator.conftest import QUADRATIC, toy_task
 
 
-@pytest.fixture
-def store(folder: Path) -> tracker.MlflowTracker:
-    return tracker.connect(f"sqlite:///{folder / 'mlflow.db'}", "--tracking-uri", "toy")
-
-
 @pytest.fixture(params=["inline", "local"])
-def launcher(request: pytest.FixtureRequest, store: tracker.MlflowTracker) -> Iterator[Launcher]:
-    uri = store.client.tracking_uri
-    made: Launcher = InlineLauncher(store) if request.param == "inline" else LocalLauncher(["cpu"], 1, QUADRATIC, uri)
+def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
+    made: Launcher = InlineLauncher() if request.param == "inline" else LocalLauncher(["cpu"], 1, QUADRATIC)
     yield made
     made.close()
-
-
-def task(folder: Path, store: tracker.MlflowTracker, **config: Any) -> Task:
-    return toy_task(folder, store.client.tracking_uri, store.start("trial 0", {}, {}, None).id, **config)
 
 
 def hear_all(launcher: Launcher, job: Job, reply: Any = lambda report: "go") -> list[Message]:
@@ -46,31 +35,29 @@ def hear_all(launcher: Launcher, job: Job, reply: Any = lambda report: "go") -> 
     return said
 
 
-def test_a_trial_is_heard_to_its_end(launcher: Launcher, folder: Path, store: tracker.MlflowTracker) -> None:
-    said = hear_all(launcher, launcher.launch(task(folder, store)))
+def test_a_trial_is_heard_to_its_end(launcher: Launcher, folder: Path) -> None:
+    said = hear_all(launcher, launcher.launch(toy_task(folder)))
     assert [message.index for message in said if isinstance(message, Report)] == [1, 2, 3, 4, 5]
     assert isinstance(said[-1], Ended) and said[-1].outcome == "complete"
 
 
-def test_a_reply_prunes(launcher: Launcher, folder: Path, store: tracker.MlflowTracker) -> None:
-    said = hear_all(
-        launcher, launcher.launch(task(folder, store)), lambda report: "prune" if report.index == 2 else "go"
-    )
+def test_a_reply_prunes(launcher: Launcher, folder: Path) -> None:
+    said = hear_all(launcher, launcher.launch(toy_task(folder)), lambda report: "prune" if report.index == 2 else "go")
     assert isinstance(said[-1], Ended) and said[-1].outcome == "pruned"
     assert len([message for message in said if isinstance(message, Report)]) == 2
 
 
-def test_stop_leaves_a_checkpoint(launcher: Launcher, folder: Path, store: tracker.MlflowTracker) -> None:
-    job = launcher.launch(task(folder, store, seconds=0.05, steps=200))
-    job.stop()
+def test_stop_leaves_a_checkpoint(launcher: Launcher, folder: Path) -> None:
+    job = launcher.launch(toy_task(folder, seconds=0.05, steps=200))
+    job.reply("stop")
     said = hear_all(launcher, job)
     assert isinstance(said[-1], Ended) and said[-1].outcome == "stopped"
     assert (folder / "trial-0" / "checkpoint.pt").exists()
 
 
-def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path, store: tracker.MlflowTracker) -> None:
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC, "")
-    job = launcher.launch(task(folder, store, seconds=0.05, steps=1000))
+def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path) -> None:
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    job = launcher.launch(toy_task(folder, seconds=0.05, steps=1000))
     while not job.hear():
         launcher.wait([job], 1.0)
     pid = job.process.pid
@@ -85,16 +72,16 @@ def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path, store: trac
     assert not psutil.pid_exists(pid)
 
 
-def test_kill_ends_what_the_trainer_started_as_well(folder: Path, store: tracker.MlflowTracker) -> None:
+def test_kill_ends_what_the_trainer_started_as_well(folder: Path) -> None:
     """A grandchild, such as a data loader's worker, goes with its worker."""
     source = Path(QUADRATIC).read_text()
     source = source.replace(
         "    first = 0\n", '    import subprocess\n\n    subprocess.Popen(["sleep", "300"])\n    first = 0\n'
     )
     (folder / "parent.py").write_text(source)
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC, "")
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
     job = launcher.launch(
-        task(folder, store, seconds=0.05, steps=1000).model_copy(update={"study": str(folder / "parent.py")})
+        toy_task(folder, seconds=0.05, steps=1000).model_copy(update={"study": str(folder / "parent.py")})
     )
     while not job.hear():
         launcher.wait([job], 1.0)
@@ -105,28 +92,13 @@ def test_kill_ends_what_the_trainer_started_as_well(folder: Path, store: tracker
     assert not alive
 
 
-def test_what_a_trainer_prints_goes_to_its_log(folder: Path, store: tracker.MlflowTracker) -> None:
+def test_what_a_trainer_prints_goes_to_its_log(folder: Path) -> None:
     source = (
         Path(QUADRATIC)
         .read_text()
         .replace("    first = 0\n", '    print("a word from within", flush=True)\n    first = 0\n')
     )
     (folder / "talker.py").write_text(source)
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC, "")
-    hear_all(launcher, launcher.launch(task(folder, store).model_copy(update={"study": str(folder / "talker.py")})))
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    hear_all(launcher, launcher.launch(toy_task(folder).model_copy(update={"study": str(folder / "talker.py")})))
     assert "a word from within" in (folder / "trial-0" / LOG).read_text()
-
-
-def test_workers_do_not_inherit_the_sweeps_own_run(
-    folder: Path, store: tracker.MlflowTracker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """MLFLOW_RUN_ID would make a worker write into it: it is gone there, and still here."""
-    import os
-
-    from orchestrator.launchers.local import _environment
-
-    monkeypatch.setenv("MLFLOW_RUN_ID", "parent")
-    with _environment(3, "sqlite:///mlflow.db"):
-        assert "MLFLOW_RUN_ID" not in os.environ
-        assert os.environ["OMP_NUM_THREADS"] == "3"
-    assert os.environ["MLFLOW_RUN_ID"] == "parent"

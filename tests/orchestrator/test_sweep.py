@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 
 from orchestrator import book as books
 from orchestrator import plan
-from orchestrator.book import DIVERGED
+from orchestrator.book import INFEASIBLE
 from orchestrator.errors import UserError
 from tests.orchestrator.conftest import QUADRATIC, Bench
 
@@ -53,17 +53,20 @@ def test_an_interrupted_sweep_ends_as_an_uninterrupted_one(bench: Bench, asked: 
     reason, supervisor = bench.drive(bench.book(trials=5), stop_after(asked))
     assert reason == "interrupted"
     assert not supervisor.view.running
-    left = books.load(bench.storage, "toy").trials_running()
-    runs = {trial.number: trial.user_attrs["run"] for trial in left}
-    assert all(bench.tracker.runs[run].status == "KILLED" for run in runs.values())
-    assert all(bench.tracker.runs[run].tags_["outcome"] == "stopped" for run in runs.values())
+    book = books.load(bench.storage, "toy")
+    left = book.trials_running()
+    for trial in left:
+        record = bench.record(book, trial.number)
+        assert (record.status, record.tags["outcome"]) == ("KILLED", "stopped")
+    before = {record.key: record.id for record in bench.store.records.values()}
     bench.drive(plan.resumed(bench.storage, "toy", None))
-    after = {trial.number: trial.user_attrs["run"] for trial in books.load(bench.storage, "toy").trials()}
-    assert runs.items() <= after.items() and len(set(after.values())) == 5
+    assert len(bench.store.records) == 6, "one a trial and the sweep's own, and none anew"
+    assert before.items() <= {record.key: record.id for record in bench.store.records.values()}.items()
     bench.drive(bench.book(name="straight", trials=5))
     assert trials(bench, "toy") == trials(bench, "straight")
-    steps = [point[:2] for point in bench.tracker.runs[after[0]].points if point[1] == "noise"]
-    assert len(steps) == len(set(steps)), "nothing was computed twice"
+    for trial in book.trials():
+        steps = [point[:2] for point in bench.record(book, trial.number).points if point[1] == "noise"]
+        assert len(steps) == len(set(steps)), "nothing was computed twice"
 
 
 def test_the_same_seed_gives_the_same_trials_and_another_seed_others(bench: Bench) -> None:
@@ -71,9 +74,9 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others(bench: Benc
         bench.drive(bench.book(name=name, seed=seed))
     assert trials(bench, "a") == trials(bench, "b")
     assert trials(bench, "a")[1:] != trials(bench, "c")[1:]
-    trial_runs = [run for run in bench.tracker.runs.values() if "seed" in run.params]
-    assert all(set(run.params) == {"x", "seed", "data"} and "config.json" in run.files for run in trial_runs)
-    seeds = [run.params["seed"] for run in bench.tracker.runs.values() if "seed" in run.params]
+    of_trials = [record for record in bench.store.records.values() if "seed" in record.params]
+    assert all(set(one.params) == {"x", "seed", "data"} and "config.json" in one.files for one in of_trials)
+    seeds = [record.params["seed"] for record in of_trials]
     assert seeds[:5] == seeds[5:10] and len(set(seeds)) == 10
 
 
@@ -87,6 +90,7 @@ def test_trial_zero_is_the_recipe(bench: Bench) -> None:
     [
         ("good", TrialState.COMPLETE, "FINISHED", "complete"),
         ("diverge", TrialState.PRUNED, "KILLED", "diverged"),
+        ("hungry", TrialState.PRUNED, "KILLED", "out_of_memory"),
         ("crash", TrialState.FAIL, "FAILED", "failed"),
     ],
 )
@@ -97,11 +101,11 @@ def test_outcomes(bench: Bench, mode: str, state: TrialState, status: str, outco
     for trial in book.trials():
         assert trial.state is state
         assert trial.user_attrs["outcome"] == outcome
-        assert (trial.constraints[DIVERGED] > 0) == (outcome == "diverged")
-        run = bench.tracker.runs[trial.user_attrs["run"]]
-        assert (run.status, run.tags_["outcome"]) == (status, outcome)
+        assert (trial.constraints[INFEASIBLE] > 0) == (outcome in ("diverged", "out_of_memory"))
+        run = bench.record(book, trial.number)
+        assert (run.status, run.tags["outcome"]) == (status, outcome)
         if outcome == "diverged":
-            assert trial.user_attrs["reason"] == run.tags_["reason"] == "runaway"
+            assert trial.user_attrs["reason"] == run.tags["reason"] == "runaway"
         if outcome == "failed":
             assert "RuntimeError: it was told to" in run.description
 
@@ -124,7 +128,7 @@ def test_bad_trials_are_pruned_and_their_last_value_is_kept(bench: Bench) -> Non
     assert pruned
     for trial in pruned:
         assert 2 <= len(trial.intermediate_values) < 5, "the first report is too early to judge by"
-        assert bench.tracker.runs[trial.user_attrs["run"]].status == "KILLED"
+        assert bench.record(book, trial.number).status == "KILLED"
 
 
 def test_time_that_is_up_starts_no_trial(bench: Bench) -> None:
@@ -153,9 +157,9 @@ def test_every_pruner_reaches_the_total(bench: Bench, pruner: str) -> None:
 
 
 def test_the_best_value_so_far_is_a_metric_over_trials(bench: Bench) -> None:
-    _, supervisor = bench.drive(bench.book(trials=6))
-    run = supervisor.sweep_run
-    best = [value for _, key, value in run.points if key == "best/distance"]  # type: ignore[attr-defined]
+    book = bench.book(trials=6)
+    bench.drive(book)
+    best = [value for _, key, value in bench.record(book).points if key == "best/distance"]
     assert len(best) == 6 and best == sorted(best, reverse=True)
 
 
@@ -183,7 +187,7 @@ def test_drift_of_the_study_is_refused(bench: Bench, tmp_path: Any) -> None:
     spec = plan.resolve(plan.Options(str(mine), name="mine", trials=1), bench.storage)
     bench.drive(books.create(bench.storage, spec))
     mine.write_text(source.replace('"x", -1.0, 1.0', '"x", -2.0, 1.0'))
-    with pytest.raises(UserError, match=r"its study has changed since: x .*-2.*was.*-1"):
+    with pytest.raises(UserError, match=r"its study has changed since: x -2 … 1 \(was -1 … 1\)"):
         plan.resumed(bench.storage, "mine", None)
     mine.write_text(source.replace("steps: int = Field(5", "steps: int = Field(6"))
     with pytest.raises(UserError, match=r"steps 6 \(was 5\)"):

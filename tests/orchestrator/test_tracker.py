@@ -1,84 +1,138 @@
-"""What arrives in a real MLflow store: numbers, pictures, data, statuses, the champion."""
+"""What arrives in a real MLflow store: numbers, pictures, data, statuses, the champion; each once, however often delivered."""
 
+import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from PIL import Image
 
-from models._events import Curve, DataUsed, Facts, Images, Matrix, Scalars
+from models._events import DataUsed
 from orchestrator import tracker
+from orchestrator.courier import Delivery, Refused
 from orchestrator.errors import UserError
+from orchestrator.outbox import Begin, End, Entry, File, Note, Numbers, Outbox, Picture, Tags
+
+Store = tuple[tracker.MlflowStore, MlflowClient]
 
 
 @pytest.fixture
-def mlflow_store(folder: Path) -> tuple[tracker.MlflowTracker, MlflowClient]:
+def mlflow_store(folder: Path) -> Store:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     return tracker.connect(uri, "--tracking-uri", "toy"), MlflowClient(uri)
 
 
-Store = tuple[tracker.MlflowTracker, MlflowClient]
+def begin(key: str = "k/0", parent: str | None = None) -> Begin:
+    return Begin(key=key, name="trial 0", params={"width": "16"}, tags={"sweep": "s"}, parent=parent)
 
 
-def test_numbers_arrive_once_each_with_their_steps(mlflow_store: Store) -> None:
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def test_numbers_arrive_each_with_its_step_and_time(mlflow_store: Store) -> None:
     ours, client = mlflow_store
-    run = ours.start("trial 0", {"width": 16}, {"sweep": "s"}, None)
-    for step in range(1200):
-        run.write(Scalars(step, {"loss": step / 10, "fid/fresh": 1.0}))
-    run.end("FINISHED", {"outcome": "complete"})
-    history = client.get_metric_history(run.id, "loss")
-    assert [(metric.step, metric.value) for metric in history] == [(step, step / 10) for step in range(1200)]
-    stored = client.get_run(run.id)
-    assert stored.info.status == "FINISHED" and stored.info.end_time is not None
+    run = ours.begin(begin())
+    said: list[Entry] = [Numbers(at=10**12 + k, step=k, values={"loss": k / 10, "fid/fresh": 1.0}) for k in range(1200)]
+    ours.deliver(run, [*said, End(at=10**12 + 5000, status="FINISHED", tags={"outcome": "complete"})])
+    history = client.get_metric_history(run, "loss")
+    assert [(one.step, one.value, one.timestamp) for one in history] == [(k, k / 10, 10**12 + k) for k in range(1200)]
+    stored = client.get_run(run)
+    assert stored.info.status == "FINISHED" and stored.info.end_time == 10**12 + 5000
     assert stored.data.params == {"width": "16"} and stored.data.tags["outcome"] == "complete"
 
 
-def test_pictures_play_over_steps_under_one_key(mlflow_store: Store) -> None:
+def test_what_is_delivered_twice_is_there_once(mlflow_store: Store) -> None:
     ours, client = mlflow_store
-    run = ours.start("trial 0", {}, {}, None)
-    for step in (10, 20):
-        run.write(Images(step, "samples/fresh", torch.zeros(4, 1, 8, 8)))
-    run.write(Curve(0, "chain/energy", [0.0, 1.0], {"a": [1.0, 2.0]}, "step", "energy"))
-    run.write(Matrix(0, "judge/confusion", torch.eye(3), ["a", "b", "c"], ["a", "b", "c"]))
-    names = sorted(
-        Path(file.path).name for file in client.list_artifacts(run.id, "images") if file.path.endswith(".png")
-    )
-    assert [name.split("+")[:3] for name in names] == [
-        ["chain~energy", "step", "0"],
-        ["judge~confusion", "step", "0"],
+    first = begin()
+    entries: list[Entry] = [
+        Numbers(step=1, values={"loss": 2.0, "odd": float("nan")}),
+        Picture(step=10, key="samples/fresh", png=png()),
+        Picture(step=20, key="samples/fresh", png=png()),
+        File(path="figures/a.txt", content=b"a word"),
+        Tags(values={"judge": "abc"}),
+        Note(markdown="what it is"),
+        End(status="KILLED", tags={}),
+    ]
+    runs = set()
+    for _ in range(2):
+        runs.add(ours.begin(first))
+        ours.deliver(ours.begin(first), entries)
+    (run,) = runs
+    assert len(client.search_runs([ours.experiment])) == 1
+    assert len(client.get_metric_history(run, "loss")) == 1 == len(client.get_metric_history(run, "odd"))
+    pictures = sorted(Path(file.path).name for file in client.list_artifacts(run, "images"))
+    assert [name.split("+")[:3] for name in pictures if name.endswith(".png")] == [
         ["samples~fresh", "step", "10"],
         ["samples~fresh", "step", "20"],
     ]
+    assert len(pictures) == 4, "each with its small copy"
+    stored = client.get_run(run)
+    assert stored.data.tags["judge"] == "abc" and stored.data.tags["mlflow.note.content"] == "what it is"
+    assert Path(client.download_artifacts(run, "figures/a.txt")).read_text() == "a word"
 
 
-def test_data_and_facts(mlflow_store: Store) -> None:
+def test_pictures_are_named_as_mlflow_names_its_own(mlflow_store: Store) -> None:
+    """Its page reads the step from the name."""
     ours, client = mlflow_store
-    run = ours.start("trial 0", {}, {}, None)
-    run.write(DataUsed("digits", "scikit-learn", "ab" * 32, {"train": 10, "test": 5}))
-    run.write(Facts({"judge/hash": "abc"}))
-    stored = client.get_run(run.id)
-    assert stored.data.tags["judge/hash"] == "abc"
-    (used,) = stored.inputs.dataset_inputs
+    run = ours.begin(begin())
+    ours.deliver(run, [Picture(step=7, key="samples/fresh", png=png())])
+    other = ours.begin(begin("k/1"))
+    client.log_image(other, np.zeros((8, 8, 3), np.uint8), key="samples/fresh", step=7, synchronous=True)
+
+    def shape(run: str) -> list[tuple[list[str], str, int]]:
+        names = [Path(file.path).name for file in client.list_artifacts(run, "images")]
+        parts = [name.rsplit(".", 1) for name in sorted(names)]
+        return [([p for p in stem.split("+") if not p[0].isdigit()][:3], kind, stem.count("+")) for stem, kind in parts]
+
+    assert sorted(kind for _, kind, _ in shape(run)) == sorted(kind for _, kind, _ in shape(other))
+    assert sorted(count for *_, count in shape(run)) == sorted(count for *_, count in shape(other))
+    tag = "mlflow.loggedImages"
+    assert client.get_run(run).data.tags[tag] == client.get_run(other).data.tags[tag]
+
+
+def test_data_are_an_input_of_the_run(mlflow_store: Store, folder: Path) -> None:
+    ours, client = mlflow_store
+    outbox = Outbox(folder / "trial-0")
+    outbox.begin("k/0", "trial 0", {}, {})
+    outbox.data(DataUsed("digits", "scikit-learn", "ab" * 32, {"train": 10, "test": 5}))
+    outbox.close()
+    delivery = Delivery(folder / "trial-0", ours)
+    delivery.drain()
+    (used,) = client.get_run(delivery.sent.run).inputs.dataset_inputs
     assert used.dataset.name == "digits" and used.dataset.digest == ("ab" * 32)[:36]
 
 
 def test_children_are_shown_below_their_parent(mlflow_store: Store) -> None:
     ours, client = mlflow_store
-    parent = ours.start("sweep", {}, {}, None)
-    child = ours.start("trial 0", {}, {}, parent.id)
-    stored = client.get_run(child.id)
-    assert stored.data.tags["mlflow.parentRunId"] == parent.id
-    assert stored.info.experiment_id == client.get_run(parent.id).info.experiment_id
+    parent = ours.begin(begin("k"))
+    ours.follow(parent)
+    child = client.get_run(ours.begin(begin("k/0", parent)))
+    assert child.data.tags["mlflow.parentRunId"] == parent
+    assert child.info.experiment_id == client.get_run(parent).info.experiment_id
 
 
-def test_an_ended_run_may_be_resumed(mlflow_store: Store) -> None:
+def test_an_ended_run_goes_on_as_itself(mlflow_store: Store) -> None:
     ours, client = mlflow_store
-    run = ours.start("trial 0", {}, {}, None)
-    run.end("KILLED", {"outcome": "stopped"})
-    again = ours.reopen(run.id)
-    assert client.get_run(run.id).info.status == "RUNNING"
-    again.end("FINISHED", {"outcome": "complete"})
-    assert client.get_run(run.id).data.tags["outcome"] == "complete"
+    run = ours.begin(begin())
+    ours.deliver(run, [End(status="KILLED", tags={"outcome": "stopped"})])
+    assert ours.begin(begin()) == run and client.get_run(run).info.status == "RUNNING"
+
+
+def test_what_mlflow_never_takes_is_refused_and_what_it_cannot_take_now_is_not(
+    mlflow_store: Store, folder: Path
+) -> None:
+    ours, client = mlflow_store
+    run = ours.begin(begin())
+    with pytest.raises(Refused):
+        ours.deliver(run, [Numbers(step=1, values={"a name: with a colon?": 1.0})])
+    client.delete_run(run)
+    with pytest.raises(Refused):
+        ours.deliver(run, [Numbers(step=1, values={"loss": 1.0})])
 
 
 def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
@@ -90,15 +144,15 @@ def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
     network = EnergyResNet((1, 8, 8), 2, 4).eval()
     images = torch.randn(5, 1, 8, 8)
     for width in ("first", "second"):
-        run = ours.start(width, {}, {}, None)
-        run.end("FINISHED", {})
+        run = ours.begin(begin(width))
+        ours.deliver(run, [End(status="FINISHED", tags={})])
         with torch.no_grad():
             network.head.bias.add_(1.0)  # type: ignore[operator,union-attr]
-        address = run.champion(network, (1, 8, 8), "toy-sweep", {"trial": "0"})
+        address = ours.champion(run, network, (1, 8, 8), "toy-sweep", {"trial": "0"})
         loaded = mlflow.pytorch.load_model(address)
         with torch.no_grad():
             torch.testing.assert_close(loaded(images), network(images))
-        assert client.get_run(run.id).info.status == "FINISHED"
+        assert client.get_run(run).info.status == "FINISHED"
     assert client.get_model_version_by_alias("toy-sweep", "champion").version in (2, "2")
 
 

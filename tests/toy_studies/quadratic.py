@@ -43,6 +43,8 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
             raise Diverged("runaway", done, "it was told to")
         if config.mode == "crash" and done == 2:
             raise RuntimeError("it was told to")
+        if config.mode == "hungry" and done == 2:
+            torch.empty(2**60, dtype=torch.uint8)  # an exbibyte
         yield Scalars(done, {"noise": noise})
         yield Scalars(done, {"distance": (config.x - 0.3) ** 2 + 1 / done})
         yield Progress("training", done, config.steps)

@@ -1,0 +1,222 @@
+"""Brings outboxes to the tracker, in the background: training never waits for a server, and nothing is lost where it is away."""
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator import files, outbox
+from orchestrator.outbox import Begin, End, Entry, Numbers, Picture
+
+BATCH = 500  # entries that are delivered together
+LOOK_SECONDS = 0.25  # between looks into outboxes that had nothing
+RETRY_SECONDS = (0.5, 10.0)  # the first and the longest pause where the tracker cannot be reached
+REFUSED = "refused.jsonl"
+
+
+class Refused(Exception):
+    """The tracker answered that it will never take this. Any other error means: later."""
+
+
+class Store(Protocol):
+    """Where records are delivered to. Delivering the same entries twice must be the same as once."""
+
+    def begin(self, entry: Begin) -> str:
+        """Find the record of the entry's key, or make it; open it and return its id."""
+
+    def deliver(self, run: str, entries: Sequence[Entry]) -> None:
+        """Add entries, none of them a Begin, to a record, in their order."""
+
+
+class Delivery:
+    """One outbox and how far it is delivered."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        """``folder`` is the trial's or the sweep's."""
+        self.folder, self.store = folder / outbox.FOLDER, store
+        self.sent = outbox.sent(self.folder)
+
+    def step(self) -> int:
+        """Deliver one batch; returns the number of entries, 0 where nothing is left. Raises what the store raises."""
+        entries, offset, damaged = outbox.read(self.folder, self.sent.segment, self.sent.offset, BATCH)
+        if not entries and not damaged:
+            if not self._next():
+                return 0
+            return self.step()
+        self._deliver(entries)
+        self.sent.offset = offset
+        if damaged:
+            self._refuse([], f"{damaged} damaged lines", damaged)
+        last = entries[-1] if entries else None
+        if isinstance(last, End) and offset >= outbox.path_of(self.folder, self.sent.segment).stat().st_size:
+            self._drop()
+        self._save()
+        return len(entries) + damaged
+
+    def drain(self) -> None:
+        """Deliver all that there is. Raises what the store raises."""
+        while self.step():
+            pass
+
+    def pending(self) -> int:
+        """Bytes that are not delivered."""
+        size = 0
+        for number in outbox.segments(self.folder):
+            if number >= self.sent.segment:
+                size += outbox.path_of(self.folder, number).stat().st_size
+                size -= self.sent.offset if number == self.sent.segment else 0
+        return max(0, size)
+
+    def _next(self) -> bool:
+        """Go on to the next segment, if there is one."""
+        later = [number for number in outbox.segments(self.folder) if number > self.sent.segment]
+        if not later:
+            return False
+        self._drop()
+        self.sent.segment, self.sent.offset = later[0], 0
+        self._save()
+        return True
+
+    def _drop(self) -> None:
+        """A segment that is delivered and closed is not needed any more."""
+        outbox.path_of(self.folder, self.sent.segment).unlink(missing_ok=True)
+
+    def _save(self) -> None:
+        files.replace(self.folder / outbox.SENT, self.sent.model_dump_json().encode())
+
+    def _deliver(self, entries: Sequence[Entry]) -> None:
+        waiting: list[Entry] = []
+        for entry in entries:
+            if isinstance(entry, Begin):
+                self._hand_over(waiting)
+                waiting = []
+                known = self.sent.run or entry.run
+                self.sent.run = self.store.begin(entry.model_copy(update={"run": known or None}))
+                self._save()
+            else:
+                new = self._new(entry)
+                if new is not None:
+                    waiting.append(new)
+        self._hand_over(waiting)
+
+    def _new(self, entry: Entry) -> Entry | None:
+        """The part of the entry that has not been said before: a trial that goes on from a checkpoint repeats itself."""
+        steps = self.sent.steps
+        if isinstance(entry, Numbers):
+            values = {key: value for key, value in entry.values.items() if entry.step > steps.get(key, -(10**18))}
+            steps.update(dict.fromkeys(values, entry.step))
+            return entry.model_copy(update={"values": values}) if values else None
+        if isinstance(entry, Picture):
+            key = f"picture {entry.key}"
+            if entry.step <= steps.get(key, -(10**18)):
+                return None
+            steps[key] = entry.step
+        return entry
+
+    def _hand_over(self, entries: Sequence[Entry]) -> None:
+        """Deliver, and where that is refused find out by halves what it is that is not taken."""
+        if not entries:
+            return
+        try:
+            if not self.sent.run:
+                raise Refused("its record was never begun")
+            self.store.deliver(self.sent.run, entries)
+        except Refused as error:
+            if len(entries) == 1 or not self.sent.run:
+                self._refuse(entries, str(error), len(entries))
+                return
+            half = len(entries) // 2
+            self._hand_over(entries[:half])
+            self._hand_over(entries[half:])
+
+    def _refuse(self, entries: Sequence[Entry], reason: str, count: int) -> None:
+        """Keep what is not taken, so that it can be looked at, and go on with the rest."""
+        with (self.folder / REFUSED).open("a") as file:
+            file.writelines(entry.model_dump_json() + "\n" for entry in entries)
+        self.sent.refused += count
+        self.sent.reason = reason
+
+
+class Courier:
+    """Delivers many outboxes from a thread of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.deliveries: dict[Path, Delivery] = {}
+        self.refused: dict[str, int] = {}  # entries that were refused, by reason
+        self.lock = threading.Lock()  # of deliveries
+        self.leaving = threading.Event()
+        self.trouble = ""  # why the tracker cannot be reached, '' where it can
+        self.thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self.thread.start()
+
+    def serve(self, folder: Path) -> None:
+        """Deliver the outbox of a trial's or sweep's folder, in which something has been written, until it is closed."""
+        with self.lock:
+            if folder not in self.deliveries:
+                self.deliveries[folder] = Delivery(folder, self.store)
+
+    def run_id(self, folder: Path) -> str:
+        """The id of a record that is served; '' where the tracker has not been reached yet."""
+        delivery = self.deliveries.get(folder)
+        return delivery.sent.run if delivery else outbox.run_id(folder)
+
+    def pending(self) -> int:
+        """Bytes that are not delivered."""
+        return sum(delivery.pending() for _, delivery in self._serving())
+
+    def drain(self, patience: float) -> bool:
+        """Wait until all is delivered; False where the tracker was out of reach for ``patience`` seconds meanwhile."""
+        since = time.monotonic()
+        while self.pending():
+            if not self.trouble:
+                since = time.monotonic()
+            elif time.monotonic() - since > patience:
+                return False
+            if not self.thread.is_alive():
+                return False
+            time.sleep(0.05)
+        return True
+
+    def close(self) -> None:
+        """End the thread. What is not delivered stays in the outboxes."""
+        self.leaving.set()
+        self.thread.join(timeout=30)
+
+    def _serving(self) -> list[tuple[Path, Delivery]]:
+        with self.lock:
+            return list(self.deliveries.items())
+
+    def _run(self) -> None:
+        pause = RETRY_SECONDS[0]
+        while not self.leaving.is_set():
+            delivered = 0
+            try:
+                for folder, delivery in self._serving():
+                    delivered += self._once(folder, delivery)
+                self.trouble, pause = "", RETRY_SECONDS[0]
+            except Exception as error:  # a tracker may be away in as many ways as there are trackers
+                self.trouble = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+                self.leaving.wait(pause)
+                pause = min(2 * pause, RETRY_SECONDS[1])
+                continue
+            if not delivered:
+                self.leaving.wait(LOOK_SECONDS)
+
+    def _once(self, folder: Path, delivery: Delivery) -> int:
+        refused = delivery.sent.refused
+        try:
+            delivered = delivery.step()
+        except Exception:
+            delivery.sent = outbox.sent(delivery.folder)  # what was noted and not delivered is forgotten
+            with self.lock:
+                self.deliveries[folder] = self.deliveries.pop(folder)  # the others come before it
+            raise
+        if delivery.sent.refused > refused:
+            reason = delivery.sent.reason
+            self.refused[reason] = self.refused.get(reason, 0) + delivery.sent.refused - refused
+        with self.lock:  # whoever writes to it again asks us to serve it again, after writing
+            if not delivered and not outbox.segments(delivery.folder):
+                del self.deliveries[folder]
+        return delivered

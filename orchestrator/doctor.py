@@ -1,0 +1,2 @@
+def visit(books, repair, console):
+    return 0

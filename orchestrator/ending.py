@@ -1,0 +1,33 @@
+"""How a trial ended, in its folder from the moment it is known until the book has been told.
+
+A supervisor may die between the two; the next one finds the ending and neither plays the trial again nor tells it twice.
+"""
+
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator import files
+from orchestrator.messages import Ended
+
+NAME = "ended.json"
+_ENDED = TypeAdapter(Ended)
+
+
+def save(folder: Path, end: Ended) -> None:
+    """Keep how the folder's trial ended; raises CannotWrite."""
+    files.replace(folder / NAME, _ENDED.dump_json(end))
+
+
+def load(folder: Path) -> Ended | None:
+    """How the folder's trial ended; None where it has not, or where the file is not whole."""
+    try:
+        return _ENDED.validate_json((folder / NAME).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def remove(folder: Path) -> None:
+    """Forget it: the book knows."""
+    for name in (NAME, f"{NAME}.part"):
+        (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,45 @@
+"""A sweep as any terminal can follow it, from what is kept with the sweep."""
+
+import time
+
+from optuna.storages import RDBStorage
+from rich.console import Console
+from rich.live import Live
+
+from orchestrator import book as books
+from orchestrator import lease, tables
+
+LOOK_SECONDS = 1.0
+
+
+def follow(storage: RDBStorage, name: str, best: int | None, console: Console) -> None:
+    """Show the sweep until nobody drives it any more, or until Ctrl-C. Where there is no terminal, a line a change."""
+    try:
+        if console.is_terminal:
+            with Live(console=console, auto_refresh=False, screen=False) as live:
+                while True:
+                    book = books.load(storage, name)
+                    live.update(tables.sweep(book, best), refresh=True)
+                    if lease.present(book) is None:
+                        return
+                    time.sleep(LOOK_SECONDS)
+        _lines(storage, name, console)
+        console.print(tables.sweep(books.load(storage, name), best))
+    except KeyboardInterrupt:
+        return
+
+
+def _lines(storage: RDBStorage, name: str, console: Console) -> None:
+    before = ""
+    while True:
+        book = books.load(storage, name)
+        driver = lease.present(book)
+        found = book.best()
+        best = f" · best {book.spec.objectives[0][0]} {found[0].values[0]:.4g}" if found else ""
+        line = f"{name}: {driver.state if driver else 'nobody drives it'} · {len(book.finished())}/{book.total()} finished{best}"
+        if line != before:
+            console.print(line, highlight=False, soft_wrap=True)
+        before = line
+        if driver is None:
+            return
+        time.sleep(LOOK_SECONDS)
