@@ -133,8 +133,9 @@ def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bo
     """
     book = loaded(storage, name)
     try:
+        now = current(book.spec)
         data = datasets.load(book.spec.data, Path(book.spec.data_folder))
-        now = current(book.spec).model_copy(update={"data_digest": data.digest})
+        now = now.model_copy(update={"data_digest": data.digest})
     except datasets.DataError as error:
         raise UserError(f"sweep '{name}' cannot go on: {error}") from None
     except (StudyError, ValidationError) as error:
