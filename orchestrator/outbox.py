@@ -195,7 +195,7 @@ class Outbox:
         self.steps[key] = step
 
     def _append(self, entry: Entry) -> None:
-        line = _ENTRY.dump_json(entry) + b"\n"
+        line = entry.model_dump_json().encode() + b"\n"
         try:
             if self.file is None:
                 self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """The command line as its user has it: a process, its output, its exit status."""
 
-import json
 import os
 import re
 import signal
@@ -168,22 +167,6 @@ def test_a_second_supervisor_is_turned_away(started: Any) -> None:
     assert f"is being driven by process {process.pid}" in second.stderr
 
 
-def test_a_worker_that_dies_is_a_failed_trial_with_its_signal(started: Any) -> None:
-    process = started("run", QUADRATIC, "--name", "toy", "--trials", "2", "--workers", "2", *SLOW)
-    wait_for(begun)
-    workers = [
-        child for child in psutil.Process(process.pid).children(recursive=True) if os.getsid(child.pid) == child.pid
-    ]
-    workers[0].kill()
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
-    states = sorted(trial.user_attrs["outcome"] for trial in study("toy").trials)
-    assert states == ["complete", "failed"]
-    (failed,) = [trial for trial in study("toy").trials if trial.user_attrs["outcome"] == "failed"]
-    assert "SIGKILL" in failed.user_attrs["detail"]
-    assert statuses()[f"trial {failed.number}"] == "FAILED"
-
-
 def test_a_crash_is_told_with_its_error_and_nothing_completed_is_exit_1(folder: Path) -> None:
     done = sweep("run", QUADRATIC, "--trials", "1", "--set", "mode=crash")
     assert done.returncode == 1
@@ -305,17 +288,3 @@ def test_a_folder_that_is_not_writable_is_refused(folder: Path) -> None:
     finally:
         folder.chmod(0o700)
     assert done.returncode == 2 and "cannot be opened" in done.stderr
-
-
-def test_the_lock_tells_who_holds_it(folder: Path) -> None:
-    from orchestrator.errors import UserError
-    from orchestrator.session import driving
-
-    folder.joinpath("toy").mkdir()
-    with driving("toy", "toy"):
-        who = json.loads(Path("toy/driver.json").read_text())
-        assert who["process"] == os.getpid()
-        with pytest.raises(UserError, match="is being driven by process"), driving("toy", "toy"):
-            pass
-    with driving("toy", "toy"):
-        pass

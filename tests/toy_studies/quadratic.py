@@ -1,5 +1,7 @@
-"""A trainer without training: how close does x come to 0.3? Scalars, a checkpoint at every step, and one bad branch."""
+"""A trainer without training: how close does x come to 0.3? Scalars, a checkpoint at every step, and some bad branches."""
 
+import os
+import signal
 import time
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
@@ -19,6 +21,9 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     mode: str = "good"
     steps: int = Field(5, ge=1)
     seconds: float = Field(0.0, ge=0)  # of each step
+    evaluation: float = Field(0.0, ge=0)  # seconds of computing, without a word
+    journal: str = ""  # a file that gets a line "seed step time" for every step that is computed
+    stem: str = ""  # begins the names of files that "once" leaves: a trial does that only in its first life
 
 
 def base(shape: ImageShape) -> Config:
@@ -39,12 +44,22 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         time.sleep(config.seconds)
         noise = float(torch.rand((), generator=chance))
         done = step + 1
+        if config.journal:
+            with open(config.journal, "a") as journal:
+                journal.write(f"{env.seed} {done} {time.time()}\n")
         if done == 2 and (config.mode == "diverge" or config.mode == "left" and config.x < 0):
             raise Diverged("runaway", done, "it was told to")
         if config.mode == "crash" and done == 2:
             raise RuntimeError("it was told to")
         if config.mode == "hungry" and done == 2:
             torch.empty(2**60, dtype=torch.uint8)  # an exbibyte
+        if done == 3 and config.mode in ("killed", "killed once", "loop", "loop once"):
+            mark = f"{config.stem}{env.seed}"
+            if "once" not in config.mode or not os.path.exists(mark):
+                open(mark, "w").close() if "once" in config.mode else None
+                while config.mode.startswith("loop"):
+                    pass
+                os.kill(os.getpid(), signal.SIGKILL)
         yield Scalars(done, {"noise": noise})
         yield Scalars(done, {"distance": (config.x - 0.3) ** 2 + 1 / done})
         yield Progress("training", done, config.steps)
@@ -53,6 +68,10 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
 
 
 def report(config: Config, env: Env) -> Iterator[Event]:
+    yield Progress("evaluation", 0, 1)
+    end = time.monotonic() + config.evaluation
+    while time.monotonic() < end:
+        sum(range(1000))
     yield Images(config.steps, "samples/fresh", torch.full((4, 1, 8, 8), max(-1.0, min(1.0, config.x))))
     yield Weights({"x": torch.tensor(config.x)})
 
