@@ -10,6 +10,7 @@ from typing import Any
 
 import optuna
 import sqlalchemy.exc
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -30,6 +31,11 @@ REQUEST = "request/"  # begins the user attributes that hold what was asked of a
 DRIVER = "driver"  # the user attribute that says who drives a sweep
 INFEASIBLE = "infeasible"  # the constraint that a trial violates where it cannot be played to its end
 AVOIDED = ("diverged", "out_of_memory")  # outcomes that violate it
+
+UNWRITABLE = (
+    StorageInternalError,
+    sqlalchemy.exc.OperationalError,
+)  # what writing raises where the storage takes no more
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -294,6 +300,11 @@ def _unknown(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"no sweep '{name}' here; {hint}'sweep list' shows those that there are, --storage says where to look"
+
+
+def unwritable(error: Exception) -> str:
+    """One of UNWRITABLE in a sentence."""
+    return f"the storage cannot be written ({str(error.__cause__ or error).splitlines()[0]})"
 
 
 def better(direction: str, a: float, b: float) -> bool:

@@ -5,7 +5,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import psutil
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from orchestrator.book import DRIVER, Book
+from orchestrator.book import DRIVER, UNWRITABLE, Book
 from orchestrator.errors import UserError
 
 BEAT_SECONDS = 1.0
@@ -112,9 +112,10 @@ def driving(book: Book) -> Iterator[Lease]:
         try:
             yield lease
         finally:
-            who = driver(book)
-            if who is not None and who.token == lease.me.token:
-                book.note(DRIVER, None)
+            with suppress(*UNWRITABLE):  # the next one sees that this process is gone
+                who = driver(book)
+                if who is not None and who.token == lease.me.token:
+                    book.note(DRIVER, None)
     finally:
         lock.release()
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator import lease, plan, publish, tables, tracker
-from orchestrator.book import Book
+from orchestrator.book import UNWRITABLE, Book, unwritable
 from orchestrator.courier import Courier, Delivery
 from orchestrator.devices import Room
 from orchestrator.errors import UserError
+from orchestrator.files import CannotWrite
 from orchestrator.halt import Halt
 from orchestrator.launchers._protocol import Launcher
 from orchestrator.launchers.inline import InlineLauncher
@@ -28,6 +29,15 @@ DELIVERY_SECONDS = 10.0  # how long a tracker that is out of reach is waited for
 
 def drive(book: Book, room: Room, inline: bool, timeout: float | None, patience: Patience, console: Console) -> int:
     """Run the sweep until it ends or is halted, and say so; returns the exit status."""
+    try:
+        return _drive(book, room, inline, timeout, patience, console)
+    except CannotWrite as error:
+        raise UserError(f"{error}; make room there, then go on") from None
+    except UNWRITABLE as error:
+        raise UserError(f"{unwritable(error)}; go on when it can") from None
+
+
+def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience: Patience, console: Console) -> int:
     spec = book.spec
     plan.writable(spec.folder)
     gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
@@ -133,8 +143,6 @@ def _record(book: Book, store: tracker.MlflowStore) -> Outbox:
 
 def _close(book: Book, outbox: Outbox, status: Status, reason: str) -> None:
     """Close the sweep's record, unless the disk is what ended it."""
-    from orchestrator.files import CannotWrite
-
     try:
         outbox.note(publish.description(book, f"Ended early: {reason}." if reason else ""))
         outbox.end(status, {"outcome": reason or "complete"})

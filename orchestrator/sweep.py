@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import OperationalError
-
 from orchestrator import control, record
 from orchestrator.agenda import Agenda, trial_folder
-from orchestrator.book import Asked, Book, better
+from orchestrator.book import UNWRITABLE, Asked, Book, better, unwritable
 from orchestrator.courier import Courier
 from orchestrator.files import CannotWrite
 from orchestrator.launchers._protocol import Died, Launcher
@@ -74,7 +71,7 @@ class Supervisor:
                     self._start(asked)
                 self._listen()
                 show(self.view)
-        except (CannotWrite, StorageInternalError, OperationalError) as error:
+        except (CannotWrite, *UNWRITABLE) as error:
             self._abandon(error)
         finally:
             for one in self.view.running.values():
@@ -250,8 +247,7 @@ class Supervisor:
 
     def _abandon(self, error: Exception) -> None:
         """Nothing can be written down any more: have the trials leave, which keep what they have, and hear no more of them."""
-        first = str(error.__cause__ or error).splitlines()[0]
-        self.reason = str(error) if isinstance(error, CannotWrite) else f"the storage cannot be written ({first})"
+        self.reason = str(error) if isinstance(error, CannotWrite) else unwritable(error)
         self._stop_running()
         running = self.view.running
         while running and time.monotonic() < self.kill_at:

@@ -32,7 +32,7 @@ from studies._study import Study
 
 PULSE_SECONDS = 0.5  # between words on how far it is, where they change
 ALIVE_SECONDS = 5.0  # between signs of life, where nothing changes
-STOP_SECONDS = 5.0  # how long a stopped trial waits for the next checkpoint before it leaves with the one it has
+STOP_SECONDS = 3.0  # how long a stopped trial waits for the next checkpoint before it leaves with the one it has
 
 WEIGHTS = "weights.safetensors"
 SAMPLES = "samples.png"

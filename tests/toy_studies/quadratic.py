@@ -53,7 +53,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
             raise RuntimeError("it was told to")
         if config.mode == "hungry" and done == 2:
             torch.empty(2**60, dtype=torch.uint8)  # an exbibyte
-        if done == 3 and config.mode in ("killed", "killed once", "loop", "loop once"):
+        if done == 3 and config.mode in ("killed", "killed_once", "loop", "loop_once"):
             mark = f"{config.stem}{env.seed}"
             if "once" not in config.mode or not os.path.exists(mark):
                 open(mark, "w").close() if "once" in config.mode else None
