@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -66,7 +67,7 @@ def present(book: Book) -> Driver | None:
 
 
 class Lease:
-    """Being the one who drives."""
+    """Being the one who drives. Beats come from a thread of their own: a supervisor may be busy for seconds."""
 
     def __init__(self, book: Book) -> None:
         self.book = book
@@ -77,19 +78,37 @@ class Lease:
             started=psutil.Process().create_time(),
             since=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
-        self.last = time.monotonic()
+        self.lost = ""
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="lease", daemon=True)
+        book.note(DRIVER, self.me.model_dump(mode="json"))
+        self.thread.start()
 
-    def beat(self, state: str, trials: Mapping[int, str]) -> None:
-        """Show that we are there and how far; UserError where somebody else has taken over, as after a long sleep."""
-        now = time.monotonic()
-        if now - self.last < BEAT_SECONDS:
-            return
-        self.last = now
-        who = driver(self.book)
-        if who is not None and who.token != self.me.token:
-            raise UserError(f"sweep '{self.book.spec.name}' was taken over by {_words(who)}")
-        self.me = self.me.model_copy(update={"beat": self.me.beat + 1, "state": state, "trials": dict(trials)})
-        self.book.note(DRIVER, self.me.model_dump(mode="json"))
+    def tell(self, state: str, trials: Mapping[int, str]) -> None:
+        """What the next beat says; UserError where somebody else has taken over, as after a long sleep of the machine."""
+        if self.lost:
+            raise UserError(f"sweep '{self.book.spec.name}' was taken over by {self.lost}")
+        self.me = self.me.model_copy(update={"state": state, "trials": dict(trials)})
+
+    def end(self) -> None:
+        """Say goodbye."""
+        self.ending.set()
+        self.thread.join(timeout=30)
+        with suppress(*UNWRITABLE):  # the next one sees that this process is gone
+            who = driver(self.book)
+            if who is not None and who.token == self.me.token:
+                self.book.note(DRIVER, None)
+
+    def _run(self) -> None:
+        beat = 0
+        while not self.ending.wait(BEAT_SECONDS):
+            with suppress(*UNWRITABLE):  # the supervisor will hear of it
+                who = driver(self.book)
+                if who is not None and who.token != self.me.token:
+                    self.lost = _words(who)
+                    return
+                beat += 1
+                self.book.note(DRIVER, self.me.model_copy(update={"beat": beat}).model_dump(mode="json"))
 
 
 @contextmanager
@@ -108,14 +127,10 @@ def driving(book: Book) -> Iterator[Lease]:
         if other is not None:
             raise UserError(_refusal(book, other))
         lease = Lease(book)
-        book.note(DRIVER, lease.me.model_dump(mode="json"))
         try:
             yield lease
         finally:
-            with suppress(*UNWRITABLE):  # the next one sees that this process is gone
-                who = driver(book)
-                if who is not None and who.token == lease.me.token:
-                    book.note(DRIVER, None)
+            lease.end()
     finally:
         lock.release()
 

@@ -65,7 +65,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
 
         def show(view: View) -> None:
             screen.show(view)
-            driver.beat(view.state, {number: one.words() for number, one in view.running.items()})
+            driver.tell(view.state, {number: one.words() for number, one in view.running.items()})
 
         try:
             with display(console) as screen:

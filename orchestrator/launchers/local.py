@@ -23,6 +23,7 @@ from orchestrator.messages import Ended, Message, Reply, Report, Task
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PRELOAD = "orchestrator.launchers._preload"
 LOG = "log.txt"
+FORK_SECONDS = 30.0  # how long a server that dies is started anew
 ORPHAN_SECONDS = 8.0  # how long a worker may take to leave once its supervisor is gone
 
 
@@ -164,11 +165,21 @@ class LocalLauncher:
 
     def launch(self, task: Task) -> LocalJob:
         """Fork a worker for the task."""
-        ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=_work, args=(task, theirs), name=f"{task.sweep}-{task.trial}")
-        process.start()
-        theirs.close()
-        return LocalJob(process, ours)
+        end = time.monotonic() + FORK_SECONDS
+        while True:
+            ours, theirs = self.context.Pipe()
+            process = self.context.Process(target=_work, args=(task, theirs), name=f"{task.sweep}-{task.trial}")
+            try:
+                process.start()
+            except (EOFError, OSError):  # the server has just died, and is started anew
+                ours.close()  # a worker that was forked all the same finds nobody to talk to, and leaves
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)  # until the system knows that it is dead
+            else:
+                return LocalJob(process, ours)
+            finally:
+                theirs.close()
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
         """See Launcher."""

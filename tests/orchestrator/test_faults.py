@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -299,29 +299,33 @@ def test_a_trainer_without_memory_is_an_outcome_and_the_next_trial_is_clean(plac
 def test_chaos(place: Place, kills: int) -> None:
     """A random process of the sweep is killed at a random moment, over and over; then it is let to its end."""
     chance = random.Random(kills)
-    total, steps, interval = 24, 60, 0.3
+    total, steps, interval = 2 * kills // 3, 60, 0.3
     place.start(
         *place.run("--trials", str(total), "--pruner", "none", "--workers", "2", "--checkpoint-every", str(interval)),
         *("--set", "seconds=0.05", "--set", f"steps={steps}", "--set", "journal=journal"),
     )
-    supervisors = 0
-    for _ in range(kills):
+    wait_for(place.workers)
+    killed: Counter[str] = Counter()
+    while killed.total() < kills:
+        time.sleep(chance.uniform(0.0, 1.2))
         process = place.processes[-1]
-        time.sleep(chance.uniform(0.2, 1.5) if supervisors < kills // 4 else chance.uniform(0.2, 0.8))
-        if process.poll() is None and chance.random() < 0.75:
-            targets = [one.pid for one in place.family(process)]
-            if targets:
-                try:
-                    kill(chance.choice(targets))
-                except ProcessLookupError:
-                    pass
-                continue
-        supervisors += 1
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-        place.start("resume", "toy", "--workers", "2", "--checkpoint-every", str(interval))
-        wait_for(lambda: place.workers() or place.processes[-1].poll() is not None, 30)
+        assert process.poll() is None, ("there is time for all kills", process.communicate())
+        kind = chance.choice(["supervisor", "worker", "worker", "server", "server"])
+        workers = list(place.workers().values())
+        servers = [one.pid for one in place.family(process) if one.pid not in workers]
+        targets = {"supervisor": [process.pid], "worker": workers, "server": servers}[kind]
+        if not targets:
+            continue
+        try:
+            kill(chance.choice(targets))
+        except ProcessLookupError:
+            continue
+        killed[kind] += 1
+        if kind == "supervisor":
+            process.communicate()
+            place.start("resume", "toy", "--workers", "2", "--checkpoint-every", str(interval))
+            wait_for(place.workers)
+    assert len(killed) == 3, killed
     out, err = place.processes[-1].communicate(timeout=300)
     if place.processes[-1].returncode:
         done = place.sweep("resume", "toy", "--workers", "2")
