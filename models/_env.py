@@ -1,11 +1,14 @@
 """Where a trainer runs: device, seed, data and a folder for what is made once and kept."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Generator
+if TYPE_CHECKING:  # commands that train nothing do not wait for torch
+    from torch import Generator
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -26,4 +29,6 @@ class Env:
 
     def generator(self, salt: str) -> Generator:
         """A random generator on the device, its own for each ``salt``."""
+        import torch
+
         return torch.Generator(self.device).manual_seed(derive_seed(self.seed, salt))

@@ -1,15 +1,21 @@
 """What a trainer may say: plain values that know no tracker, no tuner and no plotting library."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:  # commands that train nothing do not wait for torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Scalars:
-    """Numbers at a step of training, by name; a slash in a name makes a group: ``fid/fresh``."""
+    """Numbers at a step of training, by name; a slash in a name makes a group: ``fid/fresh``.
+
+    The steps of a name only increase, as do those of a picture's key: so what a resumed trial says again is known.
+    """
 
     step: int
     values: Mapping[str, float]

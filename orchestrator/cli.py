@@ -179,12 +179,11 @@ def resume(
     sweep resume ebm-digits-1                 to the total that it has
     sweep resume ebm-digits-1 --trials 24     to 24 trials in all
     """
-    from orchestrator import devices, plan
-    from orchestrator.cli_sweeps import ask_driver
-
     books = open_books(storage)
-    if ask_driver(books, name, "resume", only="paused"):
+    if cli_sweeps.ask_driver(books, name, "resume", only="paused"):
         return
+    from orchestrator import devices, plan
+
     book = plan.resumed(books, name, trials, accept_drift)
     room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, book.total())
     _drive(book, room, workers == 0, timeout, _patience(trial_timeout, silence, checkpoint_every), make_console())

@@ -28,6 +28,7 @@ class Request(BaseModel, frozen=True):
     timeout: float | None = None  # extend: seconds from now
     params: dict[str, Any] = {}  # enqueue
     answer: str | None = None
+    seconds: float | None = None  # until it was answered
 
 
 class Sweep(Protocol):
@@ -88,7 +89,8 @@ def pending(book: Book) -> dict[str, Request]:
 
 def answer(book: Book, key: str, request: Request, text: str) -> None:
     """Say what became of a request."""
-    book.note(key, request.model_copy(update={"answer": text}).model_dump(mode="json"))
+    seconds = round(time.time() - int(key.removeprefix(REQUEST).partition("-")[0]) / 1e9, 3)
+    book.note(key, request.model_copy(update={"answer": text, "seconds": seconds}).model_dump(mode="json"))
 
 
 def wait(book: Book, key: str, seconds: float) -> str | None:

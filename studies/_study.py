@@ -1,14 +1,18 @@
 """What a study is: one frozen value that holds a question and everything needed to answer it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
-from torch import nn
 
 from models._env import Env
 from models._events import Event, Scalars
+
+if TYPE_CHECKING:  # commands that train nothing do not wait for torch
+    from torch import nn
 
 C = TypeVar("C", bound=BaseModel)
 R = TypeVar("R")
