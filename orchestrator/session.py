@@ -42,18 +42,18 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
     plan.writable(spec.folder)
     gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
     with lease.driving(book) as driver, Halt().listening() as halt:
-        store = tracker.connect(spec.tracking_uri, "--tracking-uri", experiment=Path(spec.study).stem)
         if len(book.finished()) >= book.total() and not book.trials_running():
             console.print(f"sweep {spec.name} has all of its {book.total()} trials; --trials sets a higher total")
             _ending(book, console)
             return 0
-        outbox = _record(book, store)
         threads = 1 if spec.deterministic else room.threads  # sums depend on how they are divided
         launcher: Launcher
         if inline:
             launcher = InlineLauncher(room.devices[0])
-        else:
+        else:  # first of all: what it imports, it imports while we go on
             launcher = LocalLauncher(room.devices, threads, spec.study)
+        store = tracker.connect(spec.tracking_uri, "--tracking-uri", experiment=Path(spec.study).stem)
+        outbox = _record(book, store)
         courier = Courier(store)
         _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
         supervisor = Supervisor(book, launcher, courier, outbox, threads, patience)

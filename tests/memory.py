@@ -19,6 +19,7 @@ class Record:
     status: str = "RUNNING"
     points: list[tuple[int, str, float]] = field(default_factory=list)
     pictures: list[tuple[int, str]] = field(default_factory=list)
+    pngs: dict[tuple[int, str], bytes] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     description: str = ""
 
@@ -52,6 +53,7 @@ class MemoryStore:
                     record.points += [(entry.step, key, value) for key, value in entry.values.items()]
                 case Picture():
                     record.pictures.append((entry.step, entry.key))
+                    record.pngs[entry.step, entry.key] = entry.png
                 case File():
                     record.files[entry.path] = entry.content
                 case Tags():

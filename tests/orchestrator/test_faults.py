@@ -9,9 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import optuna
 import pytest
 
 from orchestrator import checkpoint
+from tests.orchestrator.conftest import QUADRATIC
 from tests.orchestrator.place import Place, gone, kill, wait_for
 
 pytestmark = pytest.mark.slow
@@ -335,3 +337,28 @@ def test_chaos(place: Place, kills: int) -> None:
     for seed, found in computed(place).items():
         lives = 1 + sum(now <= before for before, now in zip(found, found[1:], strict=False))
         assert len(found) - len(set(found)) <= (lives - 1) * most, seed
+
+
+def test_interruptions_and_workers_leave_no_trace_in_a_deterministic_sweep(place: Place) -> None:
+    """One worker, two, three; uninterrupted, and killed at a random moment, once or twice."""
+    chance, found = random.Random(1), {}
+    for workers, kills in ((1, 0), (2, 1), (3, 2)):
+        name = f"with-{workers}"
+        settings = ("--set", "seconds=0.1", "--set", "steps=6", "--checkpoint-every", "0.2", "--deterministic")
+        process = place.start("run", QUADRATIC, "--name", name, "--trials", "9", "--workers", str(workers), *settings)
+        for _ in range(kills):
+            wait_for(lambda name=name: list(place.folder.glob(f".sweeps/{name}/trial-*/worker.json")))
+            time.sleep(chance.uniform(0.5, 2.0))
+            process.kill()
+            process.communicate()
+            process = place.start("resume", name, "--workers", str(workers), "--checkpoint-every", "0.2")
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        study = optuna.load_study(study_name=name, storage=place.stores["SWEEP_STORAGE"])
+        samples = [
+            (place.folder / f".sweeps/{name}/trial-{trial.number}/samples.png").read_bytes()
+            for trial in study.trials
+            if trial.state.name == "COMPLETE"
+        ]
+        found[workers] = [(trial.params, trial.values, trial.state) for trial in study.trials], samples
+    assert found[1] == found[2] == found[3] and len(found[1][0]) == 9

@@ -1,5 +1,6 @@
 """The supervisor's promises, on the toy study: totals, seeds, outcomes, interruption."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,8 +180,6 @@ def test_a_sweep_knows_itself(bench: Bench) -> None:
 
 
 def test_drift_of_the_study_is_refused(bench: Bench, tmp_path: Any) -> None:
-    from pathlib import Path
-
     source = Path(QUADRATIC).read_text()
     mine = tmp_path / "mine.py"
     mine.write_text(source)
@@ -215,8 +214,6 @@ def test_deterministic_sweeps_are_interrupted_without_a_trace(bench: Bench, aske
 def test_a_sweep_whose_study_or_data_are_gone_is_still_shown_and_says_why_it_cannot_go_on(
     bench: Bench, tmp_path: Any
 ) -> None:
-    from pathlib import Path
-
     import numpy as np
 
     from orchestrator import tables
@@ -245,3 +242,43 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Any) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written to"):
         plan.writable(str(tmp_path / "file" / "below"))
+
+
+def drifted(bench: Bench, tmp_path: Any, old: str, new: str) -> Any:
+    """A sweep of two trials and one that was interrupted, whose study has changed since."""
+    mine = tmp_path / "mine.py"
+    source = Path(QUADRATIC).read_text()
+    mine.write_text(source)
+    spec = plan.resolve(plan.Options(str(mine), name="mine", trials=4, pruner="none"), bench.storage)
+    book = books.create(bench.storage, spec)
+    bench.drive(book, stop_after(20))
+    assert old in source and len(book.trials_running()) == 1
+    mine.write_text(source.replace(old, new))
+    return book
+
+
+def test_an_accepted_drift_is_kept_and_trials_that_began_before_keep_their_settings(
+    bench: Bench, tmp_path: Any
+) -> None:
+    book = drifted(bench, tmp_path, "steps: int = Field(5", "steps: int = Field(7")
+    began = len(book.trials())
+    with pytest.raises(UserError, match=r"steps 7 \(was 5\); start a new sweep, or say --accept-drift"):
+        plan.resumed(bench.storage, "mine", None)
+    again = plan.resumed(bench.storage, "mine", None, accept_drift=True)
+    assert [(drift.before, drift.what) for drift in again.spec.drifts] == [(began, "steps 7 (was 5)")]
+    bench.drive(again)
+    lengths = [max(step for step, key, _ in bench.record(again, n).points if key == "noise") for n in range(4)]
+    assert lengths == [5] * began + [7] * (4 - began)
+    assert [again.config(trial).steps for trial in again.trials()] == lengths
+    plan.resumed(bench.storage, "mine", None)  # what was accepted is no drift any more
+
+
+def test_a_range_may_drift_but_what_trials_are_compared_by_may_not(bench: Bench, tmp_path: Any) -> None:
+    drifted(bench, tmp_path, '"x", -1.0, 1.0', '"x", 0.0, 1.0')
+    again = plan.resumed(bench.storage, "mine", 8, accept_drift=True)
+    bench.drive(again)
+    assert len(again.finished()) == 8 and all(trial.params["x"] >= 0 for trial in again.trials()[4:])
+    mine = Path(again.spec.study)
+    mine.write_text(mine.read_text().replace('Objective("distance")', 'Objective("noise")'))
+    with pytest.raises(UserError, match="cannot go on even so, .* objectives"):
+        plan.resumed(bench.storage, "mine", 9, accept_drift=True)

@@ -1,0 +1,87 @@
+"""What the orchestrator promises for every study, found by its file: an interruption leaves no trace."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+import studies
+from models.parts import data as datasets
+from orchestrator.courier import Delivery
+from orchestrator.messages import Ended, Message, Saved, Task
+from orchestrator.outbox import Outbox
+from orchestrator.trial import WEIGHTS, play
+from tests.memory import MemoryStore, Record
+
+# The smallest training that says everything a long one does.
+SMALL: dict[str, dict[str, Any]] = {
+    "ebm": {
+        "blocks": 1,
+        "width": 4,
+        "n_steps": 10,
+        "evaluation_samples": 32,
+        "evaluations": 2,
+        "buffer_size": 100,
+        "network_evaluations": 240,
+    }
+}
+
+
+def played(study: str, folder: Path, cache_folder: Path, interruptions: int) -> tuple[Ended, Record, int]:
+    """A trial that is stopped so many times, each time after two more checkpoints: its end, its record, its lives."""
+    loaded = studies.load(study)
+    shape = datasets.load("digits", Path("data")).shape
+    config = loaded.config.model_validate(loaded.base(shape).model_dump() | SMALL[study])
+    task = Task(
+        sweep="contract",
+        study=study,
+        trial=0,
+        config=config.model_dump(mode="json"),
+        data="digits",
+        data_folder="data",
+        cache_folder=str(cache_folder),
+        folder=str(folder),
+        seed=7,
+        device="cpu",
+        threads=1,
+        checkpoint_seconds=0.0,
+    )
+    outbox = Outbox(folder)
+    outbox.begin("key", "trial 0", {}, {})
+    outbox.close()
+    lives = 0
+    while True:
+        lives += 1
+        trial, saved = play(task), 0
+        message: Message | None = next(trial)
+        while not isinstance(message, Ended):
+            saved += isinstance(message, Saved)
+            message = trial.send("stop" if saved > 2 and lives <= interruptions else "go")
+        trial.close()
+        if message.outcome != "stopped":
+            break
+    store = MemoryStore()
+    Delivery(folder, store).drain()
+    (record,) = store.records.values()
+    return message, record, lives
+
+
+@pytest.mark.parametrize("study", studies.names())
+def test_a_trial_that_was_interrupted_says_what_an_uninterrupted_one_says(
+    study: str, tmp_path: Path, cache_folder: Path
+) -> None:
+    """Every number, every picture and every weight, to the last bit, on the processor."""
+    assert study in SMALL, f"add the smallest settings of {study} to SMALL"
+    whole, once, one = played(study, tmp_path / "whole", cache_folder, 0)
+    broken, often, many = played(study, tmp_path / "broken", cache_folder, 3)
+    assert (one, many) == (1, 4)
+    assert (whole.outcome, whole.values) == (broken.outcome, broken.values)
+
+    def said(record: Record) -> list[tuple[int, str, float]]:
+        return [point for point in record.points if not point[1].startswith("seconds/")]
+
+    assert said(once) == said(often) and len(said(once)) > 100
+    assert once.pngs == often.pngs and once.pictures
+    first, second = (load_file(tmp_path / name / WEIGHTS) for name in ("whole", "broken"))
+    assert first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)
