@@ -171,9 +171,13 @@ def _ending(book: Book, console: Console, champion: str = "") -> None:
     if champion:
         console.print(f"\nchampion   mlflow.pytorch.load_model('{champion}')", highlight=False)
     console.print(f"all trials {plan.program()} show {book.spec.name}", highlight=False)
-    console.print(f"pictures   {plan.program()} ui   (or: mlflow ui{_store(book)})", highlight=False, soft_wrap=True)
+    console.print(f"pictures   {_pictures(book.spec.tracking_uri)}", highlight=False, soft_wrap=True)
 
 
-def _store(book: Book) -> str:
-    here = tracker.absolute(tracker.DEFAULT_URI)
-    return "" if book.spec.tracking_uri == here else f" --backend-store-uri {book.spec.tracking_uri}"
+def _pictures(uri: str) -> str:
+    """Where MLflow's pages of a store are."""
+    if uri.startswith(("http:", "https:")):
+        return uri
+    if uri == tracker.absolute(tracker.DEFAULT_URI):
+        return f"{plan.program()} ui   (or: mlflow ui)"
+    return f"{plan.program()} ui --tracking-uri {uri}"
