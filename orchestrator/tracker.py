@@ -136,7 +136,8 @@ class MlflowStore:
             self.client.create_registered_model(name)
         except MlflowException:  # it has one, of the sweep's earlier end
             self.client.get_registered_model(name)
-        version = self.client.create_model_version(name, info.model_uri, run, tags=dict(tags))
+        # A server with accounts takes it only with the id: by that it knows whose it is.
+        version = self.client.create_model_version(name, info.model_uri, run, tags=dict(tags), model_id=info.model_id)
         self.client.set_registered_model_alias(name, "champion", version.version)
         return f"models:/{name}@champion"
 

@@ -102,7 +102,7 @@ class MlflowServer:
         }
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
-        self._ask("POST", "users/create", username=self.user, password=self.password)
+        self.ask("POST", "users/create", username=self.user, password=self.password)
 
     def start(self) -> None:
         """Start it, unless it runs, and wait until it answers."""
@@ -138,14 +138,14 @@ class MlflowServer:
 
     def clear(self) -> None:
         """Put away all experiments, so that their names are free, and all models."""
-        for one in self._ask("POST", "experiments/search", max_results=1000).get("experiments", []):
+        for one in self.ask("POST", "experiments/search", max_results=1000).get("experiments", []):
             if one["experiment_id"] != "0":
-                self._ask(
+                self.ask(
                     "POST", "experiments/update", experiment_id=one["experiment_id"], new_name=secrets.token_hex(8)
                 )
-                self._ask("POST", "experiments/delete", experiment_id=one["experiment_id"])
-        for one in self._ask("GET", "registered-models/search").get("registered_models", []):
-            self._ask("DELETE", "registered-models/delete", name=one["name"])
+                self.ask("POST", "experiments/delete", experiment_id=one["experiment_id"])
+        for one in self.ask("GET", "registered-models/search").get("registered_models", []):
+            self.ask("DELETE", "registered-models/delete", name=one["name"])
 
     def _answers(self) -> bool:
         try:
@@ -154,7 +154,7 @@ class MlflowServer:
         except OSError:
             return False
 
-    def _ask(self, method: str, what: str, **content: Any) -> dict[str, Any]:
+    def ask(self, method: str, what: str, **content: Any) -> dict[str, Any]:
         """What the server answers its administrator."""
         who = base64.b64encode(f"{self.admin}:{self.admin_password}".encode()).decode()
         request = urllib.request.Request(

@@ -5,19 +5,27 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from mlflow import MlflowClient
 
-from orchestrator import book
+from orchestrator import book, tracker
+from orchestrator.outbox import Begin
 from tests.orchestrator.conftest import QUADRATIC
 from tests.orchestrator.test_cli import environment
 from tests.servers import MlflowServer, Postgresql
 
 pytestmark = pytest.mark.slow
+
+
+def sweep(arguments: Sequence[str], stores: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end; ``stores`` are the variables in which it finds passwords."""
+    command = [sys.executable, "-m", "orchestrator", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, env={**environment(), **stores})
 
 
 @contextmanager
@@ -55,24 +63,17 @@ def test_a_sweep_on_postgresql_and_an_authenticated_server_tells_no_password(
     basic = base64.b64encode(f"{server.user}:{server.password}".encode()).decode()
     secrets = (postgresql.password, server.password, server.admin_password, basic)
 
-    def sweep(*arguments: str, **more: str) -> str:
-        """What a command that succeeds prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestrator", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=240,
-            env={**environment(), **who, **more},
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert not done.stderr
-        return done.stdout
-
     options = ["--name", "toy", "--trials", "3", "--workers", "2", "--pruner", "none"]
+    told = ""
     with command_lines() as processes:
-        told = sweep("run", QUADRATIC, *options, "--storage", storage, "--tracking-uri", server.address)
-        told += sweep("show", "toy", SWEEP_STORAGE=storage.replace("@", f":{postgresql.password}@"))
-        told += sweep("list", "--storage", storage)
+        for arguments, more in (
+            (["run", QUADRATIC, *options, "--storage", storage, "--tracking-uri", server.address], {}),
+            (["show", "toy"], {"SWEEP_STORAGE": storage.replace("@", f":{postgresql.password}@")}),
+            (["list", "--storage", storage], {}),
+        ):
+            done = sweep(arguments, who | more)
+            assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
+            told += done.stdout
     assert "3/3 finished" in told and f"pictures   {server.address}" in told
 
     for name, value in server.environment.items():
@@ -109,20 +110,41 @@ def files(*folders: Path) -> list[Path]:
     return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
-def test_an_account_that_may_not_is_told_in_one_sentence(
-    folder: Path, mlflow_server: Callable[..., MlflowServer]
-) -> None:
+def test_a_wrong_password_is_told_in_one_sentence(folder: Path, mlflow_server: Callable[..., MlflowServer]) -> None:
     server = mlflow_server()
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", "run", QUADRATIC, "--tracking-uri", server.address],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**environment(), "MLFLOW_TRACKING_USERNAME": server.user, "MLFLOW_TRACKING_PASSWORD": "wrong"},
-    )
+    wrong = {**server.environment, "MLFLOW_TRACKING_PASSWORD": "wrong"}
+    done = sweep(["run", QUADRATIC, "--tracking-uri", server.address], wrong)
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.count("\n") == 1 and "You are not authenticated" in done.stderr
     assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in done.stderr
+
+
+def test_an_account_that_may_only_look_is_told_in_one_sentence(
+    folder: Path, mlflow_server: Callable[..., MlflowServer]
+) -> None:
+    server = mlflow_server()
+    server.ask("POST", "experiments/create", name="quadratic")  # the administrator's
+    done = sweep(["run", QUADRATIC, "--tracking-uri", server.address], server.environment)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "Permission denied" in done.stderr
+
+
+def test_the_champion_is_loaded_from_an_authenticated_server(
+    folder: Path, mlflow_server: Callable[..., MlflowServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow.pytorch
+
+    from models.parts.nets import EnergyResNet
+
+    server = mlflow_server()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    store = tracker.connect(server.address, "--tracking-uri", "toy")
+    network, images = EnergyResNet((1, 8, 8), 2, 4).eval(), torch.randn(5, 1, 8, 8)
+    run = store.begin(Begin(key="k/0", name="trial 0", params={}, tags={}))
+    loaded = mlflow.pytorch.load_model(store.champion(run, network, (1, 8, 8), "toy-sweep", {"trial": "0"}))
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(images), network(images))
 
 
 def test_connections_that_were_cut_are_made_anew(
