@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 import studies
 from models._env import derive_seed
-from orchestrator import search, sqlite
+from orchestrator import address, search, sqlite
 from orchestrator.errors import UserError
 from orchestrator.messages import Ended
 from orchestrator.spec import GRID_POINTS, Spec
@@ -47,14 +47,12 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> RDBStor
     """
     if not create and sqlite.absent(url):
         return RDBStorage("sqlite:///:memory:")
-    sqlite.check(url, option)
+    address.check(url, option)
     try:
-        return RDBStorage(url)
+        # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise UserError(
-            f"{option}={url} cannot be opened ({reason}); give an address such as sqlite:///sweeps.db"
-        ) from None
+        raise address.unopened(url, option, error) from None
 
 
 @dataclass(frozen=True)

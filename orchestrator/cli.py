@@ -141,10 +141,12 @@ def run(
         return
     plan.writable(spec.folder)
     if book is None:
+        from pathlib import Path
+
         from orchestrator import tracker
         from orchestrator.book import create
 
-        tracker.connect(spec.tracking_uri, "--tracking-uri", spec.study)  # refused before the sweep exists
+        tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)  # refused before the sweep exists
         book = create(books, spec)
     elif trials is not None:
         book = plan.resumed(books, spec.name, trials)

@@ -201,10 +201,12 @@ def make_console() -> "Console":
 
 def open_books(storage: str | None, create: bool = False) -> Any:
     """The Optuna storage that is meant."""
-    from orchestrator import book
+    from orchestrator import address, book
 
+    if storage:
+        return book.connect(address.public(storage, "--storage"), create=create)
     # Read here, not by click: `mlflow run` passes an empty --storage, which must not hide the variable.
-    return book.connect(storage or os.environ.get("SWEEP_STORAGE") or book.DEFAULT_STORAGE, create=create)
+    return book.connect(os.environ.get("SWEEP_STORAGE") or book.DEFAULT_STORAGE, "SWEEP_STORAGE", create=create)
 
 
 def ask_driver(

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 import studies
 from models.parts import data as datasets
+from orchestrator import address, tracker
 from orchestrator import book as books
-from orchestrator import tracker
 from orchestrator.errors import UserError
 from orchestrator.spec import PRUNERS, SAMPLERS, Drift, Spec, current, parse_fixed
 from studies import _space
@@ -103,7 +103,7 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         seed=options.seed,
         deterministic=options.deterministic,
         folder=str(Path(SWEEPS, name).absolute()),
-        tracking_uri=tracker.absolute(options.tracking_uri or tracker.default_uri()),
+        tracking_uri=_tracking_uri(options.tracking_uri, str(storage.url)),
         version=version(),
         command=f"{program()} {shlex.join(sys.argv[1:])}",
         trials=options.trials or study.trials,
@@ -200,6 +200,15 @@ def writable(folder: str) -> None:
         raise UserError(
             f"the folder {path} cannot be written to ({error.strerror}); run in a folder that is yours"
         ) from None
+
+
+def _tracking_uri(given: str | None, storage: str) -> str:
+    """Where MLflow is: stored with the sweep and shown, so without a password. Elsewhere than Optuna's ``storage``."""
+    option = "--tracking-uri" if given else "MLFLOW_TRACKING_URI"
+    uri = tracker.absolute(address.public(given or tracker.default_uri(), option))
+    if address.same(uri, tracker.absolute(storage)):
+        raise UserError(f"{option}={uri} is the database of --storage as well; MLflow and Optuna need one each")
+    return uri
 
 
 def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,22 +9,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import sqlite, tracker
+from orchestrator import address, tracker
 from orchestrator.errors import UserError
 
 
 def serve(folder: str, tracking_uri: str | None, host: str, port: int, console: Console) -> None:
     """Serve MLflow's pages until interrupted; UserError where there is nothing to show or the port is taken."""
     file = Path(folder).absolute() / tracker.DEFAULT_URI.removeprefix("sqlite:///")
-    uri = tracking_uri or f"sqlite:///{file}"
+    uri = address.public(tracking_uri or f"sqlite:///{file}", "--tracking-uri")
     if uri.startswith(("http:", "https:")):
         raise UserError(f"--tracking-uri {uri} is a server already; open it in a browser")
     if tracking_uri is None and not file.exists():
         raise UserError(
             f"there is no {file.name} in {file.parent}; run a sweep there first, or say --folder or --tracking-uri"
         )
-    if uri.startswith("sqlite:"):
-        sqlite.check(uri, "--tracking-uri")
+    if uri.startswith(("sqlite", "postgresql")):
+        address.check(uri, "--tracking-uri")
     port = _free(host, port)
     console.print(
         f"MLflow on http://{host}:{port}/#/experiments (Ctrl-C ends it); sweeps are under Model training",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import lease, plan, publish, tables, tracker
+from orchestrator import address, lease, plan, publish, tables, tracker
 from orchestrator.book import UNWRITABLE, Book, unwritable
 from orchestrator.courier import Courier, Delivery
 from orchestrator.devices import Room
@@ -133,7 +133,12 @@ def _record(book: Book, store: tracker.MlflowStore) -> Outbox:
     outbox.begin(spec.id, spec.name, publish.params(spec), {**tags, "outcome": "running"}, run=spec.run or made or None)
     outbox.note(publish.description(book, "Running."))
     delivery = Delivery(folder, store)
-    delivery.drain()  # here and now, for trials are recorded below it
+    try:
+        delivery.drain()  # here and now, for trials are recorded below it
+    except CannotWrite:
+        raise
+    except Exception as error:  # such as an account that may look but not write
+        raise address.unopened(spec.tracking_uri, "--tracking-uri", error) from None
     if not delivery.sent.run:
         raise UserError(f"{spec.tracking_uri} refuses the sweep's record: {delivery.sent.reason}")
     book.update(run=delivery.sent.run)
@@ -171,9 +176,13 @@ def _ending(book: Book, console: Console, champion: str = "") -> None:
     if champion:
         console.print(f"\nchampion   mlflow.pytorch.load_model('{champion}')", highlight=False)
     console.print(f"all trials {plan.program()} show {book.spec.name}", highlight=False)
-    console.print(f"pictures   {plan.program()} ui   (or: mlflow ui{_store(book)})", highlight=False, soft_wrap=True)
+    console.print(f"pictures   {_pictures(book.spec.tracking_uri)}", highlight=False, soft_wrap=True)
 
 
-def _store(book: Book) -> str:
-    here = tracker.absolute(tracker.DEFAULT_URI)
-    return "" if book.spec.tracking_uri == here else f" --backend-store-uri {book.spec.tracking_uri}"
+def _pictures(uri: str) -> str:
+    """Where MLflow's pages of a store are."""
+    if uri.startswith(("http:", "https:")):
+        return uri
+    if uri == tracker.absolute(tracker.DEFAULT_URI):
+        return f"{plan.program()} ui   (or: mlflow ui)"
+    return f"{plan.program()} ui --tracking-uri {uri}"

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from orchestrator.errors import UserError
 
@@ -32,14 +31,10 @@ def absent(url: str) -> bool:
 
 
 def check(url: str, option: str) -> None:
-    """Raise UserError where ``url``, given as ``option``, is no database address or a SQLite file that cannot be written."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise UserError(f"{option}={url} is no database address; give one such as sqlite:///sweeps.db") from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+    """Raise UserError where the SQLite file at ``url``, given as ``option``, cannot be written."""
+    path = make_url(url).database
+    if not path or path == ":memory:":
         return
-    path = Path(parsed.database)
     try:
         with sqlite3.connect(path, timeout=WAIT_SECONDS) as connection:
             connection.execute("PRAGMA journal_mode=WAL")

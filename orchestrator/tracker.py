@@ -14,15 +14,15 @@ from PIL import Image
 from torch import nn
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a server's, at the end of every run
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.multimedia import compress_image_size
 
-from orchestrator import sqlite
+from orchestrator import address
 from orchestrator.courier import Refused
-from orchestrator.errors import UserError
 from orchestrator.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
 
 METRICS = 1000  # in a request, the most that MLflow takes
@@ -136,7 +136,8 @@ class MlflowStore:
             self.client.create_registered_model(name)
         except MlflowException:  # it has one, of the sweep's earlier end
             self.client.get_registered_model(name)
-        version = self.client.create_model_version(name, info.model_uri, run, tags=dict(tags))
+        # A server with accounts takes it only with the id: by that it knows whose it is.
+        version = self.client.create_model_version(name, info.model_uri, run, tags=dict(tags), model_id=info.model_id)
         self.client.set_registered_model_alias(name, "champion", version.version)
         return f"models:/{name}@champion"
 
@@ -224,14 +225,11 @@ def connect(uri: str, option: str, experiment: str) -> MlflowStore:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # the courier tries again, and again
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     if "://" in uri and not uri.startswith(("http:", "https:", "file:")):
-        sqlite.check(uri, option)
+        address.check(uri, option)
     try:
         return MlflowStore(uri, _experiment(MlflowClient(uri), experiment))
     except Exception as error:  # a store may fail in as many ways as there are stores
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise UserError(
-            f"{option}={uri} cannot be opened ({reason}); give sqlite:///FILE or the address of an mlflow server"
-        ) from None
+        raise address.unopened(uri, option, error) from None
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+pytest_plugins = ["tests.servers"]
 
 
 @pytest.fixture(scope="session")
