@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
@@ -15,6 +15,7 @@ import pytest
 from orchestrator import checkpoint
 from tests.orchestrator.conftest import QUADRATIC
 from tests.orchestrator.place import Place, gone, kill, wait_for
+from tests.servers import MlflowServer
 
 pytestmark = pytest.mark.slow
 STEPS = 40
@@ -23,13 +24,23 @@ SLOW = {"seconds": STEP, "steps": STEPS, "journal": "journal"}
 EVERY = ("--pruner", "none", "--checkpoint-every", "0.5", "--workers", "2")
 
 
-@pytest.fixture(params=["files"])
+@pytest.fixture(params=["files", "servers"])
 def place(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """With SQLite files; and with PostgreSQL and a server that asks who one is."""
+    """With SQLite files; and with PostgreSQL and an MLflow server that asks who one is."""
     stores = {"SWEEP_STORAGE": f"sqlite:///{folder}/sweeps.db", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+    if request.param == "servers":
+        postgresql = request.getfixturevalue("postgresql")
+        server = request.getfixturevalue("mlflow_server")("postgresql")
+        stores = {"SWEEP_STORAGE": postgresql.database(), "MLFLOW_TRACKING_URI": server.address}
+        stores |= postgresql.environment | server.environment
+    for name, value in stores.items():
+        monkeypatch.setenv(name, value)
     made = Place(folder, stores)
     yield made
     made.close()
+
+
+files_only = pytest.mark.parametrize("place", ["files"], indirect=True)
 
 
 def computed(place: Place) -> dict[str, list[int]]:
@@ -243,6 +254,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+@files_only
 @pytest.mark.parametrize("how", ["full", "read-only"])
 def test_a_disk_that_takes_no_more_ends_the_sweep_in_one_sentence(place: Place, small_disk: Path, how: str) -> None:
     """Finished trials are intact, and it goes on when there is room."""
@@ -337,6 +349,70 @@ def test_chaos(place: Place, kills: int) -> None:
     for seed, found in computed(place).items():
         lives = 1 + sum(now <= before for before, now in zip(found, found[1:], strict=False))
         assert len(found) - len(set(found)) <= (lives - 1) * most, seed
+
+
+@files_only
+def test_the_tracking_server_goes_away_and_comes_back(
+    place: Place, mlflow_server: Callable[..., MlflowServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the middle, back after trials have begun and ended: training did not wait, and everything is there once."""
+    server = mlflow_server("sqlite")
+    use(place, server, monkeypatch)
+    process = place.start(*place.run("--trials", "4", *EVERY, **SLOW))
+    wait_for(place.begun(2, step=10))
+    server.stop(signal.SIGKILL)
+    wait_for(place.begun(4, step=5))
+    out_of_reach = place.sweep("show", "toy").stdout
+    assert out_of_reach.count("complete") == 2
+    server.start()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "could not be delivered" not in out
+    place.check(4, STEPS)
+    gaps = [now - before for times in paces(place).values() for before, now in zip(times, times[1:], strict=False)]
+    assert sorted(gaps)[-3] < 5 * STEP, "no step waited for the server"
+    times = [m.timestamp for m in place.mlflow().get_metric_history(place.runs()["trial 2"].info.run_id, "noise")]
+    assert max(times) - min(times) > 0.8 * STEPS * STEP * 1000, "each point has its own time"
+    for run in place.runs().values():
+        assert run.info.run_name == "toy" or len(place.mlflow().list_artifacts(run.info.run_id, "images")) == 2
+
+
+@files_only
+def test_a_tracking_server_that_stays_away_gets_everything_later(
+    place: Place, mlflow_server: Callable[..., MlflowServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = mlflow_server("sqlite")
+    use(place, server, monkeypatch)
+    process = place.start(*place.run("--trials", "3", *EVERY, **SLOW))
+    wait_for(place.begun(2, step=10))
+    server.stop(signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "3/3 finished" in out and "deliver them later:  " in out and " sync toy" in out
+    assert [trial.state.name for trial in place.trials()] == ["COMPLETE"] * 3
+    refused = place.sweep("sync", "toy")
+    assert refused.returncode == 2 and "Connection refused" in refused.stderr
+    server.start()
+    done = place.sweep("sync", "toy")
+    assert done.returncode == 0, done.stderr
+    assert "kB delivered to" in done.stdout
+    place.check(3, STEPS)
+    assert "nothing waits" in place.sweep("sync", "toy").stdout
+
+
+def use(place: Place, server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Record on this server."""
+    place.stores |= {"MLFLOW_TRACKING_URI": server.address, **server.environment}
+    for name, value in place.stores.items():
+        monkeypatch.setenv(name, value)
+
+
+def paces(place: Place) -> dict[str, list[float]]:
+    """When each step was computed, by trial."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for line in (place.folder / "journal").read_text().splitlines():
+        times[line.split()[0]].append(float(line.split()[2]))
+    return times
 
 
 def test_interruptions_and_workers_leave_no_trace_in_a_deterministic_sweep(place: Place) -> None:
