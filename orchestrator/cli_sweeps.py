@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from rich.console import Console
 
+    from orchestrator.book import Book
+
 ANSWER_SECONDS = 5.0  # how long a supervisor may take to answer
 
 
@@ -98,7 +100,7 @@ def extend(name: str, trials: int | None, timeout: float | None, storage: str | 
     books = open_books(storage)
     if ask_driver(books, name, "extend", idle=trials is not None, trials=trials, timeout=timeout):
         return
-    book = plan.loaded(books, name)
+    book = load_book(books, name)
     with lease.driving(book):
         plan.total(book, trials or 1)
     make_console().print(
@@ -128,7 +130,7 @@ def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> 
     from orchestrator import lease, plan
 
     books = open_books(storage)
-    book = plan.loaded(books, name)
+    book = load_book(books, name)
     params = plan.configuration(book, [pair for pairs in settings for pair in pairs])
     if ask_driver(books, name, "enqueue", idle=True, params=params):
         return
@@ -140,9 +142,9 @@ def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> 
 @sweep_command
 def sync(name: str, storage: str | None) -> None:
     """Deliver to MLflow what could not be delivered while the sweep NAME ran."""
-    from orchestrator import plan, session
+    from orchestrator import session
 
-    raise SystemExit(session.sync(plan.loaded(open_books(storage), name), make_console()))
+    raise SystemExit(session.sync(load_book(open_books(storage), name), make_console()))
 
 
 @sweep_command
@@ -154,9 +156,9 @@ def rm(name: str, keep_runs: bool, yes: bool, storage: str | None) -> None:
     \b
     sweep rm ebm-digits-1 --keep-runs
     """
-    from orchestrator import plan, removal
+    from orchestrator import removal
 
-    book = plan.loaded(open_books(storage), name)
+    book = load_book(open_books(storage), name)
     found = removal.describe(book, keep_runs)
     if not yes:
         click.confirm(f"remove {found}?", abort=True)
@@ -179,11 +181,10 @@ def doctor(name: str | None, repair: bool, storage: str | None) -> None:
     """
     from orchestrator import book as books_
     from orchestrator import doctor as doctor_
-    from orchestrator import plan
 
     books = open_books(storage)
     names = [name] if name else books_.names(books)
-    raise SystemExit(doctor_.visit([plan.loaded(books, one) for one in names], repair, make_console()))
+    raise SystemExit(doctor_.visit([load_book(books, one) for one in names], repair, make_console()))
 
 
 def add_to(group: click.Group) -> None:
@@ -209,6 +210,13 @@ def open_books(storage: str | None, create: bool = False) -> Any:
     return book.connect(os.environ.get("SWEEP_STORAGE") or book.DEFAULT_STORAGE, "SWEEP_STORAGE", create=create)
 
 
+def load_book(books: "RDBStorage", name: str) -> "Book":
+    """The sweep that is meant."""
+    from orchestrator import book
+
+    return book.load(books, name)
+
+
 def ask_driver(
     books: "RDBStorage", name: str, command: Any, only: str | None = None, idle: bool = False, **details: Any
 ) -> bool:
@@ -216,10 +224,9 @@ def ask_driver(
 
     ``only`` is the state in which it is asked at all. UserError where nobody drives the sweep, unless it may be ``idle``.
     """
-    from orchestrator import book as books_
     from orchestrator import control, lease
 
-    book = books_.load(books, name)
+    book = load_book(books, name)
     driver = lease.present(book)
     if driver is None and not idle and only is None:
         raise UserError(f"nobody drives sweep '{name}'; `sweep show {name}` tells where it stands")

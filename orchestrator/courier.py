@@ -18,6 +18,11 @@ REFUSED = "refused.jsonl"
 class Refused(Exception):
     """The tracker answered that it will never take this. Any other error means: later."""
 
+    def __init__(self, reason: str, record: bool = False) -> None:
+        """``record`` tells that the whole record is gone, so nothing of it will ever be taken."""
+        super().__init__(reason)
+        self.record = record
+
 
 class Store(Protocol):
     """Where records are delivered to. Delivering the same entries twice must be the same as once."""
@@ -120,10 +125,10 @@ class Delivery:
             return
         try:
             if not self.sent.run:
-                raise Refused("its record was never begun")
+                raise Refused("its record was never begun", record=True)
             self.store.deliver(self.sent.run, entries)
         except Refused as error:
-            if len(entries) == 1 or not self.sent.run:
+            if len(entries) == 1 or error.record:
                 self._refuse(entries, str(error), len(entries))
                 return
             half = len(entries) // 2

@@ -131,7 +131,7 @@ def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bo
 
     An accepted drift is kept with the sweep: trials asked before it keep the settings that they began with.
     """
-    book = loaded(storage, name)
+    book = books.load(storage, name)
     try:
         now = current(book.spec)
         data = datasets.load(book.spec.data, Path(book.spec.data_folder))
@@ -155,11 +155,6 @@ def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bo
     if trials is not None:
         total(book, trials)
     return book
-
-
-def loaded(storage: RDBStorage, name: str) -> books.Book:
-    """The sweep ``name`` as it stands; UserError where there is none."""
-    return books.load(storage, name)
 
 
 def total(book: books.Book, trials: int) -> None:

@@ -67,6 +67,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
             screen.show(view)
             driver.tell(view.state, {number: one.words() for number, one in view.running.items()})
 
+        wait = 0.0
         try:
             with display(console) as screen:
                 reason = supervisor.drive(timeout, halt, show)
@@ -75,12 +76,13 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
                 publish.finish(book, outbox)
             status: Status = "FINISHED" if reason in ("", "timeout") else "KILLED"
             _close(book, outbox, status, reason)
+            wait = DELIVERY_SECONDS
         except BaseException as error:
             _close(book, outbox, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", "failed")
             raise
         finally:
             launcher.close()
-            delivered = courier.drain(DELIVERY_SECONDS)
+            delivered = courier.drain(wait)
             courier.close()
         champion = publish.champion(book, store) if delivered and reason in ORDERLY else ""
         _ending(book, console, champion)

@@ -65,7 +65,7 @@ class MlflowStore:
 
     def begin(self, entry: Begin) -> str:
         """See Store."""
-        with _refusing():
+        with self._refusing(entry.run):
             run = entry.run or self._find(entry.key)
             tags = {**entry.tags, KEY: entry.key}
             if run is None:
@@ -95,7 +95,7 @@ class MlflowStore:
                 tags |= entry.tags if isinstance(entry, End) else entry.values
             elif isinstance(entry, Note):
                 tags["mlflow.note.content"] = entry.markdown
-        with _refusing():
+        with self._refusing(run):
             for first in range(0, len(metrics), METRICS):
                 self.client.log_batch(run, metrics=metrics[first : first + METRICS])
             self._files(run, [entry for entry in entries if isinstance(entry, Picture | File)], tags)
@@ -199,16 +199,22 @@ class MlflowStore:
         dataset = Dataset(entry.name, entry.digest[:36], "code", source, profile=profile)
         self.client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
+    @contextmanager
+    def _refusing(self, run: str | None) -> Iterator[None]:
+        """Tell what MLflow will never take from what it cannot take now."""
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code in NEVER:
+                raise Refused(str(error).splitlines()[0][:300], run is not None and self._gone(run)) from error
+            raise
 
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Tell what MLflow will never take from what it cannot take now."""
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code in NEVER:
-            raise Refused(str(error).splitlines()[0][:300]) from error
-        raise
+    def _gone(self, run: str) -> bool:
+        """Whether somebody has deleted the run."""
+        try:
+            return bool(self.client.get_run(run).info.lifecycle_stage == "deleted")
+        except MlflowException as error:
+            return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
 
 
 def _tags(values: Mapping[str, str]) -> list[RunTag]:

@@ -131,8 +131,9 @@ def test_what_mlflow_never_takes_is_refused_and_what_it_cannot_take_now_is_not(
     with pytest.raises(Refused):
         ours.deliver(run, [Numbers(step=1, values={"a name: with a colon?": 1.0})])
     client.delete_run(run)
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as gone:
         ours.deliver(run, [Numbers(step=1, values={"loss": 1.0})])
+    assert gone.value.record, "nothing of it will ever be taken"
 
 
 def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
