@@ -21,6 +21,7 @@ from orchestrator.view import Running, View, estimate
 TICK_SECONDS = 0.2
 GRACE_SECONDS = 10.0  # how long stopped workers have to write their checkpoints
 LOOK_SECONDS = 0.5  # between looks at requests and at workers that are silent
+STALL_SECONDS = 2.0  # without a look, it was we who stood still: suspended, or starting a server
 STOPPED = "stopped"  # why a sweep ended that was asked to from another terminal
 
 
@@ -113,12 +114,14 @@ class Supervisor:
         now = time.monotonic()
         if now - self.looked < LOOK_SECONDS:
             return
-        self.looked = now
+        stood_still, self.looked = now - self.looked > STALL_SECONDS, now
         for key, request in control.pending(self.book).items():
             text = control.obey(self, request)
             control.answer(self.book, key, request, text)
             self.view.events.append(f"{request.do} by {request.by}: {text}")
         for one in list(self.view.running.values()):
+            if stood_still:  # what was said meanwhile is not heard yet
+                one.heard = now
             late, silent = self.patience.late(one), self.patience.silent(one)
             if late or silent:
                 one.job.kill()

@@ -201,6 +201,19 @@ def test_a_frozen_worker_is_replaced(place: Place) -> None:
     assert again(place) <= 0.5 / STEP + 2
 
 
+def test_a_supervisor_that_stood_still_does_not_take_its_workers_for_hung(place: Place) -> None:
+    """As after Ctrl-Z and fg."""
+    process = place.start(*place.run("--trials", "2", *EVERY, "--silence", "2", **SLOW))
+    wait_for(place.begun(2, step=8))
+    kill(process.pid, signal.SIGSTOP)
+    time.sleep(4)
+    kill(process.pid, signal.SIGCONT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0 and "silent" not in out, err
+    place.check(2, STEPS)
+    assert again(place) == 0
+
+
 def test_an_endless_loop_is_ended_and_tried_again(place: Place) -> None:
     stem = f"{place.folder}/once-"
     done = place.sweep(
