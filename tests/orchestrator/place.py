@@ -15,6 +15,7 @@ import optuna
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from optuna.storages import RDBStorage
 
 from orchestrator import ending
 from tests.orchestrator.conftest import QUADRATIC
@@ -96,9 +97,14 @@ class Place:
 
     # ---- what there is ------------------------------------------------------------------------------------------------
 
-    def trials(self) -> list[optuna.trial.FrozenTrial]:
+    def trials(self, name: str = "toy") -> list[optuna.trial.FrozenTrial]:
         """Optuna's trials."""
-        return optuna.load_study(study_name="toy", storage=self.stores["SWEEP_STORAGE"]).trials
+        storage = RDBStorage(self.stores["SWEEP_STORAGE"])
+        try:
+            return optuna.load_study(study_name=name, storage=storage).trials
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
 
     def trial(self, number: int) -> Path:
         """A trial's folder."""

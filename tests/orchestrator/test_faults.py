@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import optuna
 import pytest
 
 from orchestrator import checkpoint
@@ -40,6 +39,10 @@ def place(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.Monk
     made.close()
 
 
+# What has to do with processes alone is tried on servers as well, by `pytest -m long`.
+servers_long = pytest.mark.parametrize(
+    "place", ["files", pytest.param("servers", marks=pytest.mark.long)], indirect=True
+)
 files_only = pytest.mark.parametrize("place", ["files"], indirect=True)
 
 
@@ -86,6 +89,7 @@ def test_after_three_deaths_at_one_place_a_trial_has_failed_and_the_sweep_goes_o
         assert "SIGKILL" in place.runs()[f"trial {trial.number}"].data.tags["mlflow.note.content"]
 
 
+@servers_long
 def test_a_death_in_every_trial_costs_none(place: Place) -> None:
     stem = f"{place.folder}/once-"
     done = place.sweep(*place.run("--trials", "4", *EVERY, mode="killed_once", stem=stem, steps=5, journal="journal"))
@@ -124,7 +128,7 @@ setattr(owner, name, killed)
 """
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_the_supervisor_is_killed_between_any_two_of_its_acts(place: Place, seed: int) -> None:
     """Each moment once, one after another in one sweep: in the end nothing is lost, and nothing is there twice."""
     later = [moment for moment in MOMENTS if moment != FIRST]
@@ -158,6 +162,7 @@ def test_workers_leave_when_the_supervisor_is_killed(place: Place) -> None:
     assert again(place) == 0, "they left with a checkpoint"
 
 
+@servers_long
 def test_a_worker_that_does_not_notice_is_ended_when_the_supervisor_is_gone(place: Place) -> None:
     process = place.start(*place.run("--trials", "1", "--workers", "1", mode="loop", steps=5, journal="journal"))
     wait_for(place.begun(1, step=3))
@@ -188,6 +193,7 @@ def test_another_supervisor_is_turned_away_and_takes_over_within_ten_seconds_of_
     place.check(2, steps)
 
 
+@servers_long
 def test_a_frozen_worker_is_replaced(place: Place) -> None:
     process = place.start(*place.run("--trials", "2", *EVERY, "--silence", "2", **SLOW))
     wait_for(place.begun(2, step=8))
@@ -201,6 +207,7 @@ def test_a_frozen_worker_is_replaced(place: Place) -> None:
     assert again(place) <= 0.5 / STEP + 2
 
 
+@servers_long
 def test_a_supervisor_that_stood_still_does_not_take_its_workers_for_hung(place: Place) -> None:
     """As after Ctrl-Z and fg."""
     process = place.start(*place.run("--trials", "2", *EVERY, "--silence", "2", **SLOW))
@@ -214,6 +221,7 @@ def test_a_supervisor_that_stood_still_does_not_take_its_workers_for_hung(place:
     assert again(place) == 0
 
 
+@servers_long
 def test_an_endless_loop_is_ended_and_tried_again(place: Place) -> None:
     stem = f"{place.folder}/once-"
     done = place.sweep(
@@ -224,6 +232,7 @@ def test_an_endless_loop_is_ended_and_tried_again(place: Place) -> None:
     place.check(2, 5)
 
 
+@servers_long
 def test_hung_is_not_slow(place: Place) -> None:
     """An evaluation that computes for four times the limit, and says nothing, is left alone."""
     done = place.sweep(*place.run("--trials", "2", *EVERY, "--silence", "1", evaluation=4, steps=5))
@@ -232,6 +241,7 @@ def test_hung_is_not_slow(place: Place) -> None:
     place.check(2, 5)
 
 
+@servers_long
 def test_a_trial_that_takes_too_long_has_failed(place: Place) -> None:
     done = place.sweep(*place.run("--trials", "2", *EVERY, "--trial-timeout", "2", mode="loop", steps=5))
     assert done.returncode == 1, done.stderr
@@ -239,6 +249,7 @@ def test_a_trial_that_takes_too_long_has_failed(place: Place) -> None:
     assert {trial.user_attrs["reason"] for trial in place.trials()} == {"TrialTimeout"}
 
 
+@servers_long
 def test_cut_checkpoints_and_outboxes_give_way_to_what_was_before(place: Place) -> None:
     process = place.start(*place.run("--trials", "3", *EVERY, **SLOW))
     wait_for(lambda: len(list(place.folder.rglob(checkpoint.PREVIOUS))) == 2)
@@ -313,6 +324,7 @@ def test_a_disk_that_takes_no_more_ends_the_sweep_in_one_sentence(place: Place, 
     place.check(6, 30)
 
 
+@servers_long
 def test_a_trainer_without_memory_is_an_outcome_and_the_next_trial_is_clean(place: Place) -> None:
     done = place.sweep(*place.run("--trials", "2", *EVERY, mode="hungry", steps=5))
     assert done.returncode == 1, done.stderr
@@ -322,7 +334,16 @@ def test_a_trainer_without_memory_is_an_outcome_and_the_next_trial_is_clean(plac
     assert place.runs()["trial 1"].data.tags["reason"] == "RuntimeError"
 
 
-@pytest.mark.parametrize("kills", [int(os.environ.get("SWEEP_TEST_KILLS", "50"))])
+@pytest.mark.parametrize(
+    ("place", "kills"),
+    [
+        ("files", 50),
+        ("servers", 15),
+        pytest.param("servers", 50, marks=pytest.mark.long),
+        pytest.param("files", int(os.environ.get("SWEEP_TEST_KILLS", "500")), marks=pytest.mark.long),
+    ],
+    indirect=["place"],
+)
 def test_chaos(place: Place, kills: int) -> None:
     """A random process of the sweep is killed at a random moment, over and over; then it is let to its end."""
     chance = random.Random(kills)
@@ -428,6 +449,7 @@ def paces(place: Place) -> dict[str, list[float]]:
     return times
 
 
+@servers_long
 def test_interruptions_and_workers_leave_no_trace_in_a_deterministic_sweep(place: Place) -> None:
     """One worker, two, three; uninterrupted, and killed at a random moment, once or twice."""
     chance, found = random.Random(1), {}
@@ -443,11 +465,11 @@ def test_interruptions_and_workers_leave_no_trace_in_a_deterministic_sweep(place
             process = place.start("resume", name, "--workers", str(workers), "--checkpoint-every", "0.2")
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
-        study = optuna.load_study(study_name=name, storage=place.stores["SWEEP_STORAGE"])
+        trials = place.trials(name)
         samples = [
             (place.folder / f".sweeps/{name}/trial-{trial.number}/samples.png").read_bytes()
-            for trial in study.trials
+            for trial in trials
             if trial.state.name == "COMPLETE"
         ]
-        found[workers] = [(trial.params, trial.values, trial.state) for trial in study.trials], samples
+        found[workers] = [(trial.params, trial.values, trial.state) for trial in trials], samples
     assert found[1] == found[2] == found[3] and len(found[1][0]) == 9
