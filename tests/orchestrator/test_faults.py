@@ -374,7 +374,7 @@ def test_chaos(place: Place, kills: int) -> None:
             place.start("resume", "toy", "--workers", "2", "--checkpoint-every", str(interval))
             wait_for(place.workers)
     assert len(killed) == 3, killed
-    out, err = place.processes[-1].communicate(timeout=300)
+    out, err = place.processes[-1].communicate(timeout=60 + 10 * total)
     if place.processes[-1].returncode:
         done = place.sweep("resume", "toy", "--workers", "2")
         assert done.returncode == 0, (out, err, done.stderr)
