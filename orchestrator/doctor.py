@@ -45,9 +45,12 @@ class _Visit:
 
     def whole(self, repair: bool) -> bool:
         """Tell and mend; returns whether all is whole then."""
+        stands = lease.driver(self.book)
         driver = lease.present(self.book)
         look = self._look(driven=driver is not None)
-        findings = look.findings if driver else [*self._gone(), *look.findings]
+        if driver is None and (driver := lease.present(self.book)) is not None:
+            look = self._look(driven=True)  # it began while we looked
+        findings = [*look.findings] if driver or not stands else [_gone(stands), *look.findings]
         if driver is not None:
             by = f"process {driver.process} on {driver.host}"
             self._say(f"driven by {by}, so only trials that have ended are looked at, and nothing is mended")
@@ -57,7 +60,7 @@ class _Visit:
         if repair and any(finding.mend for finding in findings):
             self._mend(findings)
         else:
-            self._note(findings, UNTOUCHED)
+            self._note(findings, LEFT if repair else UNTOUCHED)
         self._tell()
         if not repair and driver is None and any(finding.mend for finding in findings):
             self._say(f"mend it with:  {plan.program()} doctor {self.name} --repair")
@@ -84,14 +87,6 @@ class _Visit:
             if not driven and checkup.waiting(checkup.folder_of(self.book, number)).entries:
                 here.append(Finding(number, checkup.WAITS, f"none; `sweep sync {self.name}` delivers them when it can"))
         return Look(here)
-
-    def _gone(self) -> list[Finding]:
-        """A supervisor that left without a word. Whoever drives the sweep next takes its place, as we do to mend it."""
-        who = lease.driver(self.book)
-        if who is None:
-            return []
-        what = f"process {who.process} on {who.host} stands as its supervisor and is gone"
-        return [Finding(None, what, "cleared", lambda: None)]
 
     # ---- mending -----------------------------------------------------------------------------------------------------
 
@@ -158,6 +153,12 @@ class _Visit:
 
     def _print(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _gone(who: lease.Driver) -> Finding:
+    """A supervisor that left without a word. Whoever drives the sweep next takes its place, as we do to mend it."""
+    what = f"process {who.process} on {who.host} stands as its supervisor and is gone"
+    return Finding(None, what, "cleared", lambda: None)
 
 
 def _who(trials: Sequence[int | None]) -> str:
