@@ -5,7 +5,7 @@ Looking changes nothing; each finding brings what would mend it.
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,7 +60,8 @@ def waiting(folder: Path) -> Waiting:
             found.entries += len(entries) + damaged
             for entry in entries:
                 _add(found, entry)
-        found.cut = outbox.path_of(place, segment).stat().st_size > offset
+        with suppress(FileNotFoundError):  # a courier has just delivered and dropped it
+            found.cut = outbox.path_of(place, segment).stat().st_size > offset
     return found
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -64,8 +65,9 @@ class Delivery:
         size = 0
         for number in outbox.segments(self.folder):
             if number >= self.sent.segment:
-                size += outbox.path_of(self.folder, number).stat().st_size
-                size -= self.sent.offset if number == self.sent.segment else 0
+                with suppress(FileNotFoundError):  # the courier's thread has just delivered and dropped it
+                    size += outbox.path_of(self.folder, number).stat().st_size
+                    size -= self.sent.offset if number == self.sent.segment else 0
         return max(0, size)
 
     def _next(self) -> bool:

@@ -220,3 +220,16 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     (tmp_path / "outbox").write_text("a file where the folder should be")
     with pytest.raises(CannotWrite, match="outbox cannot be written"):
         begun(tmp_path)
+
+
+def test_a_file_that_goes_while_it_is_weighed_weighs_nothing(
+    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The courier's thread delivers and drops while another one asks what is left."""
+    begun(tmp_path).close()
+    delivery = Delivery(tmp_path, store)
+    there = outboxes.segments(delivery.folder)
+    delivery.drain()
+    outboxes.path_of(delivery.folder, there[0]).unlink()
+    monkeypatch.setattr(outboxes, "segments", lambda folder: there)
+    assert delivery.pending() == 0
