@@ -124,7 +124,7 @@ def refusals(book: Book) -> Iterator[Finding]:
         folder = folder_of(book, number) / outbox.FOLDER
         sent = outbox.sent(folder)
         if sent.refused:
-            what = f"{sent.refused} entries of its record were refused ({sent.reason})"
+            what = f"the tracker refused {sent.refused} of its entries ({sent.reason})"
             yield Finding(number, what, f"none; they are kept in {folder / REFUSED}, as far as they can be read")
 
 

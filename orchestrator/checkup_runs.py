@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator import checkup, ending, outbox, record, remake
+from orchestrator import checkup, ending, outbox, publish, record, remake
 from orchestrator.book import FINISHED, SPEC, Book
 from orchestrator.checkup import Finding, Waiting, folder_of
 from orchestrator.messages import Outcome
@@ -130,8 +130,7 @@ class Runs:
                 partial(self._add, run.run, [end]),
             )
         if run.tags.get(PARENT) != self.spec.run:
-            mend = partial(self._add, run.run, [Tags(values={PARENT: self.spec.run})])
-            yield Finding(number, "its run is not below the sweep's", "put there", mend)
+            yield Finding(number, "its run is not below the sweep's", "put there", lambda: self._put_below(run.run))
         lacking = self._lacking(trial, run)
         if remake.PICTURES in lacking and not (folder_of(self.book, number) / SAMPLES).exists():
             lacking.remove(remake.PICTURES)
@@ -164,11 +163,14 @@ class Runs:
             outcome = remake.ending(self.book)
             remedy = f"{remake.status(outcome)}, outcome {outcome}"
             yield Finding(None, f"{_stands(run)}, but nobody drives it", remedy, lambda: self._close(run.run, outcome))
-        elif (outcome in remake.WHOLE) != (run.status == "FINISHED"):
+            return
+        if (outcome in remake.WHOLE) != (run.status == "FINISHED"):
             end = End(status=remake.status(outcome), tags={}, at=_end(run))
             yield Finding(None, _stands(run), end.status, partial(self._add, run.run, [end]))
-        elif outcome in remake.WHOLE and not remake.drawn(self.book) <= self._files(None, run):
+        if outcome in remake.WHOLE and not remake.drawn(self.book) <= self._files(None, run):
             yield Finding(None, "its run lacks figures", "drawn again", lambda: self._draw(run.run))
+        if outcome in remake.WHOLE and remake.uncrowned(self.book):
+            yield Finding(None, "its best trial is not the champion", "registered", self._crown)
 
     def _files(self, number: int | None, run: Recorded) -> set[str]:
         assert self.store is not None  # for the run is in it
@@ -178,6 +180,9 @@ class Runs:
 
     def _add(self, run: str, entries: Sequence[Entry]) -> None:
         self.reach().deliver(run, entries)
+
+    def _put_below(self, run: str) -> None:
+        self._add(run, [Tags(values={PARENT: self.book.spec.run})])  # which may just have been made
 
     def _discard(self, run: str) -> None:
         self.reach().discard(run)
@@ -193,6 +198,9 @@ class Runs:
 
     def _draw(self, run: str) -> None:
         remake.draw(self.book, self.reach(), run)
+
+    def _crown(self) -> None:
+        publish.champion(self.book, self.reach())
 
     def _remake(self, number: int | None) -> None:
         if number is None:

@@ -56,7 +56,7 @@ class _Visit:
             self._say(f"driven by {by}, so only trials that have ended are looked at, and nothing is mended")
             repair = False
         elif not findings:
-            self._say(f"whole ({look.trials} trials, {look.runs} runs)")
+            self._say(f"whole ({_count(look.trials, 'trial')}, {_count(look.runs, 'run')})")
         if repair and any(finding.mend for finding in findings):
             self._mend(findings)
         else:
@@ -136,7 +136,7 @@ class _Visit:
             lines.setdefault((finding.what, finding.remedy, state), []).append(finding.trial)
         if lines:
             mended = [state for _, state in self.seen.values() if state == MENDED]
-            self._say(f"{len(self.seen)} findings" + (f", {len(mended)} mended" if mended else ""))
+            self._say(_count(len(self.seen), "finding") + (f", {len(mended)} mended" if mended else ""))
         for (what, remedy, state), trials in lines.items():
             self._print(f"  {_who(trials)}: {what} → {remedy}" + (f" · {state}" if state else ""))
 
@@ -144,9 +144,11 @@ class _Visit:
         """What is as it should be and good to know."""
         left = len(self.book.trials_running())
         if left and not driven:
-            self._say(f"{left} trials wait for `{plan.program()} resume {self.name}`")
+            wait = "trial waits" if left == 1 else "trials wait"
+            self._say(f"{left} {wait} for `{plan.program()} resume {self.name}`")
         if look.earlier:
-            self._say(f"{look.earlier} runs are of another sweep that had this name, as `rm --keep-runs` leaves them")
+            runs = "1 run is" if look.earlier == 1 else f"{look.earlier} runs are"
+            self._say(f"{runs} of another sweep that had this name, as `rm --keep-runs` leaves them")
 
     def _say(self, text: str) -> None:
         self._print(f"{self.name}: {text}")
@@ -176,5 +178,9 @@ def _who(trials: Sequence[int | None]) -> str:
     return ("the sweep, " if None in trials else "") + ("trials " if len(numbers) > 1 else "trial ") + words
 
 
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
 def _sentence(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]

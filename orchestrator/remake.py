@@ -14,7 +14,8 @@ from orchestrator.book import Asked, Book, better
 from orchestrator.courier import Store
 from orchestrator.messages import Ended, Outcome
 from orchestrator.outbox import Entry, File, Numbers, Outbox, Picture, Status
-from orchestrator.trial import SAMPLES
+from orchestrator.trial import SAMPLES, WEIGHTS
+from studies._study import StudyError
 
 WHOLE = ("complete", "timeout")  # outcomes of a sweep that ended by itself
 CONFIG, PICTURES = "config.json", "pictures"
@@ -123,6 +124,20 @@ def drawn(book: Book) -> set[str]:
     """Names of the files that ``draw`` makes, and of the folder that holds some."""
     samples = any((trial_folder(book.spec.folder, one.number) / SAMPLES).exists() for one in book.best(publish.SHOWN))
     return ({"figures"} if len(book.best(2)) == 2 else set()) | ({"best_samples.png"} if samples else set())
+
+
+def uncrowned(book: Book) -> bool:
+    """Whether the best trial's network is not the champion, though it can be."""
+    best = book.best()
+    try:
+        if not best or book.search.restore is None:
+            return False
+    except StudyError:  # its file is gone
+        return False
+    folder = trial_folder(book.spec.folder, best[0].number)
+    run = outbox.run_id(folder) or best[0].user_attrs.get("run")
+    crowned = book.notes().get(publish.CHAMPION) or {}
+    return bool(run) and (folder / WEIGHTS).exists() and crowned.get("run") != run
 
 
 def _own(book: Book, run: str) -> Outbox:

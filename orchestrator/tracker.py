@@ -140,7 +140,7 @@ class MlflowStore:
             self.client.create_registered_model(name)
         except MlflowException:  # it has one, of the sweep's earlier end
             self.client.get_registered_model(name)
-        version = self.client.create_model_version(name, info.model_uri, run, tags=dict(tags))
+        version = self.client.create_model_version(name, info.model_uri, run, tags=dict(tags), model_id=info.model_id)
         self.client.set_registered_model_alias(name, "champion", version.version)
         return f"models:/{name}@champion"
 
@@ -287,6 +287,7 @@ def _opening(uri: str, option: str) -> Iterator[None]:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # the courier tries again, and again
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a line for every run that is closed
     if "://" in uri and not uri.startswith(("http:", "https:", "file:")):
         sqlite.check(uri, option)
     try:

@@ -3,22 +3,26 @@
 import io
 import json
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from rich.console import Console
 
-from orchestrator import agenda, checkpoint, doctor, ending, lease, leftovers, plan, session
+from orchestrator import agenda, checkpoint, doctor, ending, lease, leftovers, plan, publish, session
 from orchestrator import book as books
 from orchestrator.book import DRIVER, Book
 from orchestrator.courier import Delivery
@@ -33,6 +37,7 @@ from tests.orchestrator.test_cli import SLOW, begun, started, statuses, sweep, w
 
 WHOLE = "toy: whole (3 trials, 4 runs)"
 PARENT = "mlflow.parentRunId"
+SMALL = ("network_evaluations=1200", "evaluation_samples=64", "width=8")
 
 
 class Clinic:
@@ -141,16 +146,10 @@ def cured(clinic: Clinic, *expected: str, whole: str = WHOLE) -> None:
         assert re.match(pattern, line), found
     assert everything() == before, "looking changes nothing"
     status, lines = clinic.doctor(repair=True)
-    assert (
-        status == 0 and f"{len(clinic_lines(lines))}" and all(line.endswith("· mended") for line in clinic_lines(lines))
-    )
+    assert status == 0 and all(line.endswith("· mended") for line in lines if line.startswith("  ")), lines
     assert optuna_rows() == optuna
     assert lease.driver(clinic.book) is None
     assert clinic.doctor()[:1] == (0,) and clinic.doctor()[1][0] == whole
-
-
-def clinic_lines(lines: list[str]) -> list[str]:
-    return [line for line in lines if line.startswith("  ")]
 
 
 # ---- what is whole ---------------------------------------------------------------------------------------------------
@@ -176,9 +175,10 @@ def test_what_is_whole_is_told_in_a_line_and_not_touched(clinic: Clinic, options
     before = everything()
     for repair in (False, True):
         status, lines = clinic.doctor(repair)
-        assert status == 0 and re.match(r"toy: whole \(\d trials, \d+ runs\)$", lines[0]), lines
+        assert status == 0 and re.match(r"toy: whole \(\d trials?, \d+ runs\)$", lines[0]), lines
         left = len(clinic.book.trials_running())
-        assert lines[1:] == ([f"toy: {left} trials wait for `{plan.program()} resume toy`"] if left else [])
+        waits = f"{left} trials wait" if left > 1 else "1 trial waits"
+        assert lines[1:] == ([f"toy: {waits} for `{plan.program()} resume toy`"] if left else [])
     assert everything() == before
 
 
@@ -294,8 +294,12 @@ def test_a_sweep_without_a_run_gets_one_and_its_trials_are_below_it(clinic: Clin
     best = [(one.step, one.value) for one in clinic.client.get_metric_history(clinic.id(), "best/distance")]
     params = clinic.client.get_run(clinic.id()).data.params
     clinic.purge()
+    clinic.client.delete_tag(clinic.id(1), PARENT)
     found = clinic.findings()
-    assert found == ["the sweep: it has no run → made again from Optuna and the trial's files"]
+    assert found == [
+        "the sweep: it has no run → made again from Optuna and the trial's files",
+        "trial 1: its run is not below the sweep's → put there",
+    ]
     assert clinic.doctor(repair=True)[0] == 0
     assert clinic.doctor() == (0, [WHOLE])
     run = clinic.client.get_run(clinic.id())
@@ -452,7 +456,7 @@ def test_what_was_refused_is_told_and_stays(clinic: Clinic) -> None:
     outbox.close()
     Delivery(clinic.at(1), tracker.connect(clinic.book.spec.tracking_uri, "", "quadratic")).drain()
     (found,) = clinic.findings()
-    assert re.match(r"trial 1: 1 entries of its record were refused \(.*colon.*\) → none; they are kept in ", found)
+    assert re.match(r"trial 1: the tracker refused 1 of its entries \(.*colon.*\) → none; they are kept in ", found)
     assert clinic.findings(repair=True) == [f"{found} · not mended"]
 
 
@@ -642,8 +646,6 @@ def test_while_it_is_driven_only_what_has_ended_is_looked_at(clinic: Clinic, lef
 
 def driver(process: subprocess.Popen[str], began: float | None = None) -> dict[str, Any]:
     """A supervisor's entry that names ``process``."""
-    import socket
-
     born = psutil.Process(process.pid).create_time() if began is None else began
     who = lease.Driver(token="t", host=socket.gethostname(), process=process.pid, started=born, since="now")
     return who.model_dump(mode="json")
@@ -672,6 +674,47 @@ def test_what_cannot_be_mended_hinders_nothing_else(clinic: Clinic) -> None:
     first, second = clinic.findings(repair=True)
     assert "trial 0: its run lacks config.json" in first and "· not mended (there is no file" in first
     assert second.endswith("· mended")
+
+
+def breakages(clinic: Clinic, number: int) -> list[Callable[[], Any]]:
+    """Of one trial, finished or left."""
+    client, run, outbox = clinic.client, clinic.id(number), clinic.at(number) / "outbox"
+    experiment = client.get_experiment_by_name("quadratic").experiment_id
+    return [
+        lambda: client.update_run(run, status="RUNNING"),
+        lambda: client.set_tag(run, "outcome", "diverged"),
+        lambda: client.delete_run(run),
+        lambda: clinic.purge(number),
+        lambda: client.create_run(experiment, tags={KEY: clinic.key(number)}),
+        lambda: client.delete_tag(run, KEY),
+        lambda: client.set_tag(run, PARENT, "another"),
+        lambda: (clinic.artifacts(number) / "config.json").unlink(),
+        lambda: clinic.sql("delete from latest_metrics where run_uuid=?", run),
+        lambda: say_later(clinic, number),
+        lambda: path_of(outbox, 77).write_bytes(b"{"),
+        lambda: (outbox / "sent.json.part").touch(),
+        lambda: clinic.purge(),
+        lambda: client.delete_run(clinic.id()),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_several_at_once(clinic: Clinic, seed: int) -> None:
+    chance = random.Random(seed)
+    clinic.run(asked=chance.choice([10**9, 12, 20]))
+    for _ in range(chance.randint(2, 5)):
+        trial = chance.choice(clinic.book.trials()).number
+        with suppress(MlflowException):  # what is gone cannot be broken
+            chance.choice(breakages(clinic, trial))()
+    before = everything()
+    clinic.doctor()
+    assert everything() == before
+    status, lines = clinic.doctor(repair=True)
+    assert status == 0, lines
+    assert clinic.doctor()[0] == 0, lines
+    clinic.run()
+    assert clinic.doctor() == (0, [WHOLE]) and len(clinic.book.finished()) == 3
 
 
 # ---- as its user has it ----------------------------------------------------------------------------------------------
@@ -741,9 +784,49 @@ def test_a_store_that_is_gone_is_made_again_from_the_book(folder: Path) -> None:
     assert not Path("mlflow.db").exists(), "looking makes nothing"
     done = sweep("doctor", "--repair")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sweep("doctor").stdout == f"{WHOLE}\nother: whole (1 trials, 2 runs)\n"
+    assert sweep("doctor").stdout == f"{WHOLE}\nother: whole (1 trial, 2 runs)\n"
     assert sweep("resume", "toy", "--trials", "4").returncode == 0
     assert sweep("doctor", "toy").stdout == "toy: whole (4 trials, 5 runs)\n"
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.slow
+def test_on_a_server_with_a_champion(folder: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    uri = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///server.db", "--workers", "1"]
+    server = subprocess.Popen(
+        [*command, "--artifacts-destination", "artifacts", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(lambda: answers(port), 120)
+        small = [part for one in SMALL for part in ("--set", one)]
+        done = sweep("run", "ebm", "--name", "toy", "--trials", "3", *small, "--tracking-uri", uri)
+        assert done.returncode == 0 and "models:/toy@champion" in done.stdout, done.stdout + done.stderr
+        assert sweep("doctor").stdout == f"{WHOLE}\n"
+        book, client = books.load(books.connect("sqlite:///sweeps.db"), "toy"), MlflowClient(uri)
+        client.update_run(book.spec.run, status="RUNNING")
+        client.delete_run(run_id(Path(".sweeps/toy/trial-1")))
+        book.note(publish.CHAMPION, None)
+        done = sweep("doctor", "--repair")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count("· mended") == 3 and "its best trial is not the champion → registered" in done.stdout
+        assert len(done.stdout.splitlines()) == 4, "and MLflow says nothing"
+        assert sweep("doctor").stdout == f"{WHOLE}\n"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    done = sweep("doctor")
+    assert done.returncode == 1 and f"MLflow cannot be looked at: --tracking-uri={uri} cannot be opened" in done.stdout
 
 
 def test_without_sweeps_it_says_so(folder: Path) -> None:
