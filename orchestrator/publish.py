@@ -95,7 +95,7 @@ def champion(book: Book, store: MlflowStore) -> str:
     if not best or book.search.restore is None:
         return ""
     spec, folder = book.spec, trial_folder(book.spec.folder, best[0].number)
-    run = best[0].user_attrs.get("run") or run_id(folder)
+    run = run_id(folder) or best[0].user_attrs.get("run")
     if not run or not (folder / WEIGHTS).exists():
         return ""
     crowned = book.notes().get(CHAMPION)

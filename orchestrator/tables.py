@@ -89,7 +89,7 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
             ),
             mark + (f"{value:.4g}" if value is not None else ""),
             clock(trial.user_attrs.get("seconds")),
-            Text((trial.user_attrs.get("run") or run_id(trial_folder(book.spec.folder, trial.number)))[:8], "dim"),
+            Text((run_id(trial_folder(book.spec.folder, trial.number)) or trial.user_attrs.get("run", ""))[:8], "dim"),
             settings_line(trial.params),
         )
     return table

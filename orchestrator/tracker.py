@@ -17,7 +17,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a server's, at the end of every run
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.multimedia import compress_image_size
 
@@ -34,6 +34,7 @@ NEVER = (
     "INVALID_STATE",
 )  # asking again is of no use
 DEFAULT_URI = "sqlite:///mlflow.db"
+AWAY = (MlflowException, OSError)  # what looking at a tracker raises that cannot be reached
 
 
 def default_uri() -> str:
@@ -54,6 +55,9 @@ class Recorded(NamedTuple):
     key: str
     status: str
     tags: dict[str, str]
+    numbers: frozenset[str]  # keys that have a value
+    ended: int | None  # milliseconds since 1970
+    deleted: bool
 
 
 class MlflowStore:
@@ -141,19 +145,22 @@ class MlflowStore:
         self.client.set_registered_model_alias(name, "champion", version.version)
         return f"models:/{name}@champion"
 
-    def records(self, id: str) -> list[Recorded]:
-        """All runs of the sweep with this id, its own among them, but those that are deleted."""
-        found, token = [], None
-        while True:
-            page = self.client.search_runs(
-                [self.experiment], f"tags.`{KEY}` LIKE '{id}%'", max_results=1000, page_token=token
-            )
-            found += [
-                Recorded(run.info.run_id, run.data.tags[KEY], run.info.status, dict(run.data.tags)) for run in page
-            ]
-            token = page.token
-            if not token:
-                return found
+    def records(self, id: str, deleted: bool = False) -> list[Recorded]:
+        """All runs of the sweep with this id, its own among them, the oldest first; with the ``deleted`` ones if wanted."""
+        return self._search(f"tags.`{KEY}` LIKE '{id}%'", ViewType.ALL if deleted else ViewType.ACTIVE_ONLY)
+
+    def named(self, sweep: str) -> list[Recorded]:
+        """Runs that are tagged with the name of a sweep, whichever sweep it was."""
+        return self._search(f"tags.sweep = '{sweep}'", ViewType.ACTIVE_ONLY)
+
+    def record(self, run: str) -> Recorded | None:
+        """The run with this id, deleted or not; None where there is none."""
+        try:
+            return _recorded(self.client.get_run(run))
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
     def artifacts(self, run: str) -> set[str]:
         """Names of the files at the top of a run."""
@@ -169,6 +176,24 @@ class MlflowStore:
     def discard(self, run: str) -> None:
         """Delete a run; MLflow can restore it."""
         self.client.delete_run(run)
+
+    def restore(self, run: str) -> None:
+        """Undo a deletion, of the experiment if need be."""
+        if self.client.get_experiment(self.experiment).lifecycle_stage != "active":
+            self.client.restore_experiment(self.experiment)
+        record = self.record(run)
+        if record is not None and record.deleted:  # an experiment brings its runs back
+            self.client.restore_run(run)
+
+    def _search(self, filter: str, view: int) -> list[Recorded]:
+        found: list[Recorded] = []
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment], filter, view, 1000, ["attributes.start_time ASC"], token)
+            found += map(_recorded, page)
+            token = page.token
+            if not token:
+                return found
 
     def _find(self, key: str) -> str | None:
         found = self.client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
@@ -217,6 +242,19 @@ class MlflowStore:
             return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
 
 
+def _recorded(run: Run) -> Recorded:
+    info, data = run.info, run.data
+    return Recorded(
+        run=info.run_id,
+        key=data.tags.get(KEY, ""),
+        status=info.status,
+        tags=dict(data.tags),
+        numbers=frozenset(data.metrics),
+        ended=info.end_time,
+        deleted=info.lifecycle_stage != "active",
+    )
+
+
 def _tags(values: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(key, value) for key, value in values.items()]
 
@@ -226,14 +264,41 @@ def connect(uri: str, option: str, experiment: str) -> MlflowStore:
 
     Under ``mlflow run`` the experiment is the one of the run that it made: runs elsewhere would not be shown below it.
     """
+    with _opening(uri, option):
+        return MlflowStore(uri, _experiment(MlflowClient(uri), experiment))
+
+
+def look(uri: str, option: str, experiment: str, run: str) -> MlflowStore | None:
+    """The tracker at ``uri`` as it stands, at the experiment of ``run``, else the named one; None where there is neither.
+
+    Nothing is made. UserError where it cannot be had.
+    """
+    if sqlite.absent(uri):
+        return None
+    with _opening(uri, option):
+        store = MlflowStore(uri, "")
+        if run and store.record(run) is not None:
+            store.follow(run)
+            return store
+        found = store.client.get_experiment_by_name(experiment)
+        if found is None:
+            return None
+        store.experiment = found.experiment_id
+        return store
+
+
+@contextmanager
+def _opening(uri: str, option: str) -> Iterator[None]:
+    """Make MLflow quiet and quick to give up, and tell of any failure as a UserError."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # the courier tries again, and again
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a line for every run that is closed
     if "://" in uri and not uri.startswith(("http:", "https:", "file:")):
         address.check(uri, option)
     try:
-        return MlflowStore(uri, _experiment(MlflowClient(uri), experiment))
+        yield
     except Exception as error:  # a store may fail in as many ways as there are stores
         raise address.unopened(uri, option, error) from None
 
