@@ -21,7 +21,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.multimedia import compress_image_size
 
-from orchestrator import address
+from orchestrator import address, sqlite
 from orchestrator.courier import Refused
 from orchestrator.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
 
