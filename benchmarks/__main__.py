@@ -1,9 +1,8 @@
-"""``python -m benchmarks [langevin] [tracking] [orchestration] [ebm_sweep] [--picture FILE]``; exit status 1 for a miss."""
+"""``python -m benchmarks [NAME…] [--quick] [--picture FILE]``: all but ebm_sweep, or those named; exit status 1 for a miss."""
 
 import argparse
 import importlib
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -11,31 +10,39 @@ from rich.table import Table
 
 from benchmarks._figure import Figure, machine
 
-QUICK = ("langevin", "tracking", "orchestration")
-SLOW = ("ebm_sweep",)  # minutes
+USUAL = ("langevin", "tracking", "orchestration", "book", "recovery")
+MAIN_JOB = "ebm_sweep"  # on its own it takes as long as all others, and more
 
 
-def measure(name: str, picture: Path | None) -> Iterator[Figure]:
+def measure(name: str, quick: bool, picture: Path | None) -> Iterator[Figure]:
     """The figures of one benchmark, as they come."""
-    module = importlib.import_module("benchmarks.main_job" if name == "ebm_sweep" else f"benchmarks.{name}")
-    yield from (partial(module.measure, picture) if name == "ebm_sweep" else module.measure)()
+    if name == MAIN_JOB:
+        from benchmarks import main_job
+
+        yield from main_job.measure(picture)
+    else:
+        yield from importlib.import_module(f"benchmarks.{name}").measure(quick)
 
 
 def main() -> int:
     """Measure what was asked for, say each figure when it is there, and all of them in the end."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What is fast, measured.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUICK + SLOW)}; all but the last")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="where ebm_sweep copies its best samples to")
+    known = (*USUAL, MAIN_JOB)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all but the last")
+    parser.add_argument(
+        "--quick", action="store_true", help="repeat little: to see that a benchmark works, not how fast"
+    )
+    parser.add_argument("--picture", type=Path, metavar="FILE", help=f"where {MAIN_JOB} copies its best samples to")
     options = parser.parse_args()
     for name in options.names:
-        if name not in QUICK + SLOW:
-            parser.error(f"no benchmark '{name}'; there are {', '.join(QUICK + SLOW)}")
+        if name not in known:
+            parser.error(f"no benchmark '{name}'; there are {', '.join(known)}")
 
     console = Console(width=120)
     console.print(" · ".join(f"{key} {value}" for key, value in machine().items()), highlight=False)
     found = []
-    for name in options.names or QUICK:
-        for figure in measure(name, options.picture):
+    for name in options.names or USUAL:
+        for figure in measure(name, options.quick, options.picture):
             console.print(f"{figure.name}: {figure.measured}", highlight=False, markup=False)
             found.append(figure)
     table = Table("figure", "measured", "target", "ok", box=None, header_style="bold", pad_edge=False)

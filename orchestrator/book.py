@@ -178,7 +178,8 @@ class Book:
         if len(self.spec.objectives) > 1:
             return False
         trial = self.live[number]
-        if index not in self.study._storage.get_trial(trial._trial_id).intermediate_values:
+        # Only this process writes to the trial, so what it remembers of it is what stands in the storage.
+        if index not in trial._cached_frozen_trial.intermediate_values:
             trial.report(values[0], index)
         return trial.should_prune()
 
