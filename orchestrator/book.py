@@ -122,6 +122,10 @@ class Book:
             return self.spec.trials
         return min(self.spec.trials, len(self._grid) + sum(ENQUEUED in trial.user_attrs for trial in self.trials()))
 
+    def refresh(self) -> None:
+        """Learn what another process has changed of what the sweep knows of itself; trials are looked up anew anyway."""
+        self.spec = Spec.model_validate(self.notes()[SPEC])
+
     # ---- writing it --------------------------------------------------------------------------------------------------
 
     def update(self, **changes: Any) -> None:

@@ -8,35 +8,38 @@ from rich.live import Live
 
 from orchestrator import book as books
 from orchestrator import lease, tables
+from orchestrator.book import Book
 
 LOOK_SECONDS = 1.0
 
 
 def follow(storage: RDBStorage, name: str, best: int | None, console: Console) -> None:
     """Show the sweep until nobody drives it any more, or until Ctrl-C. Where there is no terminal, a line a change."""
+    book = books.load(storage, name)  # once: thousands of trials take seconds to read, and later only new ones are
     try:
         if console.is_terminal:
             with Live(console=console, auto_refresh=False, screen=False) as live:
                 while True:
-                    book = books.load(storage, name)
+                    book.refresh()
                     live.update(tables.sweep(book, best), refresh=True)
                     if lease.present(book) is None:
                         return
                     time.sleep(LOOK_SECONDS)
-        _lines(storage, name, console)
-        console.print(tables.sweep(books.load(storage, name), best))
+        _lines(book, console)
+        console.print(tables.sweep(book, best))
     except KeyboardInterrupt:
         return
 
 
-def _lines(storage: RDBStorage, name: str, console: Console) -> None:
+def _lines(book: Book, console: Console) -> None:
     before = ""
     while True:
-        book = books.load(storage, name)
+        book.refresh()
         driver = lease.present(book)
         found = book.best()
         best = f" · best {book.spec.objectives[0][0]} {found[0].values[0]:.4g}" if found else ""
-        line = f"{name}: {driver.state if driver else 'nobody drives it'} · {len(book.finished())}/{book.total()} finished{best}"
+        state = driver.state if driver else "nobody drives it"
+        line = f"{book.spec.name}: {state} · {len(book.finished())}/{book.total()} finished{best}"
         if line != before:
             console.print(line, highlight=False, soft_wrap=True)
         before = line
