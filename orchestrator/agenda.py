@@ -8,7 +8,7 @@ from orchestrator.book import Asked, Book
 from orchestrator.messages import Ended
 
 BATCH = 4  # trials that are asked, and told, together where a sweep is to be deterministic
-EVICT_SECONDS = 4.0  # how long workers of a supervisor that is gone have to leave
+EVICT_SECONDS = 2.0  # that workers of a supervisor that is gone have to leave, after all that we took to start
 
 
 class Agenda:

@@ -43,6 +43,11 @@ def _work(task: Task, pipe: Connection) -> None:
 
     torch.set_num_threads(task.threads)
     with leftovers.holding(Path(task.folder)):
+        supervisor = multiprocessing.parent_process()
+        if supervisor is None or not supervisor.is_alive():
+            # It died while we started, and another one may have had the trial played to its end meanwhile.
+            leftovers.remove(Path(task.folder))
+            return
         trial = play(task)
         reply: Reply | None = None
         while True:

@@ -158,7 +158,7 @@ class Place:
         assert runs["toy"].info.status == "FINISHED"
         assert not self.workers()
         left = [str(path) for path in (self.folder / ".sweeps").rglob("*") if _temporary(path)]
-        assert not left
+        assert not left, left
 
 
 def _temporary(path: Path) -> bool:

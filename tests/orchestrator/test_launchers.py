@@ -1,5 +1,8 @@
 """What every launcher promises, and what the local one adds: a process a trial, its own group, its own threads."""
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +11,13 @@ from typing import Any
 import psutil
 import pytest
 
+from orchestrator import leftovers
 from orchestrator.launchers._protocol import Died, Job, Launcher
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.launchers.local import LOG, LocalLauncher
 from orchestrator.messages import Ended, Message, Report
 from tests.orchestrator.conftest import QUADRATIC, toy_task
+from tests.orchestrator.test_cli import environment
 
 
 @pytest.fixture(params=["inline", "local"])
@@ -102,3 +107,30 @@ def test_what_a_trainer_prints_goes_to_its_log(folder: Path) -> None:
     launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
     hear_all(launcher, launcher.launch(toy_task(folder).model_copy(update={"study": str(folder / "talker.py")})))
     assert "a word from within" in (folder / "trial-0" / LOG).read_text()
+
+
+def test_a_worker_whose_supervisor_died_while_it_started_does_nothing(folder: Path) -> None:
+    """By the time that it has the trial's lock, another supervisor may have had the trial played to its end."""
+    task = toy_task(folder)
+    code = (
+        "import os, sys, time\n"
+        "from orchestrator.launchers.local import LocalLauncher\n"
+        "from orchestrator.messages import Task\n"
+        "if __name__ == '__main__':\n"
+        "    launcher = LocalLauncher(['cpu'], 1, sys.argv[2])\n"
+        "    print(launcher.launch(Task.model_validate_json(sys.argv[1])).process.pid, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    script = folder / "short_lived.py"
+    script.write_text(code)
+    with leftovers.holding(folder / "trial-0"):  # so it waits for us, and its supervisor dies meanwhile
+        command = [sys.executable, str(script), task.model_dump_json(), QUADRATIC]
+        with (folder / "said").open("w") as said:  # a file, for the worker holds a pipe open
+            assert subprocess.run(command, env=environment(), stdout=said).returncode == -signal.SIGKILL
+    worker = int((folder / "said").read_text())
+    end = time.monotonic() + 20
+    while psutil.pid_exists(worker):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    left = {path.name: path.read_text() for path in (folder / "trial-0").iterdir()}
+    assert left == {LOG: ""}, "no checkpoint, no mark, no word"
