@@ -129,6 +129,7 @@ setattr(owner, name, killed)
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
+@servers_long
 def test_the_supervisor_is_killed_between_any_two_of_its_acts(place: Place, seed: int) -> None:
     """Each moment once, one after another in one sweep: in the end nothing is lost, and nothing is there twice."""
     later = [moment for moment in MOMENTS if moment != FIRST]
@@ -171,6 +172,7 @@ def test_a_worker_that_does_not_notice_is_ended_when_the_supervisor_is_gone(plac
     assert not gone(family, 15)
 
 
+@servers_long
 def test_another_supervisor_is_turned_away_and_takes_over_within_ten_seconds_of_the_first_ones_death(
     place: Place,
 ) -> None:
@@ -338,7 +340,6 @@ def test_a_trainer_without_memory_is_an_outcome_and_the_next_trial_is_clean(plac
     ("place", "kills"),
     [
         ("files", 50),
-        ("servers", 15),
         pytest.param("servers", 50, marks=pytest.mark.long),
         pytest.param("files", int(os.environ.get("SWEEP_TEST_KILLS", "500")), marks=pytest.mark.long),
     ],

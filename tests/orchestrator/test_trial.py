@@ -46,7 +46,7 @@ def test_a_whole_trial(folder: Path) -> None:
     assert (folder / "trial-0" / "samples.png").exists()
     assert points(folder) == [1, 2, 3, 4, 5]
     (times,) = [entry for entry in said_in(folder) if isinstance(entry, Numbers) and "seconds/start" in entry.values]
-    assert set(times.values) == {"seconds/start", "seconds/training"}
+    assert set(times.values) == {"seconds/start", "seconds/training", "seconds/evaluation"}
     assert sum(times.values.values()) == pytest.approx(said[-1].seconds, abs=0.05)
     assert ending.load(folder / "trial-0") == said[-1], "how it ended is on disk before it is said"
 
