@@ -121,6 +121,7 @@ def test_extend_and_skip_and_enqueue_while_it_runs(place: Place) -> None:
     ]
 
 
+@pytest.mark.long
 def test_time_is_extended(place: Place) -> None:
     process = started(place, "--timeout", "10", steps=120)
     assert "another 60 s" in control(place, "extend", "toy", "--timeout", "60")[0]
@@ -178,6 +179,7 @@ def test_remove_may_keep_the_runs(place: Place) -> None:
     assert again.returncode == 0, "the name is free again, and its runs are its own"
 
 
+@pytest.mark.long
 def test_a_sweep_that_is_driven_is_not_removed(place: Place) -> None:
     process = started(place)
     done = place.sweep("rm", "toy", "--yes")

@@ -699,7 +699,7 @@ def breakages(clinic: Clinic, number: int) -> list[Callable[[], Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 10))])
 def test_several_at_once(clinic: Clinic, seed: int) -> None:
     chance = random.Random(seed)
     clinic.run(asked=chance.choice([10**9, 12, 20]))
@@ -794,7 +794,7 @@ def answers(port: int) -> bool:
         return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_on_a_server_with_a_champion(folder: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
