@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator import files, outbox
-from orchestrator.outbox import Begin, End, Entry, Numbers, Picture
+from orchestrator.outbox import Begin, End, Entry, Numbers, Picture, Sent
 
 BATCH = 500  # entries that are delivered together
 LOOK_SECONDS = 0.25  # between looks into outboxes that had nothing
@@ -29,10 +29,10 @@ class Store(Protocol):
     """Where records are delivered to. Delivering the same entries twice must be the same as once."""
 
     def begin(self, entry: Begin) -> str:
-        """Find the record of the entry's key, or make it; open it and return its id."""
+        """Find the record of the entry's key, or make it; open it and return its id. Its params may be left to deliver."""
 
     def deliver(self, run: str, entries: Sequence[Entry]) -> None:
-        """Add entries, none of them a Begin, to a record, in their order."""
+        """Add entries to a record, in their order; a Begin among them is one that has been begun."""
 
 
 class Delivery:
@@ -44,20 +44,33 @@ class Delivery:
         self.sent = outbox.sent(self.folder)
 
     def step(self) -> int:
-        """Deliver one batch; returns the number of entries, 0 where nothing is left. Raises what the store raises."""
-        entries, offset, damaged = outbox.read(self.folder, self.sent.segment, self.sent.offset, BATCH)
-        if not entries and not damaged:
-            if not self._next():
-                return 0
-            return self.step()
-        self._deliver(entries)
-        self.sent.offset = offset
-        if damaged:
-            self._refuse([], f"{damaged} damaged lines", damaged)
-        last = entries[-1] if entries else None
-        if isinstance(last, End) and offset >= outbox.path_of(self.folder, self.sent.segment).stat().st_size:
-            self._drop()
-        self._save()
+        """Deliver one batch; returns the number of entries, 0 where nothing is left. Raises what the store raises.
+
+        A batch may span segments: listed before they are read, all but the last are written no more.
+        """
+        there = [number for number in outbox.segments(self.folder) if number >= self.sent.segment]
+        sent = self.sent.model_copy(deep=True)  # counts from when all of the batch has arrived
+        entries: list[Entry] = []
+        damaged = 0
+        for number in there:
+            if number > sent.segment:
+                sent.segment, sent.offset = number, 0
+            some, sent.offset, unread = outbox.read(self.folder, number, sent.offset, BATCH - len(entries))
+            entries += some
+            damaged += unread
+            if len(entries) == BATCH:
+                break
+        if (sent.segment, sent.offset) != (self.sent.segment, self.sent.offset):
+            self._deliver(entries, sent)
+            if damaged:
+                self._refuse([], f"{damaged} damaged lines", damaged, sent)
+            if entries:
+                sent.closed = isinstance(entries[-1], End)
+            files.replace(self.folder / outbox.SENT, sent.model_dump_json().encode())
+            self.sent = sent
+        for number in there:
+            if number < sent.segment or (sent.closed and number == there[-1] and not self._left(number)):
+                outbox.path_of(self.folder, number).unlink(missing_ok=True)  # delivered, and written no more
         return len(entries) + damaged
 
     def drain(self) -> None:
@@ -75,41 +88,32 @@ class Delivery:
                     size -= self.sent.offset if number == self.sent.segment else 0
         return max(0, size)
 
-    def _next(self) -> bool:
-        """Go on to the next segment, if there is one."""
-        later = [number for number in outbox.segments(self.folder) if number > self.sent.segment]
-        if not later:
-            return False
-        self._drop()
-        self.sent.segment, self.sent.offset = later[0], 0
-        self._save()
-        return True
+    def _left(self, number: int) -> int:
+        """Bytes of the current segment that are not delivered."""
+        return outbox.path_of(self.folder, number).stat().st_size - self.sent.offset
 
-    def _drop(self) -> None:
-        """A segment that is delivered and closed is not needed any more."""
-        outbox.path_of(self.folder, self.sent.segment).unlink(missing_ok=True)
-
-    def _save(self) -> None:
-        files.replace(self.folder / outbox.SENT, self.sent.model_dump_json().encode())
-
-    def _deliver(self, entries: Sequence[Entry]) -> None:
+    def _deliver(self, entries: Sequence[Entry], sent: Sent) -> None:
         waiting: list[Entry] = []
         for entry in entries:
             if isinstance(entry, Begin):
-                self._hand_over(waiting)
+                self._hand_over(waiting, sent)
                 waiting = []
-                known = self.sent.run or entry.run
-                self.sent.run = self.store.begin(entry.model_copy(update={"run": known or None}))
-                self._save()
-            else:
-                new = self._new(entry)
-                if new is not None:
-                    waiting.append(new)
-        self._hand_over(waiting)
+                known = sent.run or entry.run
+                entry = entry.model_copy(update={"run": known or None})
+                sent.run = ""
+                try:
+                    sent.run = self.store.begin(entry)
+                except Refused as error:  # what follows is refused as well, for the same reason
+                    self._refuse([entry], str(error), 1, sent)
+                    continue
+            new = self._new(entry, sent)
+            if new is not None:
+                waiting.append(new)
+        self._hand_over(waiting, sent)
 
-    def _new(self, entry: Entry) -> Entry | None:
+    def _new(self, entry: Entry, sent: Sent) -> Entry | None:
         """The part of the entry that has not been said before: a trial that goes on from a checkpoint repeats itself."""
-        steps = self.sent.steps
+        steps = sent.steps
         if isinstance(entry, Numbers):
             values = {key: value for key, value in entry.values.items() if entry.step > steps.get(key, -(10**18))}
             steps.update(dict.fromkeys(values, entry.step))
@@ -121,28 +125,28 @@ class Delivery:
             steps[key] = entry.step
         return entry
 
-    def _hand_over(self, entries: Sequence[Entry]) -> None:
+    def _hand_over(self, entries: Sequence[Entry], sent: Sent) -> None:
         """Deliver, and where that is refused find out by halves what it is that is not taken."""
         if not entries:
             return
         try:
-            if not self.sent.run:
-                raise Refused("its record was never begun", record=True)
-            self.store.deliver(self.sent.run, entries)
+            if not sent.run:
+                raise Refused(sent.reason or "its record was never begun", record=True)
+            self.store.deliver(sent.run, entries)
         except Refused as error:
             if len(entries) == 1 or error.record:
-                self._refuse(entries, str(error), len(entries))
+                self._refuse(entries, str(error), len(entries), sent)
                 return
             half = len(entries) // 2
-            self._hand_over(entries[:half])
-            self._hand_over(entries[half:])
+            self._hand_over(entries[:half], sent)
+            self._hand_over(entries[half:], sent)
 
-    def _refuse(self, entries: Sequence[Entry], reason: str, count: int) -> None:
+    def _refuse(self, entries: Sequence[Entry], reason: str, count: int, sent: Sent) -> None:
         """Keep what is not taken, so that it can be looked at, and go on with the rest."""
         with (self.folder / REFUSED).open("a") as file:
             file.writelines(entry.model_dump_json() + "\n" for entry in entries)
-        self.sent.refused += count
-        self.sent.reason = reason
+        sent.refused += count
+        sent.reason = reason
 
 
 class Courier:
@@ -216,7 +220,6 @@ class Courier:
         try:
             delivered = delivery.step()
         except Exception:
-            delivery.sent = outbox.sent(delivery.folder)  # what was noted and not delivered is forgotten
             with self.lock:
                 self.deliveries[folder] = self.deliveries.pop(folder)  # the others come before it
             raise

@@ -109,6 +109,7 @@ class Sent(BaseModel):
     run: str = ""  # id of the record, once there is one
     segment: int = 0
     offset: int = 0
+    closed: bool = False  # whether the last entry was an End
     steps: dict[str, int] = {}  # the last step of every key
     refused: int = 0  # entries that will never be taken, kept in refused.jsonl
     reason: str = ""  # of the last refusal

@@ -25,7 +25,7 @@ from orchestrator import address, sqlite
 from orchestrator.courier import Refused
 from orchestrator.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
 
-METRICS = 1000  # in a request, the most that MLflow takes
+METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
 KEY = "sweep.key"  # the tag that holds a record's own key
 NEVER = (
     "INVALID_PARAMETER_VALUE",
@@ -81,8 +81,6 @@ class MlflowStore:
             else:
                 self.client.update_run(run, status="RUNNING", name=entry.name)
                 self.client.log_batch(run, tags=_tags(tags))
-            params = [Param(key, value) for key, value in entry.params.items()]
-            self.client.log_batch(run, params=params)
             return str(run)
 
     def deliver(self, run: str, entries: Sequence[Entry]) -> None:
@@ -94,20 +92,23 @@ class MlflowStore:
             for key, value in entry.values.items()
         ]
         tags: dict[str, str] = {}
+        params: dict[str, str] = {}
         for entry in entries:
-            if isinstance(entry, Tags | End):
+            if isinstance(entry, Begin):
+                params |= entry.params
+            elif isinstance(entry, Tags | End):
                 tags |= entry.tags if isinstance(entry, End) else entry.values
             elif isinstance(entry, Note):
                 tags["mlflow.note.content"] = entry.markdown
         with self._refusing(run):
-            for first in range(0, len(metrics), METRICS):
+            for first in range(METRICS, len(metrics), METRICS):
                 self.client.log_batch(run, metrics=metrics[first : first + METRICS])
             self._files(run, [entry for entry in entries if isinstance(entry, Picture | File)], tags)
             for entry in entries:
                 if isinstance(entry, Data):
                     self._data(run, entry)
-            if tags:
-                self.client.log_batch(run, tags=_tags(tags))
+            if metrics or params or tags:  # in one request
+                self.client.log_batch(run, metrics[:METRICS], [Param(*pair) for pair in params.items()], _tags(tags))
             ends = [entry for entry in entries if isinstance(entry, End)]
             if ends:
                 self.client.set_terminated(run, ends[-1].status, end_time=ends[-1].at)
@@ -165,6 +166,14 @@ class MlflowStore:
     def artifacts(self, run: str) -> set[str]:
         """Names of the files at the top of a run."""
         return {file.path for file in self.client.list_artifacts(run)}
+
+    def last(self, run: str) -> dict[str, float]:
+        """The last value of every metric of a run."""
+        return dict(self.client.get_run(run).data.metrics)
+
+    def history(self, run: str, key: str) -> list[tuple[int, float]]:
+        """Steps and values of a metric, in the order of steps."""
+        return sorted((one.step, one.value) for one in self.client.get_metric_history(run, key))
 
     def forget(self, id: str, name: str) -> None:
         """Delete a sweep's runs, which MLflow can restore, and the model that bears its name."""

@@ -36,9 +36,10 @@ def png() -> bytes:
 
 def test_numbers_arrive_each_with_its_step_and_time(mlflow_store: Store) -> None:
     ours, client = mlflow_store
-    run = ours.begin(begin())
+    first = begin()
+    run = ours.begin(first)
     said: list[Entry] = [Numbers(at=10**12 + k, step=k, values={"loss": k / 10, "fid/fresh": 1.0}) for k in range(1200)]
-    ours.deliver(run, [*said, End(at=10**12 + 5000, status="FINISHED", tags={"outcome": "complete"})])
+    ours.deliver(run, [first, *said, End(at=10**12 + 5000, status="FINISHED", tags={"outcome": "complete"})])
     history = client.get_metric_history(run, "loss")
     assert [(one.step, one.value, one.timestamp) for one in history] == [(k, k / 10, 10**12 + k) for k in range(1200)]
     stored = client.get_run(run)
@@ -134,6 +135,25 @@ def test_what_mlflow_never_takes_is_refused_and_what_it_cannot_take_now_is_not(
     with pytest.raises(Refused) as gone:
         ours.deliver(run, [Numbers(step=1, values={"loss": 1.0})])
     assert gone.value.record, "nothing of it will ever be taken"
+
+
+def test_a_run_that_somebody_deleted_is_told_of_and_holds_nothing_up(mlflow_store: Store, folder: Path) -> None:
+    ours, client = mlflow_store
+    outbox = Outbox(folder / "trial-0")
+    outbox.begin("k/0", "trial 0", {"width": 16}, {})
+    delivery = Delivery(folder / "trial-0", ours)
+    delivery.drain()
+    run = delivery.sent.run
+    client.delete_run(run)
+    outbox.numbers(1, {"loss": 1.0})
+    outbox.close()
+    outbox.begin("k/0", "trial 0", {"width": 16}, {}, run=run)  # as a resumed trial does
+    outbox.numbers(2, {"loss": 1.0})
+    outbox.end("FINISHED", {})
+    delivery.drain()
+    assert delivery.pending() == 0 and delivery.sent.refused == 4 and "active" in delivery.sent.reason
+    kept = (delivery.folder / "refused.jsonl").read_text().splitlines()
+    assert len(kept) == 4, "and kept"
 
 
 def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
