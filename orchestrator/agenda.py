@@ -24,6 +24,7 @@ class Agenda:
         self.held: dict[int, Ended] = {}  # ended, and to be told when their batch is complete
         self.finished = len(book.finished())  # with those that are held
         self.total = book.total()
+        self.events: list[str] = []  # arms that have left a race
 
     def adopt(self) -> list[tuple[int, Ended]]:
         """Take over what an earlier supervisor left: trials that run go first; returns those that have ended, to be closed."""
@@ -97,6 +98,14 @@ class Agenda:
     def _tell(self, number: int, end: Ended) -> None:
         self.book.tell(number, end)
         _clear(trial_folder(self.book.spec.folder, number))
+        compared = self.book.spec.comparison
+        if compared is not None and compared.race:
+            from orchestrator import comparison  # with its statistics, for which only races wait
+
+            for arm, why in comparison.losers(self.book).items():
+                self.book.drop(arm, why)
+                self.events.append(f"{compared.arms[arm].name} leaves the race: {why}")
+            self.total = self.book.total()
 
 
 def trial_folder(sweep_folder: str, number: int) -> Path:

@@ -16,8 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 import studies
 from models._env import derive_seed
-from orchestrator import address, search, sqlite
+from orchestrator import address, factorial, search, sqlite
 from orchestrator.errors import UserError
+from orchestrator.factorial import Comparison
 from orchestrator.messages import Ended
 from orchestrator.spec import GRID_POINTS, Spec
 from studies import _space
@@ -118,6 +119,9 @@ class Book:
 
     def total(self) -> int:
         """Trials that the sweep is to have: fewer than asked for where a grid has no more points."""
+        if self.spec.comparison:
+            played = factorial.begun(self.spec.comparison, self.trials())
+            return factorial.total(played, self.spec.trials, self.spec.comparison)
         if self.spec.sampler != "grid":
             return self.spec.trials
         return min(self.spec.trials, len(self._grid) + sum(ENQUEUED in trial.user_attrs for trial in self.trials()))
@@ -138,8 +142,9 @@ class Book:
         before = self.trials()
         waiting = [trial.number for trial in before if trial.state is TrialState.WAITING]
         if not waiting:
-            first = self._first(sum(ENQUEUED not in trial.user_attrs for trial in before))
-            if first:
+            if self.spec.comparison:
+                self._enqueue_arm(self.spec.comparison, before)
+            elif first := self._first(sum(ENQUEUED not in trial.user_attrs for trial in before)):
                 self.study.enqueue_trial(first)
         self._seed(waiting[0] if waiting else len(before))
         with search.quietly():
@@ -157,6 +162,15 @@ class Book:
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Have a configuration tried next; parameters that are not in it are the sampler's."""
         self.study.enqueue_trial(dict(params), user_attrs={ENQUEUED: True})
+
+    def drop(self, arm: int, why: str) -> None:
+        """An arm of a race leaves it."""
+        comparison = self.spec.comparison
+        if comparison is not None:
+            arms = [
+                one.model_copy(update={"dropped": why}) if i == arm else one for i, one in enumerate(comparison.arms)
+            ]
+            self.update(comparison=comparison.model_copy(update={"arms": arms}))
 
     def launched(self, number: int, run: str) -> None:
         """Note the MLflow run of a trial."""
@@ -222,7 +236,9 @@ class Book:
         else:
             config = self._space()(trial, self._base())
         self.live[trial.number] = trial
-        seed = derive_seed(self.spec.seed, "trial", trial.number)
+        replicate = trial.user_attrs.get(factorial.REPLICATE)  # arms are compared in pairs that share a seed
+        parts = ("trial", trial.number) if replicate is None else ("replicate", replicate)
+        seed = derive_seed(self.spec.seed, *parts)
         run = trial.user_attrs.get("run")
         return Asked(trial.number, trial.params, config.model_dump(mode="json"), seed, run)
 
@@ -245,8 +261,13 @@ class Book:
         random.Random(self.spec.seed).shuffle(points)
         return points
 
+    def _enqueue_arm(self, comparison: Comparison, trials: list[FrozenTrial]) -> None:
+        arm, replicate = factorial.upcoming(factorial.begun(comparison, trials), comparison)
+        attributes = {factorial.ARM: arm, factorial.REPLICATE: replicate}
+        self.study.enqueue_trial(comparison.arms[arm].settings, user_attrs=attributes)
+
     def _space(self) -> _space.Space[Any]:
-        return _space.fix(self.search.space, self.spec.fixed)
+        return self.spec.space_of(self.search)
 
     def _base(self) -> Any:
         return self.search.config.model_validate(self.spec.base)

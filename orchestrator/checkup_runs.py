@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator import checkup, ending, outbox, publish, record, remake
+from orchestrator import arms, checkup, ending, outbox, publish, record, remake
 from orchestrator.book import FINISHED, SPEC, Book
 from orchestrator.checkup import Finding, Waiting, folder_of
 from orchestrator.messages import Outcome
@@ -46,7 +46,7 @@ class Runs:
         self.found = self.store.records(self.spec.id, deleted=True) if self.store else []
         found = [finding for number in numbers for finding in self._run(number)]
         if not driven:
-            found += [*self._undelivered(), *self._strangers()]
+            found += [*self._undelivered(), *self._strangers(), *self._arms()]
         for number, run in self.kept.items():
             seen = _as_delivered(run, self.waits[number])
             found += self._own(seen) if number is None else self._trial(number, seen)
@@ -108,11 +108,20 @@ class Runs:
                 yield Finding(number, "its outbox ends in half a line", "dropped", mend)
 
     def _strangers(self) -> Iterator[Finding]:
-        keys = {self.spec.id, *(record.key(self.spec, number) for number in self.trials)}
+        keys = {self.spec.id, *(record.key(self.spec, number) for number in self.trials), *arms.keys(self.spec)}
         for run in self.found:
             if run.key not in keys and not run.deleted:
                 what = f"run {run.run[:8]} is of a trial {run.key.partition('/')[2]}, which there is not"
                 yield Finding(None, what, DELETED, partial(self._discard, run.run))
+
+    def _arms(self) -> Iterator[Finding]:
+        """Runs of a comparison's arms that nobody closed; what they lack is made when the comparison goes on."""
+        outcome = remake.ending(self.book)
+        for run in self.found:
+            if run.key in arms.keys(self.spec) and run.status == "RUNNING" and not run.deleted:
+                end = End(status=remake.status(outcome), tags={"outcome": outcome}, at=_end(run))
+                what = f"the run {run.run[:8]} of an arm is RUNNING, but nobody drives it"
+                yield Finding(None, what, f"{end.status}, outcome {outcome}", partial(self._add, run.run, [end]))
 
     # ---- how a run stands --------------------------------------------------------------------------------------------
 
@@ -129,8 +138,9 @@ class Runs:
                 f"{end.status}, outcome {outcome}",
                 partial(self._add, run.run, [end]),
             )
-        if run.tags.get(PARENT) != self.spec.run:
-            yield Finding(number, "its run is not below the sweep's", "put there", lambda: self._put_below(run.run))
+        if run.tags.get(PARENT) != self.spec.parent_of(trial.params):
+            mend = partial(self._put_below, run.run, trial)
+            yield Finding(number, "its run is not below the sweep's", "put there", mend)
         lacking = self._lacking(trial, run)
         if remake.PICTURES in lacking and not (folder_of(self.book, number) / SAMPLES).exists():
             lacking.remove(remake.PICTURES)
@@ -181,8 +191,8 @@ class Runs:
     def _add(self, run: str, entries: Sequence[Entry]) -> None:
         self.reach().deliver(run, entries)
 
-    def _put_below(self, run: str) -> None:
-        self._add(run, [Tags(values={PARENT: self.book.spec.run})])  # which may just have been made
+    def _put_below(self, run: str, trial: FrozenTrial) -> None:
+        self._add(run, [Tags(values={PARENT: self.book.spec.parent_of(trial.params)})])  # which may just have been made
 
     def _discard(self, run: str) -> None:
         self.reach().discard(run)

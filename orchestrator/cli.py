@@ -10,13 +10,13 @@ import click
 from orchestrator import cli_sweeps
 from orchestrator.cli_sweeps import complete_sweep, make_console, open_books
 from orchestrator.errors import UserError
-from orchestrator.options import TEXT, WHOLE, Group, Optional, Pairs, machine_options, storage_option
+from orchestrator.options import TEXT, WHOLE, Group, Pairs, machine_options, storage_option, sweep_options
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.book import Book
-    from orchestrator.patience import Patience
+    from orchestrator.plan import Options
 
 
 def complete_study(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -33,6 +33,7 @@ def main() -> None:
 
     \b
     sweep run ebm --trials 12          search, and name the sweep ebm-digits-1
+    sweep compare ebm --vary start=noise,replay     settings against each other, over seeds
     sweep show ebm-digits-1 --watch    its trials in a table, from any terminal
     sweep resume ebm-digits-1 --trials 24     go on to 24 trials in all
     sweep stop ebm-digits-1            end it; pause, extend, skip and enqueue steer it
@@ -42,21 +43,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option(
-    "--name", type=TEXT, help="Name of the sweep; an unfinished one of that name goes on.  [default: STUDY-DATA-n]"
-)
 @click.option("--trials", type=WHOLE, metavar="N", help="Trials in all.  [default: the study's own, often 12]")
-@machine_options
-@click.option(
-    "--data",
-    type=TEXT,
-    metavar="NAME",
-    help="digits, mnist, fashion_mnist, cifar10, folder:PATH or npz:FILE.  [default: digits]",
-)
-@click.option(
-    "--data-folder", type=TEXT, envvar="SWEEP_DATA", metavar="PATH", help="Where downloads are kept.  [default: data]"
-)
-@click.option("--set", "set_", type=Pairs(), multiple=True, help="Change a setting that is not searched; repeatable.")
 @click.option(
     "--fix",
     type=Pairs(),
@@ -71,41 +58,15 @@ def main() -> None:
     help="tpe, random, grid, gp or cmaes (which is blind to divergence).  [default: tpe]",
 )
 @click.option("--pruner", type=TEXT, metavar="NAME", help="median, asha, hyperband or none.  [default: median]")
-@click.option("--seed", type=Optional(click.INT), metavar="N", help="Of the search and of every trial.  [default: 0]")
-@storage_option
-@click.option(
-    "--tracking-uri",
-    type=TEXT,
-    metavar="URI",
-    help="MLflow store or server.  [default: $MLFLOW_TRACKING_URI or sqlite:///mlflow.db]",
-)
-@click.option(
-    "--deterministic",
-    is_flag=True,
-    help="The same trials for any number of workers: they are asked and told in batches.",
-)
-@click.option("--dry-run", is_flag=True, help="Print what would be done and stop.")
+@sweep_options
+@machine_options
 def run(
     study: str,
-    name: str | None,
     trials: int | None,
-    workers: int | None,
-    device: str | None,
-    timeout: float | None,
-    trial_timeout: float | None,
-    silence: float | None,
-    checkpoint_every: float | None,
-    data: str | None,
-    data_folder: str | None,
-    set_: tuple[list[str], ...],
     fix: tuple[list[str], ...],
     sampler: str | None,
     pruner: str | None,
-    seed: int | None,
-    storage: str | None,
-    tracking_uri: str | None,
-    deterministic: bool,
-    dry_run: bool,
+    **common: Any,
 ) -> None:
     """Search the space of STUDY: a name that `sweep studies` lists, or a Python file of your own.
 
@@ -114,20 +75,73 @@ def run(
     sweep run ebm --data mnist --device cuda --set width=64
     sweep run ebm --fix start=noise --sampler random --dry-run
     """
-    from orchestrator import devices, plan, tables
     from orchestrator.plan import Options
 
-    console = make_console()
     options = Options(
         study=study,
-        name=name,
         trials=trials,
-        data=data or "digits",
-        data_folder=data_folder or "data",
-        set=[pair for pairs in set_ for pair in pairs],
         fix=[pair for pairs in fix for pair in pairs],
         sampler=sampler or "tpe",
         pruner=pruner or "median",
+    )
+    _begin(options, **common)
+
+
+@main.command()
+@click.argument("study", shell_complete=complete_study)
+@click.option(
+    "--vary",
+    multiple=True,
+    required=True,
+    metavar="SETTING=VALUE,VALUE",
+    help="A setting and the values to compare; repeatable: all combinations are played.",
+)
+@click.option(
+    "--seeds", type=WHOLE, metavar="N", help="Trials of each combination, each with another seed.  [default: 5]"
+)
+@click.option("--race", is_flag=True, help="Drop combinations as soon as they are worse than the best beyond doubt.")
+@sweep_options
+@machine_options
+def compare(study: str, vary: tuple[str, ...], seeds: int | None, race: bool, **common: Any) -> None:
+    """Compare settings of STUDY: every combination with the same seeds, then intervals, paired tests and a verdict in words.
+
+    \b
+    sweep compare ebm --vary start=noise,replay --vary schedule=constant,geometric
+    sweep compare ebm --vary n_steps=10,20,40 --seeds 8 --race
+    sweep resume ebm-compared-digits-1 --trials 40     more seeds
+    """
+    from orchestrator.plan import Options
+
+    _begin(Options(study=study, vary=vary, seeds=seeds or 5, race=race), **common)
+
+
+def _begin(
+    options: "Options",
+    name: str | None,
+    data: str | None,
+    data_folder: str | None,
+    set_: tuple[list[str], ...],
+    seed: int | None,
+    storage: str | None,
+    tracking_uri: str | None,
+    deterministic: bool,
+    dry_run: bool,
+    workers: int | None,
+    device: str | None,
+    **limits: float | None,
+) -> None:
+    """Make a sweep, or find it, and drive it."""
+    from dataclasses import replace
+
+    from orchestrator import devices, plan, tables
+
+    console = make_console()
+    options = replace(
+        options,
+        name=name,
+        data=data or "digits",
+        data_folder=data_folder or "data",
+        set=[pair for pairs in set_ for pair in pairs],
         seed=seed or 0,
         deterministic=deterministic,
         tracking_uri=tracking_uri,
@@ -148,9 +162,9 @@ def run(
 
         tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)  # refused before the sweep exists
         book = create(books, spec)
-    elif trials is not None:
-        book = plan.resumed(books, spec.name, trials)
-    _drive(book, room, workers == 0, timeout, _patience(trial_timeout, silence, checkpoint_every), console)
+    elif options.trials is not None:
+        book = plan.resumed(books, spec.name, options.trials)
+    _drive(book, room, workers == 0, console, **limits)
 
 
 @main.command()
@@ -164,14 +178,11 @@ def run(
 def resume(
     name: str,
     trials: int | None,
-    workers: int | None,
-    device: str | None,
-    timeout: float | None,
-    trial_timeout: float | None,
-    silence: float | None,
-    checkpoint_every: float | None,
     accept_drift: bool,
     storage: str | None,
+    workers: int | None,
+    device: str | None,
+    **limits: float | None,
 ) -> None:
     """Go on with the sweep NAME: trials that were interrupted continue as themselves, then new ones up to its total.
 
@@ -188,7 +199,7 @@ def resume(
 
     book = plan.resumed(books, name, trials, accept_drift)
     room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, book.total())
-    _drive(book, room, workers == 0, timeout, _patience(trial_timeout, silence, checkpoint_every), make_console())
+    _drive(book, room, workers == 0, make_console(), **limits)
 
 
 @main.command("studies")
@@ -239,19 +250,22 @@ def ui(folder: str, tracking_uri: str | None, port: int, host: str) -> None:
     server.serve(folder, tracking_uri, host, port, make_console())
 
 
-def _patience(trial: float | None, silence: float | None, checkpoint: float | None) -> "Patience":
+def _drive(
+    book: "Book",
+    room: Any,
+    inline: bool,
+    console: "Console",
+    timeout: float | None,
+    trial_timeout: float | None,
+    silence: float | None,
+    checkpoint_every: float | None,
+) -> None:
+    from orchestrator import session
     from orchestrator.patience import Patience
 
     default = Patience()
     quiet = default.silence if silence is None else silence or None
-    return Patience(checkpoint or default.checkpoint, quiet, trial)
-
-
-def _drive(
-    book: "Book", room: Any, inline: bool, timeout: float | None, patience: "Patience", console: "Console"
-) -> None:
-    from orchestrator import session
-
+    patience = Patience(checkpoint_every or default.checkpoint, quiet, trial_timeout)
     raise SystemExit(session.drive(book, room, inline, timeout, patience, console))
 
 

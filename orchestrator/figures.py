@@ -53,7 +53,7 @@ def grid(event: Images) -> Picture:
 
 def curve(event: Curve) -> Picture:
     """Lines with a legend; NaN leaves a gap. A logarithmic axis is given up where no value is above 0."""
-    figure = _figure(7, 4, f"{event.key} at step {event.step:,}")
+    figure = blank(7, 4, f"{event.key} at step {event.step:,}")
     axes = figure.add_subplot(xlabel=event.x_label, ylabel=event.y_label)
     marker = "o" if len(event.x) <= 40 else None  # else a value between two gaps would not be seen
     for i, (name, values) in enumerate(event.lines.items()):
@@ -64,7 +64,7 @@ def curve(event: Curve) -> Picture:
     axes.grid(alpha=0.3)
     if len(event.lines) > 1:
         figure.legend(loc="outside right center", fontsize=9)
-    return _pixels(figure)
+    return pixels(figure)
 
 
 def matrix(event: Matrix) -> Picture:
@@ -76,7 +76,7 @@ def matrix(event: Matrix) -> Picture:
     numbers = {place: f"{value:{form}}" for place, value in np.ndenumerate(values)} if max(values.shape) <= 20 else {}
     cell = max(0.42, 0.1 + 0.09 * max(map(len, numbers.values()))) if numbers else 0.2  # inches, for letters of 0.09
     width, height = min(14.0, max(3.5, 1.8 + cell * n_columns)), min(13.0, max(2.5, 1.4 + min(cell, 0.42) * n_rows))
-    figure = _figure(width, height, f"{event.key} at step {event.step:,}")
+    figure = blank(width, height, f"{event.key} at step {event.step:,}")
     axes = figure.add_subplot(xlabel=event.column_label, ylabel=event.row_label)
     low, high = min(0.0, finite.min(initial=0)), finite.max(initial=0)
     image: Any = axes.imshow(values, cmap="viridis", vmin=low, vmax=high if high > low else low + 1, aspect="auto")
@@ -90,7 +90,7 @@ def matrix(event: Matrix) -> Picture:
     for (row, column), number in numbers.items():
         color = "white" if image.norm(values[row, column]) < 0.55 else "black"  # NaN is not below
         axes.text(column, row, number, ha="center", va="center", fontsize=9, color=color)
-    return _pixels(figure)
+    return pixels(figure)
 
 
 def draw(event: Images | Curve | Matrix) -> Picture:
@@ -192,7 +192,7 @@ def _number_scale(name: str, values: NDArray[np.float64], low: float, high: floa
 
 
 def _history(study: "Study", trials: "list[FrozenTrial]", objective: str, log: bool, title: str) -> Picture:
-    figure = _figure(7.5, 4, title)
+    figure = blank(7.5, 4, title)
     axes = figure.add_subplot(xlabel="trial")
     numbers, values = np.array(sorted((t.number, t.values[0]) for t in trials)).T
     better = np.minimum if trials[-1].values[0] <= trials[0].values[0] else np.maximum
@@ -204,14 +204,14 @@ def _history(study: "Study", trials: "list[FrozenTrial]", objective: str, log: b
             # At the foot of the axes: their values, if any, stand for less training.
             axes.scatter(those, [0.03] * len(those), marker=marker, label=f"{name} ({len(those)})", **foot)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _value_axis(figure, axes, objective, log)
+    value_axis(figure, axes, objective, log)
     figure.legend(loc="outside right center", fontsize=9)
-    return _pixels(figure)
+    return pixels(figure)
 
 
 def _slices(trials: "list[FrozenTrial]", scales: list[_Scale], objective: str, log: bool, title: str) -> Picture:
     rows, columns = math.ceil(len(scales) / 4), min(4, len(scales))
-    figure = _figure(max(6.5, 2.7 * columns + 1), 2.5 * rows + 0.6, title)
+    figure = blank(max(6.5, 2.7 * columns + 1), 2.5 * rows + 0.6, title)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     values, numbers = [t.values[0] for t in trials], [t.number for t in trials]
     for axes, scale in zip(panels.flat[: len(scales)], scales, strict=True):
@@ -220,16 +220,16 @@ def _slices(trials: "list[FrozenTrial]", scales: list[_Scale], objective: str, l
         levels = min(4, 1 + sum(map(len, scale.labels)) // 26)  # crowded labels take turns on several lines
         axes.set_xticks(scale.ticks, ["\n" * (i % levels) + label for i, label in enumerate(scale.labels)], fontsize=8)
         axes.set(xlim=(-0.08, 1.08), xlabel=_fold(scale.name, 26))
-        _value_axis(figure, axes, objective, log)
+        value_axis(figure, axes, objective, log)
     for axes in panels.flat[len(scales) :]:
         axes.set_axis_off()
     figure.colorbar(points, ax=panels, label="trial", fraction=0.03, pad=0.02, ticks=MaxNLocator(6, integer=True))
-    return _pixels(figure)
+    return pixels(figure)
 
 
 def _parallel(scales: list[_Scale], title: str) -> Picture:
     """One line a trial across all parameters to the objective, the last scale: the better, the darker."""
-    figure, absent = _figure(max(6.5, 1.35 * len(scales) + 0.5), 5, title), -0.15
+    figure, absent = blank(max(6.5, 1.35 * len(scales) + 0.5), 5, title), -0.15
     axes = figure.add_subplot(xlim=(-0.1, len(scales) - 0.4), ylim=(-0.2, 1.05), yticks=[])
     lines = np.array([np.where(np.isnan(scale.places), absent, scale.places) for scale in scales]).T
     for line in lines:
@@ -244,7 +244,7 @@ def _parallel(scales: list[_Scale], title: str) -> Picture:
             axes.text(x + 0.04, y, label, va="center", fontsize=8, bbox=box, zorder=5)
     axes.set_xticks(range(len(scales)), [_fold(scale.name, 16) for scale in scales], fontsize=9)
     axes.spines[:].set_visible(False)
-    return _pixels(figure)
+    return pixels(figure)
 
 
 def _importance(study: "Study", names: list[str], log: bool, title: str) -> Picture | None:
@@ -271,14 +271,15 @@ def _importance(study: "Study", names: list[str], log: bool, title: str) -> Pict
     note = _fold(f"not assessed, absent from some trials: {left_out}", 75) if left_out else ""
     labels = [_fold(name, 30) for name in shares]
     lines = len(shares) * max(1 + label.count("\n") for label in labels) + note.count("\n")
-    figure = _figure(7, 1.6 + 0.12 * len(shares) + 0.2 * lines, title)
+    figure = blank(7, 1.6 + 0.12 * len(shares) + 0.2 * lines, title)
     axes = figure.add_subplot(xlabel=f"share of the variance explained (fANOVA)\n{note}", xmargin=0.12)
     bars = axes.barh(labels, list(shares.values()), color=LINES[0])
     axes.bar_label(bars, [f"{s:.2f}" if s >= 0.01 else "<0.01" for s in shares.values()], padding=3, fontsize=9)
-    return _pixels(figure)
+    return pixels(figure)
 
 
-def _value_axis(figure: Figure, axes: Axes, objective: str, log: bool) -> None:
+def value_axis(figure: Figure, axes: Axes, objective: str, log: bool) -> None:
+    """Name the axis of an objective's values, and divide it."""
     figure.supylabel(_fold(objective, 40), fontsize=10)
     axes.grid(alpha=0.3)
     if log:
@@ -296,14 +297,15 @@ def png(picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(width: float, height: float, title: str) -> Figure:
+def blank(width: float, height: float, title: str) -> Figure:
     """An empty figure of so many inches, 100 pixels each."""
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     figure.suptitle(_fold(title, int(width * 11.5)), fontsize=11)
     return figure
 
 
-def _pixels(figure: Figure) -> Picture:
+def pixels(figure: Figure) -> Picture:
+    """The figure, drawn."""
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(np.asarray(canvas.buffer_rgba())[..., :3])

@@ -61,6 +61,51 @@ def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What `sweep run` and `sweep compare` have in common, beside the machine."""
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Print what would be done and stop."),
+        click.option(
+            "--deterministic",
+            is_flag=True,
+            help="The same trials for any number of workers: they are asked and told in batches.",
+        ),
+        click.option(
+            "--tracking-uri",
+            type=TEXT,
+            metavar="URI",
+            help="MLflow store or server.  [default: $MLFLOW_TRACKING_URI or sqlite:///mlflow.db]",
+        ),
+        storage_option,
+        click.option(
+            "--seed", type=Optional(click.INT), metavar="N", help="Of the search and of every trial.  [default: 0]"
+        ),
+        click.option(
+            "--set", "set_", type=Pairs(), multiple=True, help="Change a setting that is not searched; repeatable."
+        ),
+        click.option(
+            "--data-folder",
+            type=TEXT,
+            envvar="SWEEP_DATA",
+            metavar="PATH",
+            help="Where downloads are kept.  [default: data]",
+        ),
+        click.option(
+            "--data",
+            type=TEXT,
+            metavar="NAME",
+            help="digits, mnist, fashion_mnist, cifar10, folder:PATH or npz:FILE.  [default: digits]",
+        ),
+        click.option(
+            "--name",
+            type=TEXT,
+            help="Name of the sweep; an unfinished one of that name goes on.  [default: STUDY-DATA-n]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--workers, --device and the limits of time. They belong to the machine, so they are not kept with a sweep."""
     for option in (

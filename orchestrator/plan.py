@@ -5,17 +5,17 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from optuna.storages import RDBStorage
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import studies
 from models.parts import data as datasets
-from orchestrator import address, tracker
+from orchestrator import address, factorial, tracker
 from orchestrator import book as books
 from orchestrator.errors import UserError
 from orchestrator.spec import PRUNERS, SAMPLERS, Drift, Spec, current, parse_fixed
@@ -28,7 +28,7 @@ RESERVED = {"cache"}
 
 @dataclass(frozen=True)
 class Options:
-    """What `sweep run` was given; None where it was not."""
+    """What `sweep run` or `sweep compare` was given; None where it was not."""
 
     study: str
     name: str | None = None
@@ -37,6 +37,9 @@ class Options:
     data_folder: str = "data"
     set: Sequence[str] = ()
     fix: Sequence[str] = ()
+    vary: Sequence[str] = ()  # fields with their values, where it is a comparison
+    seeds: int = 5  # of each arm of it
+    race: bool = False
     sampler: str = "tpe"
     pruner: str = "median"
     seed: int = 0
@@ -62,18 +65,23 @@ def version() -> str:
 
 def resolve(options: Options, storage: RDBStorage) -> Spec:
     """The sweep that ``options`` ask for; raises UserError for anything in them that cannot be."""
-    name = options.name or books.fresh_name(storage, Path(options.study).stem, options.data.partition(":")[0])
+    stem = Path(options.study).stem + ("-compared" if options.vary else "")
+    name = options.name or books.fresh_name(storage, stem, options.data.partition(":")[0])
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name in RESERVED:
         raise UserError(f"--name '{name}' cannot be a name; use letters, digits, dots, dashes and underscores")
     try:
         study = studies.load(options.study)
         data = datasets.load(options.data, Path(options.data_folder))
         base = study.base(data.shape)
-        everything = _space.describe(study.space, base)
-        changed = _overrides(options.set, base, everything)
+        comparison = factorial.full(_vary(options.vary, base), options.race) if options.vary else None
+        searched = {} if comparison else _space.describe(study.space, base)
+        held = "it is what is compared" if comparison else "the study searches {key}; hold it with --fix {key}={value}"
+        changed = _overrides(options.set, base, comparison.vary if comparison else searched, held)
         base = _validated(study.config, base.model_dump() | changed)
-        fixed = dict(parse_fixed(text, everything) for text in options.fix)
-        space = _space.describe(_space.fix(study.space, fixed), base)
+        for arm in comparison.arms if comparison else ():
+            _validated(study.config, base.model_dump() | arm.settings, f"the arm {arm.name} cannot work: ")
+        fixed = dict(parse_fixed(text, searched) for text in options.fix)
+        space = _space.describe(comparison.space if comparison else _space.fix(study.space, fixed), base)
     except (StudyError, datasets.DataError) as error:
         raise UserError(str(error)) from None
     for option, value, known in (("sampler", options.sampler, SAMPLERS), ("pruner", options.pruner, PRUNERS)):
@@ -98,15 +106,16 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         set={key: base.model_dump(mode="json")[key] for key in changed},
         fixed=fixed,
         space={name: parameter.asdict() for name, parameter in space.items()},
-        sampler=options.sampler,
-        pruner=options.pruner,
+        sampler="grid" if comparison else options.sampler,
+        pruner="none" if comparison else options.pruner,
         seed=options.seed,
         deterministic=options.deterministic,
         folder=str(Path(SWEEPS, name).absolute()),
         tracking_uri=_tracking_uri(options.tracking_uri, str(storage.url)),
         version=version(),
         command=f"{program()} {shlex.join(sys.argv[1:])}",
-        trials=options.trials or study.trials,
+        trials=len(comparison.arms) * options.seeds if comparison else options.trials or study.trials,
+        comparison=comparison,
     )
 
 
@@ -168,6 +177,8 @@ def total(book: books.Book, trials: int) -> None:
 
 def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
     """Pairs of parameter and value as a configuration of the sweep's space; UserError for what lies outside."""
+    if book.spec.comparison:
+        raise UserError(f"'{book.spec.name}' is a comparison: its arms are what it tries; `sweep run` searches")
     space = book.spec.parameters()
     chosen: dict[str, Any] = {}
     for text in texts:
@@ -206,10 +217,8 @@ def _tracking_uri(given: str | None, storage: str) -> str:
     return uri
 
 
-def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any]) -> dict[str, Any]:
-    """The pairs of --set as fields and texts; None where the text is "none"."""
-    import difflib
-
+def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any], held: str) -> dict[str, Any]:
+    """The pairs of --set as fields and texts; None where the text is "none". ``held`` says why one of ``space`` cannot be."""
     fields = type(base).model_fields
     changed: dict[str, Any] = {}
     for text in texts:
@@ -217,19 +226,46 @@ def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any]) 
         if not equals:
             raise UserError(f"--set {text} has no value; write --set {key}=VALUE")
         if key in space:
-            raise UserError(f"--set {key}: the study searches {key}; hold it with --fix {key}={value}")
+            raise UserError(f"--set {key}: {held.format(key=key, value=value)}")
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UserError(
-                f"--set {key}: no such setting; {hint}there are: {', '.join(k for k in fields if k not in space)}"
-            )
+            known = [name for name in fields if name not in space]
+            raise UserError(f"--set {key}: no such setting{_near(key, known)}; there are: {', '.join(known)}")
         changed[key] = None if value.lower() == "none" else value
     return changed
 
 
-def _validated(config: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
+def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
+    """``field=value,value`` as fields and their values; UserError for what cannot be compared."""
+    fields = type(base).model_fields
+    vary: dict[str, list[Any]] = {}
+    for text in texts:
+        key, _, listed = text.partition("=")
+        given = [value for value in re.split(r"[\s,]+", listed) if value]
+        if len(given) < 2:
+            raise UserError(f"--vary {text}: nothing to compare; write --vary {key}=VALUE,VALUE")
+        if key not in fields:
+            raise UserError(f"--vary {key}: no such setting{_near(key, fields)}; there are: {', '.join(fields)}")
+        kind: Any = Annotated[fields[key].annotation, fields[key]]
+        field: TypeAdapter[Any] = TypeAdapter(kind)
+        try:
+            values = [field.validate_python(None if value.lower() == "none" else value) for value in given]
+        except ValidationError as error:
+            raise UserError(f"--vary {text}: {_space.sentence(error)}") from None
+        if len(set(values)) < len(values) or key in vary:
+            raise UserError(f"--vary {text}: each setting once, with different values")
+        vary[key] = values
+    return vary
+
+
+def _near(key: str, known: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _validated(config: type[BaseModel], values: Mapping[str, Any], what: str = "--set ") -> BaseModel:
     try:
         return config.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"--set {_space.sentence(error)}") from None
+        raise UserError(f"{what}{_space.sentence(error)}") from None

@@ -41,7 +41,8 @@ def begin(folder: Path, spec: Spec, asked: Asked, device: str) -> None:
         "host": f"{socket.gethostname()} ({platform.machine()}, {os.cpu_count()} cores)",
     }
     outbox = Outbox(folder)
-    outbox.begin(key(spec, asked.number), f"trial {asked.number}", params, tags, spec.run, asked.run)
+    parent = spec.parent_of(asked.params)
+    outbox.begin(key(spec, asked.number), f"trial {asked.number}", params, tags, parent, asked.run)
     outbox.content("config.json", json.dumps(asked.config, indent=2).encode())
     outbox.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import address, lease, plan, publish, tables, tracker
+from orchestrator import address, arms, lease, plan, publish, tables, tracker
 from orchestrator.book import UNWRITABLE, Book, unwritable
 from orchestrator.courier import Courier, Delivery
 from orchestrator.devices import Room
@@ -75,16 +75,16 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
                 console.print("drawing figures and keeping the champion …")
                 publish.finish(book, outbox)
             status: Status = "FINISHED" if reason in ("", "timeout") else "KILLED"
-            _close(book, outbox, status, reason)
+            _close(book, outbox, courier, status, reason)
             wait = DELIVERY_SECONDS
         except BaseException as error:
-            _close(book, outbox, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", "failed")
+            _close(book, outbox, courier, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", "failed")
             raise
         finally:
             launcher.close()
             delivered = courier.drain(wait)
             courier.close()
-        champion = publish.champion(book, store) if delivered and reason in ORDERLY else ""
+        champion = _publish(book, store, console) if delivered and reason in ORDERLY else ""
         _ending(book, console, champion)
         _undelivered(book, courier, console, delivered)
         if reason:
@@ -112,7 +112,7 @@ def sync(book: Book, console: Console) -> int:
             )
         console.print(f"{waiting / 1000:.1f} kB delivered to {book.spec.tracking_uri}" if waiting else "nothing waits")
         if book.finished() and not book.trials_running():
-            publish.champion(book, store)
+            _publish(book, store, console)
         _undelivered(book, courier, console, True)
     return 0
 
@@ -142,19 +142,34 @@ def _record(book: Book, store: tracker.MlflowStore) -> Outbox:
     except Exception as error:  # such as an account that may look but not write
         raise address.unopened(spec.tracking_uri, "--tracking-uri", error) from None
     if not delivery.sent.run:
-        raise UserError(f"{spec.tracking_uri} refuses the sweep's record: {delivery.sent.reason}")
+        raise UserError(
+            f"{spec.tracking_uri} refuses the sweep's record ({delivery.sent.reason}); "
+            f"'{plan.program()} doctor {spec.name} --repair' mends what can be"
+        )
     book.update(run=delivery.sent.run)
     store.follow(delivery.sent.run)
+    arms.begin(book, store)
     return outbox
 
 
-def _close(book: Book, outbox: Outbox, status: Status, reason: str) -> None:
-    """Close the sweep's record, unless the disk is what ended it."""
+def _close(book: Book, outbox: Outbox, courier: Courier, status: Status, reason: str) -> None:
+    """Close the records of the sweep and of its arms, unless the disk is what ended it."""
     try:
         outbox.note(publish.description(book, f"Ended early: {reason}." if reason else ""))
         outbox.end(status, {"outcome": reason or "complete"})
+        for folder in arms.end(book, status, reason or "complete"):
+            courier.serve(folder)
     except CannotWrite:
         pass
+
+
+def _publish(book: Book, store: tracker.MlflowStore, console: Console) -> str:
+    """What is made of records that have arrived: a comparison's verdict, or the address of a search's champion."""
+    if book.spec.comparison is None:
+        return publish.champion(book, store)
+    if book.finished():
+        console.print(arms.report(book, store))
+    return ""
 
 
 def _undelivered(book: Book, courier: Courier, console: Console, delivered: bool) -> None:

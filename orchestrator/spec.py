@@ -1,14 +1,16 @@
 """What a sweep knows of itself: everything that decides its trials, stored with it."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 import studies
 from orchestrator.errors import UserError
+from orchestrator.factorial import Comparison
 from studies import _space
-from studies._study import ImageShape
+from studies._study import ImageShape, Study
 
 SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes")
 PRUNERS = ("median", "asha", "hyperband", "none")
@@ -50,11 +52,20 @@ class Spec(BaseModel, frozen=True):
     run: str = ""  # the MLflow run of the sweep, once there is one
     trials: int = Field(ge=1)  # the total; resuming may change it
     drifts: list[Drift] = []  # resuming may add one
+    comparison: Comparison | None = None  # of its arms, where that is what the sweep is for
 
     @property
     def cache_folder(self) -> str:
         """Shared by all sweeps of the folder: what is trained once, like the judge."""
         return f"{self.folder.rpartition('/')[0]}/cache"
+
+    def space_of(self, study: Study[Any, Any]) -> _space.Space[Any]:
+        """What trials are asked from: the study's space with what is held, or the arms of a comparison."""
+        return self.comparison.space if self.comparison else _space.fix(study.space, self.fixed)
+
+    def parent_of(self, settings: Mapping[str, Any]) -> str:
+        """The MLflow run that a trial with these settings is shown below: the sweep's, or its arm's."""
+        return self.comparison.arms[self.comparison.arm_of(settings)].run if self.comparison else self.run
 
     def base_of(self, number: int) -> dict[str, Any]:
         """The config that a trial varies."""
@@ -97,7 +108,7 @@ def current(spec: Spec) -> Spec:
     """The sweep as the study's code would make it now. Raises StudyError, pydantic's ValidationError."""
     study = studies.load(spec.study)
     base = study.config.model_validate(study.base(spec.image_shape).model_dump() | spec.set)
-    space = _space.fix(study.space, spec.fixed)
+    space = spec.space_of(study)
     return spec.model_copy(
         update={
             "base": base.model_dump(mode="json"),

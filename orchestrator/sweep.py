@@ -227,6 +227,9 @@ class Supervisor:
             self.book.launched(number, run)
         self.unnoted.discard(number)
         self.agenda.ended(number, end)
+        self.view.total = self.agenda.total
+        while self.agenda.events:
+            self.view.events.append(self.agenda.events.pop(0))
         self.view.ended.append((number, end))
         self.view.counts[end.outcome] += 1
         if end.outcome == "complete":

@@ -1,7 +1,7 @@
 """What `list`, `show` and `studies` print."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from rich.console import Console, Group
@@ -14,6 +14,10 @@ from orchestrator.book import Book
 from orchestrator.devices import Room
 from orchestrator.outbox import run_id
 from orchestrator.spec import Spec
+
+if TYPE_CHECKING:
+    from orchestrator.comparison import Result
+    from orchestrator.contrasts import Interval
 
 STYLES = {
     "complete": "green",
@@ -28,6 +32,11 @@ STYLES = {
 def short(value: Any) -> str:
     """A value in few letters."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def interval(value: "Interval") -> str:
+    """A mean and its interval."""
+    return short(value.mean) + (f" ({short(value.low)} to {short(value.high)})" if value.n > 1 else "")
 
 
 def clock(seconds: float | None) -> str:
@@ -91,6 +100,27 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
             clock(trial.user_attrs.get("seconds")),
             Text((run_id(trial_folder(book.spec.folder, trial.number)) or trial.user_attrs.get("run", ""))[:8], "dim"),
             settings_line(trial.params),
+        )
+    return table
+
+
+def arms(said: "Result") -> Table:
+    """A row an arm of a comparison."""
+    table = _table(
+        "arm", "completed", f"{said.objective} (95 % interval)", "reached", "network evaluations", "settings"
+    )
+    for i, arm in enumerate(said.arms):
+        quality = arm.quality.get(said.objective)
+        words = interval(quality) if quality else ""
+        cost = arm.evaluations if arm.evaluations is not None else arm.updates
+        unit = "" if arm.evaluations is not None else " updates"
+        table.add_row(
+            ("★ " if i == said.best else "") + str(i),
+            f"{round(arm.completed.mean * arm.trials)}/{arm.trials}",
+            words,
+            f"{arm.reached}/{arm.trials}",
+            f"{cost:,.0f}{unit}" if cost is not None else "",
+            arm.name + (f" (dropped: {arm.dropped})" if arm.dropped else ""),
         )
     return table
 

@@ -37,13 +37,13 @@ def _quiet() -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures behind the pictures, in the order in which they are drawn."""
     seen: list[Figure] = []
-    pixels = figures._pixels
+    pixels = figures.pixels
 
     def keep(figure: Figure) -> figures.Picture:
         seen.append(figure)
         return pixels(figure)
 
-    monkeypatch.setattr(figures, "_pixels", keep)
+    monkeypatch.setattr(figures, "pixels", keep)
     return seen
 
 

@@ -22,6 +22,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     steps: int = Field(5, ge=1)
     seconds: float = Field(0.0, ge=0)  # of each step
     evaluation: float = Field(0.0, ge=0)  # seconds of computing, without a word
+    jitter: float = Field(0.0, ge=0)  # of the distance, by the seed
     journal: str = ""  # a file that gets a line "seed step time" for every step that is computed
     stem: str = ""  # begins the names of files that "once" leaves: a trial does that only in its first life
 
@@ -61,7 +62,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
                     pass
                 os.kill(os.getpid(), signal.SIGKILL)
         yield Scalars(done, {"noise": noise})
-        yield Scalars(done, {"distance": (config.x - 0.3) ** 2 + 1 / done})
+        yield Scalars(done, {"distance": (config.x - 0.3) ** 2 + 1 / done + config.jitter * noise})
         yield Progress("training", done, config.steps)
         yield Checkpoint(done, lambda done=done: {"step": done, "chance": chance.get_state()})
     return config

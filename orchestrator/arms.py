@@ -1,0 +1,94 @@
+"""The arms of a comparison in the tracker: a record each, between the sweep's and its trials', and the verdict."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Group
+from rich.markdown import Markdown
+
+from orchestrator import comparison, figures, figures_comparison, publish, tables
+from orchestrator.agenda import trial_folder
+from orchestrator.book import Book
+from orchestrator.courier import Delivery
+from orchestrator.errors import UserError
+from orchestrator.outbox import Entry, File, Note, Numbers, Outbox, Status, Tags
+from orchestrator.spec import Spec
+from orchestrator.tracker import MlflowStore
+from orchestrator.trial import SAMPLES
+
+
+def folder_of(spec: Spec, arm: int) -> Path:
+    """Where an arm's outbox is."""
+    return Path(spec.folder, f"arm-{arm}")
+
+
+def key(spec: Spec, arm: int) -> str:
+    """The key of an arm's record, its own for ever."""
+    return f"{spec.id}/arm-{arm}"
+
+
+def keys(spec: Spec) -> set[str]:
+    """The keys of all its arms' records."""
+    return {key(spec, i) for i in range(len(spec.comparison.arms))} if spec.comparison else set()
+
+
+def begin(book: Book, store: MlflowStore) -> None:
+    """Begin the arms' records, or open them again: now, for trials are recorded below them."""
+    spec = book.spec
+    if spec.comparison is None:
+        return
+    found = []
+    for i, arm in enumerate(spec.comparison.arms):
+        outbox = Outbox(folder_of(spec, i))
+        tags = {"sweep": spec.name, "study": spec.study, "arm": str(i), "outcome": "running"}
+        outbox.begin(key(spec, i), arm.name, arm.settings, tags, spec.run, arm.run or None)
+        outbox.close()
+        delivery = Delivery(folder_of(spec, i), store)
+        delivery.drain()
+        if not delivery.sent.run:
+            raise UserError(f"{spec.tracking_uri} refuses the record of {arm.name}: {delivery.sent.reason}")
+        found.append(arm.model_copy(update={"run": delivery.sent.run}))
+    book.update(comparison=spec.comparison.model_copy(update={"arms": found}))
+
+
+def end(book: Book, status: Status, outcome: str) -> Iterator[Path]:
+    """Close the arms' records; yields the folders whose outboxes are to be delivered."""
+    compared = book.spec.comparison
+    for i in range(len(compared.arms) if compared else 0):
+        outbox = Outbox(folder_of(book.spec, i))
+        outbox.end(status, {"outcome": outcome})
+        yield folder_of(book.spec, i)
+
+
+def report(book: Book, store: MlflowStore) -> Group:
+    """Put the verdict into the records of the sweep and its arms; returns what the terminal shows of it."""
+    spec = book.spec
+    assert spec.comparison is not None
+    trials = comparison.played(book, store)
+    said = comparison.result(spec.comparison, trials, *spec.objectives[0])
+    words = comparison.paragraph(said)
+    curves = figures_comparison.bands(said, spec.comparison, trials)
+    entries: list[Entry] = [
+        Note(markdown=f"{words}\n\n{comparison.markdown(said)}\n\n{publish.description(book, '')}"),
+        File(path="comparison.json", content=json.dumps(comparison.plain(said), indent=2).encode()),
+        File(path="figures/comparison.png", content=figures.png(curves)),
+    ]
+    shown = []
+    for i, arm in enumerate(spec.comparison.arms):
+        first = next((one for one in trials if one.arm == i and one.outcome == "complete"), None)
+        path = trial_folder(spec.folder, first.number) / SAMPLES if first else None
+        if path is not None and path.exists():
+            shown.append((arm.name, np.asarray(Image.open(path).convert("RGB"))))
+    if shown:
+        entries.append(File(path="figures/samples.png", content=figures.png(figures.beside(shown, min(4, len(shown))))))
+    store.deliver(spec.run, entries)
+    for arm, result in zip(spec.comparison.arms, said.arms, strict=True):
+        numbers = {"completed": result.completed.mean}
+        for name, value in result.quality.items():
+            numbers |= {f"mean/{name}": value.mean}
+            numbers |= {f"low/{name}": value.low, f"high/{name}": value.high} if value.n > 1 else {}
+        store.deliver(arm.run, [Numbers(step=result.trials, values=numbers), Tags(values={"dropped": result.dropped})])
+    return Group(tables.arms(said), "", Markdown(words))
