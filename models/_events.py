@@ -102,7 +102,20 @@ class Weights:
     state: Mapping[str, Tensor]
 
 
-Event = Scalars | Images | Curve | Matrix | DataUsed | Facts | Progress | Checkpoint | Weights
+@dataclass(frozen=True)
+class Compute:
+    """Rows to be computed; what ``function`` makes of them is sent back into the trainer.
+
+    Trials that are played together and name the same function are answered by one call on all their rows, up to ``most``
+    at a time: a row's result must not depend on the others.
+    """
+
+    function: Callable[[Tensor], tuple[Tensor, ...]] = field(repr=False)
+    rows: Tensor  # (n, *shape)
+    most: int = 512
+
+
+Event = Scalars | Images | Curve | Matrix | DataUsed | Facts | Progress | Checkpoint | Weights | Compute
 
 
 class Diverged(Exception):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.book import Book
+    from orchestrator.devices import Room
     from orchestrator.plan import Options
+    from orchestrator.spec import Spec
 
 
 def complete_study(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -119,6 +121,7 @@ def _begin(
     options: "Options",
     name: str | None,
     data: str | None,
+    model: str | None,
     data_folder: str | None,
     set_: tuple[list[str], ...],
     seed: int | None,
@@ -133,13 +136,14 @@ def _begin(
     """Make a sweep, or find it, and drive it."""
     from dataclasses import replace
 
-    from orchestrator import devices, plan, tables
+    from orchestrator import plan, tables
 
     console = make_console()
     options = replace(
         options,
         name=name,
-        data=data or "digits",
+        data=data,
+        model=model,
         data_folder=data_folder or "data",
         set=[pair for pairs in set_ for pair in pairs],
         seed=seed or 0,
@@ -148,8 +152,8 @@ def _begin(
     )
     books = open_books(storage, create=not dry_run)
     spec = plan.resolve(options, books)
-    room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, spec.trials)
     book = plan.settle(spec, books)
+    room = _room(spec, device, workers)
     if dry_run:
         tables.print_plan(console, spec, room, book is not None)
         return
@@ -195,10 +199,10 @@ def resume(
     books = open_books(storage)
     if cli_sweeps.ask_driver(books, name, "resume", only="paused"):
         return
-    from orchestrator import devices, plan
+    from orchestrator import plan
 
     book = plan.resumed(books, name, trials, accept_drift)
-    room = devices.resolve(device or "auto", workers or None if workers != 0 else 1, book.total())
+    room = _room(book.spec, device, workers)
     _drive(book, room, workers == 0, make_console(), **limits)
 
 
@@ -250,9 +254,19 @@ def ui(folder: str, tracking_uri: str | None, port: int, host: str) -> None:
     server.serve(folder, tracking_uri, host, port, make_console())
 
 
+def _room(spec: "Spec", device: str | None, workers: int | None) -> "Room":
+    """Where its trials run: as many at a time as the machine has room for, or as the study plays together."""
+    import studies
+    from orchestrator import devices
+
+    together = studies.load(spec.study).together
+    at_a_time = 1 if workers == 0 else workers or (together if together > 1 else None)
+    return devices.resolve(device or "auto", at_a_time, spec.trials)
+
+
 def _drive(
     book: "Book",
-    room: Any,
+    room: "Room",
     inline: bool,
     console: "Console",
     timeout: float | None,

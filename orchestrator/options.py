@@ -91,10 +91,16 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Where downloads are kept.  [default: data]",
         ),
         click.option(
+            "--model",
+            type=TEXT,
+            metavar="NAME",
+            help="The trained network that the study begins with, if it does: champion, SWEEP, SWEEP/TRIAL or MLflow run.",
+        ),
+        click.option(
             "--data",
             type=TEXT,
             metavar="NAME",
-            help="digits, mnist, fashion_mnist, cifar10, folder:PATH or npz:FILE.  [default: digits]",
+            help="digits, mnist, fashion_mnist, cifar10, folder:PATH or npz:FILE.  [default: the model's, or digits]",
         ),
         click.option(
             "--name",

@@ -15,12 +15,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import studies
 from models.parts import data as datasets
-from orchestrator import address, factorial, tracker
+from orchestrator import address, factorial, pretrained, tracker
 from orchestrator import book as books
 from orchestrator.errors import UserError
 from orchestrator.spec import PRUNERS, SAMPLERS, Drift, Spec, current, parse_fixed
 from studies import _space
-from studies._study import StudyError
+from studies._study import Study, StudyError
 
 SWEEPS = ".sweeps"  # folder of the sweeps' own files, beside the stores
 RESERVED = {"cache"}
@@ -33,7 +33,8 @@ class Options:
     study: str
     name: str | None = None
     trials: int | None = None
-    data: str = "digits"
+    data: str | None = None  # digits, or what the model was trained on
+    model: str | None = None  # a trained network, where the study begins with one
     data_folder: str = "data"
     set: Sequence[str] = ()
     fix: Sequence[str] = ()
@@ -65,14 +66,19 @@ def version() -> str:
 
 def resolve(options: Options, storage: RDBStorage) -> Spec:
     """The sweep that ``options`` ask for; raises UserError for anything in them that cannot be."""
+    try:
+        study = studies.load(options.study)
+    except StudyError as error:
+        raise UserError(str(error)) from None
+    model, trained_on = _model(options, study, storage)
+    data_name = options.data or trained_on or "digits"
     stem = Path(options.study).stem + ("-compared" if options.vary else "")
-    name = options.name or books.fresh_name(storage, stem, options.data.partition(":")[0])
+    name = options.name or books.fresh_name(storage, stem, data_name.partition(":")[0])
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name in RESERVED:
         raise UserError(f"--name '{name}' cannot be a name; use letters, digits, dots, dashes and underscores")
     try:
-        study = studies.load(options.study)
-        data = datasets.load(options.data, Path(options.data_folder))
-        base = study.base(data.shape)
+        data = datasets.load(data_name, Path(options.data_folder))
+        base = study.base(data.shape).model_copy(update=model)
         comparison = factorial.full(_vary(options.vary, base), options.race) if options.vary else None
         searched = {} if comparison else _space.describe(study.space, base)
         held = "it is what is compared" if comparison else "the study searches {key}; hold it with --fix {key}={value}"
@@ -98,12 +104,12 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         study=options.study,
         question=" ".join(study.question.split()),
         objectives=[(objective.key, objective.direction) for objective in study.objectives],
-        data=options.data,
+        data=data_name,
         data_digest=data.digest,
         data_folder=str(Path(options.data_folder).absolute()),
         image_shape=data.shape,
         base=base.model_dump(mode="json"),
-        set={key: base.model_dump(mode="json")[key] for key in changed},
+        set={key: base.model_dump(mode="json")[key] for key in [*model, *changed]},
         fixed=fixed,
         space={name: parameter.asdict() for name, parameter in space.items()},
         sampler="grid" if comparison else options.sampler,
@@ -232,6 +238,21 @@ def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any], 
             raise UserError(f"--set {key}: no such setting{_near(key, known)}; there are: {', '.join(known)}")
         changed[key] = None if value.lower() == "none" else value
     return changed
+
+
+def _model(options: Options, study: Study[Any, Any], storage: RDBStorage) -> tuple[dict[str, str], str]:
+    """The setting that says where the trained network is, if the study wants one, and what that was trained on."""
+    if not study.model_of:
+        if options.model:
+            raise UserError(f"--model {options.model}: the study {options.study} trains its own networks")
+        return {}, ""
+    if not options.model:
+        raise UserError(
+            f"{options.study} needs a trained network; say --model champion, a sweep of {' or '.join(study.model_of)}, "
+            "SWEEP/TRIAL, or the MLflow run of a trial"
+        )
+    folder, trained_on = pretrained.find(options.model, study.model_of, storage)
+    return {"model": str(folder)}, trained_on
 
 
 def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:

@@ -1,9 +1,10 @@
 """What a sweep's own record shows: description, figures, the best trials' samples side by side, and the champion."""
 
 import numpy as np
+from optuna.trial import TrialState
 from PIL import Image
 
-from orchestrator import figures
+from orchestrator import figures, figures_tradeoff
 from orchestrator.agenda import trial_folder
 from orchestrator.book import Book
 from orchestrator.outbox import Outbox, run_id
@@ -74,6 +75,8 @@ def finish(book: Book, outbox: Outbox) -> None:
     spec = book.spec
     for name, picture in figures.sweep_figures(book.study, spec.objectives[0][0]).items():
         outbox.content(f"figures/{name}.png", figures.png(picture))
+    for name, drawn in _trade_offs(book).items():
+        outbox.content(f"figures/{name}.png", figures.png(drawn))
     shown = []
     for trial in book.best(SHOWN):
         path = trial_folder(spec.folder, trial.number) / SAMPLES
@@ -82,6 +85,19 @@ def finish(book: Book, outbox: Outbox) -> None:
             shown.append((title, np.asarray(Image.open(path).convert("RGB"))))
     if shown:
         outbox.content("best_samples.png", figures.png(figures.beside(shown, columns=min(3, len(shown)))))
+
+
+def _trade_offs(book: Book) -> dict[str, figures.Picture]:
+    """The figures of a study that has two objectives, or that says over which settings it wants to be seen."""
+    goals, trials = book.spec.objectives, book.trials(TrialState.COMPLETE)
+    signs = [1 if direction == "minimize" else -1 for _, direction in goals]
+    found: dict[str, figures.Picture | None] = {}
+    if len(goals) == 2:
+        keys = (goals[0][0], goals[1][0])
+        found["trade_off"] = figures_tradeoff.trade_off(trials, keys, (signs[0], signs[1]))
+    if book.search.heat_map is not None:
+        found["heat_map"] = figures_tradeoff.heat_map(trials, goals[0][0], signs[0], book.search.heat_map)
+    return {name: picture for name, picture in found.items() if picture is not None}
 
 
 def champion(book: Book, store: MlflowStore) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from orchestrator import address, arms, lease, plan, publish, tables, tracker
 from orchestrator.book import UNWRITABLE, Book, unwritable
 from orchestrator.courier import Courier, Delivery
-from orchestrator.devices import Room
+from orchestrator.devices import Room, cores
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
 from orchestrator.halt import Halt
@@ -46,10 +46,12 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
             console.print(f"sweep {spec.name} has all of its {book.total()} trials; --trials sets a higher total")
             _ending(book, console)
             return 0
-        threads = 1 if spec.deterministic else room.threads  # sums depend on how they are divided
+        together = book.search.together > 1  # then all trials are one process
+        threads = cores() if together else room.threads
+        threads = 1 if spec.deterministic else threads  # sums depend on how they are divided
         launcher: Launcher
-        if inline:
-            launcher = InlineLauncher(room.devices[0])
+        if inline or together:
+            launcher = InlineLauncher(room.devices[0], 1 if inline or spec.deterministic else len(room.devices))
         else:  # first of all: what it imports, it imports while we go on
             launcher = LocalLauncher(room.devices, threads, spec.study)
         store = tracker.connect(spec.tracking_uri, "--tracking-uri", experiment=Path(spec.study).stem)
@@ -59,7 +61,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
         supervisor = Supervisor(book, launcher, courier, outbox, threads, patience)
         console.print(
             f"[bold]{spec.name}[/]: {spec.question}\n{book.total()} trials on {spec.data}, {launcher.slots} at a time, "
-            f"{threads} thread{'s' if threads > 1 else ''} each, {', '.join(sorted(set(room.devices)))}",
+            f"{threads} thread{'s' if threads > 1 else ''}{'' if together else ' each'}, {', '.join(sorted(set(room.devices)))}",
             highlight=False,
         )
 

@@ -19,6 +19,7 @@ from orchestrator.trial import CANNOT_WRITE
 from orchestrator.view import Running, View, estimate
 
 TICK_SECONDS = 0.2
+SHOW_SECONDS = 0.1  # between looks that its display may have at it
 GRACE_SECONDS = 10.0  # how long stopped workers have to write their checkpoints
 LOOK_SECONDS = 0.5  # between looks at requests and at workers that are silent
 STALL_SECONDS = 2.0  # without a look, it was we who stood still: suspended, or starting a server
@@ -61,6 +62,7 @@ class Supervisor:
         After ``timeout`` seconds no trial is started any more; those that run go on to their end. Where the sweep cannot be
         written any more the reason is a sentence, trials that run have been told to leave, and nothing that was told is lost.
         """
+        shown = 0.0
         if timeout is not None:
             self.deadline = time.monotonic() + timeout
         try:
@@ -71,7 +73,10 @@ class Supervisor:
                 while self.free and self._starting() and (asked := self.agenda.next(len(self.view.running))):
                     self._start(asked)
                 self._listen()
-                show(self.view)
+                if time.monotonic() - shown > SHOW_SECONDS:
+                    show(self.view)
+                    shown = time.monotonic()
+            show(self.view)
         except (CannotWrite, *UNWRITABLE) as error:
             self._abandon(error)
         finally:

@@ -4,6 +4,7 @@ import math
 import time
 import traceback
 from collections.abc import Generator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import studies
 from models._env import Env
 from models._events import (
     Checkpoint,
+    Compute,
     Curve,
     DataUsed,
     Diverged,
@@ -35,6 +37,7 @@ ALIVE_SECONDS = 5.0  # between signs of life, where nothing changes
 STOP_SECONDS = 3.0  # how long a stopped trial waits for the next checkpoint before it leaves with the one it has
 
 WEIGHTS = "weights.safetensors"
+MODEL = "model.json"  # what the weights are of: study and config
 SAMPLES = "samples.png"
 CANNOT_WRITE = "cannot_write"  # why a trial has stopped by itself
 
@@ -53,6 +56,15 @@ def play(task: Task) -> Generator[Message | None, Reply | None, None]:
     What is sent in is the supervisor's reply: "stop" leaves at the next checkpoint, "prune" at once. The last message is
     always an Ended, whatever happens; one that is final is in the trial's folder before it is said.
     """
+    with closing(play_together(task)) as trial, suppress(StopIteration):
+        answer: Any = None
+        while True:
+            said = trial.send(answer)
+            answer = said.function(said.rows) if isinstance(said, Compute) else (yield said)
+
+
+def play_together(task: Task) -> Generator[Message | Compute | None, Any, None]:
+    """The same for one of many: what its trainer wants computed is yielded as well, to be answered with the result."""
     player = _Player(task)
     try:
         end = yield from player.play()
@@ -85,7 +97,7 @@ class _Player:
         self._enter(self.stage)
         return Ended(outcome, self.values, reason, detail, sum(self.seconds.values()))
 
-    def play(self) -> Generator[Message | None, Reply | None, Ended]:
+    def play(self) -> Generator[Message | Compute | None, Any, Ended]:
         """Every ending but that of a full disk is a value."""
         try:
             yield from self._events()
@@ -108,7 +120,7 @@ class _Player:
         self.outbox.numbers(self.step, {f"seconds/{stage}": seconds for stage, seconds in self.seconds.items()})
         return end
 
-    def _events(self) -> Generator[Message | None, Reply | None, None]:
+    def _events(self) -> Generator[Message | Compute | None, Any, None]:
         task = self.task
         env = Env(task.data, task.seed, task.device, Path(task.data_folder), Path(task.cache_folder))
         config = self.study.config.model_validate(task.config)
@@ -118,9 +130,16 @@ class _Player:
             self.step, self.seconds = saved["step"], dict(saved["seconds"])
             self._heed((yield Saved(self.step)))
         events = self.study.play(config, env, None if saved is None else saved["trainer"])
+        answer: Any = None
         try:
-            for event in events:
-                yield from self._take(event)
+            with suppress(StopIteration):
+                while True:
+                    event = events.send(answer)
+                    answer = None
+                    if isinstance(event, Compute):
+                        answer = yield event
+                    else:
+                        yield from self._take(event)
         finally:
             events.close()
 
@@ -172,6 +191,7 @@ class _Player:
                 from safetensors.torch import save
 
                 tensors = {name: tensor.contiguous() for name, tensor in event.state.items()}
+                files.replace(self.folder / MODEL, self.task.model_dump_json(include={"study", "config"}).encode())
                 files.replace(self.folder / WEIGHTS, save(tensors))
 
     def _read(self, event: Event) -> Report | None:

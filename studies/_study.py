@@ -57,7 +57,7 @@ class Study(Generic[C, R]):
     space: Callable[
         [Suggest, C], C
     ]  # parameters are named as the fields they set; what it does not search stays as in C
-    train: Callable[[C, Env, Mapping[str, Any] | None], Generator[Event, None, R]]
+    train: Callable[[C, Env, Mapping[str, Any] | None], Generator[Event, Any, R]]
     report: Callable[[R, Env], Iterator[Event]]
     objectives: tuple[Objective, ...]
     first: tuple[Mapping[str, Any], ...] = ({},)  # what a sweep tries before its sampler chooses: changes of the recipe
@@ -65,7 +65,11 @@ class Study(Generic[C, R]):
     pictures: str = "samples/fresh"  # key of the images by which trials are shown side by side
     restore: Callable[[C, ImageShape], nn.Module] | None = None  # the untrained network that a trial's weights fit
 
-    def play(self, config: C, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, None]:
+    model_of: tuple[str, ...] = ()  # studies one of whose trained networks it begins with: --model, the field ``model``
+    together: int = 1  # trials that one process plays at the same time, so that they share what they compute
+    heat_map: tuple[str, str, str] | None = None  # two numbers and a choice: the objective over them is a figure
+
+    def play(self, config: C, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, Any, None]:
         """All events of one trial."""
         result = yield from self.train(config, env, resume)
         yield from self.report(result, env)

@@ -1,34 +1,52 @@
-"""Trials one after another in this very process: for debugging and tests, where a breakpoint should just work."""
+"""Trials in this very process: one, for debugging, where a breakpoint should just work; or many that advance together.
 
-from collections.abc import Sequence
+What trials wish to have computed by the same function is computed in one call. That is made for trials that are cheap
+beside the network that they share, such as samplers' settings on a frozen energy.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from models._events import Compute
 from orchestrator.launchers._protocol import Job
 from orchestrator.messages import Ended, Message, Reply, Task
-from orchestrator.trial import play
+from orchestrator.trial import play_together
 
 
 class InlineJob:
-    """A trial that goes on, up to its next message, whenever it is listened to."""
+    """A trial that goes on, up to its next message or wish, whenever it is listened to."""
 
     def __init__(self, task: Task) -> None:
-        self.events = play(task)
+        self.events = play_together(task)
         self.started = False
+        self.wish: Compute | None = None
+        self.granted: tuple[Tensor, ...] | None = None
         self.answer: Reply | None = None
 
     def hear(self) -> list[Message]:
-        """The next message; the trial runs meanwhile."""
+        """What it says next; nothing while it has a wish."""
         while True:
-            if self.started:
-                reply, self.answer = self.answer, None
-                message = self.events.send(reply)
-            else:
-                message, self.started = next(self.events), True
-            if isinstance(message, Ended):
+            said = self.events.send(self._due())
+            self.started = True
+            if isinstance(said, Compute):
+                self.wish = said
+            if isinstance(said, Ended):
                 self.events.close()
-            if message is not None:
-                return [message]
+            if said is not None:
+                return [] if isinstance(said, Compute) else [said]
+
+    def _due(self) -> Any:
+        """What it waits for: what it wished for, or a reply."""
+        if self.wish is not None:
+            granted, self.wish, self.granted = self.granted, None, None
+            return granted
+        if not self.started:
+            return None
+        answer, self.answer = self.answer, None
+        return answer
 
     def reply(self, reply: Reply) -> None:
         """See Job. A "go" takes back nothing that was said unasked."""
@@ -45,12 +63,10 @@ class InlineJob:
 
 
 class InlineLauncher:
-    """One slot: this process."""
+    """Slots in this process, on one device."""
 
-    slots = 1
-
-    def __init__(self, device: str = "cpu") -> None:
-        self._device = device
+    def __init__(self, device: str = "cpu", slots: int = 1) -> None:
+        self._device, self.slots = device, slots
 
     def device(self, slot: int) -> str:
         """The one device."""
@@ -62,7 +78,28 @@ class InlineLauncher:
         return InlineJob(task)
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
-        """Never waits: listening is what makes the trial run."""
+        """Never waits: what is wished for is granted, together."""
+        wishing = [one for one in jobs if isinstance(one, InlineJob) and one.wish is not None]
+        wishes = [one.wish for one in wishing if one.wish is not None]
+        for job, result in zip(wishing, compute(wishes), strict=True):
+            job.granted = result
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def compute(wishes: Sequence[Compute]) -> list[tuple[Tensor, ...]]:
+    """The result of each wish; those of one function are computed together, in calls of as many rows as they allow."""
+    results: list[tuple[Tensor, ...]] = [()] * len(wishes)
+    functions: dict[Callable[[Tensor], tuple[Tensor, ...]], list[int]] = {}
+    for i, wish in enumerate(wishes):
+        functions.setdefault(wish.function, []).append(i)
+    for function, which in functions.items():
+        rows = torch.cat([wishes[i].rows for i in which])
+        most = min(wishes[i].most for i in which)
+        parts = [function(part) for part in torch.split(rows, most)]
+        whole = [torch.cat(column) for column in zip(*parts, strict=True)]
+        sizes = [len(wishes[i].rows) for i in which]
+        for i, mine in zip(which, zip(*(torch.split(column, sizes) for column in whole), strict=True), strict=True):
+            results[i] = mine
+    return results

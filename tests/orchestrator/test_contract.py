@@ -24,7 +24,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "evaluations": 2,
         "buffer_size": 100,
         "network_evaluations": 240,
-    }
+    },
+    "ebm_sampling": {"n_steps": 12, "samples": 16, "noise_start": 0.02},
 }
 
 
@@ -32,7 +33,13 @@ def played(study: str, folder: Path, cache_folder: Path, interruptions: int) -> 
     """A trial that is stopped so many times, each time after two more checkpoints: its end, its record, its lives."""
     loaded = studies.load(study)
     shape = datasets.load("digits", Path("data")).shape
-    config = loaded.config.model_validate(loaded.base(shape).model_dump() | SMALL[study])
+    settings = loaded.base(shape).model_dump() | SMALL[study]
+    if loaded.model_of:
+        trained = folder.parent / "trained"
+        if not trained.exists():
+            played(loaded.model_of[0], trained, cache_folder, 0)
+        settings |= {"model": str(trained)}
+    config = loaded.config.model_validate(settings)
     task = Task(
         sweep="contract",
         study=study,
@@ -81,7 +88,8 @@ def test_a_trial_that_was_interrupted_says_what_an_uninterrupted_one_says(
     def said(record: Record) -> list[tuple[int, str, float]]:
         return [point for point in record.points if not point[1].startswith("seconds/")]
 
-    assert said(once) == said(often) and len(said(once)) > 100
+    assert said(once) == said(often) and len(said(once)) > 10
     assert once.pngs == often.pngs and once.pictures
-    first, second = (load_file(tmp_path / name / WEIGHTS) for name in ("whole", "broken"))
-    assert first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)
+    if not studies.load(study).model_of:  # else it trains none
+        first, second = (load_file(tmp_path / name / WEIGHTS) for name in ("whole", "broken"))
+        assert first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)

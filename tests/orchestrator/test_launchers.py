@@ -10,8 +10,12 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
+from torch import Tensor
 
+from models._events import Compute
 from orchestrator import leftovers
+from orchestrator.launchers import inline
 from orchestrator.launchers._protocol import Died, Job, Launcher
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.launchers.local import LOG, LocalLauncher
@@ -44,6 +48,32 @@ def test_a_trial_is_heard_to_its_end(launcher: Launcher, folder: Path) -> None:
     said = hear_all(launcher, launcher.launch(toy_task(folder)))
     assert [message.index for message in said if isinstance(message, Report)] == [1, 2, 3, 4, 5]
     assert isinstance(said[-1], Ended) and said[-1].outcome == "complete"
+
+
+def test_wishes_of_one_function_are_computed_in_few_calls() -> None:
+    calls: list[tuple[str, int]] = []
+
+    def double(rows: Tensor) -> tuple[Tensor, Tensor]:
+        calls.append(("double", len(rows)))
+        return 2 * rows, rows.sum(1)
+
+    def negate(rows: Tensor) -> tuple[Tensor, ...]:
+        calls.append(("negate", len(rows)))
+        return (-rows,)
+
+    rows = [torch.rand(n, 3) for n in (3, 4, 5, 2)]
+    wishes = [
+        Compute(double, rows[0]),
+        Compute(negate, rows[1]),
+        Compute(double, rows[2], most=6),
+        Compute(double, rows[3]),
+    ]
+    found = inline.compute(wishes)
+    assert calls == [("double", 6), ("double", 4), ("negate", 4)]
+    for mine, wish in zip(found, wishes, strict=True):
+        for one, other in zip(mine, wish.function(wish.rows), strict=True):
+            torch.testing.assert_close(one, other)
+    assert inline.compute([]) == []
 
 
 def test_a_reply_prunes(launcher: Launcher, folder: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_trainer_that_never_reports_its_objective_has_failed(folder: Path) -> 
 
 
 def test_a_nan_objective_is_a_divergence(folder: Path) -> None:
-    source = Path(QUADRATIC).read_text().replace("1 / done})", 'float("nan")})')
+    source = Path(QUADRATIC).read_text().replace("1 / done", 'float("nan")')
     (folder / "nan.py").write_text(source)
     end = converse(toy_task(folder).model_copy(update={"study": str(folder / "nan.py")}))[-1]
     assert isinstance(end, Ended) and (end.outcome, end.reason) == ("diverged", "non_finite_objective")

@@ -1,0 +1,170 @@
+"""Langevin settings on a trained energy: chains from noise by a network that is not trained any more, scored and counted."""
+
+import json
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, Field, model_validator
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models import _ebm_config
+from models._ebm_config import BOUNDS
+from models._env import Env
+from models._events import Checkpoint, Compute, Curve, DataUsed, Diverged, Event, Facts, Images, Progress, Scalars
+from models.parts import data as datasets
+from models.parts import judge as judges
+from models.parts.quality import Quality
+from samplers import schedules, starts
+from samplers.kernel import energy_and_gradient
+
+SHOWN = 64  # images in a grid
+MOST = {"cpu": 512}  # chains in a call, by kind of device; more would be no faster there
+MOST_ELSEWHERE = 8192
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """Chains of a trained energy. Fields are in the order in which one would think of them."""
+
+    model: str = Field("", description="folder of the trained network: its weights and what they are of")
+    step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E + s·noise")
+    n_steps: int = Field(100, ge=1, description="steps of a chain, each one evaluation of the network")
+    schedule: str = Field("constant", description=f"of the noise: {' | '.join(schedules.SHAPES)}")
+    noise_start: float = Field(5e-3, ge=0, description="s at the beginning of a chain")
+    noise_end: float = Field(5e-4, ge=0, description="s at its end, unless constant")
+    coupled: bool = Field(False, description="step size follows the square of the noise, with the same mean")
+    grad_clip: float | None = Field(0.1, gt=0, description="each element of ∇E is cut to ± this; none for no limit")
+    samples: int = Field(256, ge=16, description="chains that are scored; FID depends on it")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        if self.schedule not in schedules.SHAPES:
+            raise ValueError(f"no schedule '{self.schedule}'; there are: {', '.join(schedules.SHAPES)}")
+        if self.schedule == "geometric" and not (self.noise_start > 0 and self.noise_end > 0):
+            raise ValueError("schedule=geometric needs noise_start and noise_end above 0; linear can reach 0")
+        if self.coupled and self.noise_start == 0:
+            raise ValueError("coupled needs noise_start above 0: the step size follows the noise")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """All that trials on one network have in common; made once in a process."""
+
+    trained: _ebm_config.Config
+    network: nn.Module
+    data: datasets.Data
+    quality: Quality
+    anchors: Mapping[str, float]
+    real_energy: float  # mean over real images
+
+    def energies(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Energies (n,) and their gradients (n, *shape)."""
+        return energy_and_gradient(self.network, x)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Chains at their end."""
+
+    config: Config
+    bench: Bench
+    begin: Tensor
+    end: Tensor
+    energies: list[float]  # mean over the chains, before each step
+
+
+class Told:
+    """An energy that was computed elsewhere: its value and gradient at the one position where it is asked for.
+
+    As a function it is the tangent there, so a kernel whose step looks at its own position only takes it for the energy.
+    """
+
+    def __init__(self) -> None:
+        self.position = self.energy = self.gradient = torch.empty(0)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.energy + ((x - self.position) * self.gradient).flatten(1).sum(1)
+
+
+@lru_cache(maxsize=2)
+def bench(model: str, data: str, data_folder: Path, cache_folder: Path, device: str, samples: int) -> Bench:
+    """The trained network at ``model`` and what its samples are held against."""
+    about = json.loads(Path(model, "model.json").read_text())
+    trained = _ebm_config.Config.model_validate(about["config"])
+    loaded = datasets.load(data, data_folder)
+    network = _ebm_config.network(trained, loaded.shape)
+    network.load_state_dict(load_file(Path(model, "weights.safetensors")))
+    network.to(device).eval().requires_grad_(False)
+    judge = judges.obtain(loaded, cache_folder, device)
+    quality = Quality.of(judge, loaded, samples)
+    chance = Env(data, 0, device).generator("anchors")
+    noise = starts.uniform(samples, loaded.shape, BOUNDS, chance)
+    anchors = quality.anchors(loaded, chance) | {"fid/start": quality.fid(noise)}
+    with torch.no_grad():
+        real = float(network(loaded.validation.floats()[:samples].to(device)).mean())
+    return Bench(trained, network, loaded, quality, anchors, real)
+
+
+def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, Any, Result]:
+    """Run the chains; nothing is trained. Raises Diverged."""
+    shared = bench(config.model, env.data, env.data_folder, env.cache_folder, env.device, config.samples)
+    data = shared.data
+    chance = env.generator("chains")
+    begin = starts.uniform(config.samples, data.shape, BOUNDS, chance)
+    chain = shared.trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
+    told = Told()
+    kernel = _ebm_config.kernel(chain, told, config.n_steps)  # type: ignore[arg-type]
+    state, energies = kernel.init(begin), list[Tensor]()
+    if resume is None:
+        yield DataUsed(data.name, data.source, data.digest, data.sizes)
+        yield Facts({"judge/hash": shared.quality.judge.digest, "model": config.model})
+        yield Images(0, "samples/fresh", begin[:SHOWN])
+    else:
+        state = state._replace(position=resume["position"].to(env.device), step=resume["step"])
+        chance.set_state(resume["chance"].cpu())
+        energies = list(resume["energies"])
+    most = MOST.get(torch.device(env.device).type, MOST_ELSEWHERE)
+    for step in range(state.step, config.n_steps):
+        told.position = state.position
+        told.energy, told.gradient = yield Compute(shared.energies, state.position, most)
+        state, info = kernel.step(state, chance)
+        energies.append(info.energy.mean())
+        yield Progress("chain", step + 1, config.n_steps)
+        yield Checkpoint(step + 1, lambda state=state: _state(state, chance, energies))  # type: ignore[misc]
+    means = [float(one) for one in energies]
+    lost = [k for k, value in enumerate(means) if not torch.tensor(value).isfinite()]
+    if lost or not bool(state.position.isfinite().all()):
+        raise Diverged("non_finite", lost[0] if lost else config.n_steps, "energies or positions are not finite")
+    return Result(config, shared, begin, state.position, means)
+
+
+def _state(state: Any, chance: torch.Generator, energies: list[Tensor]) -> dict[str, Any]:
+    return {
+        "position": state.position,
+        "step": state.step,
+        "chance": chance.get_state(),
+        "energies": torch.stack([one.cpu() for one in energies]),
+    }
+
+
+def report(result: Result, env: Env) -> Iterator[Event]:
+    """Scores beside their anchors and their cost, samples, and the energy along the chain."""
+    config, shared, step = result.config, result.bench, result.config.n_steps
+    yield Images(step, "samples/fresh", result.end[:SHOWN])
+    scores = shared.quality.scores("fresh", result.end) | dict(shared.anchors)
+    black_or_white = float((result.end.abs() > 0.99).float().mean())
+    more = {"chain/energy_end": result.energies[-1], "chain/saturation": black_or_white}
+    moved = float((result.end - result.begin).flatten(1).norm(dim=1).mean())
+    yield Scalars(step, scores | more | {"chain/distance": moved, "cost/network_evaluations": float(step)})
+    lines = {"fresh chains": result.energies, "real images": [shared.real_energy] * len(result.energies)}
+    axis = [float(k) for k in range(len(result.energies))]
+    yield Curve(step, "chain/energy", axis, lines, "step", "mean energy")
+    steps = range(config.n_steps)
+    step_size, noise = shared.trained.model_copy(update=config.model_dump(exclude={"model", "samples"})).schedules(step)
+    values = {"step size a": [step_size(k) for k in steps], "noise s": [noise(k) for k in steps]}
+    yield Curve(step, "chain/schedule", [float(k + 1) for k in steps], values, "step", "value", log_y=True)

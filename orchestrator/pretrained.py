@@ -1,0 +1,55 @@
+"""Trained networks that a study begins with, by the names that users have for them."""
+
+import json
+from pathlib import Path
+
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
+
+from orchestrator import book as books
+from orchestrator.agenda import trial_folder
+from orchestrator.book import Book
+from orchestrator.errors import UserError
+from orchestrator.trial import MODEL, WEIGHTS
+
+CHAMPION = "champion"
+LEAST = 6  # letters of a run's id
+
+
+def find(text: str, of: tuple[str, ...], storage: RDBStorage) -> tuple[Path, str]:
+    """The folder of the network that ``text`` names, and the data that it was trained on; UserError where there is none.
+
+    ``text`` is "champion" (the best trial of the newest sweep of one of the studies ``of``), a sweep (its best trial),
+    SWEEP/TRIAL, or the id of a trial's MLflow run or its beginning.
+    """
+    known = {name: books.load(storage, name) for name in books.names(storage)}
+    sweeps = {name: book for name, book in known.items() if book.spec.study in of}
+    if text == CHAMPION:
+        done = [book for book in sweeps.values() if book.best()]
+        if not done:
+            raise UserError(f"--model champion: no sweep here has trained one; begin with:  sweep run {of[0]}")
+        return _folder(text, done[-1], done[-1].best()[0])
+    name, _, number = text.partition("/")
+    if name in known and name not in sweeps:
+        raise UserError(
+            f"--model {text}: {name} asks {known[name].spec.study}, and a network of {' or '.join(of)} is needed"
+        )
+    for sweep, book in sweeps.items():
+        for trial in book.best(len(book.trials())):
+            named = sweep == name and number in ("", str(trial.number))
+            if named or len(text) >= LEAST and str(trial.user_attrs.get("run", "")).startswith(text):
+                return _folder(text, book, trial)
+    raise UserError(
+        f"--model {text}: no such network; say champion, a sweep of {' or '.join(of)} "
+        f"({', '.join(sweeps) or 'there is none yet'}), SWEEP/TRIAL of a completed trial, or its MLflow run"
+    )
+
+
+def _folder(text: str, book: Book, trial: FrozenTrial) -> tuple[Path, str]:
+    folder = trial_folder(book.spec.folder, trial.number)
+    if not (folder / WEIGHTS).exists():
+        raise UserError(f"--model {text}: the weights of trial {trial.number} are not in {folder} any more")
+    if not (folder / MODEL).exists():  # it was trained before that was kept
+        about = {"study": book.spec.study, "config": book.config(trial).model_dump(mode="json")}
+        (folder / MODEL).write_text(json.dumps(about))
+    return folder, book.spec.data

@@ -1,0 +1,39 @@
+"""Which Langevin settings draw the best images from an energy that is trained already, and what does each cost?"""
+
+from models import ebm_sampling
+from models.ebm_sampling import Config
+from studies._study import ImageShape, Objective, Study, Suggest
+
+
+def base(shape: ImageShape) -> Config:
+    """Longer chains where images are larger."""
+    return Config(n_steps=100 if max(shape[1:]) <= 16 else 200)
+
+
+def space(suggest: Suggest, base: Config) -> Config:
+    """Two decades of step sizes and of chain lengths around those that energies are trained with."""
+    chosen = {
+        "step_size": suggest.suggest_float("step_size", 1.0, 100.0, log=True),
+        "n_steps": suggest.suggest_int("n_steps", 5, 4 * base.n_steps, log=True),
+        "schedule": suggest.suggest_categorical("schedule", ["constant", "geometric", "linear", "cosine"]),
+        "noise_start": suggest.suggest_float("noise_start", 1e-3, 1e-1, log=True),
+    }
+    if chosen["schedule"] != "constant":
+        chosen["noise_end"] = suggest.suggest_float("noise_end", 1e-4, 1e-3, log=True)
+        chosen["coupled"] = suggest.suggest_categorical("coupled", [False, True])
+    return Config.model_validate(base.model_dump() | chosen)
+
+
+STUDY = Study(
+    question=__doc__,
+    config=Config,
+    base=base,
+    space=space,
+    train=ebm_sampling.train,
+    report=ebm_sampling.report,
+    objectives=(Objective("fid/fresh"), Objective("cost/network_evaluations")),
+    trials=100,
+    model_of=("ebm",),
+    together=32,
+    heat_map=("step_size", "n_steps", "schedule"),
+)

@@ -1,0 +1,111 @@
+"""Chains of a frozen energy: the same alone and together, and as the sampler itself would run them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from models import _ebm_config, ebm_sampling
+from models._ebm_config import BOUNDS
+from models._env import Env
+from models._events import Compute, Curve, Diverged, Scalars
+from models.ebm_sampling import Config
+from orchestrator.launchers.inline import compute
+from samplers import starts
+from samplers.kernel import run
+
+SHAPE = (1, 8, 8)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """A network of random weights, as a sweep leaves it."""
+    config = _ebm_config.Config(blocks=1, width=4)
+    torch.manual_seed(0)
+    network = _ebm_config.network(config, SHAPE)
+    save_file(
+        {name: weight.contiguous() for name, weight in network.state_dict().items()}, tmp_path / "weights.safetensors"
+    )
+    (tmp_path / "model.json").write_text(json.dumps({"study": "ebm", "config": config.model_dump(mode="json")}))
+    return str(tmp_path)
+
+
+def finished(config: Config, env: Env) -> ebm_sampling.Result:
+    """A trial played alone."""
+    events = ebm_sampling.train(config, env)
+    answer: Any = None
+    while True:
+        try:
+            event = events.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        answer = event.function(event.rows) if isinstance(event, Compute) else None
+
+
+def test_the_chain_is_the_samplers_own(model: str, cache_folder: Path) -> None:
+    config = Config(model=model, n_steps=15, samples=16, schedule="linear", noise_start=0.05)
+    env = Env("digits", 3, cache_folder=cache_folder)
+    result = finished(config, env)
+    chance = env.generator("chains")
+    begin = starts.uniform(16, SHAPE, BOUNDS, chance)
+    chain = result.bench.trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
+    end, _ = run(_ebm_config.kernel(chain, result.bench.network, 15), begin, 15, chance)
+    torch.testing.assert_close(result.end, end, rtol=0, atol=0)
+
+
+def test_chains_are_the_same_together_as_alone(model: str, cache_folder: Path) -> None:
+    """But for the order of sums: a batch of another size is another program."""
+    configs = [Config(model=model, n_steps=n, samples=16, step_size=a) for n, a in ((5, 3.0), (12, 30.0), (8, 10.0))]
+    envs = [Env("digits", seed, cache_folder=cache_folder) for seed in range(3)]
+    lanes = [ebm_sampling.train(config, env) for config, env in zip(configs, envs, strict=True)]
+    wishes: dict[int, Compute] = {}
+    answers: list[Any] = [None] * 3
+    results: dict[int, ebm_sampling.Result] = {}
+    calls = 0
+    while len(results) < 3:
+        for i, lane in enumerate(lanes):
+            while i not in results and i not in wishes:
+                try:
+                    event = lane.send(answers[i])
+                except StopIteration as end:
+                    results[i] = end.value
+                    break
+                answers[i] = None
+                if isinstance(event, Compute):
+                    wishes[i] = event
+        granted = compute(list(wishes.values()))
+        calls += bool(wishes)
+        for i, result in zip(list(wishes), granted, strict=True):
+            answers[i] = result
+            del wishes[i]
+    assert calls == 12, "as many as the longest chain has steps"
+    for i in range(3):
+        torch.testing.assert_close(results[i].end, finished(configs[i], envs[i]).end, rtol=1e-4, atol=1e-4)
+
+
+def test_the_report_tells_quality_and_cost(model: str, cache_folder: Path) -> None:
+    env = Env("digits", 0, cache_folder=cache_folder)
+    said = list(ebm_sampling.report(finished(Config(model=model, n_steps=7, samples=16), env), env))
+    (scalars,) = [event for event in said if isinstance(event, Scalars)]
+    assert scalars.values["cost/network_evaluations"] == 7
+    assert {"fid/fresh", "fid/real", "fid/noise", "fid/start"} <= scalars.values.keys()
+    (energies,) = [event for event in said if isinstance(event, Curve) and event.key == "chain/energy"]
+    assert len(energies.x) == 7
+
+
+def test_chains_that_leave_the_numbers_are_a_divergence(
+    model: str, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config(model=model, n_steps=3, samples=16, grad_clip=None)
+    real = ebm_sampling.energy_and_gradient
+
+    def broken(energy: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        e, gradient = real(energy, x)
+        return e * torch.inf, gradient
+
+    monkeypatch.setattr(ebm_sampling, "energy_and_gradient", broken)
+    with pytest.raises(Diverged, match="non_finite at step 0"):
+        finished(config, Env("digits", 0, cache_folder=cache_folder))
