@@ -1,7 +1,7 @@
 """What every sampler is: a kernel of two pure functions, and the loop that runs it."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -12,21 +12,47 @@ Energy = Callable[[Tensor], Tensor]
 Schedule = Callable[[int], float]
 """Index of a step, from 0 -> value at that step."""
 
+Value = TypeVar("Value", float, Tensor, float | Tensor)
+
+Parameter = float | Tensor | Schedule | Callable[[int], Tensor]
+"""One number, or one for each chain as a tensor (chains,) or (chains, 1, …); or a schedule that gives either."""
+
 
 class Kernel(NamedTuple):
     """One sampling algorithm with its parameters bound.
 
     ``init`` turns positions (chains, *shape) into a state; ``step`` advances a state once and returns the new state
-    beside diagnostics. A state has ``position``; an info has ``energy``. Neither changes the state that it is given.
+    beside diagnostics. A state has ``position``; an info has ``energy`` and ``gradient``, those of the position which the
+    step left, the gradient after clipping. Neither changes the state that it is given.
+
+    ``evaluations`` is what a step costs: how often the energy and its gradient are evaluated for each chain. Where a
+    state holds them for its position, ``init`` has evaluated them once as well. Kernels are compared fairly at equal
+    evaluations, not at equal steps.
     """
 
     init: Callable[[Tensor], Any]
     step: Callable[[Any, Generator], tuple[Any, Any]]
+    evaluations: int = 1
 
 
-def at(value: float | Schedule, step: int) -> float:
-    """The value of a number or of a schedule at ``step``."""
+def at(value: Parameter, step: int) -> float | Tensor:
+    """The value at ``step`` of what may be a schedule."""
     return value(step) if callable(value) else value
+
+
+def column(value: Value, x: Tensor) -> Value:
+    """What multiplies positions shaped like ``x``: a number as it is, a value for each chain as (chains, 1, …)."""
+    return value.reshape(-1, *[1] * (x.dim() - 1)) if isinstance(value, Tensor) else value
+
+
+def row(value: Value) -> Value:
+    """What multiplies energies: a number as it is, a value for each chain as (chains,)."""
+    return value.flatten() if isinstance(value, Tensor) else value
+
+
+def standard_normal(x: Tensor, generator: Generator) -> Tensor:
+    """Independent N(0, 1), of the shape, kind and device of ``x``."""
+    return torch.empty_like(x).normal_(generator=generator)
 
 
 def energy_and_gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:

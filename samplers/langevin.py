@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from samplers.kernel import Energy, Kernel, Schedule, at, energy_and_gradient
+from samplers.kernel import Energy, Kernel, Parameter, at, column, energy_and_gradient, standard_normal
 
 
 class State(NamedTuple):
@@ -32,15 +32,16 @@ class Info(NamedTuple):
 
 def build(
     energy: Energy,
-    step_size: float | Schedule,
-    noise: float | Schedule | None = None,
+    step_size: Parameter,
+    noise: Parameter | None = None,
     grad_clip: float | None = None,
     bounds: tuple[float, float] | None = None,
 ) -> Kernel:
     """A Langevin kernel.
 
-    ``step_size`` is a above, ``noise`` is s (None: √(2a)); each is a number >= 0 or a schedule. Each element of the
-    gradient is cut to ±``grad_clip``; each element of the position to ``bounds`` after the noise.
+    ``step_size`` is a above, ``noise`` is s (None: √(2a)); each is a number >= 0, a schedule, or either with a value for
+    each chain, so that chains of many settings share one pass through the network. Each element of the gradient is cut
+    to ±``grad_clip``; each element of the position to ``bounds`` after the noise.
     """
 
     def init(x: Tensor) -> State:
@@ -51,12 +52,23 @@ def build(
         if grad_clip is not None:
             gradient = gradient.clamp(-grad_clip, grad_clip)  # not in place: a linear energy gives an expanded view
         a = at(step_size, state.step)
-        s = math.sqrt(2 * a) if noise is None else at(noise, state.step)
-        x = torch.add(state.position, gradient, alpha=-a)  # a tensor of its own: what follows may write to it
-        if s > 0:
-            x.add_(torch.empty_like(x).normal_(generator=generator), alpha=s)
+        s = _matching(a) if noise is None else at(noise, state.step)
+        x = _add(state.position, gradient, -a)  # a tensor of its own: what follows may write to it
+        if isinstance(s, Tensor) or s > 0:
+            _add(x, standard_normal(x, generator), s, out=x)
         if bounds is not None:
             x.clamp_(*bounds)
         return State(x, state.step + 1), Info(e, gradient)
 
     return Kernel(init, step)
+
+
+def _matching(a: float | Tensor) -> float | Tensor:
+    return (2 * a).sqrt() if isinstance(a, Tensor) else math.sqrt(2 * a)
+
+
+def _add(x: Tensor, direction: Tensor, scale: float | Tensor, out: Tensor | None = None) -> Tensor:
+    """x + scale · direction, in one pass over memory."""
+    if isinstance(scale, Tensor):
+        return torch.addcmul(x, direction, column(scale, x), out=out)
+    return torch.add(x, direction, alpha=scale, out=out)

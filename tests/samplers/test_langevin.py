@@ -80,24 +80,6 @@ def test_same_generator_same_chain_and_nothing_is_overwritten() -> None:
     assert not torch.equal(visited[0], visited[1])
 
 
-def test_global_randomness_is_left_alone() -> None:
-    torch.manual_seed(7)
-    expected = torch.rand(1)
-    torch.manual_seed(7)
-    run(langevin.build(lambda x: x.square().sum(1), 0.1), torch.zeros(3, 1), 5, generator())
-    assert torch.rand(1) == expected
-
-
-def test_parameters_get_no_gradient() -> None:
-    """Sampling computes the gradient in x alone, whoever calls it and in whatever mode."""
-    network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.SiLU(), torch.nn.Linear(5, 1))
-    kernel = langevin.build(lambda x: network(x).squeeze(1), 0.1)
-    with torch.no_grad():
-        x, info = run(kernel, torch.randn(4, 3), 3, generator())
-    assert not x.requires_grad and not info.energy.requires_grad
-    assert all(parameter.grad is None for parameter in network.parameters())
-
-
 def test_energy_and_gradient_by_hand() -> None:
     e, g = energy_and_gradient(lambda x: (x**3).sum(1), torch.tensor([[1.0, 2.0]]))
     assert e.tolist() == [9.0]

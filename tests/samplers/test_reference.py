@@ -1,0 +1,123 @@
+"""Our samplers beside independent implementations of the same algorithms: extra ``reference``, skipped without it.
+
+Where an algorithm is the same, so are its draws: given the same seed, chains end at the same places step by step. What is
+random in another order is compared by what it estimates.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from samplers import annealing, diagnostics, hmc, langevin, mala, preconditioned, tempering
+from samplers.kernel import Kernel, run
+from tests.samplers.targets import CENTRES, gaussian, generator, mixture
+
+REASON = "pip install -e '.[reference]' brings the libraries to compare with"
+START = torch.randn(40, 2, generator=torch.Generator().manual_seed(1))
+STEPS = 12
+
+
+@pytest.fixture
+def ebmkit() -> Any:
+    return pytest.importorskip("ebm", reason=REASON)
+
+
+@pytest.fixture
+def torchebm() -> Any:
+    """Its samplers, and the Gaussian of our targets as a model of its kind."""
+    samplers = pytest.importorskip("torchebm.samplers", reason=REASON)
+    from torchebm.core import BaseModel
+
+    class Gaussian(BaseModel):
+        def forward(self, x: Tensor) -> Tensor:
+            return gaussian(x)
+
+    return samplers, Gaussian()
+
+
+EBMKIT = {
+    "langevin": (langevin.build(gaussian, 0.1), ("LangevinDynamics", (0.1, STEPS), {})),
+    "langevin, cold, clipped and bounded": (
+        langevin.build(gaussian, 0.3, 0.02, 0.2, (-1, 1)),
+        ("LangevinDynamics", (0.3, STEPS, 0.02, 0.2, (-1, 1)), {}),
+    ),
+    "mala": (mala.build(gaussian, 0.15), ("MALA", (0.15, STEPS), {})),
+    "hmc": (hmc.build(gaussian, 0.45, 3), ("HMC", (0.45, 3, STEPS), {})),
+    "preconditioned": (
+        preconditioned.build(gaussian, 0.05, torch.tensor([1.0, 0.5])),
+        ("PreconditionedLangevin", (torch.tensor([1.0, 0.5]), 0.05, STEPS), {}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EBMKIT)
+def test_the_same_chains_as_ebmkit(ebmkit: Any, name: str) -> None:
+    kernel, (theirs, arguments, options) = EBMKIT[name]
+    torch.manual_seed(5)  # it draws from the global generator
+    expected = getattr(ebmkit.samplers, theirs)(*arguments, **options).sample(gaussian, START)
+    torch.testing.assert_close(run(kernel, START, STEPS, generator(5))[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "theirs", "options"),
+    [
+        (langevin.build(gaussian, 0.1), "LangevinDynamics", {"step_size": 0.1}),
+        (
+            langevin.build(gaussian, 0.3, 0.3 * 0.6**0.5, bounds=(-1, 1)),
+            "LangevinDynamics",
+            {"step_size": 0.3, "noise_scale": 0.3, "clamp": (-1, 1)},
+        ),
+        (hmc.build(gaussian, 0.45, 3), "HamiltonianMonteCarlo", {"step_size": 0.45, "n_leapfrog_steps": 3}),
+    ],
+)
+def test_the_same_chains_as_torchebm(torchebm: Any, kernel: Kernel, theirs: str, options: dict[str, Any]) -> None:
+    samplers, model = torchebm
+    expected = getattr(samplers, theirs)(model, **options).sample(x=START, n_steps=STEPS, generator=generator(5))
+    torch.testing.assert_close(run(kernel, START, STEPS, generator(5))[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_weights_of_modes_as_ebmkit_tempers_them(ebmkit: Any) -> None:
+    ladder, start = (1.0, 2.5, 6.0), torch.full((1500, 1), CENTRES[1])
+    torch.manual_seed(5)
+    theirs = ebmkit.samplers.ParallelTempering(ebmkit.samplers.MALA(0.7), ladder).sample(mixture, start, steps=250)
+    kernel = tempering.build(lambda t: mala.build(mixture, 0.7, t), ladder)
+    ours, _ = run(kernel, start, 150, generator())
+    one, other = (ours < 0).double(), (theirs < 0).double()
+    assert abs(one.mean() - other.mean()) < 4 * ((one.var() + other.var()) / 1500).sqrt()
+
+
+def test_normalisers_as_ebmkit_estimates_them(ebmkit: Any) -> None:
+    def energy(x: Tensor) -> Tensor:
+        return (x**4 / 2 - x).sum(1)
+
+    torch.manual_seed(5)
+    options = {"n_temps": 40, "sampler": ebmkit.samplers.HMC(0.3, 4), "adapt_step_size": False}
+    theirs = ebmkit.ais_log_z(energy, (2,), n_chains=500, **options)
+    base, betas = annealing.normal((2,)), annealing.ladder(40)
+    found = annealing.forward(energy, base, lambda e, beta: hmc.build(e, 0.3, 4), betas, 500, generator())
+    assert abs(found.log_z - theirs.log_z) < 4 * (found.standard_error**2 + theirs.stderr**2) ** 0.5
+    back = ebmkit.reverse_ais_log_z(energy, found.position, **options)
+    ours = annealing.reverse(energy, base, lambda e, beta: hmc.build(e, 0.3, 4), betas, found.position, generator())
+    assert abs(ours.log_z - back.log_z) < 4 * (ours.standard_error**2 + back.stderr**2) ** 0.5
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.95, -0.5])
+@pytest.mark.parametrize("shape", [(4, 500), (2, 101), (8, 40)])
+def test_diagnostics_are_those_of_arviz(rho: float, shape: tuple[int, int]) -> None:
+    statistics = pytest.importorskip("arviz_stats.base", reason=REASON).array_stats
+    draws = torch.randn(*shape, dtype=torch.float64, generator=generator())
+    for t in range(1, shape[1]):
+        draws[:, t] += rho * draws[:, t - 1]
+    draws = draws.exp()  # a skew law: ranks and tails matter
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    for ours, theirs in (
+        (diagnostics.split_rhat, statistics.rhat(draws.numpy(), method="rank", **axes)),
+        (diagnostics.effective_sample_size, statistics.ess(draws.numpy(), method="bulk", **axes)),
+        (
+            diagnostics.tail_effective_sample_size,
+            statistics.ess(draws.numpy(), method="tail", prob=(0.05, 0.95), **axes),
+        ),
+    ):
+        assert ours(draws).item() == pytest.approx(float(theirs), rel=1e-4)
