@@ -24,7 +24,17 @@ SMALL: dict[str, dict[str, Any]] = {
         "evaluations": 2,
         "buffer_size": 100,
         "network_evaluations": 240,
-    }
+    },
+    "conditional_ebm": {
+        "blocks": 1,
+        "width": 4,
+        "start": "replay",
+        "n_steps": 10,
+        "evaluation_samples": 32,
+        "evaluations": 2,
+        "buffer_size": 100,
+        "network_evaluations": 240,
+    },
 }
 
 
