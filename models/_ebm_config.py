@@ -4,11 +4,10 @@ import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import nn
 
-from models.parts.nets import Activation, EnergyResNet
+from models.parts.nets import Activation, EnergyResNet, Precision
 from samplers import langevin, schedules
-from samplers.kernel import Kernel, Schedule
+from samplers.kernel import Energy, Kernel, Schedule
 
 BOUNDS = (-1.0, 1.0)  # of every pixel of data and of every chain
 
@@ -22,6 +21,7 @@ class Config(BaseModel):
     width: int = Field(16, ge=1, le=1024, description="channels of the first stage; each later stage has twice as many")
     activation: Activation = Field("silu", description="smooth ones give smooth gradients to follow")
     spectral_norm: bool = Field(False, description="bound the Lipschitz constant of every layer")
+    precision: Precision = Field("float32", description="of the network's inner layers; auto: bfloat16 on a GPU alone")
 
     step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I), its mean over a chain")
     n_steps: int = Field(20, ge=1, le=10_000, description="Langevin steps per update")
@@ -104,10 +104,10 @@ class Config(BaseModel):
 
 def network(config: Config, shape: tuple[int, int, int]) -> EnergyResNet:
     """The untrained E(x) for images of ``shape``; its weights come from torch's global generator."""
-    return EnergyResNet(shape, config.blocks, config.width, config.activation, config.spectral_norm)
+    return EnergyResNet(shape, config.blocks, config.width, config.activation, config.spectral_norm, config.precision)
 
 
-def kernel(config: Config, energy: nn.Module, n_steps: int) -> Kernel:
+def kernel(config: Config, energy: Energy, n_steps: int) -> Kernel:
     """The Langevin kernel of ``config`` with its schedules spread over ``n_steps``."""
     step_size, noise = config.schedules(n_steps)
     return langevin.build(energy, step_size, noise, config.grad_clip, BOUNDS)

@@ -10,10 +10,11 @@ from models._ebm_config import BOUNDS, Config, kernel
 from models._env import Env
 from models._events import Curve, Event, Images, Progress, Scalars, Weights
 from models.parts import data as datasets
+from models.parts import outliers
 from models.parts.neighbours import nearest
 from models.parts.quality import Quality
-from samplers import replay, starts
-from samplers.kernel import run, walk
+from samplers import starts
+from samplers.kernel import Energy, run, walk
 
 SHOWN = 64  # images in a grid
 
@@ -30,9 +31,14 @@ class Result:
     step: int
 
 
-def untrained(config: Config, env: Env, energy: nn.Module, shape: tuple[int, ...]) -> Iterator[Event]:
+def slot_labels(config: Config, data: datasets.Data) -> Tensor:
+    """The label that each slot of the replay buffer has for ever: as frequent as among the real images."""
+    return data.train.labels[torch.arange(config.buffer_size) % len(data.train)]
+
+
+def untrained(config: Config, env: Env, energy: nn.Module, data: datasets.Data) -> Iterator[Event]:
     """Fresh chains before the first update: where the picture that plays over training begins."""
-    yield Images(0, "samples/fresh", _sample(config, env, energy, shape, SHOWN)[1])
+    yield Images(0, "samples/fresh", sample(config, env, energy, data.shape, SHOWN)[1])
 
 
 def schedule_curve(config: Config) -> Iterator[Event]:
@@ -43,7 +49,7 @@ def schedule_curve(config: Config) -> Iterator[Event]:
     yield Curve(0, "chain/schedule", x, lines, "step of a chain of training", "value", log_y=True)
 
 
-def _sample(config: Config, env: Env, energy: nn.Module, shape: tuple[int, ...], n: int) -> tuple[Tensor, Tensor]:
+def sample(config: Config, env: Env, energy: Energy, shape: tuple[int, ...], n: int) -> tuple[Tensor, Tensor]:
     """Starts and ends of ``n`` fresh chains, the same starts at every call."""
     generator = env.generator("evaluation")
     begin = starts.uniform(n, shape, BOUNDS, generator)
@@ -51,9 +57,10 @@ def _sample(config: Config, env: Env, energy: nn.Module, shape: tuple[int, ...],
     return begin, run(kernel(config, energy, n_steps), begin, n_steps, generator)[0]
 
 
-def _replayed(config: Config, env: Env, images: Tensor) -> Tensor:
+def replayed(config: Config, env: Env, images: Tensor) -> Tensor:
+    """Slots of the replay buffer that are scored, the same at every call."""
     some = torch.randperm(len(images), generator=env.generator("replayed"), device=env.device)
-    return images[some[: config.evaluation_samples]]
+    return some[: config.evaluation_samples]
 
 
 def evaluate(
@@ -62,41 +69,54 @@ def evaluate(
     energy: nn.Module,
     data: datasets.Data,
     quality: Quality,
-    buffer: replay.Replay | None,
+    buffer: Tensor | None,
     step: int,
 ) -> Iterator[Event]:
     """A look during training: is it getting better?"""
     yield Progress("evaluation", 0, 1)
-    _, fresh = _sample(config, env, energy, data.shape, config.evaluation_samples)
+    _, fresh = sample(config, env, energy, data.shape, config.evaluation_samples)
     values = {"fid/fresh": quality.fid(fresh)}
     yield Images(step, "samples/fresh", fresh[:SHOWN])
     if buffer is not None:
-        replayed = _replayed(config, env, buffer.images)
-        values["fid/replay"] = quality.fid(replayed)
-        yield Images(step, "samples/replay", replayed[:SHOWN])
+        kept = buffer[replayed(config, env, buffer)]
+        values["fid/replay"] = quality.fid(kept)
+        yield Images(step, "samples/replay", kept[:SHOWN])
     yield Scalars(step, values)
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:
     """All scores of the finished model beside their anchors, its samples, their nearest neighbours and a chain's energy."""
-    config, quality, step = result.config, result.quality, result.step
+    config, network, data, step = result.config, result.network, result.data, result.step
     yield Progress("evaluation", 0, 2)
-    begin, fresh = _sample(config, env, result.network, result.data.shape, config.evaluation_samples)
+    begin, fresh = sample(config, env, network, data.shape, config.evaluation_samples)
     yield Images(step, "samples/fresh", fresh[:SHOWN])
-    values = quality.anchors(result.data, env.generator("anchors")) | {"fid/start": quality.fid(begin)}
-    if result.images is not None:
-        replayed = _replayed(config, env, result.images)
-        values |= quality.scores("replay", replayed)
-        yield Images(step, "samples/replay", replayed[:SHOWN])
-    yield Scalars(step, values | quality.scores("fresh", fresh))
+    kept = None if result.images is None else result.images[replayed(config, env, result.images)]
+    if kept is not None:
+        yield Images(step, "samples/replay", kept[:SHOWN])
+    yield Scalars(step, scores(result, env, begin, fresh, kept))
     yield Progress("evaluation", 1, 2)
-    yield from _neighbours(fresh[:16], result.data, step)
-    yield from _energy_along_chain(result, env)
-    yield Weights({name: tensor.detach().cpu() for name, tensor in result.network.state_dict().items()})
+    yield from neighbours(fresh[:16], data, step)
+    yield from energy_along_chain(result, env, network, network)
+    yield Scalars(step, outliers.auroc(network, data, env, config.evaluation_samples, {"fresh": fresh}))
+    yield weights(result)
     yield Progress("evaluation", 2, 2)
 
 
-def _neighbours(fresh: Tensor, data: datasets.Data, step: int) -> Iterator[Event]:
+def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, kept: Tensor | None) -> dict[str, float]:
+    """All scores of the ends of fresh chains and of the replay buffer, and the anchors that they are read against."""
+    quality = result.quality
+    values = quality.anchors(result.data, env.generator("anchors")) | {"fid/start": quality.fid(begin)}
+    if kept is not None:
+        values |= quality.scores("replay", kept)
+    return values | quality.scores("fresh", fresh)
+
+
+def weights(result: Result) -> Weights:
+    """Those that are kept, on the processor."""
+    return Weights({name: tensor.detach().cpu() for name, tensor in result.network.state_dict().items()})
+
+
+def neighbours(fresh: Tensor, data: datasets.Data, step: int) -> Iterator[Event]:
     """Each sample (upper row) above the training image nearest to it in pixels (lower row): is it a copy?
 
     Copies would be far nearer than real images of the validation split are.
@@ -113,16 +133,17 @@ def _neighbours(fresh: Tensor, data: datasets.Data, step: int) -> Iterator[Event
     yield Scalars(step, values)
 
 
-def _energy_along_chain(result: Result, env: Env) -> Iterator[Event]:
-    """Mean energy of fresh chains over four times their length, beside the mean energy of real images."""
+def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Energy) -> Iterator[Event]:
+    """Mean energy of SHOWN fresh chains over four times their length, beside the mean energy of real images."""
     config, generator = result.config, env.generator("energy along a chain")
     n_steps = config.evaluation_steps
     x = starts.uniform(SHOWN, result.data.shape, BOUNDS, generator)
-    kept = kernel(config, result.network, n_steps)
-    energies = [float(info.energy.mean()) for _, info in walk(kept, x, 4 * n_steps, generator)]
+    energies = [
+        float(info.energy.mean()) for _, info in walk(kernel(config, of_chains, n_steps), x, 4 * n_steps, generator)
+    ]
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():
-        level = float(result.network(real).mean())
+        level = float(of_real(real).mean())
     lines = {"fresh chains": energies, "real images": [level] * len(energies)}
     axis = [float(k) for k in range(len(energies))]
     yield Curve(result.step, "chain/energy", axis, lines, f"step (scored at {n_steps})", "mean energy")

@@ -1,9 +1,13 @@
-"""Energy-based models of images, E(x): trained by contrastive divergence on the ends of Langevin chains."""
+"""Energy-based models of images, E(x): trained by contrastive divergence on the ends of Langevin chains.
+
+The trainer serves energies E(x, y) as well: a label is a further input, held fixed along a chain.
+"""
 
 import copy
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models._ebm_config import BOUNDS, Config, kernel, network
-from models._ebm_looks import SHOWN, Result, evaluate, report, schedule_curve, untrained
+from models._ebm_looks import SHOWN, Result, evaluate, report, schedule_curve, slot_labels, untrained
 from models._env import Env
 from models._events import Checkpoint, DataUsed, Diverged, Event, Facts, Images, Matrix, Progress, Scalars
 from models.parts import data as datasets
@@ -19,10 +23,22 @@ from models.parts import judge as judges
 from models.parts.divergence import Watch
 from models.parts.quality import Quality
 from samplers import replay, starts
-from samplers.kernel import run
+from samplers.kernel import Energy, run
 
-__all__ = ["Config", "Result", "network", "report", "train"]
+__all__ = ["Config", "Kind", "Result", "network", "report", "train"]
 
+
+@dataclass(frozen=True)
+class Kind:
+    """What energies with labels do otherwise than energies without."""
+
+    network: Callable[[Any, datasets.Data], nn.Module]  # config and data -> the untrained network
+    given: Callable[[nn.Module, Tensor], Energy]  # network and labels (n,) -> energy of n images, the labels held fixed
+    untrained: Callable[..., Iterator[Event]]
+    evaluate: Callable[..., Iterator[Event]]
+
+
+PLAIN = Kind(lambda config, data: network(config, data.shape), lambda net, labels: net, untrained, evaluate)
 
 SETTLING = 100  # updates before chains can look like data at all
 
@@ -58,8 +74,14 @@ def contrastive_divergence(on_data: Tensor, on_samples: Tensor, alpha: float) ->
     return gap + alpha * (on_data.square().mean() + on_samples.square().mean()), gap
 
 
-def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:
-    """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training."""
+def train(
+    config: Config, env: Env, resume: Mapping[str, Any] | None = None, kind: Kind = PLAIN
+) -> Generator[Event, None, Result]:
+    """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training.
+
+    A chain has the label of a real image beside it, or of its slot in the replay buffer: labels are as frequent among the
+    samples as among the images, so that the gap measures images given labels, not labels.
+    """
     data = datasets.load(env.data, env.data_folder)
     yield DataUsed(data.name, data.source, data.digest, data.sizes)
     yield Progress("judge", 0, 1)
@@ -67,7 +89,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     quality = Quality.of(judge, data, config.evaluation_samples)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(env.generator("weights").initial_seed())  # not the GPUs' as well
-        net = network(config, data.shape).to(env.device)
+        net = kind.network(config, data).to(env.device)
     average = copy.deepcopy(net).requires_grad_(False).eval()
     optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, betas=(0.0, 0.999))
     batches, chains = env.generator("batches"), env.generator("chains")
@@ -87,12 +109,13 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         yield Scalars(0, {"judge/accuracy": judge.accuracy})
         yield Matrix(0, "judge/confusion", judge.confusion(data.validation), data.classes, data.classes)
         yield from schedule_curve(config)
-        yield from untrained(config, env, average, data.shape)
+        yield from kind.untrained(config, env, average, data)
 
     updates = config.updates
     report_every = max(1, updates // 100)
     milestones = {updates * part // config.evaluations for part in range(1, config.evaluations)} - {0}
-    train_images = data.train.images.to(env.device)
+    train_images, train_labels = data.train.images.to(env.device), data.train.labels.to(env.device)
+    of_slots = slot_labels(config, data).to(env.device)
 
     for update in range(first, updates):
         for group in optimizer.param_groups:
@@ -100,16 +123,19 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
         real = datasets.floats(train_images[picked])
         noisy = real + config.data_noise * torch.empty_like(real).normal_(generator=batches)
+        labels = train_labels[picked]
         if buffer is None:
-            begin = starts.uniform(config.batch_size, data.shape, BOUNDS, chains)
+            begin, asked = starts.uniform(config.batch_size, data.shape, BOUNDS, chains), labels
         else:
             begin, slots = replay.draw(buffer, config.batch_size, config.fresh_share, chains)
+            asked = of_slots[slots]
         with frozen(net):
-            samples, info = run(kernel(config, net, config.n_steps), begin, config.n_steps, chains)
+            samples, info = run(kernel(config, kind.given(net, asked), config.n_steps), begin, config.n_steps, chains)
         if buffer is not None:
             buffer = replay.put(buffer, slots, samples)
 
-        on_data, on_samples = net(torch.cat([noisy, samples])).chunk(2)
+        both = kind.given(net, torch.cat([labels, asked]))(torch.cat([noisy, samples]))
+        on_data, on_samples = both.chunk(2)
         loss, gap = contrastive_divergence(on_data, on_samples, config.energy_regularisation)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -152,7 +178,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
                 raise
             yield Progress("training", done, updates)
         if done in milestones:
-            yield from evaluate(config, env, average, data, quality, buffer, done)
+            yield from kind.evaluate(config, env, average, data, quality, buffer and buffer.images, done)
 
         yield Checkpoint(
             done, partial(_state, done, net, average, optimizer, batches, chains, buffer and buffer.images, watch)

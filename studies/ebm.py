@@ -12,7 +12,8 @@ def base(shape: ImageShape) -> Config:
         return Config(n_steps=10, learning_rate=3e-3, network_evaluations=20_000)
     if side <= 28:
         return Config(blocks=5, width=32, n_steps=40, buffer_size=10_000, network_evaluations=200_000)
-    return Config(blocks=9, width=64, n_steps=60, buffer_size=10_000, batch_size=128, network_evaluations=2_000_000)
+    large = Config(blocks=9, width=64, n_steps=60, buffer_size=10_000, batch_size=128, network_evaluations=2_000_000)
+    return large.model_copy(update={"precision": "auto"})
 
 
 def space(suggest: Suggest, base: Config) -> Config:

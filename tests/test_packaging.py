@@ -15,6 +15,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import studies
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -138,6 +140,10 @@ def project(monkeypatch: pytest.MonkeyPatch) -> Any:
 ENTRY_POINTS = list(yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"])
 
 
+def study_of(entry_point: str) -> str:
+    return "ebm" if entry_point == "main" else entry_point.removesuffix("_sweep")
+
+
 def arguments(project: Any, entry_point: str, **given: str) -> list[str]:
     """What reaches `python -m orchestrator` when MLflow starts an entry point through the shell."""
     command = shlex.split(project.get_entry_point(entry_point).compute_command(given, None))
@@ -146,7 +152,7 @@ def arguments(project: Any, entry_point: str, **given: str) -> list[str]:
 
 
 def test_mlproject_names_the_environment_and_the_entry_points(project: Any) -> None:
-    assert {"main", "ebm_sweep"} <= set(ENTRY_POINTS)
+    assert set(ENTRY_POINTS) == {"main", *(f"{study}_sweep" for study in studies.names())}
     assert project.env_type == "conda_env"
     assert project.env_config_path == str(ROOT / "conda.yaml")
 
@@ -158,7 +164,7 @@ def test_an_entry_point_passes_each_parameter_to_an_option_of_its_name(project: 
     parameters = project.get_entry_point(entry_point).parameters
     given = {name: f"value of {name}, it's quoted" for name in parameters}
     command, study, *rest = arguments(project, entry_point, **given)
-    assert (command, study) == ("run", "ebm")
+    assert (command, study) == ("run", study_of(entry_point))
     assert dict(zip(rest[::2], rest[1::2], strict=True)) == {f"--{name}": value for name, value in given.items()}
     known = {flag for parameter in cli.main.commands["run"].params for flag in parameter.opts}
     assert set(rest[::2]) <= known
@@ -178,7 +184,7 @@ def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
         monkeypatch.delenv(name, raising=False)
     through_mlflow, bare = (
         CliRunner().invoke(cli.main, [*command, "--dry-run"], catch_exceptions=False)
-        for command in (arguments(project, entry_point), ["run", "ebm"])
+        for command in (arguments(project, entry_point), ["run", study_of(entry_point)])
     )
     assert through_mlflow.exit_code == 0, through_mlflow.output
     assert through_mlflow.output == bare.output

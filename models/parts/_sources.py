@@ -72,6 +72,21 @@ KNOWN: Mapping[str, Callable[[Path], Arrays]] = {
 }
 
 
+def at_hand(folder: Path) -> tuple[str, ...]:
+    """Names of the known sets that need no download: digits, and those whose files, packed or not, are all in ``folder``."""
+    idx = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    cifar = ("batches.meta", "test_batch", *(f"data_batch_{number}" for number in range(1, 6)))
+    files = {
+        "mnist": [folder / "MNIST" / "raw" / f"{file}-ubyte" for file in idx],
+        "fashion_mnist": [folder / "FashionMNIST" / "raw" / f"{file}-ubyte" for file in idx],
+        "cifar10": [folder / "cifar-10-batches-py" / file for file in cifar],
+    }
+    there = (
+        name for name, paths in files.items() if all(p.exists() or p.with_name(f"{p.name}.gz").exists() for p in paths)
+    )
+    return "digits", *there
+
+
 def _idx(name: str, kind: str, folder: Path) -> Arrays:
     raw = folder / kind / "raw"
 

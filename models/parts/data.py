@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.parts._files import FORMS
-from models.parts._sources import KNOWN, Arrays, DataError
+from models.parts._sources import KNOWN, Arrays, DataError, at_hand
 
-__all__ = ["Data", "DataError", "Split", "floats", "load", "names"]
+__all__ = ["Data", "DataError", "Split", "at_hand", "floats", "load", "names"]
 
 
 def floats(images: Tensor) -> Tensor:

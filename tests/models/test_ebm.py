@@ -116,6 +116,8 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None
     assert all(math.isfinite(value) for value in values.values())
     assert values["fid/real"] < 0.1 * values["fid/noise"], "real images score far better than noise"
     assert values["fid/start"] == pytest.approx(values["fid/noise"], rel=0.2), "chains start from such noise"
+    assert {"auroc/train", "auroc/fresh", "auroc/noise", "auroc/shuffled", "auroc/blank"} <= set(values)
+    assert abs(values["auroc/train"] - 0.5) < 0.25, "32 images of each split: five standard errors"
     assert pictures.count("samples/fresh") == 3 and "samples/nearest_training" in pictures
     network = ebm.network(config(), (1, 8, 8))
     assert weights is not None
@@ -191,10 +193,11 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], message:
         config(**changes)
 
 
+@pytest.mark.parametrize("precision", ["auto", "bfloat16"])
 def test_nine_blocks_for_colour_images_make_one_update(
-    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The size for 32×32 RGB, on images made up for it: one update, one short evaluation."""
+    """The size for 32×32 RGB, on images made up for it: one update, one short evaluation, in mixed precision as well."""
     import numpy as np
 
     import studies
@@ -208,9 +211,9 @@ def test_nine_blocks_for_colour_images_make_one_update(
         arrays[f"y_{part}"] = np.arange(n) % 2
     np.savez(tmp_path / "colours.npz", **arrays)
     base = studies.load("ebm").base((3, 32, 32))
-    assert base.blocks == 9 and base.buffer_size == 10_000 and base.n_steps == 60
+    assert base.blocks == 9 and base.buffer_size == 10_000 and base.n_steps == 60 and base.precision == "auto"
     small = base.model_copy(update={"network_evaluations": 1, "n_steps": 2, "width": 4, "evaluation_samples": 16})
-    small = small.model_copy(update={"batch_size": 4, "buffer_size": 8, "evaluation_length": 1})
+    small = small.model_copy(update={"batch_size": 4, "buffer_size": 8, "evaluation_length": 1, "precision": precision})
     events = list(ebm.train(small, Env(f"npz:{tmp_path / 'colours.npz'}", cache_folder=cache_folder)))
     losses = [event.values["loss"] for event in events if isinstance(event, Scalars) and "loss" in event.values]
     assert len(losses) == 1 and math.isfinite(losses[0])

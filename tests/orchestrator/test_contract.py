@@ -26,6 +26,16 @@ SMALL: dict[str, dict[str, Any]] = {
         "network_evaluations": 240,
     },
     "ebm_sampling": {"n_steps": 12, "samples": 16, "noise_start": 0.02},
+    "conditional_ebm": {
+        "blocks": 1,
+        "width": 4,
+        "start": "replay",
+        "n_steps": 10,
+        "evaluation_samples": 32,
+        "evaluations": 2,
+        "buffer_size": 100,
+        "network_evaluations": 240,
+    },
 }
 
 

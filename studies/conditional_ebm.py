@@ -1,0 +1,43 @@
+"""Which way of telling an energy the label, and which chains, end in good images of what was asked for?"""
+
+from models import conditional_ebm
+from models.conditional_ebm import Config
+from studies._study import ImageShape, Objective, Study, Suggest
+
+
+def base(shape: ImageShape) -> Config:
+    """A recipe that works, by the size of the images."""
+    side = max(shape[1:])
+    if side <= 16:
+        return Config(start="noise", n_steps=10, learning_rate=3e-3, network_evaluations=20_000)
+    if side <= 28:
+        return Config(blocks=5, width=32, n_steps=40, buffer_size=10_000, network_evaluations=200_000)
+    large = Config(blocks=9, width=64, n_steps=60, buffer_size=10_000, batch_size=128, network_evaluations=2_000_000)
+    return large.model_copy(update={"precision": "auto"})
+
+
+def space(suggest: Suggest, base: Config) -> Config:
+    """The ways to tell the label, and of the chains what matters most to ``ebm``: constant noise and few bounds to learn."""
+    chosen = {
+        "label": suggest.suggest_categorical("label", ["modulation", "channels", "head"]),
+        "start": suggest.suggest_categorical("start", ["noise", "replay"]),
+        "step_size": suggest.suggest_float("step_size", 2.0, 30.0, log=True),
+        "n_steps": suggest.suggest_int("n_steps", max(10, base.n_steps // 2), max(40, base.n_steps * 2), log=True),
+        "noise_start": suggest.suggest_float("noise_start", 2e-3, 5e-2, log=True),
+        "learning_rate": suggest.suggest_float("learning_rate", 3e-4, 6e-3, log=True),
+        "energy_regularisation": suggest.suggest_float("energy_regularisation", 1e-2, 1.0, log=True),
+    }
+    return Config.model_validate(base.model_dump() | chosen)
+
+
+STUDY = Study(
+    question=__doc__,
+    config=Config,
+    base=base,
+    space=space,
+    train=conditional_ebm.train,
+    report=conditional_ebm.report,
+    objectives=(Objective("fid_by_class/fresh"),),
+    first=({}, {"label": "head"}),
+    restore=conditional_ebm.network,
+)
