@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.parts.nets import Activation, EnergyResNet, Precision
-from samplers import langevin, schedules
-from samplers.kernel import Energy, Kernel, Schedule
+from samplers import schedules
+from samplers.kernel import Schedule
 
 BOUNDS = (-1.0, 1.0)  # of every pixel of data and of every chain
 
@@ -23,8 +23,15 @@ class Config(BaseModel):
     spectral_norm: bool = Field(False, description="bound the Lipschitz constant of every layer")
     precision: Precision = Field("float32", description="of the network's inner layers; auto: bfloat16 on a GPU alone")
 
+    sampler: Literal["langevin", "preconditioned", "underdamped", "mala", "hmc", "tempering", "proximal"] = Field(
+        "langevin",
+        description="of the chains: langevin | preconditioned | underdamped | mala | hmc | tempering | proximal",
+    )
     step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I), its mean over a chain")
-    n_steps: int = Field(20, ge=1, le=10_000, description="Langevin steps per update")
+    n_steps: int = Field(20, ge=1, le=10_000, description="of a chain per update, in evaluations of the network")
+    friction: float = Field(
+        1.0, ge=0, description="of sampler=underdamped: 1 / how many steps a velocity is remembered"
+    )
     noise_start: float = Field(0.005, ge=0, description="s at the start of a chain")
     noise_end: float = Field(0.005, ge=0, description="s at the end of a chain (schedule constant ignores it)")
     schedule: Literal["constant", "geometric", "linear", "cosine"] = Field(
@@ -91,6 +98,10 @@ class Config(BaseModel):
             raise ValueError("coupled needs noise_start above 0: the step size follows the noise")
         if self.schedule == "geometric" and not (self.noise_start > 0 and self.noise_end > 0):
             raise ValueError("schedule=geometric needs noise_start and noise_end above 0; linear can reach 0")
+        if self.sampler in ("mala", "hmc", "tempering") and min(self.noise_start, self.noise_end) == 0:
+            raise ValueError(f"sampler={self.sampler} needs noise_start and noise_end above 0, for its temperature")
+        if self.sampler == "proximal" and self.grad_clip is None:
+            raise ValueError("sampler=proximal needs grad_clip: it is what its steps are cut to")
         width = BOUNDS[1] - BOUNDS[0]
         if self.reach < width * (1 - 1e-9):
             raise ValueError(
@@ -105,9 +116,3 @@ class Config(BaseModel):
 def network(config: Config, shape: tuple[int, int, int]) -> EnergyResNet:
     """The untrained E(x) for images of ``shape``; its weights come from torch's global generator."""
     return EnergyResNet(shape, config.blocks, config.width, config.activation, config.spectral_norm, config.precision)
-
-
-def kernel(config: Config, energy: Energy, n_steps: int) -> Kernel:
-    """The Langevin kernel of ``config`` with its schedules spread over ``n_steps``."""
-    step_size, noise = config.schedules(n_steps)
-    return langevin.build(energy, step_size, noise, config.grad_clip, BOUNDS)

@@ -1,22 +1,26 @@
 """Looking at an energy-based model: scores of its chains beside their anchors, samples, neighbours, energies along a chain."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models._ebm_config import BOUNDS, Config, kernel
+from models._ebm_chains import build, chains
+from models._ebm_config import BOUNDS, Config
 from models._env import Env
 from models._events import Curve, Event, Images, Progress, Scalars, Weights
 from models.parts import data as datasets
 from models.parts import outliers
 from models.parts.neighbours import nearest
 from models.parts.quality import Quality
-from samplers import starts
-from samplers.kernel import Energy, run, walk
+from samplers import diagnostics, starts
+from samplers.kernel import Energy, walk
 
 SHOWN = 64  # images in a grid
+LONGEST = 16  # times the length of training's chains: as far as their energy is followed at least
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def sample(config: Config, env: Env, energy: Energy, shape: tuple[int, ...], n: 
     generator = env.generator("evaluation")
     begin = starts.uniform(n, shape, BOUNDS, generator)
     n_steps = config.evaluation_steps
-    return begin, run(kernel(config, energy, n_steps), begin, n_steps, generator)[0]
+    return begin, chains(config, energy, env, begin, n_steps, generator)[0]
 
 
 def replayed(config: Config, env: Env, images: Tensor) -> Tensor:
@@ -134,16 +138,38 @@ def neighbours(fresh: Tensor, data: datasets.Data, step: int) -> Iterator[Event]
 
 
 def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Energy) -> Iterator[Event]:
-    """Mean energy of SHOWN fresh chains over four times their length, beside the mean energy of real images."""
+    """SHOWN fresh chains far beyond the length at which they are scored: their energy beside that of real images.
+
+    Numbers say how far to trust them: the slope of the energy up to 1, 4 and 16 times the length of training's chains,
+    and, of the second half, split R̂ and the effective sample size of the energy, and how often proposals were accepted.
+    """
     config, generator = result.config, env.generator("energy along a chain")
     n_steps = config.evaluation_steps
     x = starts.uniform(SHOWN, result.data.shape, BOUNDS, generator)
-    energies = [
-        float(info.energy.mean()) for _, info in walk(kernel(config, of_chains, n_steps), x, 4 * n_steps, generator)
-    ]
+    kernel, scored = build(config, of_chains, env, n_steps)
+    _, trained = build(config, of_chains, env, config.n_steps)
+    infos = [info for _, info in walk(kernel, x, max(4 * scored, LONGEST * trained), generator)]
+    of_each = torch.stack([info.energy for info in infos], 1)  # (chains, steps)
+    energies = of_each.mean(0).tolist()
+    yield Scalars(result.step, _trust(of_each, infos, trained))
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():
         level = float(of_real(real).mean())
     lines = {"fresh chains": energies, "real images": [level] * len(energies)}
     axis = [float(k) for k in range(len(energies))]
-    yield Curve(result.step, "chain/energy", axis, lines, f"step (scored at {n_steps})", "mean energy")
+    yield Curve(result.step, "chain/energy", axis, lines, f"step (scored at {scored})", "mean energy")
+
+
+def _trust(energies: Tensor, infos: Sequence[Any], trained: int) -> dict[str, float]:
+    found = {
+        f"chain/drift_{times}x": diagnostics.energy_drift(energies[:, times * trained // 2 : times * trained]).slope
+        for times in (1, 4, LONGEST)
+        if times * trained >= 4
+    }
+    settled = energies[:, energies.shape[1] // 2 :]
+    if settled.shape[1] >= 4:
+        found["chain/rhat"] = float(diagnostics.split_rhat(settled))
+        found["chain/effective_samples"] = float(diagnostics.effective_sample_size(settled))
+    if hasattr(infos[0], "acceptance"):
+        found["chain/acceptance"] = diagnostics.acceptance(torch.stack([one.acceptance for one in infos], 1)).mean
+    return {name: value for name, value in found.items() if math.isfinite(value)}

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models._ebm_config import BOUNDS, Config, kernel, network
+from models._ebm_chains import chains as run_chains
+from models._ebm_config import BOUNDS, Config, network
 from models._ebm_looks import SHOWN, Result, evaluate, report, schedule_curve, slot_labels, untrained
 from models._env import Env
 from models._events import Checkpoint, DataUsed, Diverged, Event, Facts, Images, Matrix, Progress, Scalars
@@ -23,7 +24,7 @@ from models.parts import judge as judges
 from models.parts.divergence import Watch
 from models.parts.quality import Quality
 from samplers import replay, starts
-from samplers.kernel import Energy, run
+from samplers.kernel import Energy
 
 __all__ = ["Config", "Kind", "Result", "network", "report", "train"]
 
@@ -130,7 +131,7 @@ def train(
             begin, slots = replay.draw(buffer, config.batch_size, config.fresh_share, chains)
             asked = of_slots[slots]
         with frozen(net):
-            samples, info = run(kernel(config, kind.given(net, asked), config.n_steps), begin, config.n_steps, chains)
+            samples, info = run_chains(config, kind.given(net, asked), env, begin, config.n_steps, chains)
         if buffer is not None:
             buffer = replay.put(buffer, slots, samples)
 
@@ -159,6 +160,7 @@ def train(
                 "chain/saturation": black_or_white,
                 "chain/saturation_data": of_data,
                 "training/gradient_norm": norm.item(),
+                "training/network_evaluations": float(done * (config.n_steps + 2)),
                 "training/learning_rate": optimizer.param_groups[0]["lr"],
             }
             if config.grad_clip is not None:

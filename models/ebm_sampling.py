@@ -1,18 +1,20 @@
 """Langevin settings on a trained energy: chains from noise by a network that is not trained any more, scored and counted."""
 
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import greenlet
 import torch
 from pydantic import BaseModel, Field, model_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models import _ebm_config
+from models._ebm_chains import SAMPLERS, build
 from models._ebm_config import BOUNDS
 from models._env import Env
 from models._events import Checkpoint, Compute, Curve, DataUsed, Diverged, Event, Facts, Images, Progress, Scalars
@@ -25,14 +27,19 @@ from samplers.kernel import energy_and_gradient
 SHOWN = 64  # images in a grid
 MOST = {"cpu": 512}  # chains in a call, by kind of device; more would be no faster there
 MOST_ELSEWHERE = 8192
+SEARCHED = tuple(name for name in SAMPLERS if name != "proximal")  # it targets no known law
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Chains of a trained energy. Fields are in the order in which one would think of them."""
 
     model: str = Field("", description="folder of the trained network: its weights and what they are of")
+    sampler: str = Field("langevin", description=f"of the chains: {' | '.join(SAMPLERS)}")
     step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E + s·noise")
-    n_steps: int = Field(100, ge=1, description="steps of a chain, each one evaluation of the network")
+    n_steps: int = Field(100, ge=1, description="of a chain, in evaluations of the network")
+    friction: float = Field(
+        1.0, ge=0, description="of sampler=underdamped: 1 / how many steps a velocity is remembered"
+    )
     schedule: str = Field("constant", description=f"of the noise: {' | '.join(schedules.SHAPES)}")
     noise_start: float = Field(5e-3, ge=0, description="s at the beginning of a chain")
     noise_end: float = Field(5e-4, ge=0, description="s at its end, unless constant")
@@ -48,6 +55,8 @@ class Config(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("schedule=geometric needs noise_start and noise_end above 0; linear can reach 0")
         if self.coupled and self.noise_start == 0:
             raise ValueError("coupled needs noise_start above 0: the step size follows the noise")
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"no sampler '{self.sampler}'; there are: {', '.join(SAMPLERS)}")
         return self
 
 
@@ -73,22 +82,25 @@ class Result:
 
     config: Config
     bench: Bench
+    cost: int  # evaluations of the network for each
     begin: Tensor
     end: Tensor
     energies: list[float]  # mean over the chains, before each step
 
 
-class Told:
-    """An energy that was computed elsewhere: its value and gradient at the one position where it is asked for.
+def asking(x: Tensor) -> Tensor:
+    """An energy (n,) at ``x`` that whoever runs this greenlet is asked for, with its gradient: its tangent there."""
+    energy, gradient = greenlet.getcurrent().parent.switch(x.detach())
+    return energy + ((x - x.detach()) * gradient).flatten(1).sum(1)
 
-    As a function it is the tangent there, so a kernel whose step looks at its own position only takes it for the energy.
-    """
 
-    def __init__(self) -> None:
-        self.position = self.energy = self.gradient = torch.empty(0)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.energy + ((x - self.position) * self.gradient).flatten(1).sum(1)
+def answered(shared: Bench, most: int, act: Callable[[], Any]) -> Generator[Event, Any, Any]:
+    """What ``act`` returns, whose every question to ``asking`` goes out as a wish: any kernel can so share a network."""
+    acting = greenlet.greenlet(act)
+    said = acting.switch()
+    while not acting.dead:
+        said = acting.switch((yield Compute(shared.energies, said, most)))
+    return said
 
 
 @lru_cache(maxsize=2)
@@ -116,10 +128,10 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     data = shared.data
     chance = env.generator("chains")
     begin = starts.uniform(config.samples, data.shape, BOUNDS, chance)
-    chain = shared.trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
-    told = Told()
-    kernel = _ebm_config.kernel(chain, told, config.n_steps)  # type: ignore[arg-type]
-    state, energies = kernel.init(begin), list[Tensor]()
+    kernel, n_steps = build(_chain(config, shared), asking, env, config.n_steps)
+    most = MOST.get(torch.device(env.device).type, MOST_ELSEWHERE)
+    state = yield from answered(shared, most, partial(kernel.init, begin))
+    energies: list[Tensor] = []
     if resume is None:
         yield DataUsed(data.name, data.source, data.digest, data.sizes)
         yield Facts({"judge/hash": shared.quality.judge.digest, "model": config.model})
@@ -128,19 +140,22 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         state = state._replace(position=resume["position"].to(env.device), step=resume["step"])
         chance.set_state(resume["chance"].cpu())
         energies = list(resume["energies"])
-    most = MOST.get(torch.device(env.device).type, MOST_ELSEWHERE)
-    for step in range(state.step, config.n_steps):
-        told.position = state.position
-        told.energy, told.gradient = yield Compute(shared.energies, state.position, most)
-        state, info = kernel.step(state, chance)
+    for step in range(state.step, n_steps):
+        state, info = yield from answered(shared, most, partial(kernel.step, state, chance))
         energies.append(info.energy.mean())
-        yield Progress("chain", step + 1, config.n_steps)
-        yield Checkpoint(step + 1, lambda state=state: _state(state, chance, energies))  # type: ignore[misc]
+        yield Progress("chain", step + 1, n_steps)
+        if set(state._fields) == {"position", "step"}:  # samplers that remember more begin anew, and end the same
+            yield Checkpoint(step + 1, partial(_state, state, chance, energies))
     means = [float(one) for one in energies]
     lost = [k for k, value in enumerate(means) if not torch.tensor(value).isfinite()]
     if lost or not bool(state.position.isfinite().all()):
-        raise Diverged("non_finite", lost[0] if lost else config.n_steps, "energies or positions are not finite")
-    return Result(config, shared, begin, state.position, means)
+        raise Diverged("non_finite", lost[0] if lost else n_steps, "energies or positions are not finite")
+    return Result(config, shared, n_steps * kernel.evaluations, begin, state.position, means)
+
+
+def _chain(config: Config, shared: Bench) -> _ebm_config.Config:
+    """The trained model's settings with our chains."""
+    return shared.trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
 
 
 def _state(state: Any, chance: torch.Generator, energies: list[Tensor]) -> dict[str, Any]:
@@ -160,11 +175,11 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     black_or_white = float((result.end.abs() > 0.99).float().mean())
     more = {"chain/energy_end": result.energies[-1], "chain/saturation": black_or_white}
     moved = float((result.end - result.begin).flatten(1).norm(dim=1).mean())
-    yield Scalars(step, scores | more | {"chain/distance": moved, "cost/network_evaluations": float(step)})
+    yield Scalars(step, scores | more | {"chain/distance": moved, "cost/network_evaluations": float(result.cost)})
     lines = {"fresh chains": result.energies, "real images": [shared.real_energy] * len(result.energies)}
     axis = [float(k) for k in range(len(result.energies))]
     yield Curve(step, "chain/energy", axis, lines, "step", "mean energy")
     steps = range(config.n_steps)
-    step_size, noise = shared.trained.model_copy(update=config.model_dump(exclude={"model", "samples"})).schedules(step)
+    step_size, noise = _chain(config, shared).schedules(step)
     values = {"step size a": [step_size(k) for k in steps], "noise s": [noise(k) for k in steps]}
     yield Curve(step, "chain/schedule", [float(k + 1) for k in steps], values, "step", "value", log_y=True)

@@ -11,8 +11,9 @@ def base(shape: ImageShape) -> Config:
 
 
 def space(suggest: Suggest, base: Config) -> Config:
-    """Two decades of step sizes and of chain lengths around those that energies are trained with."""
+    """Two decades of step sizes and of chain lengths around those that energies are trained with; every sampler with a law."""
     chosen = {
+        "sampler": suggest.suggest_categorical("sampler", list(ebm_sampling.SEARCHED)),
         "step_size": suggest.suggest_float("step_size", 1.0, 100.0, log=True),
         "n_steps": suggest.suggest_int("n_steps", 5, 4 * base.n_steps, log=True),
         "schedule": suggest.suggest_categorical("schedule", ["constant", "geometric", "linear", "cosine"]),

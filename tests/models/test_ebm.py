@@ -10,10 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from models import ebm
-from models._ebm_config import kernel
+from models._ebm_chains import SAMPLERS, chains
 from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Images, Scalars, Weights
-from samplers.kernel import run
 
 SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 32, "evaluations": 2, "buffer_size": 100}
 
@@ -143,10 +142,11 @@ def test_a_non_finite_energy_is_named(env: Env) -> None:
     assert caught.value.reason in ("non_finite", "energy_out_of_bounds")
 
 
-def test_sampling_leaves_the_weights_trainable_and_without_gradient() -> None:
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_sampling_leaves_the_weights_trainable_and_without_gradient(env: Env, sampler: str) -> None:
     network = ebm.network(config(), (1, 8, 8))
     with ebm.frozen(network):
-        run(kernel(config(), network, 3), torch.zeros(2, 1, 8, 8), 3, torch.Generator().manual_seed(0))
+        chains(config(sampler=sampler), network, env, torch.zeros(2, 1, 8, 8), 10, torch.Generator().manual_seed(0))
         assert not any(weight.requires_grad for weight in network.parameters())
     assert all(weight.requires_grad and weight.grad is None for weight in network.parameters())
 

@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from models import _ebm_config, ebm_sampling
+from models._ebm_chains import SAMPLERS, chains
 from models._ebm_config import BOUNDS
 from models._env import Env
 from models._events import Compute, Curve, Diverged, Scalars
 from models.ebm_sampling import Config
 from orchestrator.launchers.inline import compute
 from samplers import starts
-from samplers.kernel import run
 
 SHAPE = (1, 8, 8)
 
@@ -45,20 +45,23 @@ def finished(config: Config, env: Env) -> ebm_sampling.Result:
         answer = event.function(event.rows) if isinstance(event, Compute) else None
 
 
-def test_the_chain_is_the_samplers_own(model: str, cache_folder: Path) -> None:
-    config = Config(model=model, n_steps=15, samples=16, schedule="linear", noise_start=0.05)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_chain_is_the_samplers_own(model: str, cache_folder: Path, sampler: str) -> None:
+    config = Config(model=model, n_steps=15, samples=16, schedule="linear", noise_start=0.05, sampler=sampler)
     env = Env("digits", 3, cache_folder=cache_folder)
     result = finished(config, env)
     chance = env.generator("chains")
     begin = starts.uniform(16, SHAPE, BOUNDS, chance)
     chain = result.bench.trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
-    end, _ = run(_ebm_config.kernel(chain, result.bench.network, 15), begin, 15, chance)
+    end, _ = chains(chain, result.bench.network, env, begin, 15, chance)
+    assert result.cost == 15 and len(result.energies) == 15 // SAMPLERS[sampler][1], "at equal evaluations"
     torch.testing.assert_close(result.end, end, rtol=0, atol=0)
 
 
 def test_chains_are_the_same_together_as_alone(model: str, cache_folder: Path) -> None:
     """But for the order of sums: a batch of another size is another program."""
-    configs = [Config(model=model, n_steps=n, samples=16, step_size=a) for n, a in ((5, 3.0), (12, 30.0), (8, 10.0))]
+    kinds = (("langevin", 5, 3.0), ("mala", 12, 30.0), ("underdamped", 8, 10.0))
+    configs = [Config(model=model, n_steps=n, samples=16, step_size=a, sampler=kind) for kind, n, a in kinds]
     envs = [Env("digits", seed, cache_folder=cache_folder) for seed in range(3)]
     lanes = [ebm_sampling.train(config, env) for config, env in zip(configs, envs, strict=True)]
     wishes: dict[int, Compute] = {}
@@ -81,7 +84,7 @@ def test_chains_are_the_same_together_as_alone(model: str, cache_folder: Path) -
         for i, result in zip(list(wishes), granted, strict=True):
             answers[i] = result
             del wishes[i]
-    assert calls == 12, "as many as the longest chain has steps"
+    assert calls == 12 + 1, "as many as the longest chain has steps, and the energy that MALA begins with"
     for i in range(3):
         torch.testing.assert_close(results[i].end, finished(configs[i], envs[i]).end, rtol=1e-4, atol=1e-4)
 
