@@ -91,7 +91,8 @@ class Result:
 def asking(x: Tensor) -> Tensor:
     """An energy (n,) at ``x`` that whoever runs this greenlet is asked for, with its gradient: its tangent there."""
     energy, gradient = greenlet.getcurrent().parent.switch(x.detach())
-    return energy + ((x - x.detach()) * gradient).flatten(1).sum(1)
+    tangent: Tensor = energy + ((x - x.detach()) * gradient).flatten(1).sum(1)
+    return tangent
 
 
 def answered(shared: Bench, most: int, act: Callable[[], Any]) -> Generator[Event, Any, Any]:
