@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator import contrasts, tables
+from orchestrator.agenda import run_of
 from orchestrator.book import FINISHED, Book
 from orchestrator.contrasts import Contrast, Interval, Played, words
 from orchestrator.factorial import ARM, REPLICATE, Comparison
@@ -61,7 +62,7 @@ def played(book: Book, store: "MlflowStore | None" = None) -> list[Played]:
             outcome=outcome,
             value=trial.values[0] if trial.values else None,
             why=_why(notes) if outcome != "complete" else "",
-            run=notes.get("run", ""),
+            run=run_of(book.spec, trial),
         )
         found.append(_looked_up(one, key, store) if store and one.run else one)
     return found

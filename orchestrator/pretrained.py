@@ -7,7 +7,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
 from orchestrator import book as books
-from orchestrator.agenda import trial_folder
+from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.errors import UserError
 from orchestrator.trial import MODEL, WEIGHTS
@@ -37,7 +37,7 @@ def find(text: str, of: tuple[str, ...], storage: RDBStorage) -> tuple[Path, str
     for sweep, book in sweeps.items():
         for trial in book.best(len(book.trials())):
             named = sweep == name and number in ("", str(trial.number))
-            if named or len(text) >= LEAST and str(trial.user_attrs.get("run", "")).startswith(text):
+            if named or len(text) >= LEAST and run_of(book.spec, trial).startswith(text):
                 return _folder(text, book, trial)
     raise UserError(
         f"--model {text}: no such network; say champion, a sweep of {' or '.join(of)} "

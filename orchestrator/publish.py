@@ -5,9 +5,9 @@ from optuna.trial import TrialState
 from PIL import Image
 
 from orchestrator import figures, figures_tradeoff
-from orchestrator.agenda import trial_folder
+from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
-from orchestrator.outbox import Outbox, run_id
+from orchestrator.outbox import Outbox
 from orchestrator.spec import Spec
 from orchestrator.tables import short
 from orchestrator.tracker import MlflowStore
@@ -111,7 +111,7 @@ def champion(book: Book, store: MlflowStore) -> str:
     if not best or book.search.restore is None:
         return ""
     spec, folder = book.spec, trial_folder(book.spec.folder, best[0].number)
-    run = run_id(folder) or best[0].user_attrs.get("run")
+    run = run_of(spec, best[0])
     if not run or not (folder / WEIGHTS).exists():
         return ""
     crowned = book.notes().get(CHAMPION)

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 
 from models._env import derive_seed
 from orchestrator import checkup, outbox, publish, record
-from orchestrator.agenda import trial_folder
+from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Asked, Book, better
 from orchestrator.courier import Store
 from orchestrator.messages import Ended, Outcome
@@ -135,7 +135,7 @@ def uncrowned(book: Book) -> bool:
     except StudyError:  # its file is gone
         return False
     folder = trial_folder(book.spec.folder, best[0].number)
-    run = outbox.run_id(folder) or best[0].user_attrs.get("run")
+    run = run_of(book.spec, best[0])
     crowned = book.notes().get(publish.CHAMPION) or {}
     return bool(run) and (folder / WEIGHTS).exists() and crowned.get("run") != run
 

@@ -9,10 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import control, lease
-from orchestrator.agenda import trial_folder
+from orchestrator.agenda import run_of
 from orchestrator.book import Book
 from orchestrator.devices import Room
-from orchestrator.outbox import run_id
 from orchestrator.spec import Spec
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
             ),
             mark + (f"{value:.4g}" if value is not None else ""),
             clock(trial.user_attrs.get("seconds")),
-            Text((run_id(trial_folder(book.spec.folder, trial.number)) or trial.user_attrs.get("run", ""))[:8], "dim"),
+            Text(run_of(book.spec, trial)[:8], "dim"),
             settings_line(trial.params),
         )
     return table

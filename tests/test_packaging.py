@@ -182,9 +182,12 @@ def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "SWEEP_DATA", "SWEEP_STORAGE"):
         monkeypatch.delenv(name, raising=False)
+    begins_trained = bool(studies.load(study_of(entry_point)).model_of)
+    model = ["--model", "champion"] if begins_trained else []
     through_mlflow, bare = (
         CliRunner().invoke(cli.main, [*command, "--dry-run"], catch_exceptions=False)
-        for command in (arguments(project, entry_point), ["run", study_of(entry_point)])
+        for command in (arguments(project, entry_point), ["run", study_of(entry_point), *model])
     )
-    assert through_mlflow.exit_code == 0, through_mlflow.output
+    assert through_mlflow.exit_code == (2 if begins_trained else 0), through_mlflow.output
+    assert ("no sweep here has trained one" in through_mlflow.output) == begins_trained
     assert through_mlflow.output == bare.output
