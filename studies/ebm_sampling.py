@@ -1,4 +1,4 @@
-"""Which Langevin settings draw the best images from an energy that is trained already, and what does each cost?"""
+"""Which sampler and settings draw the best images from an energy that is trained already, and what does each cost?"""
 
 from models import ebm_sampling
 from models.ebm_sampling import Config
