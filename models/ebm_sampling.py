@@ -117,7 +117,8 @@ def bench(model: str, data: str, data_folder: Path, cache_folder: Path, device: 
     quality = Quality.of(judge, loaded, samples)
     chance = Env(data, 0, device).generator("anchors")
     noise = starts.uniform(samples, loaded.shape, BOUNDS, chance)
-    anchors = quality.anchors(loaded, chance) | {"fid/start": quality.fid(noise)}
+    real_images = loaded.train.floats(torch.randperm(len(loaded.train), generator=chance, device=device)[:samples].cpu())
+    anchors = {"fid/real": quality.fid(real_images), "fid/start": quality.fid(noise)}
     with torch.no_grad():
         real = float(network(loaded.validation.floats()[:samples].to(device)).mean())
     return Bench(trained, network, loaded, quality, anchors, real)
@@ -172,7 +173,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     """Scores beside their anchors and their cost, samples, and the energy along the chain."""
     config, shared, step = result.config, result.bench, result.config.n_steps
     yield Images(step, "samples/fresh", result.end[:SHOWN])
-    scores = shared.quality.scores("fresh", result.end) | dict(shared.anchors)
+    scores = {"fid/fresh": shared.quality.fid(result.end)} | dict(shared.anchors)
     black_or_white = float((result.end.abs() > 0.99).float().mean())
     more = {"chain/energy_end": result.energies[-1], "chain/saturation": black_or_white}
     moved = float((result.end - result.begin).flatten(1).norm(dim=1).mean())
