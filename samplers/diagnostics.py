@@ -86,7 +86,7 @@ def _normal_scores(x: Tensor) -> Tensor:
     below = torch.searchsorted(ordered, flat.contiguous())
     up_to = torch.searchsorted(ordered, flat.contiguous(), right=True)
     rank = (below + up_to + 1).double() / 2
-    scores = torch.special.ndtri((rank - 0.375) / (flat.shape[1] + 0.25))
+    scores: Tensor = torch.special.ndtri((rank - 0.375) / (flat.shape[1] + 0.25))
     return scores.T.reshape(x.shape)
 
 
@@ -119,4 +119,5 @@ def _ess(x: Tensor) -> Tensor:
     ends = kept.sum(0, keepdim=True).clamp(max=n // 2 - 1)
     time = time + pairs[:, 0].gather(0, ends)[0].clamp(min=0)  # half a pair: what is left of a positive first one
     size = torch.tensor(float(chains * n), dtype=x.dtype, device=x.device)
-    return (size / time.clamp(min=1 / size.log10())).where(total > 0, torch.nan)
+    sizes: Tensor = size / time.clamp(min=1 / size.log10())
+    return sizes.where(total > 0, torch.nan)
