@@ -97,7 +97,7 @@ def measure(quick: bool = False) -> Iterator[Figure]:
             x = starts.uniform(CHAINS, (1, side, side), BOUNDS, Generator().manual_seed(0))
             title = f"Langevin step {side}×{side}, {config.blocks} blocks of {config.width}, {CHAINS} chains"
             pairs = pairs // 10 if quick else pairs
-            yield from _against(title, net, x, pairs, n_steps, 1.0 if n_steps > 1 else TARGET)
+            yield from _against(title, net, x, pairs, n_steps, TARGET)
             if n_steps > 1:  # where a network takes far longer than a sampler, there is nothing to see
                 yield from _evaluations(net, x, pairs // 3, n_steps)
     finally:
