@@ -119,5 +119,5 @@ def _ess(x: Tensor) -> Tensor:
     ends = kept.sum(0, keepdim=True).clamp(max=n // 2 - 1)
     time = time + pairs[:, 0].gather(0, ends)[0].clamp(min=0)  # half a pair: what is left of a positive first one
     size = torch.tensor(float(chains * n), dtype=x.dtype, device=x.device)
-    found: Tensor = size / time.clamp(min=1 / size.log10())
-    return found.where(total > 0, torch.nan)
+    sizes: Tensor = size / time.clamp(min=1 / size.log10())
+    return sizes.where(total > 0, torch.nan)
