@@ -23,7 +23,7 @@ Way = Literal["modulation", "channels", "head"]
 class Config(ebm.Config):
     """One energy-based model with labels, and how it is trained."""
 
-    label: Way = Field("modulation", description="how the network is told the label")
+    label: Way = Field("head", description="how the network is told the label")
     classes: int = Field(10, ge=2, description="labels that the network has room for: at least those of the data")
 
     @model_validator(mode="after")
