@@ -78,10 +78,12 @@ class ConditionalEnergyResNet(EnergyResNet):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         if labels is None:
-            every = torch.arange(self.classes, device=x.device).repeat(len(x))
+            every = torch.arange(self.classes, device=x.device).repeat(x.shape[0])
             return self.forward(x.repeat_interleave(self.classes, 0), every).view(-1, self.classes)
         energies: Tensor = self.head(self.features(x, labels))
-        return energies[torch.arange(len(x), device=x.device), labels % energies.shape[1]]  # of a head for all, its one
+        return energies[
+            torch.arange(x.shape[0], device=x.device), labels % energies.shape[1]
+        ]  # of a head for all, its one
 
     def walk(self, x: Tensor, *given: Tensor) -> Tensor:
         """See EnergyResNet; the labels are ``given``."""
