@@ -23,7 +23,7 @@ Way = Literal["modulation", "channels", "head"]
 class Config(ebm.Config):
     """One energy-based model with labels, and how it is trained."""
 
-    label: Way = Field("modulation", description="how the network is told the label")
+    label: Way = Field("head", description="how the network is told the label")
     classes: int = Field(10, ge=2, description="labels that the network has room for: at least those of the data")
 
     @model_validator(mode="after")
@@ -78,10 +78,12 @@ class ConditionalEnergyResNet(EnergyResNet):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         if labels is None:
-            every = torch.arange(self.classes, device=x.device).repeat(len(x))
+            every = torch.arange(self.classes, device=x.device).repeat(x.shape[0])
             return self.forward(x.repeat_interleave(self.classes, 0), every).view(-1, self.classes)
         energies: Tensor = self.head(self.features(x, labels))
-        return energies[torch.arange(len(x), device=x.device), labels % energies.shape[1]]  # of a head for all, its one
+        return energies[
+            torch.arange(x.shape[0], device=x.device), labels % energies.shape[1]
+        ]  # of a head for all, its one
 
     def walk(self, x: Tensor, *given: Tensor) -> Tensor:
         """See EnergyResNet; the labels are ``given``."""

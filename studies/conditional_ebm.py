@@ -38,6 +38,6 @@ STUDY = Study(
     train=conditional_ebm.train,
     report=conditional_ebm.report,
     objectives=(Objective("fid_by_class/fresh"),),
-    first=({}, {"label": "head"}),
+    first=({}, {"label": "modulation"}, {"label": "channels"}, {"start": "replay"}),  # every way is tried
     restore=conditional_ebm.network,
 )

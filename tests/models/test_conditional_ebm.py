@@ -42,6 +42,17 @@ def test_energies_of_all_labels_are_those_of_each(way: str, shape: tuple[int, in
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_an_exported_network_takes_any_number_of_images(way: str) -> None:
+    """As the champion is kept: traced on two images, free in their number."""
+    net = conditional_ebm.network(config(label=way), (1, 8, 8)).eval()
+    exported = torch.export.export(
+        net, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim.AUTO},)
+    ).module()
+    x = torch.rand(5, 1, 8, 8)
+    torch.testing.assert_close(exported(x), net(x))
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_label_can_be_learned_in_every_way(way: str, env: Env) -> None:
     """Trained as a classifier for a few steps, the energies tell two kinds of images apart by their labels."""
     torch.manual_seed(0)
