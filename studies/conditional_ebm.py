@@ -6,7 +6,7 @@ from studies._study import ImageShape, Objective, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:
-    """A recipe that works, by the size of the images."""
+    """By the size of the images: measured at 8×8; beyond, what ``ebm`` begins with."""
     side = max(shape[1:])
     if side <= 16:
         return Config(start="noise", n_steps=10, learning_rate=3e-3, network_evaluations=20_000)
@@ -17,7 +17,7 @@ def base(shape: ImageShape) -> Config:
 
 
 def space(suggest: Suggest, base: Config) -> Config:
-    """The ways to tell the label, and of the chains what matters most to ``ebm``: constant noise and few bounds to learn."""
+    """The ways to tell the label, and of the chains what mattered most to ``ebm``, with constant noise."""
     chosen = {
         "label": suggest.suggest_categorical("label", ["modulation", "channels", "head"]),
         "start": suggest.suggest_categorical("start", ["noise", "replay"]),

@@ -277,7 +277,8 @@ def test_bad_input_is_refused_in_one_sentence_before_anything_starts(
 def test_a_refusal_as_its_user_sees_it(folder: Path) -> None:
     done = sweep("run", "ebn")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "Error: no study 'ebn'; did you mean ebm? there are: ebm, or a path/to/study.py of your own\n"
+    known = "conditional_ebm, ebm, or a path/to/study.py of your own"
+    assert done.stderr == f"Error: no study 'ebn'; did you mean ebm? there are: {known}\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
