@@ -117,7 +117,9 @@ def bench(model: str, data: str, data_folder: Path, cache_folder: Path, device: 
     quality = Quality.of(judge, loaded, samples)
     chance = Env(data, 0, device).generator("anchors")
     noise = starts.uniform(samples, loaded.shape, BOUNDS, chance)
-    real_images = loaded.train.floats(torch.randperm(len(loaded.train), generator=chance, device=device)[:samples].cpu())
+    real_images = loaded.train.floats(
+        torch.randperm(len(loaded.train), generator=chance, device=device)[:samples].cpu()
+    )
     anchors = {"fid/real": quality.fid(real_images), "fid/start": quality.fid(noise)}
     with torch.no_grad():
         real = float(network(loaded.validation.floats()[:samples].to(device)).mean())

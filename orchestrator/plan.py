@@ -240,8 +240,8 @@ def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any], 
     return changed
 
 
-def _model(options: Options, study: Study[Any, Any], storage: RDBStorage) -> tuple[dict[str, str], str]:
-    """The setting that says where the trained network is, if the study wants one, and what that was trained on."""
+def _model(options: Options, study: Study[Any, Any], storage: RDBStorage) -> tuple[dict[str, Any], str]:
+    """Where the trained network is, if the study wants one, with the settings that it was trained with; and its data."""
     if not study.model_of:
         if options.model:
             raise UserError(f"--model {options.model}: the study {options.study} trains its own networks")
@@ -252,7 +252,9 @@ def _model(options: Options, study: Study[Any, Any], storage: RDBStorage) -> tup
             "SWEEP/TRIAL, or the MLflow run of a trial"
         )
     folder, trained_on = pretrained.find(options.model, study.model_of, storage)
-    return {"model": str(folder)}, trained_on
+    trained = pretrained.config(folder)
+    shared = {name: trained[name] for name in study.config.model_fields if name in trained}
+    return {"model": str(folder)} | shared, trained_on
 
 
 def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:

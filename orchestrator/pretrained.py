@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
@@ -43,6 +44,12 @@ def find(text: str, of: tuple[str, ...], storage: RDBStorage) -> tuple[Path, str
         f"--model {text}: no such network; say champion, a sweep of {' or '.join(of)} "
         f"({', '.join(sweeps) or 'there is none yet'}), SWEEP/TRIAL of a completed trial, or its MLflow run"
     )
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """The settings that the network in ``folder`` was trained with."""
+    about: dict[str, Any] = json.loads((folder / MODEL).read_text())
+    return dict(about["config"])
 
 
 def _folder(text: str, book: Book, trial: FrozenTrial) -> tuple[Path, str]:

@@ -72,3 +72,18 @@ def test_studies_say_whether_they_want_one(bench: Bench) -> None:
         plan.resolve(Options(QUADRATIC, model="champion"), bench.storage)
     with pytest.raises(UserError, match="ebm_sampling needs a trained network; say --model champion, a sweep of ebm"):
         plan.resolve(Options("ebm_sampling"), bench.storage)
+
+
+def test_a_study_begins_with_what_the_network_was_trained_with(bench: Bench, trained: Book) -> None:
+    best = trained.best()[0]
+    source = Path(QUADRATIC).read_text()
+    for old, new in (
+        ("    trials=6,", f"    trials=6, model_of=({QUADRATIC!r},),"),
+        ("    x: float", "    model: str = ''\n    x: float"),
+    ):
+        assert old in source
+        source = source.replace(old, new)
+    Path("begins_trained.py").write_text(source)
+    spec = plan.resolve(Options("begins_trained.py", model=f"newer/{best.number}"), bench.storage)
+    assert spec.base["x"] == best.params["x"] and spec.base["model"] == str(folder(trained, best.number))
+    assert spec.data == "digits" and spec.set.items() <= spec.base.items()
