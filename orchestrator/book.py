@@ -252,7 +252,10 @@ class Book:
             return self._grid[index]
         if index >= len(self.search.first):
             return {}
-        return _space.recipe(self._space(), self._base().model_copy(update=self.search.first[index]))
+        change, held = self.search.first[index], self.spec.fixed
+        if any(held.get(name, value) != value for name, value in change.items()):
+            return {}  # it would be another recipe once more
+        return _space.recipe(self._space(), self._base().model_copy(update={**change, **held}))
 
     @cached_property
     def _grid(self) -> list[dict[str, Any]]:

@@ -81,6 +81,16 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others(bench: Benc
     assert seeds[:5] == seeds[5:10] and len(set(seeds)) == 10
 
 
+def test_what_is_held_takes_its_place_in_the_recipe(bench: Bench) -> None:
+    source = Path(QUADRATIC).read_text()
+    source = source.replace('"x": suggest', '"steps": suggest.suggest_int("steps", 3, 9), "x": suggest')
+    Path("two.py").write_text(source.replace("    trials=6,", '    trials=6, first=({}, {"steps": 7}),'))
+    spec = plan.resolve(plan.Options("two.py", name="held", trials=2, fix=["steps=4"]), bench.storage)
+    bench.drive(books.create(bench.storage, spec))
+    (_, recipe, *_), (_, second, *_) = trials(bench, "held")
+    assert recipe == {"steps": 4, "x": 0.5} and second["steps"] == 4 and second["x"] != 0.5
+
+
 def test_trial_zero_is_the_recipe(bench: Bench) -> None:
     bench.drive(bench.book(trials=2, set=["steps=2"]))
     assert trials(bench, "toy")[0][1] == {"x": 0.5}
