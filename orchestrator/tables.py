@@ -69,7 +69,13 @@ def sweep(book: Book, only: int | None = None) -> Group:
     for request in control.requests(book).values():
         lines.append(Text(f"{request.at} {request.do} by {request.by}: {request.answer or 'not answered yet'}", "dim"))
     lines += [Text(f"went on although it had changed: {drift.what}", "yellow") for drift in spec.drifts]
-    return Group(*lines, Text(), trials(book, only, driver.trials if driver else {}))
+    shown = [trials(book, only, driver.trials if driver else {})]
+    if spec.comparison is not None and book.finished():
+        from orchestrator import comparison  # which prints with our tables
+
+        said = comparison.result(spec.comparison, comparison.played(book), *spec.objectives[0])
+        shown += [arms(said)]
+    return Group(*lines, *[part for table in shown for part in (Text(), table)])
 
 
 def trials(book: Book, only: int | None = None, running: Mapping[int, str] | None = None) -> Table:
@@ -104,21 +110,20 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
 
 
 def arms(said: "Result") -> Table:
-    """A row an arm of a comparison."""
-    table = _table(
-        "arm", "completed", f"{said.objective} (95 % interval)", "reached", "network evaluations", "settings"
-    )
+    """A row an arm of a comparison; how soon it was, where that is known."""
+    timed = any(arm.reached for arm in said.arms)
+    speed = (f"reached {short(said.mark)}", "at") if timed else ()
+    table = _table("arm", "completed", f"{said.objective} (95 % interval)", *speed, "settings")
     for i, arm in enumerate(said.arms):
         quality = arm.quality.get(said.objective)
-        words = interval(quality) if quality else ""
-        cost = arm.evaluations if arm.evaluations is not None else arm.updates
-        unit = "" if arm.evaluations is not None else " updates"
+        cost = arm.updates if arm.evaluations is None else arm.evaluations
+        unit = "updates" if arm.evaluations is None else "network evaluations"
+        soon = (f"{arm.reached}/{arm.trials}", f"{cost:,.0f} {unit}" if cost is not None else "") if timed else ()
         table.add_row(
             ("★ " if i == said.best else "") + str(i),
             f"{round(arm.completed.mean * arm.trials)}/{arm.trials}",
-            words,
-            f"{arm.reached}/{arm.trials}",
-            f"{cost:,.0f}{unit}" if cost is not None else "",
+            interval(quality) if quality else "",
+            *soon,
             arm.name + (f" (dropped: {arm.dropped})" if arm.dropped else ""),
         )
     return table

@@ -127,5 +127,7 @@ def test_a_comparison_from_the_command_line(folder: Path) -> None:
     figures = {file.path for file in client.list_artifacts(own.info.run_id, "figures")}
     assert {"figures/comparison.png", "figures/samples.png"} <= figures
     assert sweep("doctor", "toy").returncode == 0
+    shown = sweep("show", "toy").stdout
+    assert re.search(r"★ 0 +3/3 +0\.\d+ \(0\.\d+ to 0\.\d+\)", shown) or re.search(r"★ 1 +3/3", shown), shown
     more = sweep("resume", "toy", "--trials", "16")
     assert more.returncode == 0 and "All 16 trials were completed." in " ".join(more.stdout.split())
