@@ -293,7 +293,7 @@ def test_slots_have_labels_as_frequent_as_images(env: Env) -> None:
         ({"learning_rate": 1e18, "parameter_grad_clip": 1e18, "warmup": 0}, "non_finite|energy_out_of_bounds"),
         (
             {"learning_rate": 1.0, "warmup": 0, "likelihood_weight": 50.0, "network_evaluations": 6 * 200},
-            "energy_out_of_bounds|forgotten|saturation",
+            "energy_out_of_bounds|forgotten|saturation|outrun",
         ),
     ],
 )
@@ -302,6 +302,16 @@ def test_divergence_has_a_name_and_keeps_what_it_looked_like(changes: dict[str, 
     with pytest.raises(Diverged, match=reason):
         said.extend(event for event in jem.train(config(**changes), env) if not said.append(event))
     assert [event for event in said if isinstance(event, Images)][-1].key == "samples/training"
+
+
+def test_chains_that_are_outrun_are_noticed_without_a_regularisation() -> None:
+    """Three reports in a row of a gap below −5; one above begins the count anew."""
+    watch = Watch(0.9, 0.1, 0.9)
+    for gap in (-6.0, -6.0, -4.0, -6.0, -6.0):
+        watch = watch.look(1, 0.0, 1.0, 0.9, (gap, 0.0), 0.0, settled=True)
+    assert watch.outrun == 2 and Watch.of(watch.state()) == watch
+    with pytest.raises(Diverged, match="outrun"):
+        watch.look(1, 0.0, 1.0, 0.9, (-6.0, 0.0), 0.0, settled=True)
 
 
 def test_forgetting_by_hand() -> None:
