@@ -40,4 +40,6 @@ def space(suggest: Suggest, base: Config) -> Config:
             "learning_rate", base.learning_rate / 5, base.learning_rate * 3, log=True
         ),
     }
+    if chosen["sampler"] == "proximal":
+        chosen["clamp"] = suggest.suggest_float("clamp", 0.05, 1.0, log=True)
     return Config.model_validate(base.model_dump() | chosen)

@@ -330,29 +330,32 @@ def test_forgetting_by_hand() -> None:
     assert knew_nothing.accuracy == pytest.approx(0.08)
 
 
-def test_the_recipe_of_large_images_makes_an_update(
-    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("size", "smaller"), [((28, 28), {"width": 8}), ((32, 32, 3), {"depth": 10, "width": 16, "batch_size": 4})]
+)
+@pytest.mark.parametrize("more", [{}, {"start": "mixture", "sampler": "proximal", "norm": "batch"}])
+def test_the_recipe_of_larger_images_makes_an_update(
+    size: tuple[int, ...],
+    smaller: dict[str, Any],
+    more: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All of it but its size, on random images: its depth, width and batch are a GPU's."""
+    """All of it but its size, on random images: its depth, width, batch and length are a GPU's."""
     chance = np.random.RandomState(0)
-    arrays = {
-        f"{axis}_{part}": chance.randint(0, 256, (60, 32, 32, 3)).astype(np.uint8)
-        if axis == "x"
-        else np.arange(60) % 10
-        for axis in "xy"
-        for part in ("train", "test")
-    }
-    np.savez(tmp_path / "images.npz", **arrays)
-    monkeypatch.setitem(judges.TRAINING, 3, (2, 16))
-    smaller = {"depth": 10, "width": 16, "batch_size": 4, "n_steps": 2, "pretrain_updates": 2, "evaluation_length": 1}
-    for more in ({}, {"start": "mixture", "sampler": "proximal", "norm": "batch"}):
-        recipe = studies.load("jem").base((3, 32, 32)).model_dump() | smaller | more
-        here = Env(f"npz:{tmp_path / 'images.npz'}", cache_folder=tmp_path)
-        for event in jem.train(jem.Config.model_validate(recipe | {"buffer_size": 20}), here):
-            if isinstance(event, Checkpoint):
-                break
-        assert isinstance(event, Checkpoint) and event.step == 1
-        assert all(tensor.isfinite().all() for tensor in event.state()["network"].values())
+    images = {f"x_{part}": chance.randint(0, 256, (60, *size)).astype(np.uint8) for part in ("train", "test")}
+    np.savez(tmp_path / "images.npz", **images, y_train=np.arange(60) % 10, y_test=np.arange(60) % 10)
+    channels = (*size, 1)[2]
+    monkeypatch.setitem(judges.TRAINING, channels, (2, 16))
+    recipe = studies.load("jem").base((channels, *size[:2])).model_dump() | smaller | more
+    recipe |= {"n_steps": 2, "pretrain_updates": 2, "evaluation_length": 1, "buffer_size": 100}
+    for event in jem.train(
+        jem.Config.model_validate(recipe), Env(f"npz:{tmp_path / 'images.npz'}", cache_folder=tmp_path)
+    ):
+        if isinstance(event, Checkpoint):
+            break
+    assert isinstance(event, Checkpoint) and event.step == 1
+    assert all(tensor.isfinite().all() for tensor in event.state()["network"].values())
 
 
 @pytest.mark.parametrize(
