@@ -40,7 +40,7 @@ class Config(BaseModel):
     sampler: Literal["langevin", "proximal"] = Field(
         "langevin", description="plain Langevin steps, or steps with a clamped gradient (JEM++)"
     )
-    step_size: float = Field(1.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I)")
+    step_size: float = Field(0.5, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I)")
     n_steps: int = Field(10, ge=1, le=10_000, description="of a chain per update, in evaluations of the network")
     noise: float = Field(0.01, ge=0, description="s")
     clamp: float = Field(1.0, gt=0, description="δ of sampler=proximal: each element of ∇E is cut to ±δ")
@@ -62,7 +62,7 @@ class Config(BaseModel):
     ema_decay: float = Field(0.99, ge=0, lt=1, description="of the averaged weights that are scored and kept")
     batch_size: int = Field(64, ge=2, description="real images, and as many chains, per update")
 
-    network_evaluations: int = Field(20_000, ge=1, description="budget: batches through the network, a step being one")
+    network_evaluations: int = Field(12_000, ge=1, description="budget: batches through the network, a step being one")
     evaluations: int = Field(4, ge=1, le=1000, description="times that fresh chains are scored, evenly over training")
     evaluation_samples: int = Field(256, ge=16, description="chains that are scored; FID depends on it")
     evaluation_length: int | None = Field(

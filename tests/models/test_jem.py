@@ -97,6 +97,16 @@ def test_every_network_reads_every_size(kind: str, network: dict[str, Any], shap
     assert bool(normalised) == (kind != "none")
 
 
+def test_an_exported_network_takes_any_number_of_images() -> None:
+    """As the champion is kept: traced on two images, free in their number."""
+    net = jem.network(config(norm="batch"), (1, 8, 8)).eval()
+    exported = torch.export.export(
+        net, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim.AUTO},)
+    ).module()
+    x = torch.rand(5, 1, 8, 8)
+    torch.testing.assert_close(exported(x), net(x))
+
+
 def test_large_networks_have_the_sizes_that_are_published() -> None:
     """11.2 million weights of ResNet-18 at 32×32 with ten classes, 36.5 million of Wide-ResNet-28-10."""
     for settings, millions in (({"network": "resnet18", "width": 64}, 11.2), ({}, 36.5)):
