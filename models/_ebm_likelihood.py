@@ -74,7 +74,7 @@ def ladder(n: int, spread: float) -> list[float]:
     another, wherever the energy is like a well; before E tells anything apart, equal steps do.
     """
     span = max(math.log1p(spread), 1e-6)
-    return [math.expm1(span * k / n) / math.expm1(span) for k in range(n + 1)]
+    return [math.expm1(span * k / n) / math.expm1(span) for k in range(n)] + [1.0]
 
 
 def likelihood(
@@ -99,7 +99,7 @@ def likelihood(
 
     falling = path(energy, data.shape, coldest, n, chains, chance)
     inverse, below, above = along(falling, falling.forward(chains, chance), falling.reverse(longest, chance))
-    fits = [-beta * float(learned.mean()) - log_z for beta, log_z in zip(inverse, above, strict=True)]
+    fits = [-beta * float(learned.mean()) - max(both) for beta, *both in zip(inverse, below, above, strict=True)]
     best = max(range(len(fits)), key=fits.__getitem__)
     yield _curve(
         step, inverse[1:], {"forward": below[1:], "reverse": above[1:]}, float(energies[""].mean()), data.shape
@@ -172,7 +172,8 @@ def dequantised(split: datasets.Split, generator: Generator) -> Tensor:
 
 
 def _hmc(energy: Energy, step_size: float) -> Kernel:
-    return hmc.build(energy, min(step_size, 1.0), LEAPFROG_STEPS, jitter=0.3, bounds=BOUNDS)  # 1: half of the box
+    """Lengths are spread widely: where a trajectory is half a period of a well, it comes back to the energy it had."""
+    return hmc.build(energy, min(step_size, 1.0), LEAPFROG_STEPS, jitter=0.6, bounds=BOUNDS)  # 1: half of the box
 
 
 def _full_precision(network: nn.Module) -> nn.Module:
