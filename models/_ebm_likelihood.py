@@ -58,7 +58,7 @@ def path(energy: Energy, shape: tuple[int, ...], temperature: float, n: int, cha
     base = annealing.uniform(shape, BOUNDS)
     with torch.no_grad():
         spread = float(energy(base.draw(chains, generator)).std()) / temperature
-    betas, pilots = ladder(n, spread), ladder(max(20, n // 10), spread)
+    betas, pilots = ladder(n, spread), ladder(max(10, n // 10), spread)
     sizes = annealing.step_sizes(energy, base, _hmc, pilots, chains, generator, 0.3, temperature=temperature)
 
     def transition(bridge: Energy, beta: float) -> Kernel:
