@@ -17,6 +17,7 @@ from models.parts import data as datasets
 
 SHOWN = 32  # images in a grid, and as many reconstructions
 SAMPLES = 64
+PCA_IMAGES = 20_000  # training images that principal components are of, at most
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def references(result: Result) -> dict[str, float]:
     from sklearn.decomposition import PCA
 
     data, network = result.data, result.network
-    images, flat = data.validation.floats(), data.train.floats().flatten(1).numpy()
+    images = data.validation.floats()
+    flat = data.train.floats(torch.arange(min(PCA_IMAGES, len(data.train)))).flatten(1).numpy()
     found = {
         "reconstruction/mean": squared_error(data.train.floats().mean(0), images),
         "reconstruction/test": squared_error(network(data.test.floats()), data.test.floats()),

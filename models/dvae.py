@@ -78,7 +78,6 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         watch, first = Watch(**resume["watch"]), resume["update"]
     discrete = nets["discrete"]
     assert isinstance(discrete, Autoencoder)
-    mean = data.train.floats().mean(0).to(env.device)
     if resume is None:
         rows, columns = discrete.map
         bits = rows * columns * math.log2(config.codebook_size)
@@ -90,7 +89,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     report_every = max(1, updates // 100)
     milestones = {updates * part // config.evaluations for part in range(1, config.evaluations)} - {0}
     train_images = data.train.images.to(env.device)
-    of_mean = squared_error(mean, data.train.floats().to(env.device))
+    of_mean = squared_error(data.train.floats().mean(0), data.validation.floats())
 
     for update in range(first, updates):
         for group in optimizer.param_groups:

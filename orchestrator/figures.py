@@ -62,6 +62,8 @@ def curve(event: Curve) -> Picture:
     if event.log_y and any(value > 0 for values in event.lines.values() for value in values):
         axes.set_yscale("log", nonpositive="mask")
     axes.grid(alpha=0.3)
+    if all(x == round(x) for x in event.x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(event.lines) > 1:
         figure.legend(loc="outside right center", fontsize=9)
     return pixels(figure)
