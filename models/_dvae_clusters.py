@@ -19,6 +19,7 @@ from models.parts import data as datasets
 from models.parts.clustering import Clusters, Floats, Ints
 
 QUANTILES = 51  # of the silhouettes of a cluster
+CORE = 0.8  # share of the pseudo-labels that are farthest from the borders of their clusters
 
 
 def features(config: Config, network: Autoencoder, tokens: Tensor) -> Floats:
@@ -69,7 +70,7 @@ def clusters(
     yield from confusions(chosen, labels, data.classes, step)
     yield tsne(space, chosen, labels, data.classes, config.tsne_images, seed, step)
     yield Progress("clustering", 2, 3)
-    yield from classifiers(config, data, chosen, labels, env, step)
+    yield from classifiers(config, data, chosen, core(space, chosen), labels, env, step)
     yield Progress("clustering", 3, 3)
     return values
 
@@ -170,32 +171,44 @@ def tsne(
     return Points(step, "clusters/tsne", torch.from_numpy(flat), groups)
 
 
-def classifiers(
-    config: Config, data: datasets.Data, chosen: Clusters, labels: Ints, env: Env, step: int
-) -> Iterator[Event]:
-    """Accuracy on the test split of classifiers that learned true labels, and of those that learned cluster ids.
+def core(space: Floats, chosen: Clusters) -> Tensor:
+    """Numbers of the images with the largest silhouettes, so far inside their clusters: CORE of all, in their order."""
+    from sklearn.metrics import silhouette_samples
 
-    The same network, budget, seeds and images; what the second take for cluster k is read as the class that the
-    Hungarian method gives k on the training images.
+    deepest = np.argsort(-silhouette_samples(space, chosen.ids), kind="stable")
+    return torch.from_numpy(np.sort(deepest[: round(CORE * len(deepest))]))
+
+
+def classifiers(
+    config: Config, data: datasets.Data, chosen: Clusters, inside: Tensor, labels: Ints, env: Env, step: int
+) -> Iterator[Event]:
+    """Accuracy on the test split of classifiers that learned true labels, cluster ids, and those ``inside`` alone.
+
+    The same network, budget and seeds; what the others take for cluster k is read as the class that the Hungarian
+    method gives k on all clustered images.
     """
     counts = clustering.contingency(labels, chosen.ids, len(data.classes), chosen.k)
+    mapped, ids = torch.from_numpy(clustering.hungarian(counts)), torch.from_numpy(chosen.ids)
+    every, n_classes = torch.arange(len(labels)), len(data.classes)
     read = {
-        "true": (torch.arange(len(data.classes)), torch.from_numpy(labels)),
-        "pseudo": (torch.from_numpy(clustering.hungarian(counts)), torch.from_numpy(chosen.ids)),
+        "true": (torch.arange(n_classes), torch.from_numpy(labels), every),
+        "pseudo": (mapped, ids, every),
+        "pseudo_core": (mapped, ids, inside),
     }
-    images, n_classes = data.train.images[: len(labels)], len(data.classes)
     values: dict[str, float] = {}
-    for name, (mapping, targets) in read.items():
+    for name, (mapping, targets, which) in read.items():
         accuracies, confusion = [], torch.zeros(n_classes, n_classes + 1)
         budget = config.classifier_steps, config.classifier_seeds
-        for given in answers(images, targets, len(mapping), data.test, env, *budget):
+        learned = data.train.images[which], targets[which], len(mapping)
+        for given in answers(*learned, data.test, env, *budget):
             classes = mapping[given]
             accuracies.append(float((classes == data.test.labels).double().mean()))
             where = data.test.labels * (n_classes + 1) + classes.where(classes >= 0, n_classes)
             confusion += torch.bincount(where, minlength=confusion.numel()).view(confusion.shape)
         low, high = interval(accuracies)
         mean = sum(accuracies) / len(accuracies)
-        values |= {f"classifier/{name}": mean, f"classifier/{name}_low": low, f"classifier/{name}_high": high}
+        ends = {f"classifier/{name}_low": max(0.0, low), f"classifier/{name}_high": min(1.0, high)}
+        values |= {f"classifier/{name}": mean} | ends
         columns = [*data.classes, "none"] if bool(confusion[:, -1].any()) else data.classes
         per_seed = confusion[:, : len(columns)] / len(accuracies)
         yield Matrix(step, f"classifier/confusion_{name}", per_seed, data.classes, columns)

@@ -14,10 +14,12 @@ from pydantic import ValidationError
 import studies
 from models import dvae
 from models._dvae_classifier import interval
+from models._dvae_clusters import core
 from models._dvae_network import Autoencoder
 from models._dvae_quantisers import GumbelCodes, MovingCodes, divergence_from_even, perplexity, usage
 from models._env import Env
 from models._events import Diverged, Event, Images, Matrix, Scalars, Weights
+from models.parts import clustering
 from models.parts import data as datasets
 
 SMALL = {
@@ -131,6 +133,13 @@ def test_measures_of_use_by_hand() -> None:
     assert perplexity(tokens, 8) == pytest.approx(2) and usage(tokens, 8) == 0.25
 
 
+def test_the_core_leaves_out_what_lies_between_clusters() -> None:
+    """Two tight heaps of four, and two points half way: of ten, the eight of the heaps are kept."""
+    space = np.array([[0.0], [0.1], [0.2], [0.1], [5.0], [5.1], [10.0], [10.1], [10.2], [10.1]])
+    (two,) = clustering.cluster(space, [2], 2, 0, scored=1000)
+    assert core(space, two).tolist() == [0, 1, 2, 3, 6, 7, 8, 9]
+
+
 def test_the_interval_is_students() -> None:
     """0.8, 0.9, 1.0: mean 0.9, standard error 0.1/√3, t 4.3027."""
     assert interval([0.8, 0.9, 1.0]) == pytest.approx((0.9 - 4.3027 * 0.057735, 0.9 + 4.3027 * 0.057735), abs=1e-5)
@@ -179,12 +188,12 @@ def ended(settings: dvae.Config, env: Env) -> Diverged:
 
 
 def test_a_training_that_is_lost_has_a_name(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    longer = config(updates=220, plain=False)
-    assert ended(longer.model_copy(update={"learning_rate": 1e30}), env).reason in ("non_finite", "worse_than_mean")
+    monkeypatch.setattr(dvae, "SETTLING", 10)
+    assert ended(config(learning_rate=1e30), env).reason in ("non_finite", "worse_than_mean")
     one = MovingCodes.tokens
     monkeypatch.setattr(MovingCodes, "tokens", lambda self, z: torch.zeros_like(one(self, z)))
-    lost = ended(longer, env)
-    assert lost.reason == "codebook_collapse" and lost.step < 220
+    lost = ended(config(), env)
+    assert lost.reason == "codebook_collapse" and lost.step < 40
 
 
 def test_images_that_all_have_the_same_codes_cannot_be_clustered(env: Env) -> None:
@@ -237,7 +246,9 @@ def test_what_is_reported_stands_beside_its_references(changes: dict[str, Any], 
     assert values["reconstruction/test"] == pytest.approx(error, rel=0.2)
     assert -1 <= values["silhouette"] <= 1 and 2 <= values["clusters/k"] <= 4
     assert values["classifier/true_low"] <= values["classifier/true"] <= values["classifier/true_high"]
-    assert {"clusters/acc", "clusters/nmi", "clusters/ari", "classifier/pseudo"} <= set(values)
+    assert {"clusters/acc", "clusters/nmi", "clusters/ari", "classifier/pseudo", "classifier/pseudo_core"} <= set(
+        values
+    )
     weights = next(event.state for event in events if isinstance(event, Weights))
     dvae.network(config(**changes), (1, 8, 8)).load_state_dict(dict(weights))
     counts = next(e.values for e in events if isinstance(e, Matrix) and e.key == "clusters/confusion")
