@@ -11,7 +11,6 @@ from models._ebm_looks import (
     SHOWN,
     Result,
     energy_along_chain,
-    neighbours,
     replayed,
     sample,
     scores,
@@ -19,13 +18,14 @@ from models._ebm_looks import (
     weights,
 )
 from models._env import Env
-from models._events import Curve, Event, Images, Matrix, Progress, Scalars
+from models._events import Curve, Event, Matrix, Progress, Scalars
 from models.parts import calibration, metrics, outliers
+from models.parts.classes import COLUMNS, confusion, in_turn, rows
 from models.parts.data import Data, Split
+from models.parts.neighbours import beside
 from models.parts.quality import Quality
 from samplers.kernel import Energy
 
-COLUMNS = 10  # samples of a class in a picture
 TOLD = 2_000  # real images whose label is read from energies, at most
 BATCH = 64  # images at a time, each with every label
 
@@ -37,8 +37,8 @@ def given(net: nn.Module, labels: Tensor) -> Energy:
 
 def untrained(config: Any, env: Env, net: nn.Module, data: Data) -> Iterator[Event]:
     """Fresh chains before the first update: where the picture that plays over training begins."""
-    labels = _in_turn(COLUMNS * len(data.classes), data, env)
-    yield _rows(0, "samples/fresh", sample(config, env, given(net, labels), data.shape, len(labels))[1], labels)
+    labels = in_turn(COLUMNS * len(data.classes), len(data.classes), env.device)
+    yield rows(0, "samples/fresh", sample(config, env, given(net, labels), data.shape, len(labels))[1], labels)
 
 
 def evaluate(
@@ -46,15 +46,15 @@ def evaluate(
 ) -> Iterator[Event]:
     """A look during training: is it getting better?"""
     yield Progress("evaluation", 0, 1)
-    labels = _in_turn(config.evaluation_samples, data, env)
+    labels = in_turn(config.evaluation_samples, len(data.classes), env.device)
     _, fresh = sample(config, env, given(net, labels), data.shape, len(labels))
-    yield _rows(step, "samples/fresh", fresh, labels)
+    yield rows(step, "samples/fresh", fresh, labels)
     values = {"fid/fresh": quality.fid(fresh), "accuracy/conditional": _read_as(quality, fresh, labels)}
     values |= _means({"fresh": _fid_by_class(quality, data, fresh, labels)})
     if buffer is not None:
         slots = replayed(config, env, buffer)
         of_slots = slot_labels(config, data).to(env.device)[slots]
-        yield _rows(step, "samples/replay", buffer[slots], of_slots)
+        yield rows(step, "samples/replay", buffer[slots], of_slots)
         values |= {
             "fid/replay": quality.fid(buffer[slots]),
             "accuracy/replay": _read_as(quality, buffer[slots], of_slots),
@@ -66,28 +66,31 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     """All scores of the finished model, over all and by class, beside their anchors; labels read from energies; samples."""
     config, net, data, quality, step = result.config, result.network, result.data, result.quality, result.step
     yield Progress("evaluation", 0, 3)
-    labels = _in_turn(config.evaluation_samples, data, env)
+    labels = in_turn(config.evaluation_samples, len(data.classes), env.device)
     begin, fresh = sample(config, env, given(net, labels), data.shape, len(labels))
-    yield _rows(step, "samples/fresh", fresh, labels)
+    yield rows(step, "samples/fresh", fresh, labels)
     by_class = _anchors_by_class(result, env) | {"fresh": _fid_by_class(quality, data, fresh, labels)}
     values = {"accuracy/conditional": _read_as(quality, fresh, labels), "accuracy/real": quality.judge.accuracy}
     kept = None
     if result.images is not None:
         slots = replayed(config, env, result.images)
         kept, of_slots = result.images[slots], slot_labels(config, data).to(env.device)[slots]
-        yield _rows(step, "samples/replay", kept, of_slots)
+        yield rows(step, "samples/replay", kept, of_slots)
         values["accuracy/replay"] = _read_as(quality, kept, of_slots)
         by_class["replay"] = _fid_by_class(quality, data, kept, of_slots)
     yield Scalars(step, values | _means(by_class) | scores(result, env, begin, fresh, kept))
     classes = [float(number) for number in range(len(data.classes))]
     yield Curve(step, "samples/fid_by_class", classes, by_class, "number of the class", "FID of the class", log_y=True)
-    asked = _counts(labels, quality.judge.predict(fresh).argmax(1), data)
+    asked = confusion(labels, quality.judge.predict(fresh).argmax(1), len(data.classes))
     yield Matrix(step, "samples/confusion", asked, data.classes, data.classes, "asked", "read by the judge")
     yield Progress("evaluation", 1, 3)
     yield from _classification(result, env)
     yield Progress("evaluation", 2, 3)
-    yield from neighbours(fresh[:16], data, step)
-    shown, of_real = _in_turn(SHOWN, data, env), data.validation.labels[: config.evaluation_samples].to(env.device)
+    yield from beside(fresh[:16], data, step)
+    shown, of_real = (
+        in_turn(SHOWN, len(data.classes), env.device),
+        data.validation.labels[: config.evaluation_samples].to(env.device),
+    )
     yield from energy_along_chain(result, env, given(net, shown), given(net, of_real))
     n = config.evaluation_samples
     yield Scalars(step, outliers.auroc(lambda x: _energies(net, x, data).min(1).values, data, env, n, {"fresh": fresh}))
@@ -95,27 +98,9 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 3, 3)
 
 
-def _in_turn(n: int, data: Data, env: Env) -> Tensor:
-    """Labels (n,) of fresh chains: each class in turn, so that all are asked for equally often."""
-    return torch.arange(n, device=env.device) % len(data.classes)
-
-
-def _rows(step: int, key: str, images: Tensor, labels: Tensor) -> Images:
-    """A row of images for each label, in the order of the labels."""
-    of_each = [images[labels == label] for label in range(int(labels.max()) + 1)]
-    of_each = [some for some in of_each if len(some)]
-    columns = min(COLUMNS, *map(len, of_each))
-    return Images(step, key, torch.cat([some[:columns] for some in of_each]), columns)
-
-
 def _read_as(quality: Quality, images: Tensor, labels: Tensor) -> float:
     """The share of images that the judge reads as their label."""
     return float((quality.judge.predict(images).argmax(1) == labels).float().mean())
-
-
-def _counts(truth: Tensor, answers: Tensor, data: Data) -> Tensor:
-    n = len(data.classes)
-    return torch.bincount(truth.cpu() * n + answers.cpu(), minlength=n**2).view(n, n)
 
 
 def _fid_by_class(quality: Quality, data: Data, images: Tensor, labels: Tensor) -> list[float]:
@@ -135,7 +120,7 @@ def _anchors_by_class(result: Result, env: Env) -> dict[str, list[float]]:
     """FID by class of real training images and of uniform noise, as many as there are samples."""
     data, quality = result.data, result.quality
     some = torch.cat([(data.train.labels == label).nonzero()[: quality.n] for label in range(len(data.classes))])[:, 0]
-    labels = _in_turn(quality.n, data, env)
+    labels = in_turn(quality.n, len(data.classes), env.device)
     noise = torch.rand(quality.n, *data.shape, generator=env.generator("noise by class"), device=env.device) * 2 - 1
     real = data.train.floats(some)
     return {
@@ -170,7 +155,7 @@ def _classification(result: Result, env: Env) -> Iterator[Event]:
     learned, (validation, labels), (test, of_test) = logits(data.train), logits(data.validation), logits(data.test)
     scale = calibration.temperature(*learned)
     for name, answers, truth in (("validation", validation, labels), ("test", test, of_test)):
-        counts = _counts(truth, answers.argmax(1), data)
+        counts = confusion(truth, answers.argmax(1), len(data.classes))
         yield Matrix(step, f"energy/confusion_{name}", counts, data.classes, data.classes)
         yield Scalars(step, {f"accuracy/energy_{name}": float(counts.trace() / counts.sum())})
     values = {

@@ -1,9 +1,7 @@
 """Looking at an energy-based model: scores of its chains beside their anchors, samples, neighbours, energies along a chain."""
 
-import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +13,13 @@ from models._env import Env
 from models._events import Curve, Event, Images, Progress, Scalars, Weights
 from models.parts import data as datasets
 from models.parts import outliers
-from models.parts.neighbours import nearest
+from models.parts.neighbours import beside
 from models.parts.quality import Quality
-from samplers import diagnostics, starts
+from models.parts.trust import LONGEST, trust
+from samplers import starts
 from samplers.kernel import Energy, walk
 
 SHOWN = 64  # images in a grid
-LONGEST = 16  # times the length of training's chains: as far as their energy is followed at least
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
         yield Images(step, "samples/replay", kept[:SHOWN])
     yield Scalars(step, scores(result, env, begin, fresh, kept))
     yield Progress("evaluation", 1, 2)
-    yield from neighbours(fresh[:16], data, step)
+    yield from beside(fresh[:16], data, step)
     longest = yield from energy_along_chain(result, env, network, network)
     yield Scalars(step, outliers.auroc(network, data, env, config.evaluation_samples, {"fresh": fresh}))
     if config.annealing_temperatures:
@@ -123,23 +121,6 @@ def weights(result: Result) -> Weights:
     return Weights({name: tensor.detach().cpu() for name, tensor in result.network.state_dict().items()})
 
 
-def neighbours(fresh: Tensor, data: datasets.Data, step: int) -> Iterator[Event]:
-    """Each sample (upper row) above the training image nearest to it in pixels (lower row): is it a copy?
-
-    Copies would be far nearer than real images of the validation split are.
-    """
-    found, distances = nearest(fresh.cpu(), data.train.images)
-    rows = torch.stack([fresh.cpu(), data.train.floats(found)]).reshape(2, -1, 8, *data.shape)
-    pairs = rows.transpose(0, 1).reshape(-1, *data.shape)
-    yield Images(step, "samples/nearest_training", pairs, columns=8)
-    _, of_real = nearest(data.validation.floats()[: len(fresh)], data.train.images)
-    values = {
-        "distance/nearest_training": float(distances.mean()),
-        "distance/nearest_training_real": float(of_real.mean()),
-    }
-    yield Scalars(step, values)
-
-
 def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Energy) -> Generator[Event, None, Tensor]:
     """SHOWN fresh chains far beyond the length at which they are scored: their energy beside that of real images.
 
@@ -159,7 +140,7 @@ def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Ene
         infos.append(info)
     of_each = torch.stack([info.energy for info in infos], 1)  # (chains, steps)
     energies = of_each.mean(0).tolist()
-    yield Scalars(result.step, _trust(of_each, infos, trained))
+    yield Scalars(result.step, trust(of_each, infos, trained))
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():
         level = float(of_real(real).mean())
@@ -167,18 +148,3 @@ def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Ene
     axis = [float(k) for k in range(len(energies))]
     yield Curve(result.step, "chain/energy", axis, lines, f"step (scored at {scored})", "mean energy")
     return end
-
-
-def _trust(energies: Tensor, infos: Sequence[Any], trained: int) -> dict[str, float]:
-    found = {
-        f"chain/drift_{times}x": diagnostics.energy_drift(energies[:, times * trained // 2 : times * trained]).slope
-        for times in (1, 4, LONGEST)
-        if times * trained >= 4
-    }
-    settled = energies[:, energies.shape[1] // 2 :]
-    if settled.shape[1] >= 4:
-        found["chain/rhat"] = float(diagnostics.split_rhat(settled))
-        found["chain/effective_samples"] = float(diagnostics.effective_sample_size(settled))
-    if hasattr(infos[0], "acceptance"):
-        found["chain/acceptance"] = diagnostics.acceptance(torch.stack([one.acceptance for one in infos], 1)).mean
-    return {name: value for name, value in found.items() if math.isfinite(value)}

@@ -4,6 +4,7 @@ Chains go on where an earlier update left them (Tieleman 2008; Du and Mordatch 2
 that begins anew.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -24,11 +25,17 @@ def init(capacity: int, shape: tuple[int, ...], bounds: tuple[float, float], gen
     return Replay(starts.uniform(capacity, shape, bounds, generator), bounds)
 
 
-def draw(replay: Replay, n: int, fresh_share: float, generator: Generator) -> tuple[Tensor, Tensor]:
+def draw(
+    replay: Replay,
+    n: int,
+    fresh_share: float,
+    generator: Generator,
+    start: Callable[[Tensor, Generator], Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """Starts for ``n`` chains, (n, *shape), and the slots they belong to, (n,), all different.
 
-    Each start is fresh noise with probability ``fresh_share``, else what its slot holds. ``n`` must not exceed the
-    capacity.
+    Each start is fresh with probability ``fresh_share``, else what its slot holds. Fresh ones are uniform noise, or what
+    ``start`` makes for the slots. ``n`` must not exceed the capacity.
     """
     capacity = len(replay.images)
     if n > capacity:
@@ -37,8 +44,8 @@ def draw(replay: Replay, n: int, fresh_share: float, generator: Generator) -> tu
     slots = torch.randperm(capacity, generator=generator, device=device)[:n]
     x = replay.images[slots]
     fresh = torch.rand(n, generator=generator, device=device) < fresh_share
-    noise = starts.uniform(n, tuple(x.shape[1:]), replay.bounds, generator)
-    return torch.where(fresh.view(-1, *[1] * (x.dim() - 1)), noise, x), slots
+    anew = start(slots, generator) if start else starts.uniform(n, tuple(x.shape[1:]), replay.bounds, generator)
+    return torch.where(fresh.view(-1, *[1] * (x.dim() - 1)), anew, x), slots
 
 
 def put(replay: Replay, slots: Tensor, x: Tensor) -> Replay:

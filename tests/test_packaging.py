@@ -140,8 +140,15 @@ def project(monkeypatch: pytest.MonkeyPatch) -> Any:
 ENTRY_POINTS = list(yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"])
 
 
-def study_of(entry_point: str) -> str:
-    return "ebm" if entry_point == "main" else entry_point.removesuffix("_sweep")
+COMPARISONS = {  # entry points that compare what the study's own would search
+    "jem_ablation": ["compare", "jem", "--vary", "start=noise,mixture", "--vary", "sampler=langevin,proximal"]
+}
+
+
+def beginning(entry_point: str) -> list[str]:
+    """What an entry point says before its parameters."""
+    study = "ebm" if entry_point == "main" else entry_point.removesuffix("_sweep")
+    return COMPARISONS.get(entry_point, ["run", study])
 
 
 def arguments(project: Any, entry_point: str, **given: str) -> list[str]:
@@ -152,7 +159,7 @@ def arguments(project: Any, entry_point: str, **given: str) -> list[str]:
 
 
 def test_mlproject_names_the_environment_and_the_entry_points(project: Any) -> None:
-    assert set(ENTRY_POINTS) == {"main", *(f"{study}_sweep" for study in studies.names())}
+    assert set(ENTRY_POINTS) == {"main", *COMPARISONS, *(f"{study}_sweep" for study in studies.names())}
     assert project.env_type == "conda_env"
     assert project.env_config_path == str(ROOT / "conda.yaml")
 
@@ -163,10 +170,11 @@ def test_an_entry_point_passes_each_parameter_to_an_option_of_its_name(project: 
 
     parameters = project.get_entry_point(entry_point).parameters
     given = {name: f"value of {name}, it's quoted" for name in parameters}
-    command, study, *rest = arguments(project, entry_point, **given)
-    assert (command, study) == ("run", study_of(entry_point))
+    said, begins = arguments(project, entry_point, **given), beginning(entry_point)
+    assert said[: len(begins)] == begins
+    rest = said[len(begins) :]
     assert dict(zip(rest[::2], rest[1::2], strict=True)) == {f"--{name}": value for name, value in given.items()}
-    known = {flag for parameter in cli.main.commands["run"].params for flag in parameter.opts}
+    known = {flag for parameter in cli.main.commands[begins[0]].params for flag in parameter.opts}
     assert set(rest[::2]) <= known
 
 
@@ -182,11 +190,11 @@ def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "SWEEP_DATA", "SWEEP_STORAGE"):
         monkeypatch.delenv(name, raising=False)
-    begins_trained = bool(studies.load(study_of(entry_point)).model_of)
+    begins_trained = bool(studies.load(beginning(entry_point)[1]).model_of)
     model = ["--model", "champion"] if begins_trained else []
     through_mlflow, bare = (
         CliRunner().invoke(cli.main, [*command, "--dry-run"], catch_exceptions=False)
-        for command in (arguments(project, entry_point), ["run", study_of(entry_point), *model])
+        for command in (arguments(project, entry_point), [*beginning(entry_point), *model])
     )
     assert through_mlflow.exit_code == (2 if begins_trained else 0), through_mlflow.output
     assert ("no sweep here has trained one" in through_mlflow.output) == begins_trained

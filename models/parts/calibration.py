@@ -36,3 +36,15 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
         return float(F.cross_entropy(logits / math.exp(log_t), labels))
 
     return math.exp(minimize_scalar(cost, bounds=(math.log(1e-6), math.log(1e3)), method="bounded").x)
+
+
+def reliability(logits: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
+    """For each of 15 equal bins of confidence, max softmax: its middle, and the accuracy in it (NaN where it is empty).
+
+    On the diagonal a classifier is right as often as it says.
+    """
+    confidence, answers = logits.double().cpu().softmax(1).max(1)
+    bins = (confidence * BINS).long().clamp_max(BINS - 1)
+    right = (answers == labels.cpu()).double()
+    accuracy = [float(right[bins == index].mean()) if (bins == index).any() else math.nan for index in range(BINS)]
+    return [(index + 0.5) / BINS for index in range(BINS)], accuracy

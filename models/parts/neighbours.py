@@ -1,9 +1,12 @@
 """The nearest real image to each sample: is it a copy?"""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from models.parts.data import floats
+from models._events import Event, Images, Scalars
+from models.parts.data import Data, floats
 
 CHUNK = 2**24  # numbers held at a time: 64 MiB
 
@@ -30,3 +33,20 @@ def nearest(images: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
         best, index = torch.where(better, nearer, best), torch.where(better, where + first, index)
         first += len(some)
     return index, best
+
+
+def beside(fresh: Tensor, data: Data, step: int) -> Iterator[Event]:
+    """Each sample (upper row) above the training image nearest to it in pixels (lower row): is it a copy?
+
+    Copies would be far nearer than real images of the validation split are.
+    """
+    found, distances = nearest(fresh.cpu(), data.train.images)
+    rows = torch.stack([fresh.cpu(), data.train.floats(found)]).reshape(2, -1, 8, *data.shape)
+    pairs = rows.transpose(0, 1).reshape(-1, *data.shape)
+    yield Images(step, "samples/nearest_training", pairs, columns=8)
+    _, of_real = nearest(data.validation.floats()[: len(fresh)], data.train.images)
+    values = {
+        "distance/nearest_training": float(distances.mean()),
+        "distance/nearest_training_real": float(of_real.mean()),
+    }
+    yield Scalars(step, values)

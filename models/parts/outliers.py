@@ -18,10 +18,10 @@ from models.parts import data as datasets
 
 BATCH = 256  # images through the network at a time
 
+Measure = Callable[[Tensor], Tensor]  # images (n, *shape) -> (n,), higher is stranger: an energy, say
 
-def auroc(
-    energy: Callable[[Tensor], Tensor], data: datasets.Data, env: Env, n: int, more: Mapping[str, Tensor]
-) -> dict[str, float]:
+
+def auroc(energy: Measure, data: datasets.Data, env: Env, n: int, more: Mapping[str, Tensor]) -> dict[str, float]:
     """``auroc/name``: the chance that an image of that name has a higher energy than one of the validation split.
 
     Of the first ``n`` images each: those of ``strangers``, those ``more`` that are given, and ``train``, the training

@@ -14,6 +14,19 @@ from orchestrator.outbox import Outbox
 from orchestrator.trial import WEIGHTS, play
 from tests.memory import MemoryStore, Record
 
+JEM: dict[str, Any] = {
+    "width": 4,
+    "norm": "batch",
+    "start": "mixture",
+    "n_steps": 2,
+    "pretrain_updates": 20,
+    "evaluation_samples": 32,
+    "evaluation_length": 1,
+    "evaluations": 2,
+    "buffer_size": 100,
+    "network_evaluations": 80,
+}
+
 # The smallest training that says everything a long one does.
 SMALL: dict[str, dict[str, Any]] = {
     "ebm": {
@@ -39,6 +52,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "classifier_seeds": 2,
         "tsne_images": 30,
     },
+    "jem": JEM,
+    "jem_weighted": JEM,
     "ebm_sampling": {"n_steps": 12, "samples": 16, "noise_start": 0.02},
     "conditional_ebm": {
         "blocks": 1,

@@ -62,3 +62,12 @@ def test_drawing_does_not_change_the_buffer() -> None:
 def test_more_chains_than_slots_are_refused() -> None:
     with pytest.raises(ValueError, match="make it larger"):
         replay.draw(replay.init(3, (1,), BOUNDS, generator()), 4, 0.05, generator())
+
+
+def test_fresh_chains_begin_where_they_are_told_to() -> None:
+    """Each from what belongs to its own slot; the others go on from what the slot holds."""
+    buffer = replay.Replay(torch.full((20_000, 4), 7.0), BOUNDS)
+    x, slots = replay.draw(buffer, 5_000, 0.3, generator(), lambda of, _: -of[:, None].float().expand(-1, 4))
+    fresh = (x != 7).all(1)
+    assert torch.equal(x[fresh], -slots[fresh, None].float().expand(-1, 4))
+    assert abs(fresh.float().mean().item() - 0.3) < 4 * math.sqrt(0.3 * 0.7 / 5_000)

@@ -1,5 +1,7 @@
 """The calibration error and the temperature, on labels drawn from known probabilities."""
 
+import math
+
 import pytest
 import torch
 
@@ -29,3 +31,13 @@ def test_the_temperature_that_labels_were_drawn_at_is_found(scale: float) -> Non
     logits = torch.randn(20_000, 4, generator=chance)
     labels = torch.multinomial(logits.softmax(1), 1, generator=chance)[:, 0]
     assert calibration.temperature(logits * scale, labels) == pytest.approx(scale, rel=0.05)
+
+
+def test_reliability_by_hand() -> None:
+    """Two classes; confidences 0.62 (right, wrong, right) and 0.99 (right): bins 9 and 14 of 15, counted from 0."""
+    odds = torch.tensor([0.62, 0.62, 0.62, 0.99], dtype=torch.float64)
+    logits = torch.stack([odds.log(), (1 - odds).log()], 1)
+    middles, accuracy = calibration.reliability(logits, torch.tensor([0, 1, 0, 0]))
+    assert middles[0] == pytest.approx(1 / 30) and middles[-1] == pytest.approx(29 / 30)
+    assert accuracy[9] == pytest.approx(2 / 3) and accuracy[14] == 1
+    assert sum(math.isfinite(value) for value in accuracy) == 2

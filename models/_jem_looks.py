@@ -1,0 +1,212 @@
+"""Looking at a classifier that generates: how it reads, what its chains end in, what it is sure of, what fools it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models._env import Env
+from models._events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
+from models._jem_chains import Starts, kernel, slot_labels
+from models._jem_config import BOUNDS, Config
+from models._jem_nets import conditional, in_mode, marginal
+from models._jem_pretraining import read
+from models.parts import attacks, calibration, outliers
+from models.parts import data as datasets
+from models.parts.classes import COLUMNS, confusion, in_turn, rows
+from models.parts.neighbours import beside
+from models.parts.quality import Quality
+from models.parts.trust import LONGEST, trust
+from samplers.kernel import energy_and_gradient, run, walk
+
+SHOWN = 64  # images in a grid, chains whose energy is followed
+EPSILONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)  # of attacks, in shares of the range of a pixel
+TOLD = 2_000  # images of a split whose labels are read for confusion and calibration, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A model, trained or on its way, and what is needed to report on it."""
+
+    config: Config
+    network: nn.Module  # the averaged one, in eval mode
+    plain: nn.Module  # the classifier that it began as, in eval mode
+    data: datasets.Data
+    quality: Quality
+    begins: Starts
+    images: Tensor  # of the replay buffer
+    step: int
+
+
+def untrained(config: Config, env: Env, net: nn.Module, data: datasets.Data, begins: Starts) -> Iterator[Event]:
+    """Fresh chains of the plain classifier: where the picture that plays over training begins."""
+    labels = in_turn(COLUMNS * config.classes, config.classes, env.device)
+    yield rows(0, "samples/fresh", sample(config, env, net, begins, labels)[1], labels)
+
+
+def sample(config: Config, env: Env, net: nn.Module, begins: Starts, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Starts and ends of fresh chains of E(x, y) for ``labels`` (n,): the same starts at every call."""
+    generator = env.generator("evaluation")
+    begin = begins.draw(labels, generator)
+    with in_mode(net, config.sampling_mode):
+        end, _ = run(kernel(config, conditional(net, labels)), begin, config.evaluation_steps, generator)
+    return begin, end
+
+
+def glance(result: Result, env: Env) -> dict[str, float]:
+    """How validation images are read."""
+    logits, labels = read(result.network, result.data.validation, env.device)
+    return {
+        "accuracy/validation": float((logits.argmax(1) == labels).float().mean()),
+        "loss/classification_validation": float(F.cross_entropy(logits, labels)),
+    }
+
+
+def evaluate(result: Result, env: Env) -> Iterator[Event]:
+    """A look during training: is it getting better, at both?"""
+    yield Progress("evaluation", 0, 1)
+    yield from _look(result, env, {})
+
+
+def _look(result: Result, env: Env, more: dict[str, float]) -> Iterator[Event]:
+    """Fresh chains and the replay buffer as pictures; what both and validation images score, said at once."""
+    config, quality, step = result.config, result.quality, result.step
+    labels = in_turn(config.evaluation_samples, config.classes, env.device)
+    _, fresh = sample(config, env, result.network, result.begins, labels)
+    yield rows(step, "samples/fresh", fresh, labels)
+    values = glance(result, env) | more
+    values |= {"fid/fresh": quality.fid(fresh), "accuracy/conditional": _read_as(quality, fresh, labels)}
+    if config.generates:
+        slots = torch.randperm(len(result.images), generator=env.generator("replayed"), device=env.device)
+        slots = slots[: config.evaluation_samples]
+        kept, of_slots = result.images[slots], slot_labels(config, result.data).to(env.device)[slots]
+        yield rows(step, "samples/replay", kept, of_slots)
+        values |= {"fid/replay": quality.fid(kept), "accuracy/replay": _read_as(quality, kept, of_slots)}
+        real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
+        with torch.no_grad():
+            energy = marginal(result.network)
+            values["loss/likelihood_validation"] = float(energy(real).mean() - energy(kept).mean())
+    error = 100 * (1 - values["accuracy/validation"])
+    values["objective/weighted"] = error + config.fid_weight * values["fid/fresh"]
+    yield Scalars(step, values)
+
+
+def report(result: Result, env: Env) -> Iterator[Event]:
+    """All scores of the finished model beside those of the plain classifier, of where chains began, of real images and noise."""
+    config, net, data, quality, step = result.config, result.network, result.data, result.quality, result.step
+    yield Progress("evaluation", 0, 4)
+    labels = in_turn(config.evaluation_samples, config.classes, env.device)
+    begin, fresh = sample(config, env, net, result.begins, labels)
+    _, of_plain = sample(config, env, result.plain, result.begins, labels)
+    values = quality.anchors(data, env.generator("anchors")) | quality.scores("fresh", fresh)
+    values |= {"accuracy/start": _read_as(quality, begin, labels), "accuracy/judge": quality.judge.accuracy}
+    values |= {"fid/start": quality.fid(begin), "fid/pretrained": quality.fid(of_plain)}
+    yield from _look(result, env, values)
+    shown = min(4, len(fresh) // COLUMNS) * COLUMNS
+    pairs = torch.stack([begin, fresh])[:, :shown].reshape(2, -1, COLUMNS, *data.shape).transpose(0, 1)
+    yield Images(step, "samples/start_and_end", pairs.reshape(-1, *data.shape), COLUMNS)
+    asked = confusion(labels, quality.judge.predict(fresh).argmax(1), config.classes)
+    yield Matrix(step, "samples/confusion", asked, data.classes, data.classes, "asked", "read by the judge")
+    yield from beside(fresh[:16], data, step)
+    yield Progress("evaluation", 1, 4)
+    yield from _classification(result, env)
+    yield Progress("evaluation", 2, 4)
+    yield from _energy_along_chain(result, env)
+    yield Progress("evaluation", 3, 4)
+    yield from _outliers(result, env, fresh)
+    yield from _adversaries(result, env)
+    yield Weights({name: tensor.detach().cpu() for name, tensor in net.state_dict().items()})
+    yield Progress("evaluation", 4, 4)
+
+
+def _read_as(quality: Quality, images: Tensor, labels: Tensor) -> float:
+    """The share of images that the judge reads as their label."""
+    return float((quality.judge.predict(images).argmax(1) == labels).float().mean())
+
+
+def _classification(result: Result, env: Env) -> Iterator[Event]:
+    """Labels read from real images, and whether the probabilities mean what they say; the plain classifier's beside them.
+
+    The test split is looked at here, after everything else is decided, and nothing is chosen by it.
+    """
+    data, step, values = result.data, result.step, dict[str, float]()
+    for name, split in (("validation", data.validation), ("test", data.test)):
+        logits, labels = read(result.network, split, env.device, TOLD)
+        of_plain, _ = read(result.plain, split, env.device, TOLD)
+        found = confusion(labels, logits.argmax(1), result.config.classes)
+        yield Matrix(step, f"classifier/confusion_{name}", found, data.classes, data.classes)
+        values[f"accuracy/pretrained_{name}"] = float((of_plain.argmax(1) == labels).float().mean())
+        if name == "test":
+            values["accuracy/test"] = float(found.trace() / found.sum())
+            continue
+        values |= {
+            "calibration/error": calibration.error(logits, labels),
+            "calibration/error_pretrained": calibration.error(of_plain, labels),
+        }
+        middles, accuracy = calibration.reliability(logits, labels)
+        lines = {"this": accuracy, "plain": calibration.reliability(of_plain, labels)[1], "ideal": middles}
+        yield Curve(step, "calibration/reliability", middles, lines, "confidence, max p(y|x)", "share read right")
+    yield Scalars(step, values)
+
+
+def _energy_along_chain(result: Result, env: Env) -> Iterator[Event]:
+    """SHOWN fresh chains far beyond the length at which they are scored: their energy beside that of real images."""
+    config, net, generator = result.config, result.network, env.generator("energy along a chain")
+    labels = in_turn(SHOWN, config.classes, env.device)
+    begin, scored = result.begins.draw(labels, generator), config.evaluation_steps
+    with in_mode(net, config.sampling_mode):
+        walking = walk(kernel(config, marginal(net)), begin, max(2 * scored, LONGEST * config.n_steps), generator)
+        infos = [info for _, info in walking]
+    energies = torch.stack([info.energy for info in infos], 1)  # (chains, steps)
+    yield Scalars(result.step, trust(energies, infos, config.n_steps))
+    real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
+    with torch.no_grad():
+        level = float(marginal(net)(real).mean())
+    lines = {"fresh chains": energies.mean(0).tolist(), "real images": [level] * len(infos)}
+    axis = [float(k) for k in range(len(infos))]
+    yield Curve(result.step, "chain/energy", axis, lines, f"step (scored at {scored})", "mean energy E(x)")
+
+
+def _outliers(result: Result, env: Env, fresh: Tensor) -> Iterator[Event]:
+    """Three measures of how strange an image is: its energy, want of confidence, and the slope of log p(x) at it."""
+
+    def of(net: nn.Module) -> dict[str, outliers.Measure]:
+        energy = marginal(net)
+        return {
+            "auroc": energy,
+            "auroc_confidence": lambda x: -net(x).softmax(1).amax(1),
+            "auroc_gradient": lambda x: energy_and_gradient(energy, x)[1].flatten(1).norm(dim=1),
+        }
+
+    values: dict[str, float] = {}
+    for prefix, net in (("", result.network), ("pretrained_", result.plain)):
+        for name, measure in of(net).items():
+            found = outliers.auroc(measure, result.data, env, result.config.evaluation_samples, {"fresh": fresh})
+            values |= {f"{prefix}{name}/{other.partition('/')[2]}": value for other, value in found.items()}
+    yield Scalars(result.step, values)
+
+
+def _adversaries(result: Result, env: Env) -> Iterator[Event]:
+    """Accuracy on validation images that were moved against the classifier, beside that of the plain one against itself."""
+    validation, width = result.data.validation, BOUNDS[1] - BOUNDS[0]
+    some = torch.arange(min(result.config.evaluation_samples, len(validation)))
+    x, labels = validation.floats(some).to(env.device), validation.labels[some].to(env.device)
+    lines: dict[str, list[float]] = {}
+    for name, net in (("this", result.network), ("plain", result.plain)):
+        moves = [width * epsilon for epsilon in EPSILONS]
+        found = attacks.accuracies(net, x, labels, moves, env.generator("attacks"))
+        lines |= {f"{name}, {attack}": values for attack, values in found.items()}
+    x_label = "ε, in shares of the range of a pixel"
+    yield Curve(result.step, "adversarial/accuracy", EPSILONS, lines, x_label, "share read right")
+    at = EPSILONS.index(0.1)
+    yield Scalars(
+        result.step,
+        {
+            "adversarial/fgsm": lines["this, FGSM"][at],
+            "adversarial/pgd": lines["this, PGD"][at],
+            "adversarial/pretrained_fgsm": lines["plain, FGSM"][at],
+            "adversarial/pretrained_pgd": lines["plain, PGD"][at],
+        },
+    )

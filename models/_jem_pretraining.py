@@ -1,0 +1,155 @@
+"""The classifier before it generates: trained once for all trials that agree on it, and kept with its curves."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors import torch as safetensors
+from torch import Tensor, nn
+
+from models._env import Env, derive_seed
+from models._events import Curve, Event, Facts, Progress, Scalars
+from models._jem_config import Config, network
+from models.parts import data as datasets
+from models.parts.augmentation import vary
+
+VERSION = "1"  # of the training; a new one leaves older caches alone
+DECIDING = {
+    *("network", "width", "depth", "activation", "norm", "precision", "classes", "batch_size", "data_noise"),
+    *("augmentation", "pretrain_updates", "pretrain_learning_rate"),
+}
+LOOKS = 20
+BATCH = 512  # images at a time when they are only read
+
+
+@dataclass(frozen=True, eq=False)
+class Pretrained:
+    """Weights on the processor, and how they came about."""
+
+    weights: dict[str, Tensor]
+    digest: str  # of all that decided them
+    history: dict[str, list[float]]  # "update", and what was seen there
+
+
+def obtain(config: Config, data: datasets.Data, env: Env) -> Generator[Event, None, Pretrained]:
+    """The classifier of ``config``, from the cache or trained now; of processes that ask at once, one trains.
+
+    It depends on no trial's seed. What is said is the same either way, but for how far it is. A file that is damaged is
+    made anew.
+    """
+    yield Progress("pretraining", 0, config.pretrain_updates)
+    digest = _digest(config, data, env)
+    path = env.cache_folder / f"classifier-{digest}.safetensors"
+    found = _read(path, config, data, digest)
+    if found is None:
+        env.cache_folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_suffix(".lock"))
+        while True:
+            try:
+                lock.acquire(timeout=1)
+                break
+            except Timeout:  # another process trains it: whoever waits is alive
+                yield Progress("pretraining", 0, config.pretrain_updates)
+        try:
+            found = _read(path, config, data, digest)
+            if found is None:
+                found = yield from _train(config, data, env, digest)
+                _write(path, found)
+        finally:
+            lock.release()
+    yield Facts({"pretraining/hash": found.digest})
+    steps = found.history["update"]
+    curves = {name: values for name, values in found.history.items() if name != "update"}
+    for index, step in enumerate(steps):
+        yield Scalars(int(step), {f"pretraining/{name}": values[index] for name, values in curves.items()})
+    for name, label in (("loss", "cross-entropy"), ("accuracy", "share read right")):
+        lines = {part: curves[f"{name}_{part}"] for part in ("train", "validation")}
+        yield Curve(0, f"pretraining/{name}", steps, lines, "update", label)
+    return found
+
+
+def read(classifier: nn.Module, split: datasets.Split, device: str, most: int | None = None) -> tuple[Tensor, Tensor]:
+    """Logits (n, classes) of the first ``most`` images of a split, and their labels (n,), on the processor."""
+    labels = split.labels[:most]
+    with torch.no_grad():
+        some = torch.split(torch.arange(len(labels)), BATCH)
+        return torch.cat([classifier(split.floats(part).to(device)).cpu() for part in some]), labels
+
+
+def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Generator[Event, None, Pretrained]:
+    seed = derive_seed("classifier", digest)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        net = network(config, data.shape)
+    net.to(env.device)
+    chance = torch.Generator(env.device).manual_seed(seed)
+    images, of_images = data.train.images.to(env.device), data.train.labels.to(env.device)
+    optimizer = torch.optim.Adam(net.parameters(), config.pretrain_learning_rate)
+    updates = config.pretrain_updates
+    history: dict[str, list[float]] = {"update": []}
+    for name in ("loss_train", "loss_validation", "accuracy_train", "accuracy_validation"):
+        history[name] = []
+
+    for update in range(updates):
+        for group in optimizer.param_groups:
+            group["lr"] = config.pretrain_learning_rate * (1 + math.cos(math.pi * update / updates)) / 2
+        picked = torch.randint(len(images), (config.batch_size,), generator=chance, device=env.device)
+        batch = vary(datasets.floats(images[picked]), config.augmentation, chance)
+        batch = batch + config.data_noise * torch.empty_like(batch).normal_(generator=chance)
+        logits, labels = net(batch), of_images[picked]
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        done = update + 1
+        if done % max(1, updates // LOOKS) == 0 or done == updates:
+            net.eval()
+            answers, truth = read(net, data.validation, env.device)
+            net.train()
+            history["update"].append(float(done))
+            history["loss_train"].append(loss.item())
+            history["loss_validation"].append(F.cross_entropy(answers, truth).item())
+            history["accuracy_train"].append((logits.argmax(1) == labels).float().mean().item())
+            history["accuracy_validation"].append((answers.argmax(1) == truth).float().mean().item())
+        if done % 10 == 0:
+            yield Progress("pretraining", done, updates)
+    return Pretrained({name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}, digest, history)
+
+
+def _digest(config: Config, data: datasets.Data, env: Env) -> str:
+    """Of all that decides the weights; another kind of device rounds differently."""
+    settings = config.model_dump(mode="json", include=DECIDING)
+    told = [VERSION, data.digest, torch.device(env.device).type, settings]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write(path: Path, made: Pretrained) -> None:
+    """In one piece or not at all."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    weights = {name: tensor.contiguous() for name, tensor in made.weights.items()}
+    try:
+        unfinished.write_bytes(safetensors.save(weights, {"history": json.dumps(made.history)}))
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _read(path: Path, config: Config, data: datasets.Data, digest: str) -> Pretrained | None:
+    """What the cache holds; None where there is nothing, or nothing that is whole."""
+    try:
+        with safe_open(path, "pt") as file:
+            history = json.loads(file.metadata()["history"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}
+        with torch.random.fork_rng(devices=[]):
+            network(config, data.shape).load_state_dict(weights)
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError):
+        return None
+    return Pretrained(weights, digest, history)

@@ -1,0 +1,32 @@
+"""How far chains can be trusted: do they still descend, did they find the same distribution, do they move?"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from samplers import diagnostics
+
+LONGEST = 16  # times the length of training's chains: as far as their energy is followed at least
+
+
+def trust(energies: Tensor, infos: Sequence[Any], trained: int) -> dict[str, float]:
+    """Of energies (chains, steps) and the steps' infos: ``chain/NAME``, without what cannot be said.
+
+    ``drift_4x`` is the slope of the energy up to 4 times the ``trained`` steps; split R̂ and the effective sample size are
+    those of the second half.
+    """
+    found = {
+        f"chain/drift_{times}x": diagnostics.energy_drift(energies[:, times * trained // 2 : times * trained]).slope
+        for times in (1, 4, LONGEST)
+        if times * trained >= 4
+    }
+    settled = energies[:, energies.shape[1] // 2 :]
+    if settled.shape[1] >= 4:
+        found["chain/rhat"] = float(diagnostics.split_rhat(settled))
+        found["chain/effective_samples"] = float(diagnostics.effective_sample_size(settled))
+    if hasattr(infos[0], "acceptance"):
+        found["chain/acceptance"] = diagnostics.acceptance(torch.stack([one.acceptance for one in infos], 1)).mean
+    return {name: value for name, value in found.items() if math.isfinite(value)}

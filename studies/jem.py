@@ -1,0 +1,18 @@
+"""How well can a classifier generate, and what does that cost its accuracy?"""
+
+from models import jem
+from models.jem import Config
+from studies._jem import base, space
+from studies._study import Objective, Study
+
+STUDY = Study(
+    question=__doc__,
+    config=Config,
+    base=base,
+    space=space,
+    train=jem.train,
+    report=jem.report,
+    objectives=(Objective("fid/fresh"), Objective("accuracy/validation", "maximize")),
+    first=({}, {"start": "mixture"}, {"sampler": "proximal"}, {"start": "mixture", "sampler": "proximal"}),
+    restore=jem.network,
+)

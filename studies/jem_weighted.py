@@ -1,0 +1,18 @@
+"""Which settings make the best classifier that generates, where a unit of FID is worth so many points of accuracy?"""
+
+from models import jem
+from models.jem import Config
+from studies._jem import base, space
+from studies._study import Objective, Study
+
+STUDY = Study(
+    question=__doc__,
+    config=Config,
+    base=base,
+    space=space,
+    train=jem.train,
+    report=jem.report,
+    objectives=(Objective("objective/weighted"),),
+    first=({}, {"start": "mixture"}, {"sampler": "proximal"}, {"start": "mixture", "sampler": "proximal"}),
+    restore=jem.network,
+)
