@@ -17,7 +17,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     network: Literal["cnn", "resnet18", "wide_resnet"] = Field("cnn", description="cnn is small and for digits")
-    width: int = Field(32, ge=1, le=1024, description="channels of the first stage; resnet18 has 64")
+    width: int = Field(16, ge=1, le=1024, description="channels of the first stage; resnet18 has 64")
     depth: int = Field(28, ge=10, description="of network=wide_resnet: 6n + 4")
     activation: Activation = Field("silu", description="smooth ones give smooth gradients to follow")
     norm: Norm = Field("none", description="normalisation of the maps: none | batch | group")
@@ -36,17 +36,17 @@ class Config(BaseModel):
     start: Literal["noise", "mixture"] = Field(
         "noise", description="of fresh chains: uniform noise, or a Gaussian of each class (JEM++)"
     )
-    mixture_rank: int = Field(32, ge=1, description="directions in which a class's Gaussian has a variance of its own")
+    mixture_rank: int = Field(64, ge=1, description="principal directions that a class's Gaussian keeps")
     sampler: Literal["langevin", "proximal"] = Field(
         "langevin", description="plain Langevin steps, or steps with a clamped gradient (JEM++)"
     )
     step_size: float = Field(1.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I)")
-    n_steps: int = Field(20, ge=1, le=10_000, description="of a chain per update, in evaluations of the network")
+    n_steps: int = Field(10, ge=1, le=10_000, description="of a chain per update, in evaluations of the network")
     noise: float = Field(0.01, ge=0, description="s")
     clamp: float = Field(1.0, gt=0, description="δ of sampler=proximal: each element of ∇E is cut to ±δ")
     inner_steps: int = Field(1, ge=1, description="N of sampler=proximal: a step is N steps of step_size")
     target: Literal["marginal", "label"] = Field(
-        "marginal", description="what chains of training descend: E(x), or E(x, y) of a label that they keep"
+        "label", description="what chains of training descend: E(x), or E(x, y) of a label that they keep"
     )
     fresh_share: float = Field(0.05, ge=0, le=1, description="share of replayed chains that begin anew; 1: all do")
     buffer_size: int = Field(5_000, ge=1, description="chains in the replay buffer")

@@ -8,6 +8,7 @@ from typing import Any
 from models._events import Diverged
 from models.parts import divergence
 
+OUTRUN = -5.0  # nats of E⁺ − E⁻: data so much likelier than where chains end that these will not catch up
 FORGOTTEN = 0.5  # of the way from chance to the accuracy that it had before
 KNEW = 0.2  # above chance: a classifier that began with less has nothing to forget
 MEMORY = 0.8  # how much of the mean accuracy of earlier reports the next one keeps
@@ -20,6 +21,7 @@ class Watch:
     before: float  # accuracy of the classifier that it began as
     chance: float  # one in the number of classes
     accuracy: float  # a running mean over reports
+    outrun: int = 0  # reports in a row
     energies: divergence.Watch = divergence.Watch()
 
     def look(
@@ -39,22 +41,28 @@ class Watch:
         """
         if not math.isfinite(loss):
             raise Diverged("non_finite", step, f"the loss is {loss}")
-        watched = self.energies
+        watched, outrun = self.energies, 0
         if energies is not None:
+            gap = energies[0] - energies[1]
+            outrun = self.outrun + 1 if settled and gap < OUTRUN else 0
+            if outrun >= divergence.PATIENCE:
+                raise Diverged("outrun", step, f"energy gap is {gap:.1f}: chains do not get down to where the data are")
             watched = watched.look(step, alpha, *energies, saturation_gap, settled)
         mean = MEMORY * self.accuracy + (1 - MEMORY) * accuracy
         bound = self.chance + FORGOTTEN * (self.before - self.chance)
         if settled and self.before - self.chance > KNEW and mean < bound:
             raise Diverged("forgotten", step, f"accuracy fell to {mean:.2f}, from {self.before:.2f} as a classifier")
-        return Watch(self.before, self.chance, mean, watched)
+        return Watch(self.before, self.chance, mean, outrun, watched)
 
     def state(self) -> dict[str, Any]:
         """As plain values, for a checkpoint."""
-        return {name: getattr(self, name) for name in ("before", "chance", "accuracy")} | {
+        return {name: getattr(self, name) for name in ("before", "chance", "accuracy", "outrun")} | {
             "energies": dict(vars(self.energies))
         }
 
     @staticmethod
     def of(state: Mapping[str, Any]) -> "Watch":
         """What ``state`` was made of."""
-        return Watch(state["before"], state["chance"], state["accuracy"], divergence.Watch(**state["energies"]))
+        return Watch(
+            state["before"], state["chance"], state["accuracy"], state["outrun"], divergence.Watch(**state["energies"])
+        )

@@ -24,7 +24,7 @@ class ArmResult(NamedTuple):
     trials: int
     completed: Interval  # share of its trials
     endings: dict[str, int]  # of those that were not completed, by what ended them
-    quality: dict[str, Interval]  # last values of the objective and of its group, over completed trials
+    quality: dict[str, Interval]  # last values of the objectives and of the first one's group, over completed trials
     reached: int  # completed trials that reached the mark
     updates: float | None  # median over them
     evaluations: float | None  # the same in network evaluations
@@ -50,7 +50,7 @@ def losers(book: Book) -> dict[int, str]:
 
 def played(book: Book, store: "MlflowStore | None" = None) -> list[Played]:
     """All ended trials; with a ``store`` also what only MLflow knows: their curves and other metrics."""
-    key = book.spec.objectives[0][0]
+    keys = [key for key, _ in book.spec.objectives]
     found = []
     for trial in book.trials(*FINISHED):
         notes = trial.user_attrs
@@ -64,7 +64,7 @@ def played(book: Book, store: "MlflowStore | None" = None) -> list[Played]:
             why=_why(notes) if outcome != "complete" else "",
             run=run_of(book.spec, trial),
         )
-        found.append(_looked_up(one, key, store) if store and one.run else one)
+        found.append(_looked_up(one, keys, store) if store and one.run else one)
     return found
 
 
@@ -74,11 +74,12 @@ def _why(notes: dict[str, Any]) -> str:
     return reason or str(notes.get("outcome", "failed"))
 
 
-def _looked_up(one: Played, key: str, store: "MlflowStore") -> Played:
-    group = key.rpartition("/")[0]
+def _looked_up(one: Played, keys: Sequence[str], store: "MlflowStore") -> Played:
+    """With the group of metrics of the first objective, by which trials are compared, and the other objectives."""
+    group = keys[0].rpartition("/")[0]
     last = store.last(one.run)
-    finals = {name: value for name, value in last.items() if name.rpartition("/")[0] == group}
-    curve = store.history(one.run, key)
+    finals = {name: value for name, value in last.items() if name.rpartition("/")[0] == group or name in keys}
+    curve = store.history(one.run, keys[0])
     spent = store.history(one.run, EVALUATIONS) if EVALUATIONS in last else []
     cost = spent[-1][1] / spent[-1][0] if spent and spent[-1][0] else None
     return one._replace(finals=finals, curve=curve, cost=cost)

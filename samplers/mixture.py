@@ -1,10 +1,10 @@
 """A Gaussian for each class of the data, from which chains may begin: what JEM++ calls an informative start.
 
-    x | y ~ N(μ_y, W_y W_yᵀ + σ_y² I)
+    x | y ~ N(μ_y, W_y W_yᵀ + diag ψ_y)
 
-Yang and Ji 2021, arXiv:2109.09032, take the full covariance. Here it has ``rank`` directions and one variance for all others,
-at their likelihood's maximum (probabilistic principal components: Tipping and Bishop 1999, section 3.2), so that 3,072
-dimensions need neither as many images a class nor 38 MB each. At full rank it is the covariance itself.
+Yang and Ji 2021, arXiv:2109.09032, take the full covariance, 38 MB a class at 3,072 dimensions. Here it has the ``rank``
+principal directions of the images of the class, and every pixel has exactly their variance: ψ is what the directions leave of
+it, so that a pixel that is always black stays black. At full rank it is the covariance itself.
 """
 
 from typing import NamedTuple
@@ -18,11 +18,11 @@ class Mixture(NamedTuple):
 
     means: Tensor  # (classes, *shape)
     factors: Tensor  # W: (classes, dimensions, rank)
-    deviations: Tensor  # σ: (classes,)
+    deviations: Tensor  # √ψ: (classes, dimensions)
 
 
 def fit(x: Tensor, labels: Tensor, classes: int, rank: int) -> Mixture:
-    """The Gaussians that make ``x`` (n, *shape) with ``labels`` (n,) likeliest, each with at most ``rank`` >= 1 directions.
+    """The Gaussians of ``x`` (n, *shape) with ``labels`` (n,), each with at most ``rank`` >= 1 directions.
 
     A class of m images has at most m − 1. Raises ValueError for a class of fewer than two.
     """
@@ -34,10 +34,10 @@ def fit(x: Tensor, labels: Tensor, classes: int, rank: int) -> Mixture:
         if len(mine) < 2:
             raise ValueError(f"class {label} has {len(mine)} images, which have no covariance; give it two at least")
         mean = mine.mean(0)
-        w, sigma = _components(mine - mean, rank)
+        w, deviation = _components(mine - mean, rank)
         means.append(mean.view(x.shape[1:]))
         factors.append(torch.nn.functional.pad(w, (0, rank - w.shape[1])))
-        deviations.append(sigma)
+        deviations.append(deviation)
     return Mixture(
         torch.stack(means).to(x.dtype), torch.stack(factors).to(x.dtype), torch.stack(deviations).to(x.dtype)
     )
@@ -48,7 +48,7 @@ def draw(mixture: Mixture, labels: Tensor, bounds: tuple[float, float], generato
     n, dimensions, rank = len(labels), *mixture.factors.shape[1:]
     along = torch.randn(n, rank, generator=generator, device=generator.device)
     around = torch.randn(n, dimensions, generator=generator, device=generator.device)
-    x = around * mixture.deviations[labels, None]
+    x = around * mixture.deviations[labels]
     for label in range(len(mixture.means)):  # a factor for each image at once would be gigabytes
         mine = labels == label
         x[mine] += along[mine] @ mixture.factors[label].T
@@ -56,14 +56,15 @@ def draw(mixture: Mixture, labels: Tensor, bounds: tuple[float, float], generato
 
 
 def _components(centred: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """W (dimensions, at most rank) and σ of rows (n, dimensions) whose mean is 0."""
+    """W (dimensions, at most rank) and √ψ (dimensions,) of rows (n, dimensions) whose mean is 0."""
     n, dimensions = centred.shape
     wide = n < dimensions
     values, vectors = torch.linalg.eigh((centred @ centred.T if wide else centred.T @ centred) / n)
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)  # largest first
     kept = min(rank, dimensions, n - 1)
-    rest = values[kept:].sum() / (dimensions - kept) if kept < dimensions else values.new_zeros(())
     directions = vectors[:, :kept]
     if wide:  # those of the small matrix, turned into those of the large one
         directions = torch.nn.functional.normalize(centred.T @ directions, dim=0)
-    return directions * (values[:kept] - rest).clamp_min(0).sqrt(), rest.sqrt()
+    w = directions * values[:kept].sqrt()
+    left = centred.square().mean(0) - w.square().sum(1)
+    return w, left.clamp_min(0).sqrt()

@@ -10,7 +10,7 @@ def base(shape: ImageShape) -> Config:
     if side <= 16:
         return Config()
     if side <= 28:
-        return Config(pretrain_updates=3_000, buffer_size=10_000, network_evaluations=200_000, mixture_rank=64)
+        return Config(pretrain_updates=3_000, buffer_size=10_000, network_evaluations=200_000, n_steps=20, width=32)
     return Config(
         network="wide_resnet",
         width=160,
@@ -21,6 +21,7 @@ def base(shape: ImageShape) -> Config:
         buffer_size=10_000,
         learning_rate=1e-4,
         warmup=1_000,
+        n_steps=20,
         mixture_rank=128,
         network_evaluations=2_000_000,
     )
@@ -39,4 +40,6 @@ def space(suggest: Suggest, base: Config) -> Config:
             "learning_rate", base.learning_rate / 5, base.learning_rate * 3, log=True
         ),
     }
+    if chosen["sampler"] == "proximal":
+        chosen["clamp"] = suggest.suggest_float("clamp", 0.05, 1.0, log=True)
     return Config.model_validate(base.model_dump() | chosen)

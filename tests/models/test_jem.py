@@ -293,7 +293,7 @@ def test_slots_have_labels_as_frequent_as_images(env: Env) -> None:
         ({"learning_rate": 1e18, "parameter_grad_clip": 1e18, "warmup": 0}, "non_finite|energy_out_of_bounds"),
         (
             {"learning_rate": 1.0, "warmup": 0, "likelihood_weight": 50.0, "network_evaluations": 6 * 200},
-            "energy_out_of_bounds|forgotten|saturation",
+            "energy_out_of_bounds|forgotten|saturation|outrun",
         ),
     ],
 )
@@ -302,6 +302,16 @@ def test_divergence_has_a_name_and_keeps_what_it_looked_like(changes: dict[str, 
     with pytest.raises(Diverged, match=reason):
         said.extend(event for event in jem.train(config(**changes), env) if not said.append(event))
     assert [event for event in said if isinstance(event, Images)][-1].key == "samples/training"
+
+
+def test_chains_that_are_outrun_are_noticed_without_a_regularisation() -> None:
+    """Three reports in a row of a gap below −5; one above begins the count anew."""
+    watch = Watch(0.9, 0.1, 0.9)
+    for gap in (-6.0, -6.0, -4.0, -6.0, -6.0):
+        watch = watch.look(1, 0.0, 1.0, 0.9, (gap, 0.0), 0.0, settled=True)
+    assert watch.outrun == 2 and Watch.of(watch.state()) == watch
+    with pytest.raises(Diverged, match="outrun"):
+        watch.look(1, 0.0, 1.0, 0.9, (-6.0, 0.0), 0.0, settled=True)
 
 
 def test_forgetting_by_hand() -> None:
@@ -320,29 +330,32 @@ def test_forgetting_by_hand() -> None:
     assert knew_nothing.accuracy == pytest.approx(0.08)
 
 
-def test_the_recipe_of_large_images_makes_an_update(
-    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("size", "smaller"), [((28, 28), {"width": 8}), ((32, 32, 3), {"depth": 10, "width": 16, "batch_size": 4})]
+)
+@pytest.mark.parametrize("more", [{}, {"start": "mixture", "sampler": "proximal", "norm": "batch"}])
+def test_the_recipe_of_larger_images_makes_an_update(
+    size: tuple[int, ...],
+    smaller: dict[str, Any],
+    more: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All of it but its size, on random images: its depth, width and batch are a GPU's."""
+    """All of it but its size, on random images: its depth, width, batch and length are a GPU's."""
     chance = np.random.RandomState(0)
-    arrays = {
-        f"{axis}_{part}": chance.randint(0, 256, (60, 32, 32, 3)).astype(np.uint8)
-        if axis == "x"
-        else np.arange(60) % 10
-        for axis in "xy"
-        for part in ("train", "test")
-    }
-    np.savez(tmp_path / "images.npz", **arrays)
-    monkeypatch.setitem(judges.TRAINING, 3, (2, 16))
-    smaller = {"depth": 10, "width": 16, "batch_size": 4, "n_steps": 2, "pretrain_updates": 2, "evaluation_length": 1}
-    for more in ({}, {"start": "mixture", "sampler": "proximal", "norm": "batch"}):
-        recipe = studies.load("jem").base((3, 32, 32)).model_dump() | smaller | more
-        here = Env(f"npz:{tmp_path / 'images.npz'}", cache_folder=tmp_path)
-        for event in jem.train(jem.Config.model_validate(recipe | {"buffer_size": 20}), here):
-            if isinstance(event, Checkpoint):
-                break
-        assert isinstance(event, Checkpoint) and event.step == 1
-        assert all(tensor.isfinite().all() for tensor in event.state()["network"].values())
+    images = {f"x_{part}": chance.randint(0, 256, (60, *size)).astype(np.uint8) for part in ("train", "test")}
+    np.savez(tmp_path / "images.npz", **images, y_train=np.arange(60) % 10, y_test=np.arange(60) % 10)
+    channels = (*size, 1)[2]
+    monkeypatch.setitem(judges.TRAINING, channels, (2, 16))
+    recipe = studies.load("jem").base((channels, *size[:2])).model_dump() | smaller | more
+    recipe |= {"n_steps": 2, "pretrain_updates": 2, "evaluation_length": 1, "buffer_size": 100}
+    for event in jem.train(
+        jem.Config.model_validate(recipe), Env(f"npz:{tmp_path / 'images.npz'}", cache_folder=tmp_path)
+    ):
+        if isinstance(event, Checkpoint):
+            break
+    assert isinstance(event, Checkpoint) and event.step == 1
+    assert all(tensor.isfinite().all() for tensor in event.state()["network"].values())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from orchestrator import book as books
-from orchestrator import comparison, plan
+from orchestrator import comparison, contrasts, plan
 from orchestrator.book import Book
 from orchestrator.errors import UserError
 from tests.orchestrator.conftest import Bench
@@ -132,3 +132,19 @@ def test_a_comparison_from_the_command_line(folder: Path) -> None:
     assert re.search(r"★ 0 +3/3 +0\.\d+ \(0\.\d+ to 0\.\d+\)", shown) or re.search(r"★ 1 +3/3", shown), shown
     more = sweep("resume", "toy", "--trials", "16")
     assert more.returncode == 0 and "All 16 trials were completed." in " ".join(more.stdout.split())
+
+
+def test_the_first_objectives_group_and_the_other_objectives_are_looked_up() -> None:
+    """Trials are compared by the first; what they paid for it by the others is told beside it."""
+
+    class Store:
+        def last(self, run: str) -> dict[str, float]:
+            return {"fid/fresh": 2.0, "fid/start": 9.0, "accuracy/validation": 0.9, "accuracy/test": 0.8, "loss": 1.0}
+
+        def history(self, run: str, key: str) -> list[tuple[int, float]]:
+            return [(1, 3.0), (2, 2.0)] if key == "fid/fresh" else []
+
+    one = contrasts.Played(0, 0, 0, "complete", 2.0, run="r")
+    found = comparison._looked_up(one, ["fid/fresh", "accuracy/validation"], Store())  # type: ignore[arg-type]
+    assert found.finals == {"fid/fresh": 2.0, "fid/start": 9.0, "accuracy/validation": 0.9}
+    assert found.curve == [(1, 3.0), (2, 2.0)]
