@@ -57,6 +57,9 @@ class Config(BaseModel):
     evaluation_length: int | None = Field(
         None, ge=1, description="their length, in n_steps (1 from noise, 10 with replay)"
     )
+    annealing_temperatures: int = Field(
+        0, ge=0, description="of annealed importance sampling, for the likelihood in the final report; 0 leaves it out"
+    )
 
     @property
     def updates(self) -> int:

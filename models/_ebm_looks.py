@@ -1,6 +1,6 @@
 """Looking at an energy-based model: scores of its chains beside their anchors, samples, neighbours, energies along a chain."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models._ebm_chains import build, chains
 from models._ebm_config import BOUNDS, Config
+from models._ebm_likelihood import likelihood
 from models._env import Env
 from models._events import Curve, Event, Images, Progress, Scalars, Weights
 from models.parts import data as datasets
@@ -98,8 +99,10 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Scalars(step, scores(result, env, begin, fresh, kept))
     yield Progress("evaluation", 1, 2)
     yield from beside(fresh[:16], data, step)
-    yield from energy_along_chain(result, env, network, network)
+    longest = yield from energy_along_chain(result, env, network, network)
     yield Scalars(step, outliers.auroc(network, data, env, config.evaluation_samples, {"fresh": fresh}))
+    if config.annealing_temperatures:
+        yield from likelihood(config, network, data, longest, env, step)
     yield weights(result)
     yield Progress("evaluation", 2, 2)
 
@@ -118,8 +121,10 @@ def weights(result: Result) -> Weights:
     return Weights({name: tensor.detach().cpu() for name, tensor in result.network.state_dict().items()})
 
 
-def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Energy) -> Iterator[Event]:
+def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Energy) -> Generator[Event, None, Tensor]:
     """SHOWN fresh chains far beyond the length at which they are scored: their energy beside that of real images.
+
+    Returns where they end, (SHOWN, *shape).
 
     Numbers say how far to trust them: the slope of the energy up to 1, 4 and 16 times the length of training's chains,
     and, of the second half, split R̂ and the effective sample size of the energy, and how often proposals were accepted.
@@ -129,7 +134,10 @@ def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Ene
     x = starts.uniform(SHOWN, result.data.shape, BOUNDS, generator)
     kernel, scored = build(config, of_chains, env, n_steps)
     _, trained = build(config, of_chains, env, config.n_steps)
-    infos = [info for _, info in walk(kernel, x, max(4 * scored, LONGEST * trained), generator)]
+    end, infos = x, []
+    for position, info in walk(kernel, x, max(4 * scored, LONGEST * trained), generator):
+        end = position
+        infos.append(info)
     of_each = torch.stack([info.energy for info in infos], 1)  # (chains, steps)
     energies = of_each.mean(0).tolist()
     yield Scalars(result.step, trust(of_each, infos, trained))
@@ -139,3 +147,4 @@ def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Ene
     lines = {"fresh chains": energies, "real images": [level] * len(energies)}
     axis = [float(k) for k in range(len(energies))]
     yield Curve(result.step, "chain/energy", axis, lines, f"step (scored at {scored})", "mean energy")
+    return end

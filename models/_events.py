@@ -58,6 +58,16 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class Points:
+    """Points of a plane, drawn once for each of ``groups``, which says of each point what it belongs to."""
+
+    step: int
+    key: str
+    places: Tensor  # (n, 2)
+    groups: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
 class DataUsed:
     """The data set that a trainer reads, said once at the start."""
 
@@ -115,7 +125,7 @@ class Compute:
     most: int = 512
 
 
-Event = Scalars | Images | Curve | Matrix | DataUsed | Facts | Progress | Checkpoint | Weights | Compute
+Event = Scalars | Images | Curve | Matrix | Points | DataUsed | Facts | Progress | Checkpoint | Weights | Compute
 
 
 class Diverged(Exception):

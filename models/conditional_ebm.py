@@ -27,6 +27,14 @@ class Config(ebm.Config):
     classes: int = Field(10, ge=2, description="labels that the network has room for: at least those of the data")
 
     @model_validator(mode="after")
+    def _without_likelihood(self) -> "Config":
+        if self.annealing_temperatures:
+            raise ValueError(
+                "annealing_temperatures is for energies without labels: E(x, y) has a Z for each label; leave it at 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _enough(self) -> "Config":
         if self.evaluation_samples < 2 * self.classes:
             raise ValueError(

@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from models._events import Curve, Images, Matrix
+from models._events import Curve, Images, Matrix, Points
 
 if TYPE_CHECKING:  # a worker draws its trial's pictures without importing optuna
     from optuna import Study
@@ -62,6 +62,8 @@ def curve(event: Curve) -> Picture:
     if event.log_y and any(value > 0 for values in event.lines.values() for value in values):
         axes.set_yscale("log", nonpositive="mask")
     axes.grid(alpha=0.3)
+    if all(x == round(x) for x in event.x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(event.lines) > 1:
         figure.legend(loc="outside right center", fontsize=9)
     return pixels(figure)
@@ -93,10 +95,28 @@ def matrix(event: Matrix) -> Picture:
     return pixels(figure)
 
 
-def draw(event: Images | Curve | Matrix) -> Picture:
+def points(event: Points) -> Picture:
+    """A panel for each way of grouping the points, a colour for each group, its legend below."""
+    places = event.places.detach().cpu().double().numpy()
+    figure = blank(4.6 * len(event.groups), 5.2, f"{event.key} at step {event.step:,}")
+    panels = figure.subplots(1, len(event.groups), squeeze=False)[0]
+    for axes, (title, names) in zip(panels, event.groups.items(), strict=True):
+        of_point = np.array(names)
+        groups = sorted(set(names), key=lambda name: (len(name), name))  # 2 before 10
+        for i, name in enumerate(groups):
+            color = matplotlib.colormaps["tab20"](i % 20) if len(groups) > 10 else f"C{i}"
+            axes.scatter(*places[of_point == name].T, s=9, color=color, linewidths=0, label=_short(name, 12))
+        axes.set(title=title, xticks=[], yticks=[])
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=5, fontsize=8, markerscale=2, frameon=False)
+    return pixels(figure)
+
+
+def draw(event: Images | Curve | Matrix | Points) -> Picture:
     """The picture of an event that has one."""
     if isinstance(event, Images):
         return grid(event)
+    if isinstance(event, Points):
+        return points(event)
     return curve(event) if isinstance(event, Curve) else matrix(event)
 
 

@@ -10,7 +10,7 @@ from orchestrator.factorial import Comparison
 from orchestrator.figures import LINES, Picture, blank, pixels, value_axis
 
 STYLES = ("-", "--", ":", "-.")
-SPREAD = 20  # from the least to the greatest value: beyond, the axis is logarithmic
+SPREAD = 8  # from the least to the greatest value: beyond, the axis is logarithmic
 
 
 def bands(said: Result, comparison: Comparison, trials: Sequence[Played]) -> Picture:
@@ -45,7 +45,7 @@ def bands(said: Result, comparison: Comparison, trials: Sequence[Played]) -> Pic
         left.axhline(said.mark, color="0.5", linewidth=0.8, linestyle=":")
     right.set_xticks(range(len(arms)), [str(i) for i in range(len(arms))])
     right.set_xlim(-0.5, len(arms) - 0.5)
-    right.set_xlabel("arm, in the legend's order: trials, and mean with 95 % interval")
+    right.set_xlabel("arm, in the legend's order:\ntrials, and mean with 95 % interval")
     right.grid(alpha=0.3)
     if log:
         left.set_ylim(0.8 * min(values), 1.25 * max(values))  # an interval may reach below 0

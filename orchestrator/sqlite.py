@@ -5,14 +5,19 @@ alike, is put into write-ahead logging with synchronous=NORMAL: a crash of the m
 of a process costs none, and the file stays whole in both.
 """
 
+import atexit
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from orchestrator.errors import UserError
+
+_open: "WeakSet[Any]" = WeakSet()  # connections of this process
 
 WAIT_SECONDS = 30  # for another process's write, before "database is locked"
 
@@ -23,6 +28,15 @@ def _prepare(connection: Any, record: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout={WAIT_SECONDS * 1000}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+        _open.add(record)
+
+
+@atexit.register
+def _close() -> None:
+    """Whoever leaves last folds what is ahead of the file into it: then the file alone is all, and can be copied."""
+    for record in list(_open):
+        with suppress(Exception):  # on leaving, nobody could be told
+            record.close()
 
 
 def absent(url: str) -> bool:

@@ -22,6 +22,7 @@ from models._events import (
     Facts,
     Images,
     Matrix,
+    Points,
     Progress,
     Scalars,
     Weights,
@@ -178,7 +179,7 @@ class _Player:
             case Scalars():
                 self.step = max(self.step, event.step)
                 self.outbox.numbers(event.step, event.values)
-            case Images() | Curve() | Matrix():
+            case Images() | Curve() | Matrix() | Points():
                 png = figures.png(figures.draw(event))
                 self.outbox.picture(event.key, event.step, png)
                 if isinstance(event, Images) and event.key == self.study.pictures:

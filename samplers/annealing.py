@@ -39,6 +39,7 @@ class Estimate(NamedTuple):
     bound_error: float  # its standard error
     log_weights: Tensor  # (chains,), each an estimate of log Z, in double precision
     position: Tensor  # (chains, *shape), where the chains ended: near the target forward, near the base in reverse
+    path: Tensor  # (betas, chains), the log weights gathered on the way; forward, those up to β estimate log ∫ f_β
 
 
 def normal(shape: tuple[int, ...]) -> Base:
@@ -87,11 +88,11 @@ def forward(
     through the network without a gradient for the weight.
     """
     x = base.draw(chains, generator)
-    log_weights = torch.zeros(chains, dtype=torch.float64, device=x.device)
+    gathered = [torch.zeros(chains, dtype=torch.float64, device=x.device)]
     for low, high in _pairs(betas):
-        log_weights += (high - low) * _slope(energy, base, x, temperature)
+        gathered.append(gathered[-1] + (high - low) * _slope(energy, base, x, temperature))
         x, _ = _move(transition, energy, base, high, temperature, x, generator)
-    return _estimate(log_weights, x)
+    return _estimate(torch.stack(gathered), x)
 
 
 def reverse(
@@ -108,11 +109,11 @@ def reverse(
     It is an upper bound on average if ``x`` are exact draws of exp(−E/T) and the kernels are reversible, as MALA and HMC
     are. Of a learned energy there are none: ends of long chains give a bound that is as good as they are.
     """
-    log_weights = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    gathered = [torch.zeros(len(x), dtype=torch.float64, device=x.device)]
     for low, high in reversed(_pairs(betas)):
         x, _ = _move(transition, energy, base, high, temperature, x, generator)
-        log_weights += (high - low) * _slope(energy, base, x, temperature)
-    return _estimate(log_weights, x, sign=-1)
+        gathered.append(gathered[-1] + (high - low) * _slope(energy, base, x, temperature))
+    return _estimate(torch.stack(gathered), x, sign=-1)
 
 
 def step_sizes(
@@ -171,8 +172,9 @@ def _move(
     return state.position, info
 
 
-def _estimate(log_weights: Tensor, x: Tensor, sign: int = 1) -> Estimate:
+def _estimate(path: Tensor, x: Tensor, sign: int = 1) -> Estimate:
     """``sign`` −1: of the weights' inverses, whose mean estimates 1/Z."""
+    log_weights = path[-1]
     n = len(log_weights)
     logs = sign * log_weights
     log_mean = logs.logsumexp(0) - math.log(n)
@@ -185,4 +187,5 @@ def _estimate(log_weights: Tensor, x: Tensor, sign: int = 1) -> Estimate:
         (log_weights.std() / math.sqrt(n)).item(),
         log_weights,
         x,
+        path,
     )

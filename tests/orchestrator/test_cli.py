@@ -16,6 +16,7 @@ import optuna
 import psutil
 import pytest
 
+import studies
 from tests.orchestrator.conftest import QUADRATIC
 
 SLOW = ("--set", "seconds=0.2", "--set", "steps=40", "--pruner", "none")
@@ -277,7 +278,7 @@ def test_bad_input_is_refused_in_one_sentence_before_anything_starts(
 def test_a_refusal_as_its_user_sees_it(folder: Path) -> None:
     done = sweep("run", "ebn")
     assert (done.returncode, done.stdout) == (2, "")
-    known = "conditional_ebm, ebm, or a path/to/study.py of your own"
+    known = f"{', '.join(studies.names())}, or a path/to/study.py of your own"
     assert done.stderr == f"Error: no study 'ebn'; did you mean ebm? there are: {known}\n"
 
 

@@ -106,6 +106,7 @@ def test_a_comparison_from_the_command_line(folder: Path) -> None:
     words = " ".join(done.stdout.split())
     assert "x=0.2 is better: x=0.2 against x=0.9 has 0." in words
     assert "All 12 trials were completed." in words
+    assert not list(folder.glob("*-wal")), "the databases are whole files, to be copied as they are"
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("quadratic").experiment_id])
     by_key = {run.data.tags["sweep.key"]: run for run in runs}

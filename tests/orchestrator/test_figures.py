@@ -20,7 +20,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from models._events import Curve, Images, Matrix
+from models._events import Curve, Images, Matrix, Points
 from orchestrator import figures
 
 Direction = Literal["minimize", "maximize"]
@@ -148,10 +148,22 @@ def test_a_matrix_of_shares_zeros_or_nan() -> None:
         assert_picture(picture)
 
 
+def test_points_have_a_panel_for_each_grouping_and_a_colour_for_each_group(drawn: list[Figure]) -> None:
+    places = torch.rand(120, 2, generator=torch.Generator().manual_seed(0))
+    groups = {"class": [str(i % 3) for i in range(120)], "cluster": [str(i % 12) for i in range(120)]}
+    assert_picture(figures.points(Points(7, "tsne", places, groups)))
+    for axes, n in zip(drawn[0].axes, (3, 12), strict=True):
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == [str(i) for i in range(n)]
+        colours = {tuple(group.get_facecolor()[0]) for group in axes.collections}
+        assert len(colours) == n and [len(group.get_offsets()) for group in axes.collections] == [120 // n] * n
+
+
 def test_draw_knows_every_event_with_a_picture() -> None:
     images = Images(0, "samples", digits(3))
     curve = Curve(0, "loss", [0, 1], {"train": [1.0, 0.5]}, "update", "loss")
     matrix = Matrix(0, "confusion", torch.eye(2), ["a", "b"], ["a", "b"])
+    points = Points(0, "tsne", torch.eye(2), {"class": ["a", "b"]})
+    assert (figures.draw(points) == figures.points(points)).all()
     assert (figures.draw(images) == figures.grid(images)).all()
     assert (figures.draw(curve) == figures.curve(curve)).all()
     assert (figures.draw(matrix) == figures.matrix(matrix)).all()

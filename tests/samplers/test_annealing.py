@@ -111,11 +111,11 @@ def test_without_transitions_it_is_importance_sampling() -> None:
 
 def test_estimates_by_hand() -> None:
     weights = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    up = annealing._estimate(weights.log(), torch.zeros(3))
+    up = annealing._estimate(weights.log()[None], torch.zeros(3))
     assert up.log_z == pytest.approx(math.log(2)) and up.bound == pytest.approx(math.log(6) / 3)
     assert up.effective_sample_size == pytest.approx(36 / 14)
     assert up.standard_error == pytest.approx(0.5 / math.sqrt(3))
-    down = annealing._estimate(weights.log(), torch.zeros(3), sign=-1)
+    down = annealing._estimate(weights.log()[None], torch.zeros(3), sign=-1)
     assert down.log_z == pytest.approx(-math.log((1 + 1 / 2 + 1 / 3) / 3))
     assert up.log_z > up.bound == down.bound > down.log_z
 

@@ -1,0 +1,55 @@
+"""What pseudo-labels are worth: the same small network trained on true labels and on cluster ids, read on the test split."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models._env import Env
+from models.parts.data import Split, floats
+from models.parts.judge import Network
+
+BATCH_SIZE = 64
+LEARNING_RATE = 2e-3
+
+
+def answers(
+    images: Tensor, targets: Tensor, n_targets: int, asked: Split, env: Env, steps: int, seeds: int
+) -> Iterator[Tensor]:
+    """What so many classifiers, one after the other, take ``asked`` for: (n,) numbers of targets each.
+
+    Each learns ``targets`` (m,) of ``images`` (m, *shape), bytes, from weights and batches of its own, which are the same
+    for any targets.
+    """
+    pictures, targets = images.to(env.device), targets.to(env.device)
+    for seed in range(seeds):
+        chance = env.generator(f"classifier {seed}")
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(chance.initial_seed())
+            network = Network((images.shape[1], images.shape[2], images.shape[3]), n_targets)
+        network.to(env.device)
+        optimizer = torch.optim.Adam(network.parameters(), weight_decay=1e-4)
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
+            picked = torch.randint(len(pictures), (BATCH_SIZE,), generator=chance, device=env.device)
+            loss = F.cross_entropy(network(floats(pictures[picked])), targets[picked])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        network.eval()
+        with torch.no_grad():
+            parts = [network(some.to(env.device)).argmax(1) for some in torch.split(asked.floats(), 512)]
+        yield torch.cat(parts).cpu()
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of the mean of at least two independent values, by Student's t."""
+    from scipy.stats import t
+
+    mean = sum(values) / len(values)
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    reach = float(t.ppf(0.975, len(values) - 1)) * math.sqrt(variance / len(values))
+    return mean - reach, mean + reach

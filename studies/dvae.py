@@ -1,0 +1,47 @@
+"""Which codebook gives images back best, and whose codes fall into clusters?"""
+
+from models import dvae
+from models.dvae import Config
+from studies._study import ImageShape, Objective, Study, Suggest
+
+
+def base(shape: ImageShape) -> Config:
+    """A recipe that works, by the size of the images: measured at 8×8."""
+    side = max(shape[1:])
+    if side <= 16:
+        return Config()
+    if side <= 28:
+        return Config(width=64, halvings=2, blocks=2, codebook_size=128, updates=10_000)
+    large = Config(width=128, halvings=2, blocks=4, codebook_size=512, code_dimension=32, batch_size=128)
+    return large.model_copy(update={"updates": 50_000})
+
+
+def space(suggest: Suggest, base: Config) -> Config:
+    """The codebook, how it follows the encodings, and the learning rate.
+
+    What is clustered and how is not searched: silhouettes in different spaces do not compare.
+    """
+    most = max(256, base.codebook_size * 2)
+    chosen = {
+        "codebook_size": suggest.suggest_int("codebook_size", 8, most, log=True),
+        "code_dimension": suggest.suggest_int("code_dimension", 2, max(32, base.code_dimension * 2), log=True),
+        "learning_rate": suggest.suggest_float("learning_rate", 5e-4, 5e-3, log=True),
+    }
+    if base.quantiser == "ema":
+        chosen["commitment"] = suggest.suggest_float("commitment", 0.05, 2.0, log=True)
+        chosen["decay"] = suggest.suggest_float("decay", 0.8, 0.99)
+    return Config.model_validate(base.model_dump() | chosen)
+
+
+STUDY = Study(
+    question=__doc__,
+    config=Config,
+    base=base,
+    space=space,
+    train=dvae.train,
+    report=dvae.report,
+    objectives=(Objective("reconstruction/validation"), Objective("silhouette", "maximize")),
+    trials=8,
+    pictures="reconstructions",
+    restore=dvae.network,
+)
