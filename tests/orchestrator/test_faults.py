@@ -89,7 +89,6 @@ def test_after_three_deaths_at_one_place_a_trial_has_failed_and_the_sweep_goes_o
         assert "SIGKILL" in place.runs()[f"trial {trial.number}"].data.tags["mlflow.note.content"]
 
 
-@servers_long
 def test_a_death_in_every_trial_costs_none(place: Place) -> None:
     stem = f"{place.folder}/once-"
     done = place.sweep(*place.run("--trials", "4", *EVERY, mode="killed_once", stem=stem, steps=5, journal="journal"))
@@ -163,7 +162,6 @@ def test_workers_leave_when_the_supervisor_is_killed(place: Place) -> None:
     assert again(place) == 0, "they left with a checkpoint"
 
 
-@servers_long
 def test_a_worker_that_does_not_notice_is_ended_when_the_supervisor_is_gone(place: Place) -> None:
     process = place.start(*place.run("--trials", "1", "--workers", "1", mode="loop", steps=5, journal="journal"))
     wait_for(place.begun(1, step=3))
@@ -172,7 +170,6 @@ def test_a_worker_that_does_not_notice_is_ended_when_the_supervisor_is_gone(plac
     assert not gone(family, 15)
 
 
-@servers_long
 def test_another_supervisor_is_turned_away_and_takes_over_after_the_first_ones_death(
     place: Place,
 ) -> None:
@@ -192,7 +189,6 @@ def test_another_supervisor_is_turned_away_and_takes_over_after_the_first_ones_d
     place.check(2, steps)
 
 
-@servers_long
 def test_a_frozen_worker_is_replaced(place: Place) -> None:
     process = place.start(*place.run("--trials", "2", *EVERY, "--silence", "2", **SLOW))
     wait_for(place.begun(2, step=8))
@@ -206,7 +202,6 @@ def test_a_frozen_worker_is_replaced(place: Place) -> None:
     assert again(place) <= 0.5 / STEP + 2
 
 
-@servers_long
 def test_a_supervisor_that_stood_still_does_not_take_its_workers_for_hung(place: Place) -> None:
     """As after Ctrl-Z and fg."""
     process = place.start(*place.run("--trials", "2", *EVERY, "--silence", "2", **SLOW))
@@ -220,7 +215,6 @@ def test_a_supervisor_that_stood_still_does_not_take_its_workers_for_hung(place:
     assert again(place) == 0
 
 
-@servers_long
 def test_an_endless_loop_is_ended_and_tried_again(place: Place) -> None:
     stem = f"{place.folder}/once-"
     done = place.sweep(
@@ -231,7 +225,6 @@ def test_an_endless_loop_is_ended_and_tried_again(place: Place) -> None:
     place.check(2, 5)
 
 
-@servers_long
 def test_hung_is_not_slow(place: Place) -> None:
     """An evaluation that computes for four times the limit, and says nothing, is left alone."""
     done = place.sweep(*place.run("--trials", "2", *EVERY, "--silence", "1", evaluation=4, steps=5))
@@ -240,7 +233,6 @@ def test_hung_is_not_slow(place: Place) -> None:
     place.check(2, 5)
 
 
-@servers_long
 def test_a_trial_that_takes_too_long_has_failed(place: Place) -> None:
     done = place.sweep(*place.run("--trials", "2", *EVERY, "--trial-timeout", "2", mode="loop", steps=5))
     assert done.returncode == 1, done.stderr
@@ -248,7 +240,6 @@ def test_a_trial_that_takes_too_long_has_failed(place: Place) -> None:
     assert {trial.user_attrs["reason"] for trial in place.trials()} == {"TrialTimeout"}
 
 
-@servers_long
 def test_cut_checkpoints_and_outboxes_give_way_to_what_was_before(place: Place) -> None:
     process = place.start(*place.run("--trials", "3", *EVERY, **SLOW))
     wait_for(lambda: len(list(place.folder.rglob(checkpoint.PREVIOUS))) == 2)
