@@ -39,7 +39,7 @@ def place(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.Monk
     made.close()
 
 
-# What has to do with processes alone is tried on servers as well, by `pytest -m long`.
+# What takes minutes is tried on servers as well by `pytest -m long`.
 servers_long = pytest.mark.parametrize(
     "place", ["files", pytest.param("servers", marks=pytest.mark.long)], indirect=True
 )
