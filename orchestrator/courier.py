@@ -54,18 +54,19 @@ class Delivery:
         damaged = 0
         for number in there:
             if number > sent.segment:
-                sent.segment, sent.offset = number, 0
+                sent.passed[sent.segment] = sent.offset
+                sent.segment, sent.offset, sent.closed = number, 0, False
             some, sent.offset, unread = outbox.read(self.folder, number, sent.offset, BATCH - len(entries))
             entries += some
             damaged += unread
+            if some:
+                sent.closed = isinstance(some[-1], End)
             if len(entries) == BATCH:
                 break
         if (sent.segment, sent.offset) != (self.sent.segment, self.sent.offset):
             self._deliver(entries, sent)
             if damaged:
                 self._refuse([], f"{damaged} damaged lines", damaged, sent)
-            if entries:
-                sent.closed = isinstance(entries[-1], End)
             files.replace(self.folder / outbox.SENT, sent.model_dump_json().encode())
             self.sent = sent
         for number in there:

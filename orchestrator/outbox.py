@@ -109,7 +109,8 @@ class Sent(BaseModel):
     run: str = ""  # id of the record, once there is one
     segment: int = 0
     offset: int = 0
-    closed: bool = False  # whether the last entry was an End
+    passed: dict[int, int] = {}  # how far earlier segments were delivered: one that was cut has not been to its end
+    closed: bool = False  # whether the last entry of the segment was an End
     steps: dict[str, int] = {}  # the last step of every key
     refused: int = 0  # entries that will never be taken, kept in refused.jsonl
     reason: str = ""  # of the last refusal
@@ -232,7 +233,8 @@ def sent(folder: Path) -> Sent:
 def holds(folder: Path, position: Position) -> bool:
     """Whether the outbox of a trial's ``folder`` still has all that was written before ``position``, or delivered it."""
     delivered = sent(folder / FOLDER)
-    if (delivered.segment, delivered.offset) >= (position.segment, position.offset):
+    reached = delivered.passed | {delivered.segment: delivered.offset}
+    if reached.get(position.segment, 0) >= position.offset:
         return True
     path = path_of(folder / FOLDER, position.segment)
     return path.exists() and path.stat().st_size >= position.offset

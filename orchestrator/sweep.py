@@ -166,7 +166,10 @@ class Supervisor:
             checkpoint_seconds=self.patience.checkpoint,
         )
         now = time.monotonic()
-        self.view.running[asked.number] = Running(asked, slot, self.launcher.launch(task), now, now)
+        job = self.launcher.launch(task)
+        self.view.running[asked.number] = Running(asked, slot, job, now, now)
+        if self.book.condemned(asked.number):
+            job.reply("prune")
 
     def _heard(self, one: Running, message: Message) -> None:
         one.heard = time.monotonic()

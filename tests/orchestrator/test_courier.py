@@ -216,6 +216,37 @@ def test_a_position_behind_the_end_is_not_held(tmp_path: Path) -> None:
     assert not outboxes.holds(tmp_path, Position(segment=here.segment + 1, offset=1))
 
 
+def test_what_was_cut_before_it_was_delivered_is_not_held_though_the_courier_has_gone_on(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    """A checkpoint vouches for what its outbox holds: else the trial would go on from it, and say that never again."""
+    outbox = begun(tmp_path)
+    outbox.numbers(1, {"loss": 1.0})
+    delivery = Delivery(tmp_path, store)
+    delivery.step()
+    early = outbox.position()
+    outbox.numbers(2, {"loss": 1.0})
+    late = outbox.position()
+    outbox.close()
+    path = outboxes.path_of(tmp_path / "outbox", 1)
+    path.write_bytes(path.read_bytes()[: early.offset])
+    begun(tmp_path).close()
+    delivery.drain()
+    assert outboxes.sent(tmp_path / "outbox").segment == 2
+    assert outboxes.holds(tmp_path, early) and not outboxes.holds(tmp_path, late)
+
+
+def test_a_segment_that_has_just_been_made_is_not_taken_for_a_closed_one(tmp_path: Path, store: MemoryStore) -> None:
+    outbox = begun(tmp_path)
+    outbox.end("KILLED", {"outcome": "stopped"})
+    delivery = Delivery(tmp_path, store)
+    delivery.drain()
+    path = outboxes.path_of(tmp_path / "outbox", 2)
+    path.touch()  # somebody is about to write
+    delivery.drain()
+    assert path.exists()
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("a file where the folder should be")
     with pytest.raises(CannotWrite, match="outbox cannot be written"):

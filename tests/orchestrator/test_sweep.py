@@ -81,6 +81,19 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others(bench: Benc
     assert seeds[:5] == seeds[5:10] and len(set(seeds)) == 10
 
 
+def test_a_pruning_that_no_worker_heard_of_is_not_forgotten(bench: Bench) -> None:
+    """The supervisor died between noting a report and answering it; the trial would go on behind that report."""
+    bench.drive(bench.book(trials=4))
+    book = plan.resumed(bench.storage, "toy", 5)
+    book.enqueue({"x": -1.0})
+    asked = book.ask()
+    assert [book.report(asked.number, index, (50.0,)) for index in (1, 2, 3)][-1]
+    bench.drive(plan.resumed(bench.storage, "toy", None))
+    last = book.trials()[-1]
+    assert (last.state, last.values, sorted(last.intermediate_values)) == (TrialState.PRUNED, [50.0], [1, 2, 3])
+    assert not [point for point in bench.record(book, last.number).points if point[1] == "distance"]
+
+
 def test_what_is_held_takes_its_place_in_the_recipe(bench: Bench) -> None:
     source = Path(QUADRATIC).read_text()
     source = source.replace('"x": suggest', '"steps": suggest.suggest_int("steps", 3, 9), "x": suggest')
