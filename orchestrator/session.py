@@ -19,7 +19,7 @@ from orchestrator.launchers.local import LocalLauncher
 from orchestrator.outbox import Note, Outbox, Status, Tags
 from orchestrator.patience import Patience
 from orchestrator.progress import display
-from orchestrator.sweep import STOPPED, Supervisor
+from orchestrator.supervisor import STOPPED, Supervisor
 from orchestrator.view import View
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C

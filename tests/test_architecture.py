@@ -29,7 +29,7 @@ def imported(statement: str) -> set[str]:
         ("import orchestrator.cli", {"torch", "mlflow", "optuna", "matplotlib", "rich", "pandas"}),
         ("import orchestrator.book", {"mlflow", "matplotlib", "click"}),
         ("import orchestrator.trial", {"mlflow", "click", "optuna"}),
-        ("import orchestrator.sweep", {"mlflow", "click"}),
+        ("import orchestrator.supervisor", {"mlflow", "click"}),
     ],
 )
 def test_what_is_never_imported(statement: str, never: set[str]) -> None:

@@ -16,7 +16,7 @@ from orchestrator.messages import Task
 from orchestrator.outbox import Outbox
 from orchestrator.patience import Patience
 from orchestrator.plan import Options
-from orchestrator.sweep import Supervisor, View
+from orchestrator.supervisor import Supervisor, View
 from tests.memory import MemoryStore, Record
 
 PATIENT = Patience(checkpoint=1e9, silence=None)
