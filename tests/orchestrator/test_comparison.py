@@ -14,7 +14,7 @@ from orchestrator.book import Book
 from orchestrator.errors import UserError
 from tests.orchestrator.conftest import Bench
 from tests.orchestrator.test_cli import QUADRATIC, sweep
-from tests.orchestrator.test_sweep import stop_after, trials
+from tests.orchestrator.test_supervisor import stop_after, trials
 
 VARY = ("x=0.2,0.9", "steps=3,4")
 
