@@ -18,7 +18,7 @@ from models._ebm_looks import (
     weights,
 )
 from models._env import Env
-from models._events import Curve, Event, Matrix, Progress, Scalars
+from models._events import Curve, Event, Images, Matrix, Progress, Scalars
 from models.parts import calibration, metrics, outliers
 from models.parts.classes import COLUMNS, confusion, in_turn, rows
 from models.parts.data import Data, Split
@@ -39,6 +39,13 @@ def untrained(config: Any, env: Env, net: nn.Module, data: Data) -> Iterator[Eve
     """Fresh chains before the first update: where the picture that plays over training begins."""
     labels = in_turn(COLUMNS * len(data.classes), len(data.classes), env.device)
     yield rows(0, "samples/fresh", sample(config, env, given(net, labels), data.shape, len(labels))[1], labels)
+
+
+def images_in_turn(config: Any, env: Env, net: nn.Module, data: Data, n: int) -> Images:
+    """Ends of ``n`` fresh chains, a column for each class."""
+    labels = in_turn(n, len(data.classes), env.device)
+    ends = sample(config, env, given(net, labels), data.shape, n)[1]
+    return Images(0, "samples/new", ends, columns=len(data.classes))
 
 
 def evaluate(

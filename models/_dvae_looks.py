@@ -1,11 +1,11 @@
 """Looking at a discrete autoencoder: reconstructions beside their references, its codes, images of codes at random."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from models._dvae_clusters import clusters
 from models._dvae_config import Config
@@ -14,6 +14,7 @@ from models._dvae_quantisers import perplexity, usage
 from models._env import Env
 from models._events import Event, Images, Progress, Scalars, Weights
 from models.parts import data as datasets
+from models.parts.nets import restored
 
 SHOWN = 32  # images in a grid, and as many reconstructions
 SAMPLES = 64
@@ -113,7 +114,19 @@ def samples(result: Result, train_tokens: Tensor, env: Env) -> Iterator[Event]:
     rows, columns = network.map
     even = torch.randint(network.size, (SAMPLES, rows, columns), generator=chance, device=env.device)
     yield Images(result.step, "samples/even_codes", network.decode(even))
-    of_place = train_tokens.view(len(train_tokens), -1)
-    picked = torch.randint(len(of_place), (SAMPLES, rows * columns), generator=chance, device=env.device)
-    drawn = of_place.gather(0, picked)
-    yield Images(result.step, "samples/codes_by_place", network.decode(drawn.view(SAMPLES, rows, columns)))
+    yield Images(result.step, "samples/codes_by_place", by_place(network, train_tokens, SAMPLES, chance))
+
+
+def by_place(network: Autoencoder, train_tokens: Tensor, n: int, chance: Generator) -> Tensor:
+    """``n`` images of codes at random, each place as it is among training images, without the others."""
+    of_place = train_tokens.flatten(1)
+    picked = torch.randint(len(of_place), (n, of_place.shape[1]), generator=chance, device=of_place.device)
+    return network.decode(of_place.gather(0, picked).view(n, *network.map))
+
+
+def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
+    """``n`` new images by a trained network: codes at random, each place as it is among training images."""
+    data = datasets.load(env.data, env.data_folder)
+    net = restored(Autoencoder(config, data.shape), weights, env.device)
+    tokens = net.tokens(data.train.floats(torch.arange(min(config.clustered_images, len(data.train)))))
+    return Images(0, "samples/new", by_place(net, tokens, n, env.generator("samples")))

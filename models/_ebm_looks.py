@@ -1,19 +1,20 @@
 """Looking at an energy-based model: scores of its chains beside their anchors, samples, neighbours, energies along a chain."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from models._ebm_chains import build, chains
-from models._ebm_config import BOUNDS, Config
+from models._ebm_config import BOUNDS, Config, network
 from models._ebm_likelihood import likelihood
 from models._env import Env
 from models._events import Curve, Event, Images, Progress, Scalars, Weights
 from models.parts import data as datasets
 from models.parts import outliers
 from models.parts.neighbours import beside
+from models.parts.nets import restored
 from models.parts.quality import Quality
 from models.parts.trust import LONGEST, trust
 from samplers import starts
@@ -58,6 +59,13 @@ def sample(config: Config, env: Env, energy: Energy, shape: tuple[int, ...], n: 
     begin = starts.uniform(n, shape, BOUNDS, generator)
     n_steps = config.evaluation_steps
     return begin, chains(config, energy, env, begin, n_steps, generator)[0]
+
+
+def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
+    """``n`` new images by a trained network: ends of fresh chains."""
+    shape = datasets.load(env.data, env.data_folder).shape
+    net = restored(network(config, shape), weights, env.device)
+    return Images(0, "samples/new", sample(config, env, net, shape, n)[1])
 
 
 def replayed(config: Config, env: Env, images: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Looking at a classifier that generates: how it reads, what its chains end in, what it is sure of, what fools it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from models._env import Env
 from models._events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
 from models._jem_chains import Starts, kernel, slot_labels
-from models._jem_config import BOUNDS, Config
+from models._jem_config import BOUNDS, Config, network
 from models._jem_nets import conditional, in_mode, marginal
 from models._jem_pretraining import read
 from models.parts import attacks, calibration, outliers
 from models.parts import data as datasets
 from models.parts.classes import COLUMNS, confusion, in_turn, rows
 from models.parts.neighbours import beside
+from models.parts.nets import restored
 from models.parts.quality import Quality
 from models.parts.trust import LONGEST, trust
 from samplers.kernel import energy_and_gradient, run, walk
@@ -53,6 +54,14 @@ def sample(config: Config, env: Env, net: nn.Module, begins: Starts, labels: Ten
     with in_mode(net, config.sampling_mode):
         end, _ = run(kernel(config, conditional(net, labels)), begin, config.evaluation_steps, generator)
     return begin, end
+
+
+def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
+    """``n`` new images by a trained network, a column for each class: ends of fresh chains."""
+    data = datasets.load(env.data, env.data_folder)
+    net, labels = restored(network(config, data.shape), weights, env.device), in_turn(n, config.classes, env.device)
+    ends = sample(config, env, net, Starts.of(config, data, env.device), labels)[1]
+    return Images(0, "samples/new", ends, columns=config.classes)
 
 
 def glance(result: Result, env: Env) -> dict[str, float]:

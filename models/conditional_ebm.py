@@ -9,13 +9,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from models import ebm
-from models._conditional_ebm_looks import evaluate, given, report, untrained
+from models._conditional_ebm_looks import evaluate, given, images_in_turn, report, untrained
 from models._env import Env
-from models._events import Event
+from models._events import Event, Images
 from models.parts import data as datasets
-from models.parts.nets import Activation, EnergyResNet, Precision, ResidualBlock
+from models.parts.nets import Activation, EnergyResNet, Precision, ResidualBlock, restored
 
-__all__ = ["Config", "network", "report", "train"]
+__all__ = ["Config", "draw", "network", "report", "train"]
 
 Way = Literal["modulation", "channels", "head"]
 
@@ -127,3 +127,9 @@ KIND = ebm.Kind(_network, given, untrained, evaluate)
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, ebm.Result]:
     """Train on ``env.data``, as ``ebm.train`` does."""
     return (yield from ebm.train(config, env, resume, KIND))
+
+
+def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
+    """``n`` new images by a trained network, a column for each class: ends of fresh chains."""
+    data = datasets.load(env.data, env.data_folder)
+    return images_in_turn(config, env, restored(network(config, data.shape), weights, env.device), data, n)

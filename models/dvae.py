@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models._dvae_config import Config
-from models._dvae_looks import Result, look, report, squared_error
+from models._dvae_looks import Result, draw, look, report, squared_error
 from models._dvae_network import Autoencoder, network
 from models._dvae_quantisers import perplexity, usage
 from models._env import Env
 from models._events import Checkpoint, DataUsed, Diverged, Event, Facts, Progress, Scalars
 from models.parts import data as datasets
 
-__all__ = ["Config", "Result", "network", "report", "train"]
+__all__ = ["Config", "Result", "draw", "network", "report", "train"]
 
 SETTLING = 200  # updates before a training can be lost
 COLLAPSED = 1.5  # perplexity: hardly more than one code in use

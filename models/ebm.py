@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models._ebm_chains import chains as run_chains
 from models._ebm_config import BOUNDS, Config, network
-from models._ebm_looks import SHOWN, Result, evaluate, report, schedule_curve, slot_labels, untrained
+from models._ebm_looks import SHOWN, Result, draw, evaluate, report, schedule_curve, slot_labels, untrained
 from models._env import Env
 from models._events import Checkpoint, DataUsed, Diverged, Event, Facts, Images, Matrix, Progress, Scalars
 from models.parts import data as datasets
@@ -26,7 +26,7 @@ from models.parts.quality import Quality
 from samplers import replay, starts
 from samplers.kernel import Energy
 
-__all__ = ["Config", "Kind", "Result", "network", "report", "train"]
+__all__ = ["Config", "Kind", "Result", "draw", "network", "report", "train"]
 
 
 @dataclass(frozen=True)

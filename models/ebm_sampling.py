@@ -20,9 +20,10 @@ from models._env import Env
 from models._events import Checkpoint, Compute, Curve, DataUsed, Diverged, Event, Facts, Images, Progress, Scalars
 from models.parts import data as datasets
 from models.parts import judge as judges
+from models.parts.nets import restored
 from models.parts.quality import Quality
 from samplers import schedules, starts
-from samplers.kernel import energy_and_gradient
+from samplers.kernel import energy_and_gradient, run
 
 SHOWN = 64  # images in a grid
 MOST = {"cpu": 512}  # chains in a call, by kind of device; more would be no faster there
@@ -107,12 +108,8 @@ def answered(shared: Bench, most: int, act: Callable[[], Any]) -> Generator[Even
 @lru_cache(maxsize=2)
 def bench(model: str, data: str, data_folder: Path, cache_folder: Path, device: str, samples: int) -> Bench:
     """The trained network at ``model`` and what its samples are held against."""
-    about = json.loads(Path(model, "model.json").read_text())
-    trained = _ebm_config.Config.model_validate(about["config"])
     loaded = datasets.load(data, data_folder)
-    network = _ebm_config.network(trained, loaded.shape)
-    network.load_state_dict(load_file(Path(model, "weights.safetensors")))
-    network.to(device).eval().requires_grad_(False)
+    trained, network = _trained(model, loaded.shape, device)
     judge = judges.obtain(loaded, cache_folder, device)
     quality = Quality.of(judge, loaded, samples)
     chance = Env(data, 0, device).generator("anchors")
@@ -132,7 +129,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     data = shared.data
     chance = env.generator("chains")
     begin = starts.uniform(config.samples, data.shape, BOUNDS, chance)
-    kernel, n_steps = build(_chain(config, shared), asking, env, config.n_steps)
+    kernel, n_steps = build(_chain(config, shared.trained), asking, env, config.n_steps)
     most = MOST.get(torch.device(env.device).type, MOST_ELSEWHERE)
     state = yield from answered(shared, most, partial(kernel.init, begin))
     energies: list[Tensor] = []
@@ -157,9 +154,25 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     return Result(config, shared, n_steps * kernel.evaluations, begin, state.position, means)
 
 
-def _chain(config: Config, shared: Bench) -> _ebm_config.Config:
+def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
+    """``n`` new images by the network that is named in the settings: ends of fresh chains. There are no ``weights``."""
+    shape = datasets.load(env.data, env.data_folder).shape
+    trained, network = _trained(config.model, shape, env.device)
+    kernel, n_steps = build(_chain(config, trained), network, env, config.n_steps)
+    chance = env.generator("chains")
+    return Images(0, "samples/new", run(kernel, starts.uniform(n, shape, BOUNDS, chance), n_steps, chance)[0])
+
+
+def _trained(model: str, shape: tuple[int, int, int], device: str) -> tuple[_ebm_config.Config, nn.Module]:
+    about = json.loads(Path(model, "model.json").read_text())
+    trained = _ebm_config.Config.model_validate(about["config"])
+    weights = load_file(Path(model, "weights.safetensors"))
+    return trained, restored(_ebm_config.network(trained, shape), weights, device)
+
+
+def _chain(config: Config, trained: _ebm_config.Config) -> _ebm_config.Config:
     """The trained model's settings with our chains."""
-    return shared.trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
+    return trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
 
 
 def _state(state: Any, chance: torch.Generator, energies: list[Tensor]) -> dict[str, Any]:
@@ -184,6 +197,6 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     axis = [float(k) for k in range(len(result.energies))]
     yield Curve(step, "chain/energy", axis, lines, "step", "mean energy")
     steps = range(config.n_steps)
-    step_size, noise = _chain(config, shared).schedules(step)
+    step_size, noise = _chain(config, shared.trained).schedules(step)
     values = {"step size a": [step_size(k) for k in steps], "noise s": [noise(k) for k in steps]}
     yield Curve(step, "chain/schedule", [float(k + 1) for k in steps], values, "step", "value", log_y=True)

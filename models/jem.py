@@ -18,7 +18,7 @@ from models._env import Env
 from models._events import Checkpoint, DataUsed, Diverged, Event, Facts, Images, Matrix, Progress, Scalars
 from models._jem_chains import Starts, kernel, slot_labels
 from models._jem_config import BOUNDS, Config, network
-from models._jem_looks import SHOWN, Result, evaluate, glance, report, untrained
+from models._jem_looks import SHOWN, Result, draw, evaluate, glance, report, untrained
 from models._jem_nets import conditional, in_mode, marginal
 from models._jem_pretraining import obtain
 from models._jem_watch import Watch
@@ -29,7 +29,7 @@ from models.parts.quality import Quality
 from samplers import replay
 from samplers.kernel import run
 
-__all__ = ["Config", "Result", "network", "report", "train"]
+__all__ = ["Config", "Result", "draw", "network", "report", "train"]
 
 SETTLING = 100  # updates before chains can look like data at all
 GLANCES = 20  # looks at validation images over training; scores of chains are dearer, and rarer

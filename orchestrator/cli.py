@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator import cli_sweeps
+from orchestrator import cli_reports, cli_sweeps
 from orchestrator.cli_sweeps import complete_sweep, make_console, open_books
 from orchestrator.errors import UserError
 from orchestrator.options import TEXT, WHOLE, Group, Pairs, machine_options, storage_option, sweep_options
@@ -284,3 +284,4 @@ def _drive(
 
 
 cli_sweeps.add_to(main)
+cli_reports.add_to(main)

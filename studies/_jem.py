@@ -1,7 +1,8 @@
-"""What the studies of joint energy-based models have in common: the recipe and the space."""
+"""What the studies of joint energy-based models have in common: the recipe, the space and the report."""
 
 from models.jem import Config
-from studies._study import ImageShape, Suggest
+from studies._sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
+from studies._study import ImageShape, Section, Suggest
 
 
 def base(shape: ImageShape) -> Config:
@@ -47,3 +48,38 @@ def space(suggest: Suggest, base: Config) -> Config:
     if chosen["sampler"] == "proximal":
         chosen["clamp"] = suggest.suggest_float("clamp", 0.05, 1.0, log=True)
     return Config.model_validate(base.model_dump() | chosen)
+
+
+SECTIONS = (
+    Section(
+        "Accuracy and calibration",
+        "Labels read from real images that were not learned from, beside the plain classifier that training began "
+        "with (pretrained). A classifier is calibrated where the share that it reads right is as high as it is sure. "
+        "The test split was looked at last, and nothing was chosen by it.",
+        pictures=("classifier/confusion_validation", "calibration/reliability"),
+        numbers=(
+            "accuracy/validation",
+            "accuracy/pretrained_validation",
+            "accuracy/test",
+            "accuracy/pretrained_test",
+            "calibration/",
+        ),
+    ),
+    SCORES,
+    Section(
+        "Is it what was asked for?",
+        "Where chains began above where they ended; then a row for each label that was asked for, a column for what "
+        "the judge, a classifier trained on real images, read.",
+        pictures=("samples/start_and_end", "samples/confusion"),
+        numbers=("accuracy/conditional", "accuracy/start", "accuracy/replay", "accuracy/judge"),
+    ),
+    CHAINS,
+    Section(
+        "What fools it",
+        "Accuracy on images that were moved against it, by how far; numbers are at a tenth of a pixel's range.",
+        pictures=("adversarial/accuracy",),
+        numbers=("adversarial/",),
+    ),
+    NEIGHBOURS,
+    OUTLIERS,
+)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel
 
 from models._env import Env
-from models._events import Event, Scalars
+from models._events import Event, Images, Scalars
 
 if TYPE_CHECKING:  # commands that train nothing do not wait for torch
-    from torch import nn
+    from torch import Tensor, nn
 
 C = TypeVar("C", bound=BaseModel)
 R = TypeVar("R")
@@ -47,6 +47,16 @@ class Objective:
         return event.values.get(self.key) if isinstance(event, Scalars) else None
 
 
+@dataclass(frozen=True)
+class Section:
+    """What its trials say that belongs together: a part of a sweep's report, by the keys under which it is said."""
+
+    title: str
+    words: str  # how it is to be read, for somebody who sees it for the first time
+    pictures: tuple[str, ...] = ()  # of the best trial; what was not said is left out
+    numbers: tuple[str, ...] = ()  # of the best, the median and the worst trial; `fid/` stands for the whole group
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study(Generic[C, R]):
     """A question, its search space, its trainer and what is looked at."""
@@ -63,7 +73,9 @@ class Study(Generic[C, R]):
     first: tuple[Mapping[str, Any], ...] = ({},)  # what a sweep tries before its sampler chooses: changes of the recipe
     trials: int = 12  # of a sweep, unless its user says otherwise
     pictures: str = "samples/fresh"  # key of the images by which trials are shown side by side
+    sections: tuple[Section, ...] = ()  # of a report, beside what every sweep has
     restore: Callable[[C, ImageShape], nn.Module] | None = None  # the untrained network that a trial's weights fit
+    sample: Callable[[C, Env, Mapping[str, Tensor], int], Images] | None = None  # so many new images by its weights
 
     model_of: tuple[str, ...] = ()  # studies one of whose trained networks it begins with: --model, the field ``model``
     together: int = 1  # trials that one process plays at the same time, so that they share what they compute

@@ -2,7 +2,8 @@
 
 from models import conditional_ebm
 from models.conditional_ebm import Config
-from studies._study import ImageShape, Objective, Study, Suggest
+from studies._sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
+from studies._study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:
@@ -40,4 +41,27 @@ STUDY = Study(
     objectives=(Objective("fid_by_class/fresh"),),
     first=({}, {"label": "modulation"}, {"label": "channels"}, {"start": "replay"}),  # every way is tried
     restore=conditional_ebm.network,
+    sections=(
+        SCORES,
+        Section(
+            "Is it what was asked for?",
+            "A row for each label that was asked for, a column for what the judge, a classifier trained on real "
+            "images, read. accuracy/conditional is the share on the diagonal, accuracy/real the judge's own on real "
+            "images. Few images of a class have a higher FID than many: fid_by_class compares with itself alone.",
+            pictures=("samples/confusion", "samples/fid_by_class"),
+            numbers=("accuracy/conditional", "accuracy/replay", "accuracy/real", "fid_by_class/"),
+        ),
+        Section(
+            "Accuracy and calibration of the energy as a classifier",
+            "The label of least energy for real images that were not learned from; the error of calibration is the "
+            "mean gap between how sure it is and how often it is right, as it is and after one temperature was "
+            "fitted.",
+            pictures=("energy/confusion_validation", "energy/confusion_test"),
+            numbers=("accuracy/energy_validation", "accuracy/energy_test", "calibration/"),
+        ),
+        CHAINS,
+        NEIGHBOURS,
+        OUTLIERS,
+    ),
+    sample=conditional_ebm.draw,
 )

@@ -2,7 +2,7 @@
 
 from models import dvae
 from models.dvae import Config
-from studies._study import ImageShape, Objective, Study, Suggest
+from studies._study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:
@@ -44,4 +44,35 @@ STUDY = Study(
     trials=8,
     pictures="reconstructions",
     restore=dvae.network,
+    sections=(
+        Section(
+            "What is lost",
+            "Squared error on validation images, read beside the same network without codes (plain), as many "
+            "principal components as an image has tokens (pca), and the mean image (mean). Perplexity is how many "
+            "codes are in use.",
+            numbers=("reconstruction/", "codes/"),
+        ),
+        Section(
+            "Clusters of the codes",
+            "The number of clusters K is chosen by scores that see no label. The silhouette is near 1 where images "
+            "are far nearer to their own cluster than to the next, near 0 where clusters touch.",
+            pictures=("clusters/silhouette", "clusters/silhouettes", "clusters/nearest", "clusters/tsne"),
+            numbers=("silhouette", "silhouette/", "clusters/"),
+        ),
+        Section(
+            "Clusters and true classes",
+            "Labels are looked at here alone, after everything is chosen. Each cluster is read as the class of most "
+            "of its images; a classifier that learns these pseudo-labels is read beside one that learns the true "
+            "ones.",
+            pictures=("clusters/confusion_mapped", "classifier/confusion_pseudo"),
+            numbers=("classifier/",),
+        ),
+        Section(
+            "Images of codes at random",
+            "Each place as it is among training images, without the others: what a decoder makes of them when nobody "
+            "says which codes go together.",
+            pictures=("samples/codes_by_place",),
+        ),
+    ),
+    sample=dvae.draw,
 )

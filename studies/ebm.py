@@ -2,7 +2,8 @@
 
 from models import ebm
 from models.ebm import Config
-from studies._study import ImageShape, Objective, Study, Suggest
+from studies._sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
+from studies._study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:
@@ -46,4 +47,18 @@ STUDY = Study(
     objectives=(Objective("fid/fresh"),),
     first=({}, {"start": "noise"}),  # both ways to begin a chain are tried, whatever the sampler's luck
     restore=ebm.network,
+    sections=(
+        SCORES,
+        CHAINS,
+        NEIGHBOURS,
+        OUTLIERS,
+        Section(
+            "Likelihood",
+            "Of validation images, with log Z from below and from above, at temperature 1 and at the one that fits "
+            "best (settings annealing_temperatures). A large gap between the two means that neither is to be trusted.",
+            pictures=("likelihood/temperature",),
+            numbers=("likelihood/", "likelihood_fitted/"),
+        ),
+    ),
+    sample=ebm.draw,
 )

@@ -2,7 +2,8 @@
 
 from models import ebm_sampling
 from models.ebm_sampling import Config
-from studies._study import ImageShape, Objective, Study, Suggest
+from studies._sections import CHAINS, SCORES
+from studies._study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:
@@ -34,6 +35,16 @@ STUDY = Study(
     report=ebm_sampling.report,
     objectives=(Objective("fid/fresh"), Objective("cost/network_evaluations")),
     trials=100,
+    sections=(
+        SCORES,
+        CHAINS,
+        Section(
+            "What it costs",
+            "Evaluations of the network and its gradient for each chain: the second objective.",
+            numbers=("cost/",),
+        ),
+    ),
+    sample=ebm_sampling.draw,
     model_of=("ebm",),
     together=32,
     heat_map=("step_size", "n_steps", "schedule"),

@@ -2,7 +2,7 @@
 
 from models import jem
 from models.jem import Config
-from studies._jem import base, space
+from studies._jem import SECTIONS, base, space
 from studies._study import Objective, Study
 
 STUDY = Study(
@@ -15,4 +15,6 @@ STUDY = Study(
     objectives=(Objective("objective/weighted"),),
     first=({}, {"start": "mixture"}, {"sampler": "proximal"}, {"start": "mixture", "sampler": "proximal"}),
     restore=jem.network,
+    sections=SECTIONS,
+    sample=jem.draw,
 )

@@ -1,8 +1,8 @@
 """Networks that several families build on."""
 
 import math
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 Activation = Literal["silu", "leaky_relu", "elu", "softplus"]
 Precision = Literal["float32", "bfloat16", "auto"]
+Net = TypeVar("Net", bound=nn.Module)
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
@@ -17,6 +18,12 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
     "softplus": nn.Softplus,
 }
+
+
+def restored(network: Net, weights: Mapping[str, Tensor], device: str) -> Net:
+    """The network with the weights of a finished trial, on the device, for use alone."""
+    network.load_state_dict(weights)
+    return network.to(device).eval().requires_grad_(False)
 
 
 def _conv(channels_in: int, channels_out: int, kernel: int, spectral: bool) -> nn.Module:

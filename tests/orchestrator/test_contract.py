@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import studies
+from models._env import Env
 from models.parts import data as datasets
 from orchestrator.courier import Delivery
 from orchestrator.messages import Ended, Message, Saved, Task
@@ -67,9 +69,11 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 
+OPTIONAL = ("Likelihood",)  # sections of what trials say only where a setting asks for it
 
-def played(study: str, folder: Path, cache_folder: Path, interruptions: int) -> tuple[Ended, Record, int]:
-    """A trial that is stopped so many times, each time after two more checkpoints: its end, its record, its lives."""
+
+def played(study: str, folder: Path, cache_folder: Path, interruptions: int) -> tuple[Ended, Record, int, Task]:
+    """A trial that is stopped so many times, each time after two more checkpoints: its end, its record, its lives, itself."""
     loaded = studies.load(study)
     shape = datasets.load("digits", Path("data")).shape
     settings = loaded.base(shape).model_dump() | SMALL[study]
@@ -110,7 +114,7 @@ def played(study: str, folder: Path, cache_folder: Path, interruptions: int) -> 
     store = MemoryStore()
     Delivery(folder, store).drain()
     (record,) = store.records.values()
-    return message, record, lives
+    return message, record, lives, task
 
 
 @pytest.mark.parametrize("study", studies.names())
@@ -119,8 +123,8 @@ def test_a_trial_that_was_interrupted_says_what_an_uninterrupted_one_says(
 ) -> None:
     """Every number, every picture and every weight, to the last bit, on the processor."""
     assert study in SMALL, f"add the smallest settings of {study} to SMALL"
-    whole, once, one = played(study, tmp_path / "whole", cache_folder, 0)
-    broken, often, many = played(study, tmp_path / "broken", cache_folder, 3)
+    whole, once, one, task = played(study, tmp_path / "whole", cache_folder, 0)
+    broken, often, many, _ = played(study, tmp_path / "broken", cache_folder, 3)
     assert (one, many) == (1, 4)
     assert (whole.outcome, whole.values) == (broken.outcome, broken.values)
 
@@ -132,3 +136,29 @@ def test_a_trial_that_was_interrupted_says_what_an_uninterrupted_one_says(
     if not studies.load(study).model_of:  # else it trains none
         first, second = (load_file(tmp_path / name / WEIGHTS) for name in ("whole", "broken"))
         assert first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)
+    draws_new_images(study, task)
+    reports_what_it_said(study, once)
+
+
+def draws_new_images(study: str, task: Task) -> None:
+    """As many as are asked for, in range, the same for one seed and others for another."""
+    sample = studies.load(study).sample
+    if sample is None:
+        return
+    config = studies.load(study).config.model_validate(task.config)
+    weights = {} if studies.load(study).model_of else load_file(Path(task.folder, WEIGHTS))
+    folders = {"data_folder": Path("data"), "cache_folder": Path(task.cache_folder)}
+    first, again, other = (sample(config, Env("digits", seed, **folders), weights, 13).images for seed in (1, 1, 2))
+    assert first.shape == (13, *datasets.load("digits", Path("data")).shape)
+    assert bool((first.abs() <= 1).all()) and torch.equal(first, again) and not torch.equal(first, other)
+
+
+def reports_what_it_said(study: str, record: Record) -> None:
+    """Each section of its report names what its trials say, unless a setting left that out."""
+    names = {key for _, key, _ in record.points} | {key for _, key in record.pictures}
+    for section in studies.load(study).sections:
+        keys = [*section.pictures, *section.numbers]
+        groups = [key for key in keys if key.endswith("/")]
+        if section.title not in OPTIONAL:
+            assert {key for key in keys if key not in groups} <= names, section.title
+            assert not groups or any(name.startswith(tuple(groups)) for name in names), section.title

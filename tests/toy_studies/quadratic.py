@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Images, Progress, Scalars, Weights
-from studies._study import ImageShape, Objective, Study, Suggest
+from studies._study import ImageShape, Objective, Section, Study, Suggest
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -77,6 +77,11 @@ def report(config: Config, env: Env) -> Iterator[Event]:
     yield Weights({"x": torch.tensor(config.x)})
 
 
+def draw(config: Config, env: Env, weights: Mapping[str, torch.Tensor], n: int) -> Images:
+    noise = torch.rand(n, 1, 8, 8, generator=env.generator("draw"))
+    return Images(0, "samples/new", (weights["x"] + 0.1 * noise).clamp(-1, 1))
+
+
 STUDY = Study(
     question=__doc__ or "",
     config=Config,
@@ -85,5 +90,7 @@ STUDY = Study(
     train=train,
     report=report,
     objectives=(Objective("distance"),),
+    sections=(Section("Distances", "How far from 0.3 it ends.", ("samples/fresh",), ("distance",)),),
+    sample=draw,
     trials=6,
 )
