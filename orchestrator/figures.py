@@ -1,11 +1,11 @@
-"""Events and sweeps as pictures: uint8 arrays (height, width, 3), drawn without pyplot or any other global state."""
+"""Events as pictures: uint8 arrays (height, width, 3), drawn without pyplot or any other global state."""
 
 import io
 import math
 import os
 import textwrap
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -18,11 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models._events import Curve, Images, Matrix, Points
 
-if TYPE_CHECKING:  # a worker draws its trial's pictures without importing optuna
-    from optuna import Study
-    from optuna.trial import FrozenTrial
-
 Picture = NDArray[np.uint8]
+Drawing = Figure  # a figure before it is a picture: whoever shows it chooses the format
 
 # Okabe and Ito's palette, told apart with any colour vision; without its yellow, which is lost on white.
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -58,7 +55,7 @@ def curve(event: Curve) -> Picture:
     marker = "o" if len(event.x) <= 40 else None  # else a value between two gaps would not be seen
     for i, (name, values) in enumerate(event.lines.items()):
         color, style = LINES[i % len(LINES)], ("-", "--", ":", "-.")[i // len(LINES) % 4]
-        axes.plot(event.x, values, style, color=color, marker=marker, markersize=3.5, label=_short(name, 24))
+        axes.plot(event.x, values, style, color=color, marker=marker, markersize=3.5, label=short(name, 24))
     if event.log_y and any(value > 0 for values in event.lines.values() for value in values):
         axes.set_yscale("log", nonpositive="mask")
     axes.grid(alpha=0.3)
@@ -84,7 +81,7 @@ def matrix(event: Matrix) -> Picture:
     image: Any = axes.imshow(values, cmap="viridis", vmin=low, vmax=high if high > low else low + 1, aspect="auto")
     figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
     every_x, every_y = math.ceil(0.25 * n_columns / (width - 1.8)), math.ceil(0.2 * n_rows / (height - 1.4))
-    columns, rows = ([_short(name, 16) for name in names] for names in (event.columns, event.rows))
+    columns, rows = ([short(name, 16) for name in names] for names in (event.columns, event.rows))
     slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     crowded = max(map(len, columns)) > 10 * cell * every_x
     axes.set_xticks(range(0, n_columns, every_x), columns[::every_x], fontsize=9, **(slanted if crowded else {}))
@@ -105,7 +102,7 @@ def points(event: Points) -> Picture:
         groups = sorted(set(names), key=lambda name: (len(name), name))  # 2 before 10
         for i, name in enumerate(groups):
             color = matplotlib.colormaps["tab20"](i % 20) if len(groups) > 10 else f"C{i}"
-            axes.scatter(*places[of_point == name].T, s=9, color=color, linewidths=0, label=_short(name, 12))
+            axes.scatter(*places[of_point == name].T, s=9, color=color, linewidths=0, label=short(name, 12))
         axes.set(title=title, xticks=[], yticks=[])
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=5, fontsize=8, markerscale=2, frameon=False)
     return pixels(figure)
@@ -132,7 +129,7 @@ def beside(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture
     titles = []
     for i, (title, _) in enumerate(pictures):
         letters = int(widths[i % columns] / font.getlength("0"))
-        titles.append("\n".join(_fold(part, letters) for part in title.splitlines()))
+        titles.append("\n".join(fold(part, letters) for part in title.splitlines()))
     heads = [line * max(title.count("\n") + 1 for title in titles[i : i + columns]) for i in rows]
     bodies = [max(picture.shape[0] for _, picture in pictures[i : i + columns]) for i in rows]
     size = sum(widths) + gap * (len(widths) + 1), sum(heads + bodies) + gap * (len(rows) + 1)
@@ -147,160 +144,9 @@ def beside(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture
     return np.array(sheet)
 
 
-def sweep_figures(study: "Study", objective: str) -> dict[str, Picture]:
-    """The sweep as "history", "importance", "slices" and "parallel"; of several objectives, by the first.
-
-    A figure is left out where the study cannot bear it yet: all of them before two trials are complete with a finite
-    value, all but the history while every parameter has kept one value. They are ours because optuna's own go through
-    pyplot, change its global style, and are illegible from about five parameters on.
-    """
-    from optuna.study import StudyDirection
-    from optuna.trial import TrialState
-
-    trials = [t for t in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]) if math.isfinite(t.values[0])]
-    if len(trials) < 2:
-        return {}
-    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
-    trials.sort(key=lambda t: (-sign * t.values[0], -t.number))  # the best last: drawn on top
-    values = np.array([t.values[0] for t in trials])
-    log = bool(values.max() > 20 * values.min() > 0)
-    title = f"{objective} of {len(trials)} trials; the best, in orange: {values[-1]:.4g} in trial {trials[-1].number}"
-    figures = {"history": _history(study, trials, objective, log, title)}
-    scales = [scale for name in sorted({n for t in trials for n in t.params}) if (scale := _scale(name, trials))]
-    if scales:
-        figures["slices"] = _slices(trials, scales, objective, log, title)
-        last = _number_scale(objective, values, values.min(), values.max(), log)
-        figures["parallel"] = _parallel([*scales, last], title)
-        why = f"what {objective} depends on, from {len(trials)} trials"
-        if (importance := _importance(study, [scale.name for scale in scales], log, why)) is not None:
-            figures["importance"] = importance
-    return figures
-
-
-class _Scale(NamedTuple):
-    """A parameter or the objective, its range laid onto [0, 1]."""
-
-    name: str
-    places: NDArray[np.float64]  # (trials,), NaN where a trial has no such parameter
-    ticks: Sequence[float]
-    labels: Sequence[str]
-
-
-def _scale(name: str, trials: "Sequence[FrozenTrial]") -> _Scale | None:
-    """None for a parameter that has had one value only."""
-    if len({repr(t.params[name]) for t in trials if name in t.params}) < 2:
-        return None
-    distributions: list[Any] = [t.distributions[name] for t in trials if name in t.params]
-    if choices := getattr(distributions[0], "choices", ()):
-        ticks = np.linspace(0, 1, len(choices)).tolist()
-        place = {repr(choice): tick for choice, tick in zip(choices, ticks, strict=True)}
-        places = np.array([place.get(repr(t.params.get(name, ...)), np.nan) for t in trials])
-        return _Scale(name, places, ticks, [_short(str(choice), 12) for choice in choices])
-    low, high = min(d.low for d in distributions), max(d.high for d in distributions)  # a trial may have its own range
-    values = np.array([t.params.get(name, np.nan) for t in trials], float)
-    return _number_scale(name, values, low, high, distributions[0].log)
-
-
-def _number_scale(name: str, values: NDArray[np.float64], low: float, high: float, log: bool) -> _Scale:
-    """Ticks are both ends and a round number near the middle."""
-    lay: Callable[[Any], Any] = np.log if log else np.asarray
-    middle = float(f"{math.sqrt(low * high) if log else (low + high) / 2:.2g}")
-    ticks = {low, round(middle) if isinstance(low, int) else middle, high}
-    at = [tick for tick in sorted(ticks) if low <= tick <= high]
-    places, ends = ((lay(x) - lay(low)) / ((lay(high) - lay(low)) or 1.0) for x in (values, at))
-    return _Scale(name, places, ends, [f"{tick:.5g}" for tick in at])
-
-
-def _history(study: "Study", trials: "list[FrozenTrial]", objective: str, log: bool, title: str) -> Picture:
-    figure = blank(7.5, 4, title)
-    axes = figure.add_subplot(xlabel="trial")
-    numbers, values = np.array(sorted((t.number, t.values[0]) for t in trials)).T
-    better = np.minimum if trials[-1].values[0] <= trials[0].values[0] else np.maximum
-    axes.step(numbers, better.accumulate(values), where="post", color=BEST, label="best so far")
-    axes.scatter(numbers, values, color=LINES[0], zorder=3, label="complete")
-    foot: dict[str, Any] = {"color": "0.4", "transform": axes.get_xaxis_transform()}
-    for state, name, marker in (("PRUNED", "pruned", "x"), ("FAIL", "failed", "+")):
-        if those := [t.number for t in study.get_trials(deepcopy=False) if t.state.name == state]:
-            # At the foot of the axes: their values, if any, stand for less training.
-            axes.scatter(those, [0.03] * len(those), marker=marker, label=f"{name} ({len(those)})", **foot)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    value_axis(figure, axes, objective, log)
-    figure.legend(loc="outside right center", fontsize=9)
-    return pixels(figure)
-
-
-def _slices(trials: "list[FrozenTrial]", scales: list[_Scale], objective: str, log: bool, title: str) -> Picture:
-    rows, columns = math.ceil(len(scales) / 4), min(4, len(scales))
-    figure = blank(max(6.5, 2.7 * columns + 1), 2.5 * rows + 0.6, title)
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    values, numbers = [t.values[0] for t in trials], [t.number for t in trials]
-    for axes, scale in zip(panels.flat[: len(scales)], scales, strict=True):
-        points = axes.scatter(scale.places, values, c=numbers, cmap="viridis", s=28)
-        axes.scatter(scale.places[-1:], values[-1:], s=110, facecolors="none", edgecolors=BEST, linewidths=2)
-        levels = min(4, 1 + sum(map(len, scale.labels)) // 26)  # crowded labels take turns on several lines
-        axes.set_xticks(scale.ticks, ["\n" * (i % levels) + label for i, label in enumerate(scale.labels)], fontsize=8)
-        axes.set(xlim=(-0.08, 1.08), xlabel=_fold(scale.name, 26))
-        value_axis(figure, axes, objective, log)
-    for axes in panels.flat[len(scales) :]:
-        axes.set_axis_off()
-    figure.colorbar(points, ax=panels, label="trial", fraction=0.03, pad=0.02, ticks=MaxNLocator(6, integer=True))
-    return pixels(figure)
-
-
-def _parallel(scales: list[_Scale], title: str) -> Picture:
-    """One line a trial across all parameters to the objective, the last scale: the better, the darker."""
-    figure, absent = blank(max(6.5, 1.35 * len(scales) + 0.5), 5, title), -0.15
-    axes = figure.add_subplot(xlim=(-0.1, len(scales) - 0.4), ylim=(-0.2, 1.05), yticks=[])
-    lines = np.array([np.where(np.isnan(scale.places), absent, scale.places) for scale in scales]).T
-    for line in lines:
-        color = matplotlib.colormaps["viridis"](0.95 * abs(line[-1] - lines[-1, -1]))
-        axes.plot(line, color=color, linewidth=1.3, alpha=0.85)
-    axes.plot(lines[-1], color=BEST, linewidth=3)
-    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
-    for x, scale in enumerate(scales):
-        axes.axvline(x, color="0.3", linewidth=0.8)
-        missing = [(absent, "absent")] if np.isnan(scale.places).any() else []
-        for y, label in [*missing, *zip(scale.ticks, scale.labels, strict=True)]:
-            axes.text(x + 0.04, y, label, va="center", fontsize=8, bbox=box, zorder=5)
-    axes.set_xticks(range(len(scales)), [_fold(scale.name, 16) for scale in scales], fontsize=9)
-    axes.spines[:].set_visible(False)
-    return pixels(figure)
-
-
-def _importance(study: "Study", names: list[str], log: bool, title: str) -> Picture | None:
-    """Bars by fANOVA, of log values where they span decades; None unless two parameters can be compared.
-
-    Optuna's default looks at the best tenth of the trials, one or two in a small sweep, and gives a factor of 4 in the
-    objective no weight there. Conditional parameters are not assessed, and the figure says so.
-    """
-    from optuna import importance
-
-    def target(trial: "FrozenTrial") -> float:  # -inf is a value too; optuna passes over what is not finite
-        return math.log(trial.values[0]) if log and trial.values[0] > 0 else trial.values[0]
-
-    # Six levels of a tree find the same shares as its 64 by default: 0.5 s instead of 16 s for 1000 trials.
-    evaluator = importance.FanovaImportanceEvaluator(seed=0, max_depth=6)
-    try:
-        found = importance.get_param_importances(study, evaluator=evaluator, target=target)
-    except RuntimeError:  # "zero total variance": the values are equal, or differ by conditional parameters only
-        return None
-    shares = {name: share for name, share in reversed(found.items()) if name in names}
-    if len(shares) < 2:
-        return None
-    left_out = ", ".join(name for name in names if name not in shares)
-    note = _fold(f"not assessed, absent from some trials: {left_out}", 75) if left_out else ""
-    labels = [_fold(name, 30) for name in shares]
-    lines = len(shares) * max(1 + label.count("\n") for label in labels) + note.count("\n")
-    figure = blank(7, 1.6 + 0.12 * len(shares) + 0.2 * lines, title)
-    axes = figure.add_subplot(xlabel=f"share of the variance explained (fANOVA)\n{note}", xmargin=0.12)
-    bars = axes.barh(labels, list(shares.values()), color=LINES[0])
-    axes.bar_label(bars, [f"{s:.2f}" if s >= 0.01 else "<0.01" for s in shares.values()], padding=3, fontsize=9)
-    return pixels(figure)
-
-
 def value_axis(figure: Figure, axes: Axes, objective: str, log: bool) -> None:
     """Name the axis of an objective's values, and divide it."""
-    figure.supylabel(_fold(objective, 40), fontsize=10)
+    figure.supylabel(fold(objective, 40), fontsize=10)
     axes.grid(alpha=0.3)
     if log:
         axes.set_yscale("log")
@@ -310,17 +156,24 @@ def value_axis(figure: Figure, axes: Axes, objective: str, log: bool) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def png(picture: Picture) -> bytes:
+def png(picture: Picture | Figure) -> bytes:
     """The picture as a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="png")
+    Image.fromarray(pixels(picture) if isinstance(picture, Figure) else picture).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as an SVG file, letters drawn as lines: it looks the same wherever it is shown, at any size."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 
 def blank(width: float, height: float, title: str) -> Figure:
     """An empty figure of so many inches, 100 pixels each."""
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    figure.suptitle(_fold(title, int(width * 11.5)), fontsize=11)
+    figure.suptitle(fold(title, int(width * 11.5)), fontsize=11)
     return figure
 
 
@@ -331,11 +184,12 @@ def pixels(figure: Figure) -> Picture:
     return np.array(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
-def _short(name: str, letters: int) -> str:
+def short(name: str, letters: int) -> str:
+    """``name`` cut to so many letters."""
     return name if len(name) <= letters else name[: letters - 1] + "…"
 
 
-def _fold(name: str, letters: int) -> str:
+def fold(name: str, letters: int) -> str:
     """``name`` in lines of at most so many letters, broken behind spaces, slashes and underscores if it can be."""
     lines = textwrap.wrap(name.replace("_", "_ ").replace("/", "/ "), letters)
     return "\n".join(line.replace("_ ", "_").replace("/ ", "/") for line in lines)

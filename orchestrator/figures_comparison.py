@@ -4,16 +4,18 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from matplotlib.figure import Figure
+
 from orchestrator.comparison import Result
 from orchestrator.contrasts import Played, interval
 from orchestrator.factorial import Comparison
-from orchestrator.figures import LINES, Picture, blank, pixels, value_axis
+from orchestrator.figures import LINES, blank, value_axis
 
 STYLES = ("-", "--", ":", "-.")
 SPREAD = 8  # from the least to the greatest value: beyond, the axis is logarithmic
 
 
-def bands(said: Result, comparison: Comparison, trials: Sequence[Played]) -> Picture:
+def bands(said: Result, comparison: Comparison, trials: Sequence[Played]) -> Figure:
     """Left: mean and 95 % band of the objective over training. Right: every trial's end, and their mean with its interval.
 
     The cost of training is in network evaluations where all trials count them, else in updates.
@@ -51,7 +53,7 @@ def bands(said: Result, comparison: Comparison, trials: Sequence[Played]) -> Pic
         left.set_ylim(0.8 * min(values), 1.25 * max(values))  # an interval may reach below 0
     value_axis(figure, left, said.objective, log)
     figure.legend(loc="outside lower center", fontsize=9, ncols=2)
-    return pixels(figure)
+    return figure
 
 
 def _curve(mine: Sequence[Played], counted: bool) -> tuple[list[float], list[float], list[float], list[float]]:

@@ -7,10 +7,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from optuna.trial import FrozenTrial
 
-from orchestrator.figures import BEST, LINES, Picture, blank, pixels
+from orchestrator.figures import BEST, LINES, blank
 
 BINS = 6  # along each axis of a heat map
 SPREAD = 20  # from the least to the greatest value: beyond, an axis is logarithmic
@@ -49,7 +50,7 @@ def _logarithmic(values: Sequence[float]) -> bool:
     return bool(min(values) > 0 and max(values) > SPREAD * min(values))
 
 
-def trade_off(trials: Sequence[FrozenTrial], keys: tuple[str, str], signs: tuple[int, int]) -> Picture | None:
+def trade_off(trials: Sequence[FrozenTrial], keys: tuple[str, str], signs: tuple[int, int]) -> Figure | None:
     """All complete trials by their two objectives, the best compromises joined, their knee marked; None below two trials."""
     points = [(trial.values[0], trial.values[1]) for trial in trials]
     if len(points) < 2:
@@ -73,10 +74,10 @@ def trade_off(trials: Sequence[FrozenTrial], keys: tuple[str, str], signs: tuple
             axis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)
-    return pixels(figure)
+    return figure
 
 
-def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[str, str, str]) -> Picture | None:
+def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[str, str, str]) -> Figure | None:
     """The best value in each cell of two numbers' ranges, a panel a choice; cells without a trial are white.
 
     None where fewer than two trials have all three parameters.
@@ -115,7 +116,7 @@ def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[st
                 side.set_minor_formatter(NullFormatter())
     panels[0].set_ylabel(up)
     figure.colorbar(image, ax=list(panels), fraction=0.04, pad=0.02, label=key)
-    return pixels(figure)
+    return figure
 
 
 def _edges(name: str, trials: Sequence[FrozenTrial]) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 from optuna.trial import TrialState
 from PIL import Image
 
-from orchestrator import figures, figures_tradeoff
+from orchestrator import figures, figures_sweep, figures_tradeoff
 from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.outbox import Outbox
@@ -73,7 +73,7 @@ def description(book: Book, ending: str) -> str:
 def finish(book: Book, outbox: Outbox) -> None:
     """Put the figures and the best samples into the sweep's record."""
     spec = book.spec
-    for name, picture in figures.sweep_figures(book.study, spec.objectives[0][0]).items():
+    for name, picture in figures_sweep.sweep_figures(book.study, spec.objectives[0][0]).items():
         outbox.content(f"figures/{name}.png", figures.png(picture))
     for name, drawn in _trade_offs(book).items():
         outbox.content(f"figures/{name}.png", figures.png(drawn))
@@ -87,11 +87,11 @@ def finish(book: Book, outbox: Outbox) -> None:
         outbox.content("best_samples.png", figures.png(figures.beside(shown, columns=min(3, len(shown)))))
 
 
-def _trade_offs(book: Book) -> dict[str, figures.Picture]:
+def _trade_offs(book: Book) -> dict[str, figures.Drawing]:
     """The figures of a study that has two objectives, or that says over which settings it wants to be seen."""
     goals, trials = book.spec.objectives, book.trials(TrialState.COMPLETE)
     signs = [1 if direction == "minimize" else -1 for _, direction in goals]
-    found: dict[str, figures.Picture | None] = {}
+    found: dict[str, figures.Drawing | None] = {}
     if len(goals) == 2:
         keys = (goals[0][0], goals[1][0])
         found["trade_off"] = figures_tradeoff.trade_off(trials, keys, (signs[0], signs[1]))

@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from models._events import Curve, Images, Matrix, Points
-from orchestrator import figures
+from orchestrator import figures, figures_sweep
 
 Direction = Literal["minimize", "maximize"]
 NAN = float("nan")
@@ -45,6 +45,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
     monkeypatch.setattr(figures, "pixels", keep)
     return seen
+
+
+def sweep_figures(study: optuna.Study, objective: str) -> dict[str, figures.Picture]:
+    """A sweep's figures, drawn."""
+    return {name: figures.pixels(figure) for name, figure in figures_sweep.sweep_figures(study, objective).items()}
 
 
 def digits(n: int) -> Tensor:
@@ -184,7 +189,7 @@ def test_pictures_of_any_size_stand_whole_beside_each_other() -> None:
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_a_sweep_has_four_figures_and_nothing_in_them_collides(direction: Direction, drawn: list[Figure]) -> None:
-    pictures = figures.sweep_figures(sweep(14, direction), "fid/fresh")
+    pictures = sweep_figures(sweep(14, direction), "fid/fresh")
     assert pictures.keys() == ALL
     for picture in pictures.values():
         assert_picture(picture)
@@ -203,7 +208,7 @@ def test_a_sweep_has_four_figures_and_nothing_in_them_collides(direction: Direct
 
 
 def test_a_conditional_parameter_is_absent_where_it_was_not_asked_for(drawn: list[Figure]) -> None:
-    figures.sweep_figures(sweep(14), "fid")
+    sweep_figures(sweep(14), "fid")
     _, slices, parallel, importance = drawn
     (panel,) = (axes for axes in slices.axes if axes.get_xlabel() == "noise_end")
     without = sum("noise_end" not in t.params for t in sweep(14).trials if t.state == TrialState.COMPLETE)
@@ -219,13 +224,13 @@ def test_long_names_and_many_choices_stay_legible(drawn: list[Figure]) -> None:
         trial.suggest_categorical("architecture", ["residual_small", "residual_large", "convolutional", "mlp", "unet"])
         trial.suggest_float("second_stage/learning_rate_of_the_generator_before_the_warm_up", 1e-5, 1e-4, log=True)
         study.tell(trial, 10.0 ** (i - 3))
-    assert figures.sweep_figures(study, "fid_of_fresh_chains/judge_features_of_the_real_training_split").keys() == ALL
+    assert sweep_figures(study, "fid_of_fresh_chains/judge_features_of_the_real_training_split").keys() == ALL
     for figure in drawn:
         assert_nothing_collides(figure)
 
 
 def test_importance_finds_what_the_objective_depends_on(drawn: list[Figure]) -> None:
-    figures.sweep_figures(sweep(40), "fid")
+    sweep_figures(sweep(40), "fid")
     names = [label.get_text() for label in drawn[-1].axes[0].get_yticklabels()]
     assert names[-1] == "start"  # it makes a factor of 8
 
@@ -246,7 +251,7 @@ def test_importance_finds_what_the_objective_depends_on(drawn: list[Figure]) -> 
     ],
 )
 def test_what_a_study_cannot_bear_is_left_out(study: optuna.Study, expected: set[str]) -> None:
-    pictures = figures.sweep_figures(study, "fid")
+    pictures = sweep_figures(study, "fid")
     assert pictures.keys() == expected
     for picture in pictures.values():
         assert_picture(picture)
@@ -259,7 +264,7 @@ def test_trials_that_share_only_conditional_differences_have_no_importance() -> 
         for name in ("p", "q") if i % 2 else ():
             trial.suggest_float(name, 0, 1)
         study.tell(trial, float(i))
-    assert figures.sweep_figures(study, "fid").keys() == ALL - {"importance"}
+    assert sweep_figures(study, "fid").keys() == ALL - {"importance"}
 
 
 def test_the_first_of_several_objectives_is_drawn() -> None:
@@ -268,7 +273,7 @@ def test_the_first_of_several_objectives_is_drawn() -> None:
         trial = study.ask()
         trial.suggest_int("layers", 1, 9), trial.suggest_categorical("width", [None, 16, "16"])
         study.tell(trial, [i / 10, 1.0])
-    assert figures.sweep_figures(study, "accuracy").keys() >= {"history", "parallel"}
+    assert sweep_figures(study, "accuracy").keys() >= {"history", "parallel"}
 
 
 def test_a_worker_imports_neither_pyplot_nor_optuna_and_settings_stay() -> None:
@@ -277,14 +282,14 @@ import matplotlib, sys, torch
 settings = lambda: {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != "backend"}
 before = settings()  # to read the backend would choose one, and import pyplot
 from models._events import Curve, Matrix
-from orchestrator import figures
+from orchestrator import figures, figures_sweep
 figures.draw(Curve(0, "loss", [0, 1], {"a": [1.0, 2.0], "b": [2.0, 3.0]}, "update", "loss"))
 figures.draw(Matrix(0, "confusion", torch.eye(2), ["a", "b"], ["a", "b"]))
 assert not {"matplotlib.pyplot", "optuna"} & set(sys.modules)
 import optuna
 study = optuna.create_study()
 study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), n_trials=3)
-figures.sweep_figures(study, "loss")
+figures_sweep.sweep_figures(study, "loss")
 assert "matplotlib.pyplot" not in sys.modules and settings() == before
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=120)
@@ -302,6 +307,14 @@ def test_a_png_holds_the_picture() -> None:
     assert (np.asarray(Image.open(io.BytesIO(figures.png(picture)))) == picture).all()
     with pytest.raises(TypeError):
         figures.png(np.zeros((2, 2, 7)))  # type: ignore[arg-type]
+
+
+def test_an_svg_shows_the_figure_and_changes_no_setting() -> None:
+    (history,) = figures_sweep.sweep_figures(sweep_of([3.0, 1.0]), "fid").values()
+    before = history.get_size_inches().tolist()
+    drawn = figures.svg(history).decode()
+    assert drawn.startswith("<?xml") and "<svg" in drawn and "<text" not in drawn, "letters are lines"
+    assert history.get_size_inches().tolist() == before and figures.pixels(history).std() > 10
 
 
 def assert_nothing_collides(figure: Figure) -> None:
