@@ -201,15 +201,6 @@ class Book:
             trial.report(values[0], index)
         return trial.should_prune()
 
-    def condemned(self, number: int) -> bool:
-        """Whether the last report of a trial that goes on asks for its pruning, which its worker may not have heard of."""
-        trial = self.live[number]
-        return (
-            len(self.spec.objectives) == 1
-            and bool(trial._cached_frozen_trial.intermediate_values)
-            and trial.should_prune()
-        )
-
     def tell(self, number: int, end: Ended) -> None:
         """Close a trial. One that cannot be is told as pruned and infeasible, so that the sampler keeps away from it."""
         trial = self.live.pop(number)

@@ -166,10 +166,7 @@ class Supervisor:
             checkpoint_seconds=self.patience.checkpoint,
         )
         now = time.monotonic()
-        job = self.launcher.launch(task)
-        self.view.running[asked.number] = Running(asked, slot, job, now, now)
-        if self.book.condemned(asked.number):
-            job.reply("prune")
+        self.view.running[asked.number] = Running(asked, slot, self.launcher.launch(task), now, now)
 
     def _heard(self, one: Running, message: Message) -> None:
         one.heard = time.monotonic()

@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Generator
 from contextlib import closing, suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ class _Player:
         self.study: Study[Any, Any] = studies.load(task.study)
         self.values: tuple[float, ...] = ()
         self.reports = 0
+        self.unanswered: list[Report] = []  # nobody may have heard of these, or what was thought of them is not known
         self.step = 0
         self.seconds: dict[str, float] = {}  # by stage, over all of the trial's lives
         self.stage, self.since = "start", time.monotonic()
@@ -130,6 +132,8 @@ class _Player:
             self.reports, self.values = saved["reports"], tuple(saved["values"])
             self.step, self.seconds = saved["step"], dict(saved["seconds"])
             self._heed((yield Saved(self.step)))
+            for index, values, at in saved.get("unanswered", []):
+                yield from self._say(Report(index, tuple(values), at))
         events = self.study.play(config, env, None if saved is None else saved["trainer"])
         answer: Any = None
         try:
@@ -170,7 +174,7 @@ class _Player:
             message = self.pulse
         if isinstance(message, Pulse):
             self.last_pulse = now
-        self._heed((yield message))
+        yield from self._say(message)
         if self.stopping is not None and (isinstance(message, Saved) or now - self.stopping > STOP_SECONDS):
             raise _Stop
 
@@ -208,6 +212,12 @@ class _Player:
         self.reports += 1
         return Report(self.reports, values, getattr(event, "step", self.step))
 
+    def _say(self, message: Message | None) -> Generator[Message | None, Reply | None, None]:
+        reply = yield message
+        if isinstance(message, Report) and reply == "stop":
+            self.unanswered.append(message)
+        self._heed(reply)
+
     def _heed(self, reply: Reply | None) -> None:
         if reply == "prune":
             raise _Prune
@@ -222,6 +232,7 @@ class _Player:
     def _save(self, event: Checkpoint) -> None:
         self._enter(self.stage)
         state = {"reports": self.reports, "values": list(self.values), "step": event.step, "seconds": self.seconds}
+        state["unanswered"] = [astuple(report) for report in self.unanswered]
         position = self.outbox.position().model_dump()  # what a resumed trial will not say again is safe first
         checkpoint.save(self.folder, state | {"outbox": position, "trainer": event.state()})
         self.last_save = time.monotonic()

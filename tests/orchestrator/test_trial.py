@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file
 
 from orchestrator import checkpoint, ending, outbox
-from orchestrator.messages import Ended, Message, Pulse, Report, Task
+from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
 from orchestrator.outbox import Entry, Numbers
 from orchestrator.trial import play
 from tests.orchestrator.conftest import QUADRATIC, toy_task
@@ -69,6 +69,18 @@ def test_stopping_leaves_a_checkpoint_from_which_it_goes_on(folder: Path) -> Non
     after = [message.index for message in again if isinstance(message, Report)]
     assert before + after == [1, 2, 3, 4, 5]
     assert points(folder) == [1, 2, 3, 4, 5], "nothing was said twice"
+
+
+def test_a_report_whose_answer_nobody_gave_is_made_again(folder: Path) -> None:
+    """A worker that finds its supervisor gone takes that for "stop"; the checkpoint that it then leaves is behind the report."""
+    gone = lambda message: "stop" if isinstance(message, Report) and message.index >= 2 else "go"  # noqa: E731
+    first = [message for message in converse(toy_task(folder), gone) if not isinstance(message, Pulse)]
+    again = [message for message in converse(toy_task(folder)) if not isinstance(message, Pulse)]
+    assert isinstance(first[-1], Ended) and first[-1].outcome == "stopped"
+    assert first[1:] == [Report(2, first[1].values, 2), Saved(2), first[-1]]  # type: ignore[union-attr]
+    assert again[:2] == [Saved(2), first[1]]
+    assert [message.index for message in again if isinstance(message, Report)] == [2, 3, 4, 5]
+    assert points(folder, "distance") == [1, 2, 3, 4, 5], "to the supervisor alone"
 
 
 def test_checkpoints_are_taken_as_time_passes(folder: Path) -> None:
