@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models._env import Env
+from models.parts import training
 from models.parts.data import Split, floats
 from models.parts.judge import Network
 
@@ -26,14 +27,12 @@ def answers(
     pictures, targets = images.to(env.device), targets.to(env.device)
     for seed in range(seeds):
         chance = env.generator(f"classifier {seed}")
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(chance.initial_seed())
+        with training.seeded(chance.initial_seed()):
             network = Network((images.shape[1], images.shape[2], images.shape[3]), n_targets)
         network.to(env.device)
         optimizer = torch.optim.Adam(network.parameters(), weight_decay=1e-4)
         for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
+            training.set_learning_rate(optimizer, training.learning_rate(LEARNING_RATE, step, steps, least=0.0))
             picked = torch.randint(len(pictures), (BATCH_SIZE,), generator=chance, device=env.device)
             loss = F.cross_entropy(network(floats(pictures[picked])), targets[picked])
             optimizer.zero_grad()

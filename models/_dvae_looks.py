@@ -14,6 +14,7 @@ from models._dvae_quantisers import perplexity, usage
 from models._env import Env
 from models._events import Event, Images, Progress, Scalars, Weights
 from models.parts import data as datasets
+from models.parts import training
 from models.parts.nets import restored
 
 SHOWN = 32  # images in a grid, and as many reconstructions
@@ -48,7 +49,7 @@ def look(network: Autoencoder, data: datasets.Data, step: int) -> Iterator[Event
         "codes/usage_validation": usage(tokens, network.size),
     }
     yield pairs(images, given_back, step)
-    yield Scalars(step, {name: value for name, value in values.items() if math.isfinite(value)})
+    yield Scalars(step, training.finite(values))
 
 
 def pairs(images: Tensor, given_back: Tensor, step: int) -> Images:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from models._env import Env, derive_seed
 from models._events import Curve, Event, Facts, Progress, Scalars
 from models._jem_config import Config, network
 from models.parts import data as datasets
+from models.parts import training
 from models.parts.augmentation import vary
 
 VERSION = "1"  # of the training; a new one leaves older caches alone
@@ -86,8 +86,7 @@ def read(classifier: nn.Module, split: datasets.Split, device: str, most: int | 
 
 def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Generator[Event, None, Pretrained]:
     seed = derive_seed("classifier", digest)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with training.seeded(seed):
         net = network(config, data.shape)
     net.to(env.device)
     chance = torch.Generator(env.device).manual_seed(seed)
@@ -99,8 +98,8 @@ def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Genera
         history[name] = []
 
     for update in range(updates):
-        for group in optimizer.param_groups:
-            group["lr"] = config.pretrain_learning_rate * (1 + math.cos(math.pi * update / updates)) / 2
+        rate = training.learning_rate(config.pretrain_learning_rate, update, updates, warmup=1, least=0.0)
+        training.set_learning_rate(optimizer, rate)
         picked = torch.randint(len(images), (config.batch_size,), generator=chance, device=env.device)
         batch = vary(datasets.floats(images[picked]), config.augmentation, chance)
         batch = batch + config.data_noise * torch.empty_like(batch).normal_(generator=chance)
@@ -110,7 +109,7 @@ def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Genera
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         done = update + 1
-        if done % max(1, updates // LOOKS) == 0 or done == updates:
+        if training.due(done, updates, LOOKS):
             net.eval()
             answers, truth = read(net, data.validation, env.device)
             net.train()
@@ -148,7 +147,7 @@ def _read(path: Path, config: Config, data: datasets.Data, digest: str) -> Pretr
         with safe_open(path, "pt") as file:
             history = json.loads(file.metadata()["history"])
             weights = {name: file.get_tensor(name) for name in file.keys()}
-        with torch.random.fork_rng(devices=[]):
+        with training.seeded(0):  # overwritten at once
             network(config, data.shape).load_state_dict(weights)
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError):
         return None

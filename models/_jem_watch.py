@@ -54,15 +54,7 @@ class Watch:
             raise Diverged("forgotten", step, f"accuracy fell to {mean:.2f}, from {self.before:.2f} as a classifier")
         return Watch(self.before, self.chance, mean, outrun, watched)
 
-    def state(self) -> dict[str, Any]:
-        """As plain values, for a checkpoint."""
-        return {name: getattr(self, name) for name in ("before", "chance", "accuracy", "outrun")} | {
-            "energies": dict(vars(self.energies))
-        }
-
     @staticmethod
     def of(state: Mapping[str, Any]) -> "Watch":
-        """What ``state`` was made of."""
-        return Watch(
-            state["before"], state["chance"], state["accuracy"], state["outrun"], divergence.Watch(**state["energies"])
-        )
+        """What ``state``, a dict of it, was made of."""
+        return Watch(**{**state, "energies": divergence.Watch(**state["energies"])})

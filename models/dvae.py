@@ -15,8 +15,10 @@ from models._dvae_looks import Result, draw, look, report, squared_error
 from models._dvae_network import Autoencoder, network
 from models._dvae_quantisers import perplexity, usage
 from models._env import Env
-from models._events import Checkpoint, DataUsed, Diverged, Event, Facts, Progress, Scalars
+from models._events import Checkpoint, Diverged, Event, Facts, Progress, Scalars
 from models.parts import data as datasets
+from models.parts import training
+from models.parts.nets import n_weights
 
 __all__ = ["Config", "Result", "draw", "network", "report", "train"]
 
@@ -48,52 +50,41 @@ class Watch:
         return watch
 
 
-def learning_rate(config: Config, update: int) -> float:
-    """At ``update``, from 0: up in 50 updates, then down to a twentieth by a cosine."""
-    warm = min(1.0, (update + 1) / 50)
-    return config.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * update / config.updates))
-
-
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:
     """Train on ``env.data``, whose labels are not looked at; raises Diverged. ``resume`` is the state of a checkpoint.
 
     With ``config.plain`` the same network without a quantiser learns beside it from the same batches: what the tokens cost.
     """
     data = datasets.load(env.data, env.data_folder)
-    yield DataUsed(data.name, data.source, data.digest, data.sizes)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(env.generator("weights").initial_seed())  # not the GPUs' as well
+    yield data.used
+    with training.seeded(env.generator("weights").initial_seed()):
         nets = nn.ModuleDict({"discrete": network(config, data.shape)})
         if config.plain:
             nets["plain"] = Autoencoder(config, data.shape, plain=True)
     nets.to(env.device)
     optimizer = torch.optim.Adam(nets.parameters(), config.learning_rate)
     batches, codes = env.generator("batches"), env.generator("codes")
+    parts: dict[str, training.Part] = {"networks": nets, "optimizer": optimizer, "batches": batches, "codes": codes}
     watch, first = Watch(), 0
     if resume is not None:
-        nets.load_state_dict(resume["networks"])
-        optimizer.load_state_dict(resume["optimizer"])
-        batches.set_state(resume["batches"].cpu())
-        codes.set_state(resume["codes"].cpu())
+        training.restore(parts, resume)
         watch, first = Watch(**resume["watch"]), resume["update"]
     discrete = nets["discrete"]
     assert isinstance(discrete, Autoencoder)
     if resume is None:
         rows, columns = discrete.map
         bits = rows * columns * math.log2(config.codebook_size)
-        parameters = sum(weight.numel() for weight in discrete.parameters())
-        yield Facts({"network/parameters": parameters, "codes/tokens": rows * columns, "codes/bits": round(bits, 1)})
+        size = {"network/parameters": n_weights(discrete), "codes/tokens": rows * columns, "codes/bits": round(bits, 1)}
+        yield Facts(size)
         yield from look(discrete, data, 0)
 
     updates = config.updates
-    report_every = max(1, updates // 100)
-    milestones = {updates * part // config.evaluations for part in range(1, config.evaluations)} - {0}
+    milestones = training.milestones(updates, config.evaluations)
     train_images = data.train.images.to(env.device)
     of_mean = squared_error(data.train.floats().mean(0), data.validation.floats())
 
     for update in range(first, updates):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, update)
+        training.set_learning_rate(optimizer, training.learning_rate(config.learning_rate, update, updates))
         picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
         images = datasets.floats(train_images[picked])
         errors: dict[str, Tensor] = {}
@@ -111,7 +102,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         optimizer.step()
 
         done = update + 1
-        if done % report_every == 0 or done == updates:
+        if training.due(done, updates):
             in_use = perplexity(tokens, config.codebook_size)
             values = {
                 "loss": loss.item(),
@@ -124,32 +115,13 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
             }
             if config.plain:
                 values["loss/plain"] = errors["plain"].item()
-            yield Scalars(done, {name: value for name, value in values.items() if math.isfinite(value)})
-            settled = done > max(SETTLING, updates // 4)
+            yield Scalars(done, training.finite(values))
+            settled = training.settled(done, updates, SETTLING)
             watch = watch.look(done, values["loss"], values["loss/reconstruction"], of_mean, in_use, settled)
             yield Progress("training", done, updates)
         if done in milestones:
             yield from look(discrete, data, done)
-        yield Checkpoint(done, partial(_state, done, nets, optimizer, batches, codes, watch))
+        yield Checkpoint(done, partial(training.state, done, parts, watch=vars(watch)))
     plain = nets["plain"] if config.plain else None
     assert plain is None or isinstance(plain, Autoencoder)
     return Result(config, discrete, plain, data, updates)
-
-
-def _state(
-    update: int,
-    nets: nn.ModuleDict,
-    optimizer: torch.optim.Optimizer,
-    batches: torch.Generator,
-    codes: torch.Generator,
-    watch: Watch,
-) -> dict[str, Any]:
-    """All that decides how training goes on."""
-    return {
-        "update": update,
-        "networks": nets.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "batches": batches.get_state(),
-        "codes": codes.get_state(),
-        "watch": vars(watch),
-    }

@@ -4,7 +4,6 @@ The trainer serves energies E(x, y) as well: a label is a further input, held fi
 """
 
 import copy
-import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from models._ebm_chains import chains as run_chains
 from models._ebm_config import BOUNDS, Config, network
 from models._ebm_looks import SHOWN, Result, draw, evaluate, report, schedule_curve, slot_labels, untrained
 from models._env import Env
-from models._events import Checkpoint, DataUsed, Diverged, Event, Facts, Images, Matrix, Progress, Scalars
+from models._events import Checkpoint, Diverged, Event, Images, Progress, Scalars
 from models.parts import data as datasets
-from models.parts import judge as judges
-from models.parts.divergence import Watch
+from models.parts import training
+from models.parts.divergence import SETTLING, Watch, saturation
 from models.parts.quality import Quality
 from samplers import replay, starts
 from samplers.kernel import Energy
@@ -41,8 +40,6 @@ class Kind:
 
 PLAIN = Kind(lambda config, data: network(config, data.shape), lambda net, labels: net, untrained, evaluate)
 
-SETTLING = 100  # updates before chains can look like data at all
-
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[nn.Module]:
@@ -52,17 +49,6 @@ def frozen(network: nn.Module) -> Iterator[nn.Module]:
         yield network
     finally:
         network.requires_grad_(True)
-
-
-def saturation(x: Tensor) -> float:
-    """Share of pixels within half a percent of black or white."""
-    return float((x.abs() > 0.99).float().mean())
-
-
-def learning_rate(config: Config, update: int) -> float:
-    """At ``update``, from 0: up in 50 updates, then down to a twentieth by a cosine."""
-    warm = min(1.0, (update + 1) / 50)
-    return config.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * update / config.updates))
 
 
 def contrastive_divergence(on_data: Tensor, on_samples: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -84,43 +70,37 @@ def train(
     samples as among the images, so that the gap measures images given labels, not labels.
     """
     data = datasets.load(env.data, env.data_folder)
-    yield DataUsed(data.name, data.source, data.digest, data.sizes)
-    yield Progress("judge", 0, 1)
-    judge = judges.obtain(data, env.cache_folder, env.device)
-    quality = Quality.of(judge, data, config.evaluation_samples)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(env.generator("weights").initial_seed())  # not the GPUs' as well
+    quality = yield from Quality.obtain(data, env, config.evaluation_samples)
+    with training.seeded(env.generator("weights").initial_seed()):
         net = kind.network(config, data).to(env.device)
     average = copy.deepcopy(net).requires_grad_(False).eval()
     optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, betas=(0.0, 0.999))
     batches, chains = env.generator("batches"), env.generator("chains")
     buffer = replay.init(config.buffer_size, data.shape, BOUNDS, chains) if config.start == "replay" else None
+    parts: dict[str, training.Part] = {
+        "network": net,
+        "average": average,
+        "optimizer": optimizer,
+        "batches": batches,
+        "chains": chains,
+    }
     watch, first = Watch(), 0
     if resume is not None:
-        net.load_state_dict(resume["network"])
-        average.load_state_dict(resume["average"])
-        optimizer.load_state_dict(resume["optimizer"])
-        batches.set_state(resume["batches"].cpu())
-        chains.set_state(resume["chains"].cpu())
+        training.restore(parts, resume)
         buffer = buffer and replay.Replay(resume["buffer"].to(env.device), BOUNDS)
         watch, first = Watch(**resume["watch"]), resume["update"]
     else:
-        parameters = sum(weight.numel() for weight in net.parameters())
-        yield Facts({"judge/hash": judge.digest, "judge/images": judge.n_train, "network/parameters": parameters})
-        yield Scalars(0, {"judge/accuracy": judge.accuracy})
-        yield Matrix(0, "judge/confusion", judge.confusion(data.validation), data.classes, data.classes)
+        yield from quality.introduced(data, net)
         yield from schedule_curve(config)
         yield from kind.untrained(config, env, average, data)
 
     updates = config.updates
-    report_every = max(1, updates // 100)
-    milestones = {updates * part // config.evaluations for part in range(1, config.evaluations)} - {0}
+    milestones = training.milestones(updates, config.evaluations)
     train_images, train_labels = data.train.images.to(env.device), data.train.labels.to(env.device)
     of_slots = slot_labels(config, data).to(env.device)
 
     for update in range(first, updates):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, update)
+        training.set_learning_rate(optimizer, training.learning_rate(config.learning_rate, update, updates))
         picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
         real = datasets.floats(train_images[picked])
         noisy = real + config.data_noise * torch.empty_like(real).normal_(generator=batches)
@@ -142,14 +122,10 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(net.parameters(), config.parameter_grad_clip)
         optimizer.step()
-        with torch.no_grad():  # the average follows closely at first, when the weights are far from anything good
-            keep = min(config.ema_decay, (1 + update) / (10 + update))
-            torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - keep)
-            for mine, theirs in zip(average.buffers(), net.buffers(), strict=True):
-                mine.copy_(theirs)
+        training.follow(average, net, update, config.ema_decay)
 
         done = update + 1
-        if done % report_every == 0 or done == updates:
+        if training.due(done, updates):
             black_or_white, of_data = saturation(samples), saturation(real)
             values = {
                 "loss": loss.item(),
@@ -165,7 +141,7 @@ def train(
             }
             if config.grad_clip is not None:
                 values["chain/clip_share"] = (info.gradient.abs() >= config.grad_clip).float().mean().item()
-            yield Scalars(done, {name: value for name, value in values.items() if math.isfinite(value)})
+            yield Scalars(done, training.finite(values))
             try:
                 watch = watch.look(
                     done,
@@ -173,7 +149,7 @@ def train(
                     values["energy/data"],
                     values["energy/samples"],
                     black_or_white - of_data,
-                    settled=done > max(SETTLING, updates // 4),
+                    settled=training.settled(done, updates, SETTLING),
                 )
             except Diverged:  # kept: what it looked like when it was lost
                 yield Images(done, "samples/training", samples[:SHOWN])
@@ -182,30 +158,6 @@ def train(
         if done in milestones:
             yield from kind.evaluate(config, env, average, data, quality, buffer and buffer.images, done)
 
-        yield Checkpoint(
-            done, partial(_state, done, net, average, optimizer, batches, chains, buffer and buffer.images, watch)
-        )
+        kept = {"buffer": buffer and buffer.images, "watch": vars(watch)}
+        yield Checkpoint(done, partial(training.state, done, parts, **kept))
     return Result(config, average, data, quality, None if buffer is None else buffer.images, updates)
-
-
-def _state(
-    update: int,
-    net: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: torch.Generator,
-    chains: torch.Generator,
-    buffer: Tensor | None,
-    watch: Watch,
-) -> dict[str, Any]:
-    """All that decides how training goes on."""
-    return {
-        "update": update,
-        "network": net.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "batches": batches.get_state(),
-        "chains": chains.get_state(),
-        "buffer": buffer,
-        "watch": vars(watch),
-    }

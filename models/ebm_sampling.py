@@ -17,9 +17,10 @@ from models import _ebm_config
 from models._ebm_chains import SAMPLERS, build
 from models._ebm_config import BOUNDS
 from models._env import Env
-from models._events import Checkpoint, Compute, Curve, DataUsed, Diverged, Event, Facts, Images, Progress, Scalars
+from models._events import Checkpoint, Compute, Curve, Diverged, Event, Facts, Images, Progress, Scalars
 from models.parts import data as datasets
 from models.parts import judge as judges
+from models.parts.divergence import saturation
 from models.parts.nets import restored
 from models.parts.quality import Quality
 from samplers import schedules, starts
@@ -134,7 +135,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     state = yield from answered(shared, most, partial(kernel.init, begin))
     energies: list[Tensor] = []
     if resume is None:
-        yield DataUsed(data.name, data.source, data.digest, data.sizes)
+        yield data.used
         yield Facts({"judge/hash": shared.quality.judge.digest, "model": config.model})
         yield Images(0, "samples/fresh", begin[:SHOWN])
     else:
@@ -189,8 +190,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     config, shared, step = result.config, result.bench, result.config.n_steps
     yield Images(step, "samples/fresh", result.end[:SHOWN])
     scores = {"fid/fresh": shared.quality.fid(result.end)} | dict(shared.anchors)
-    black_or_white = float((result.end.abs() > 0.99).float().mean())
-    more = {"chain/energy_end": result.energies[-1], "chain/saturation": black_or_white}
+    more = {"chain/energy_end": result.energies[-1], "chain/saturation": saturation(result.end)}
     moved = float((result.end - result.begin).flatten(1).norm(dim=1).mean())
     yield Scalars(step, scores | more | {"chain/distance": moved, "cost/network_evaluations": float(result.cost)})
     lines = {"fresh chains": result.energies, "real images": [shared.real_energy] * len(result.energies)}

@@ -5,8 +5,8 @@ chains from a Gaussian of each class and clamps the gradient of a step: two sett
 """
 
 import copy
-import math
 from collections.abc import Generator, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models._env import Env
-from models._events import Checkpoint, DataUsed, Diverged, Event, Facts, Images, Matrix, Progress, Scalars
+from models._events import Checkpoint, Diverged, Event, Images, Progress, Scalars
 from models._jem_chains import Starts, kernel, slot_labels
 from models._jem_config import BOUNDS, Config, network
 from models._jem_looks import SHOWN, Result, draw, evaluate, glance, report, untrained
@@ -23,15 +23,15 @@ from models._jem_nets import conditional, in_mode, marginal
 from models._jem_pretraining import obtain
 from models._jem_watch import Watch
 from models.parts import data as datasets
-from models.parts import judge as judges
+from models.parts import training
 from models.parts.augmentation import vary
+from models.parts.divergence import SETTLING, saturation
 from models.parts.quality import Quality
 from samplers import replay
 from samplers.kernel import run
 
 __all__ = ["Config", "Result", "draw", "network", "report", "train"]
 
-SETTLING = 100  # updates before chains can look like data at all
 GLANCES = 20  # looks at validation images over training; scores of chains are dearer, and rarer
 
 
@@ -58,25 +58,15 @@ def warm_at(config: Config, update: int) -> float:
     return min(1.0, (update + 1) / (config.warmup + 1))
 
 
-def learning_rate(config: Config, update: int) -> float:
-    """At ``update``: up over the warm-up, then down to a twentieth by a cosine."""
-    return (
-        config.learning_rate * warm_at(config, update) * (0.525 + 0.475 * math.cos(math.pi * update / config.updates))
-    )
-
-
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:
     """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training."""
     data = datasets.load(env.data, env.data_folder)
     if len(data.classes) != config.classes:
         raise datasets.DataError(f"{data.name} has {len(data.classes)} classes; say --set classes={len(data.classes)}")
-    yield DataUsed(data.name, data.source, data.digest, data.sizes)
-    yield Progress("judge", 0, 1)
-    judge = judges.obtain(data, env.cache_folder, env.device)
-    quality = Quality.of(judge, data, config.evaluation_samples)
+    quality = yield from Quality.obtain(data, env, config.evaluation_samples)
     pretrained = yield from obtain(config, data, env)
     begins = Starts.of(config, data, env.device)
-    with torch.random.fork_rng(devices=[]):
+    with training.seeded(0):  # overwritten at once
         net = network(config, data.shape)
     net.load_state_dict(pretrained.weights)
     net.to(env.device).train()
@@ -84,35 +74,34 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     average = copy.deepcopy(plain)
     optimizer = torch.optim.Adam(net.parameters(), config.learning_rate)
     batches, chains = env.generator("batches"), env.generator("chains")
+    parts: dict[str, training.Part] = {
+        "network": net,
+        "average": average,
+        "optimizer": optimizer,
+        "batches": batches,
+        "chains": chains,
+    }
     of_slots = slot_labels(config, data).to(env.device)
     accuracy, chance = (pretrained.history["accuracy_validation"] or [0.0])[-1], 1 / config.classes
     watch, first = Watch(max(accuracy, chance), chance, max(accuracy, chance)), 0
     if resume is not None:
-        net.load_state_dict(resume["network"])
-        average.load_state_dict(resume["average"])
-        optimizer.load_state_dict(resume["optimizer"])
-        batches.set_state(resume["batches"].cpu())
-        chains.set_state(resume["chains"].cpu())
+        training.restore(parts, resume)
         buffer = replay.Replay(resume["buffer"].to(env.device), BOUNDS)
         watch, first = Watch.of(resume["watch"]), resume["update"]
     else:
         buffer = replay.Replay(begins.draw(of_slots, chains), BOUNDS)
-        parameters = sum(weight.numel() for weight in net.parameters())
-        yield Facts({"judge/hash": judge.digest, "judge/images": judge.n_train, "network/parameters": parameters})
-        yield Scalars(0, {"judge/accuracy": judge.accuracy})
-        yield Matrix(0, "judge/confusion", judge.confusion(data.validation), data.classes, data.classes)
+        yield from quality.introduced(data, net)
         yield from untrained(config, env, average, data, begins)
 
     updates = config.updates
-    report_every = max(1, updates // 100)
-    milestones = {updates * part // config.evaluations for part in range(1, config.evaluations)} - {0}
-    glances = {updates * part // GLANCES for part in range(1, GLANCES)} - {0} - milestones
+    milestones = training.milestones(updates, config.evaluations)
+    glances = training.milestones(updates, GLANCES) - milestones
     train_images, train_labels = data.train.images.to(env.device), data.train.labels.to(env.device)
     result = partial(Result, config, average, plain, data, quality, begins)
 
     for update in range(first, updates):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, update)
+        rate = training.learning_rate(config.learning_rate, update, updates, config.warmup + 1)
+        training.set_learning_rate(optimizer, rate)
         picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
         real, labels = vary(datasets.floats(train_images[picked]), config.augmentation, batches), train_labels[picked]
         noisy = real + config.data_noise * torch.empty_like(real).normal_(generator=batches)
@@ -137,14 +126,10 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(net.parameters(), config.parameter_grad_clip)
         optimizer.step()
-        with torch.no_grad():  # the average follows closely at first
-            keep = min(config.ema_decay, (1 + update) / (10 + update))
-            torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - keep)
-            for mine, theirs in zip(average.buffers(), net.buffers(), strict=True):
-                mine.copy_(theirs)
+        training.follow(average, net, update, config.ema_decay)
 
         done = update + 1
-        if done % report_every == 0 or done == updates:
+        if training.due(done, updates):
             values = {
                 "loss": loss.item(),
                 "loss/classification": entropy.item(),
@@ -162,14 +147,14 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
                     "energy/samples": energies[1],
                     "chain/gradient_norm": info.gradient.flatten(1).norm(dim=1).mean().item(),
                     "chain/moved": (samples - begin).flatten(1).norm(dim=1).mean().item(),
-                    "chain/saturation": (samples.abs() > 0.99).float().mean().item(),
-                    "chain/saturation_data": (real.abs() > 0.99).float().mean().item(),
+                    "chain/saturation": saturation(samples),
+                    "chain/saturation_data": saturation(real),
                 }
                 excess = values["chain/saturation"] - values["chain/saturation_data"]
                 if config.sampler == "proximal":
                     values["chain/clip_share"] = (info.gradient.abs() >= config.clamp).float().mean().item()
-            yield Scalars(done, {name: value for name, value in values.items() if math.isfinite(value)})
-            settled = done > max(SETTLING, updates // 4)
+            yield Scalars(done, training.finite(values))
+            settled = training.settled(done, updates, SETTLING)
             alpha = config.energy_regularisation
             try:
                 watch = watch.look(done, alpha, values["loss"], values["accuracy/train"], energies, excess, settled)
@@ -182,28 +167,6 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
             yield from evaluate(result(buffer.images, done), env)
         elif done in glances:
             yield Scalars(done, glance(result(buffer.images, done), env))
-        yield Checkpoint(done, partial(_state, done, net, average, optimizer, batches, chains, buffer.images, watch))
+        kept = {"buffer": buffer.images, "watch": asdict(watch)}
+        yield Checkpoint(done, partial(training.state, done, parts, **kept))
     return result(buffer.images, updates)
-
-
-def _state(
-    update: int,
-    net: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: torch.Generator,
-    chains: torch.Generator,
-    buffer: Tensor,
-    watch: Watch,
-) -> dict[str, Any]:
-    """All that decides how training goes on."""
-    return {
-        "update": update,
-        "network": net.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "batches": batches.get_state(),
-        "chains": chains.get_state(),
-        "buffer": buffer,
-        "watch": watch.state(),
-    }

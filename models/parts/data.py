@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models._events import DataUsed
 from models.parts._files import FORMS
 from models.parts._sources import KNOWN, Arrays, DataError, at_hand
 
@@ -59,6 +60,11 @@ class Data:
     def sizes(self) -> Mapping[str, int]:
         """Number of images in each split."""
         return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+
+    @property
+    def used(self) -> DataUsed:
+        """What a trainer says of it."""
+        return DataUsed(self.name, self.source, self.digest, self.sizes)
 
 
 def names() -> tuple[str, ...]:

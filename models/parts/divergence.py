@@ -7,6 +7,8 @@ never fools the network leaves E± at its optimum ∓1/2α, so α(E⁺ − E⁻)
 import math
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
 from models._events import Diverged
 
 PINNED_GAP = -0.5  # half way to the −1 of a network that is never fooled
@@ -14,6 +16,12 @@ ENERGY_BOUND = 5.0  # of α|E|: ten times the optimum 1/2 that the regularisatio
 UNREGULARISED_BOUND = 1e4  # of |E|, where α = 0 sets no scale
 SATURATION_BOUND = 0.3  # of the difference between the samples' share of black and white and the data's
 PATIENCE = 3  # reports in a row
+SETTLING = 100  # updates before chains can look like data at all
+
+
+def saturation(x: Tensor) -> float:
+    """Share of pixels within half a percent of black or white."""
+    return float((x.abs() > 0.99).float().mean())
 
 
 @dataclass(frozen=True)

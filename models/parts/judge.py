@@ -16,6 +16,7 @@ from safetensors import torch as safetensors
 from torch import Generator, Tensor, nn
 
 from models._env import derive_seed
+from models.parts import training
 from models.parts.data import Data, Split, floats
 
 VERSION = "1"  # of the network and its training; a new one leaves older caches alone
@@ -117,8 +118,7 @@ def obtain(data: Data, cache_folder: Path, device: str, on_progress: Callable[[i
 
 def _train(data: Data, device: str, on_progress: Callable[[int, int], None]) -> Judge:
     seed = derive_seed("judge", VERSION, data.digest)
-    with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global generator
-        torch.default_generator.manual_seed(seed)
+    with training.seeded(seed):
         network = Network(data.shape, len(data.classes))
     network.to(device)
     chance = Generator(device).manual_seed(seed)
@@ -126,8 +126,7 @@ def _train(data: Data, device: str, on_progress: Callable[[int, int], None]) -> 
     steps, batch_size = TRAINING[data.shape[0]]
     optimizer = torch.optim.Adam(network.parameters(), weight_decay=1e-4)
     for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
+        training.set_learning_rate(optimizer, training.learning_rate(LEARNING_RATE, step, steps, least=0.0))
         picked = torch.randint(len(images), (batch_size,), generator=chance, device=device)
         batch = _varied(floats(images[picked]), chance)
         with torch.enable_grad():
@@ -179,7 +178,7 @@ def _read(path: Path, data: Data, device: str) -> Judge | None:
         with safe_open(path, "pt") as file:
             about = json.loads(file.metadata()["judge"])
             weights = {name: file.get_tensor(name) for name in file.keys()}
-        with torch.random.fork_rng(devices=[]):
+        with training.seeded(0):  # overwritten at once
             network = Network(data.shape, len(data.classes))
         network.load_state_dict(weights)
         judge = _judge(network, data, float(about["accuracy"]))

@@ -26,6 +26,11 @@ def restored(network: Net, weights: Mapping[str, Tensor], device: str) -> Net:
     return network.to(device).eval().requires_grad_(False)
 
 
+def n_weights(network: nn.Module) -> int:
+    """How many numbers are learned."""
+    return sum(weight.numel() for weight in network.parameters())
+
+
 def _conv(channels_in: int, channels_out: int, kernel: int, spectral: bool) -> nn.Module:
     layer = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
     return spectral_norm(layer) if spectral else layer

@@ -1,13 +1,18 @@
 """How good generated images are by the judge, always beside what the same numbers are for real images and for noise."""
 
+from collections import abc
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
+from models._env import Env
+from models._events import Event, Facts, Matrix, Progress, Scalars
+from models.parts import judge as judges
 from models.parts import metrics
 from models.parts.data import Data
 from models.parts.judge import Judge
+from models.parts.nets import n_weights
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,20 @@ class Quality:
     def of(judge: Judge, data: Data, n: int) -> "Quality":
         """Against all of ``data``'s validation split."""
         return Quality(judge, judge.features(data.validation.floats()), n)
+
+    @staticmethod
+    def obtain(data: Data, env: Env, n: int) -> abc.Generator[Event, None, "Quality"]:
+        """By the judge of ``data``, from the cache or trained now: how a trainer begins."""
+        yield data.used
+        yield Progress("judge", 0, 1)
+        return Quality.of(judges.obtain(data, env.cache_folder, env.device), data, n)
+
+    def introduced(self, data: Data, network: nn.Module) -> abc.Iterator[Event]:
+        """What is learned once: who the judge is and how well it judges, and the size of the network that it will judge."""
+        judge, size = self.judge, n_weights(network)
+        yield Facts({"judge/hash": judge.digest, "judge/images": judge.n_train, "network/parameters": size})
+        yield Scalars(0, {"judge/accuracy": judge.accuracy})
+        yield Matrix(0, "judge/confusion", judge.confusion(data.validation), data.classes, data.classes)
 
     def fid(self, images: Tensor) -> float:
         """FID of the first n images, (n, channels, height, width) in [-1, 1], in the judge's features."""

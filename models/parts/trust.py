@@ -1,12 +1,12 @@
 """How far chains can be trusted: do they still descend, did they find the same distribution, do they move?"""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from models.parts.training import finite
 from samplers import diagnostics
 
 LONGEST = 16  # times the length of training's chains: as far as their energy is followed at least
@@ -29,4 +29,4 @@ def trust(energies: Tensor, infos: Sequence[Any], trained: int) -> dict[str, flo
         found["chain/effective_samples"] = float(diagnostics.effective_sample_size(settled))
     if hasattr(infos[0], "acceptance"):
         found["chain/acceptance"] = diagnostics.acceptance(torch.stack([one.acceptance for one in infos], 1)).mean
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    return finite(found)
