@@ -208,7 +208,7 @@ def resume(
 
 @main.command("studies")
 @click.argument("study", required=False, shell_complete=complete_study)
-@click.option("--data", type=TEXT, help="Show ranges and settings for this data set.  [default: digits]")
+@click.option("--data", type=TEXT, help="Show ranges and settings for this data set.  [default: the study's]")
 @click.option("--data-folder", type=TEXT, envvar="SWEEP_DATA", help="Where downloads are kept.  [default: data]")
 def studies_(study: str | None, data: str | None, data_folder: str | None) -> None:
     """List what can be run: each question with its search space; with STUDY, its other settings as well."""
@@ -222,10 +222,9 @@ def studies_(study: str | None, data: str | None, data_folder: str | None) -> No
 
     console = make_console()
     try:
-        shape = datasets.load(data or "digits", Path(data_folder or "data")).shape
         for name in [study] if study else studies.names():
             loaded = studies.load(name)
-            base = loaded.base(shape)
+            base = loaded.base(datasets.load(data or loaded.data, Path(data_folder or "data")).shape)
             space = _space.describe(loaded.space, base)
             goals = ", ".join(f"{goal.direction} {goal.key}" for goal in loaded.objectives)
             console.print(f"[bold]{name}[/]  {' '.join(loaded.question.split())}\n  to {goals}; {loaded.trials} trials")

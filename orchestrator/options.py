@@ -100,7 +100,7 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--data",
             type=TEXT,
             metavar="NAME",
-            help="digits, mnist, fashion_mnist, cifar10, folder:PATH or npz:FILE.  [default: the model's, or digits]",
+            help="digits, persian, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE or hoda:FOLDER.  [default: the study's]",
         ),
         click.option(
             "--name",

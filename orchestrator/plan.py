@@ -71,7 +71,7 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
     except StudyError as error:
         raise UserError(str(error)) from None
     model, trained_on = _model(options, study, storage)
-    data_name = options.data or trained_on or "digits"
+    data_name = options.data or trained_on or study.data
     stem = Path(options.study).stem + ("-compared" if options.vary else "")
     name = options.name or books.fresh_name(storage, stem, data_name.partition(":")[0])
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name in RESERVED:

@@ -72,6 +72,7 @@ class Study(Generic[C, R]):
     objectives: tuple[Objective, ...]
     first: tuple[Mapping[str, Any], ...] = ({},)  # what a sweep tries before its sampler chooses: changes of the recipe
     trials: int = 12  # of a sweep, unless its user says otherwise
+    data: str = "digits"  # likewise
     pictures: str = "samples/fresh"  # key of the images by which trials are shown side by side
     sections: tuple[Section, ...] = ()  # of a report, beside what every sweep has
     restore: Callable[[C, ImageShape], nn.Module] | None = None  # the untrained network that a trial's weights fit

@@ -1,4 +1,4 @@
-"""The user's own data: a folder of image files, or an ``.npz`` file."""
+"""The user's own data: a folder of image files, an ``.npz`` file, or Hoda's files."""
 
 import zipfile
 import zlib
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.parts._hoda import hoda
 from models.parts._sources import VALIDATION, Arrays, DataError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
@@ -82,6 +83,7 @@ def npz_file(path: Path) -> Arrays:
 FORMS: Mapping[str, tuple[str, Callable[[Path], Arrays]]] = {
     "folder": ("folder:PATH", image_folder),
     "npz": ("npz:FILE", npz_file),
+    "hoda": ("hoda:FOLDER", hoda),
 }
 
 

@@ -1,4 +1,4 @@
-"""Data sets that are known by name: scikit-learn's digits, and what torchvision downloads."""
+"""Data sets that are known by name: scikit-learn's digits, rendered Persian ones, and what torchvision downloads."""
 
 import contextlib
 import socket
@@ -11,6 +11,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+CLASSES = tuple("0123456789")
 VALIDATION = 5_000  # images of an official training set: MNIST's customary number
 SECONDS_TO_ANSWER = 30.0  # of a server; torchvision itself would wait for ever
 
@@ -41,9 +42,21 @@ def digits(folder: Path) -> Arrays:
     return Arrays("scikit-learn load_digits", images, found.target.astype(np.int64), classes, fifth, fifth)
 
 
+def held_out(n: int) -> tuple[int, int]:
+    """Images of ``n`` for validation and for test where nobody has divided them: 85/10/5."""
+    return round(0.10 * n), round(0.05 * n)
+
+
+def persian(folder: Path) -> Arrays:
+    """10,000 Persian digits rendered from fonts, 28×28 pixels, binary; nothing is downloaded."""
+    from models.parts import _persian
+
+    return _persian.persian(folder)
+
+
 def mnist(folder: Path) -> Arrays:
     """MNIST's 60,000 + 10,000 handwritten digits, 28×28 pixels."""
-    return _idx("mnist", "MNIST", folder)._replace(classes=tuple("0123456789"))
+    return _idx("mnist", "MNIST", folder)._replace(classes=CLASSES)
 
 
 def fashion_mnist(folder: Path) -> Arrays:
@@ -66,6 +79,7 @@ def cifar10(folder: Path) -> Arrays:
 
 KNOWN: Mapping[str, Callable[[Path], Arrays]] = {
     "digits": digits,
+    "persian": persian,
     "mnist": mnist,
     "fashion_mnist": fashion_mnist,
     "cifar10": cifar10,
@@ -73,7 +87,10 @@ KNOWN: Mapping[str, Callable[[Path], Arrays]] = {
 
 
 def at_hand(folder: Path) -> tuple[str, ...]:
-    """Names of the known sets that need no download: digits, and those whose files, packed or not, are all in ``folder``."""
+    """Names of the known sets that need no download: digits, and those whose files, packed or not, are all in ``folder``.
+
+    Not persian, whose first rendering takes seconds: it is loaded where it is asked for.
+    """
     idx = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     cifar = ("batches.meta", "test_batch", *(f"data_batch_{number}" for number in range(1, 6)))
     files = {

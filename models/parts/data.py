@@ -68,18 +68,23 @@ class Data:
 
 
 def names() -> tuple[str, ...]:
-    """Sets that are known by name; there are ``folder:PATH`` and ``npz:FILE`` besides."""
+    """Sets that are known by name; there are ``folder:PATH``, ``npz:FILE`` and ``hoda:FOLDER`` besides."""
     return tuple(KNOWN)
 
 
 def load(spec: str, folder: Path) -> Data:
     """The data set that ``spec`` names; downloads are put into ``folder`` and looked for there.
 
+    A set that is known by name is divided anew, test images and all, where shares in percent follow: ``mnist:85/10/5``, or
+    ``mnist:80/20`` for training and test, where a tenth of the training images is for validation.
+
     Raises DataError where there is none, or none that can be used.
     """
     prefix, colon, rest = spec.partition(":")
-    if spec in KNOWN:
-        arrays = KNOWN[spec](folder)
+    if prefix in KNOWN:
+        arrays = KNOWN[prefix](folder)
+        if colon:
+            arrays = _redivided(arrays, spec, rest)
     elif colon and prefix in FORMS:
         form, read = FORMS[prefix]
         if not rest:
@@ -96,6 +101,23 @@ def _unknown(spec: str) -> str:
     near = difflib.get_close_matches(spec.partition(":")[0], written, 1)
     hint = f"did you mean {written[near[0]]}? " if near else ""
     return f"no data set '{spec}'; {hint}there are: {', '.join(written.values())}"
+
+
+def _redivided(arrays: Arrays, spec: str, shares: str) -> Arrays:
+    """All its images, those of its test split too, to be divided by shares."""
+    parts = [int(part) if part.isdecimal() else 0 for part in shares.split("/")]
+    if len(parts) not in (2, 3) or min(parts) < 1 or sum(parts) != 100:
+        name = spec.partition(":")[0]
+        raise DataError(
+            f"'{spec}' says not how to divide the images; write {name}, {name}:80/20 for training and test, "
+            f"or {name}:85/10/5 with validation between them"
+        )
+    images, labels = arrays.images, arrays.labels
+    if not isinstance(arrays.test, int):
+        images, labels = np.concatenate([images, arrays.test[0]]), np.concatenate([labels, arrays.test[1]])
+    test = round(len(images) * parts[-1] / 100)
+    validation = round(len(images) * parts[1] / 100) if len(parts) == 3 else round((len(images) - test) / 10)
+    return arrays._replace(images=images, labels=labels, validation=validation, test=test)
 
 
 def _splits(arrays: Arrays) -> tuple[Split, Split, Split]:

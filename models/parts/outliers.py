@@ -66,7 +66,7 @@ def strangers(data: datasets.Data, folder: Path, generator: Generator, n: int) -
         "blended": (real + real.roll(1, 0)) / 2,
     }
     for name in datasets.at_hand(folder):
-        if name == data.name:
+        if name == data.name.partition(":")[0]:
             continue
         with contextlib.suppress(datasets.DataError):  # files that are damaged: what is not there is not reported
             other = datasets.load(name, folder)

@@ -101,7 +101,7 @@ def test_listing_is_cheap() -> None:
     script = f"import sys; from models.parts import data; data.names(); print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
-    assert data.names() == ("digits", "mnist", "fashion_mnist", "cifar10")
+    assert data.names() == ("digits", "persian", "mnist", "fashion_mnist", "cifar10")
 
 
 def test_digits_are_scikit_learns(tmp_path: Path) -> None:
@@ -197,11 +197,14 @@ def test_the_digest_sees_a_pixel_a_label_and_the_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("digit", "no data set 'digit'; did you mean digits? there are: digits, mnist, "),
+        ("digit", "no data set 'digit'; did you mean digits? there are: digits, persian, mnist, "),
         ("fashion-mnist", "did you mean fashion_mnist?"),
         ("folders:cats", "did you mean folder:PATH?"),
         ("npz", "did you mean npz:FILE?"),
-        ("zebra", "no data set 'zebra'; there are: digits, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE"),
+        (
+            "zebra",
+            "no data set 'zebra'; there are: digits, persian, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE, hoda:FOLDER",
+        ),
         ("", "no data set ''; there are: digits"),
         ("npz:", "'npz:' says not where the images are; write npz:FILE"),
     ],
