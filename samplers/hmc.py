@@ -15,7 +15,7 @@ from samplers import adaptation
 from samplers.adaptation import Adaptation
 from samplers.kernel import Energy, Kernel, Parameter, at, column, energy_and_gradient, row, standard_normal
 from samplers.metropolis import choose, decide, gain
-from samplers.reflection import Bounds, reflect
+from samplers.reflection import Bounds, cut, reflect
 
 
 class State(NamedTuple):
@@ -64,16 +64,12 @@ def build(
         raise ValueError(f"jitter is a share of the length from 0 to below 1, not {jitter:g}")
 
     def init(x: Tensor) -> State:
-        x = x.detach() if bounds is None else x.detach().clamp(*bounds)
-        e, gradient = evaluate(x)
+        x = cut(x.detach(), bounds)
+        e, gradient = energy_and_gradient(energy, x, grad_clip)
         if not warmup:
             return State(x, e, gradient, 0, None)
         first = torch.as_tensor(at(step_size, 0), dtype=x.dtype, device=x.device)
         return State(x, e, gradient, 0, adaptation.init(first.flatten().expand(len(x))))
-
-    def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
-        e, gradient = energy_and_gradient(energy, x)
-        return e, gradient if grad_clip is None else gradient.clamp(-grad_clip, grad_clip)
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         found = state.adaptation
@@ -94,7 +90,7 @@ def build(
             x = x + length * p
             if bounds is not None:
                 x, p = reflect(x, p, bounds)
-            e, gradient = evaluate(x)
+            e, gradient = energy_and_gradient(energy, x, grad_clip)
             p = p - length / 2 * gradient
         accepted, probability = decide(-(e - state.energy + gain(before, p)) / row(t), generator)
 

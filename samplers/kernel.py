@@ -14,7 +14,7 @@ Schedule = Callable[[int], float]
 
 Value = TypeVar("Value", float, Tensor, float | Tensor)
 
-Parameter = float | Tensor | Schedule | Callable[[int], Tensor]
+Parameter = float | Tensor | Callable[[int], float | Tensor]
 """One number, or one for each chain as a tensor (chains,) or (chains, 1, …); or a schedule that gives either."""
 
 
@@ -33,6 +33,20 @@ class Kernel(NamedTuple):
     init: Callable[[Tensor], Any]
     step: Callable[[Any, Generator], tuple[Any, Any]]
     evaluations: int = 1
+
+
+class State(NamedTuple):
+    """Where chains are that remember nothing else."""
+
+    position: Tensor  # (chains, *shape)
+    step: int  # steps taken so far: the index at which schedules are read
+
+
+class Info(NamedTuple):
+    """What a step saw at the position that it left."""
+
+    energy: Tensor  # (chains,)
+    gradient: Tensor  # (chains, *shape), after clipping
 
 
 def at(value: Parameter, step: int) -> float | Tensor:
@@ -55,13 +69,17 @@ def standard_normal(x: Tensor, generator: Generator) -> Tensor:
     return torch.empty_like(x).normal_(generator=generator)
 
 
-def energy_and_gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
-    """E(x), shape (chains,), and its gradient in x, shape of x. Both are detached; no other gradient is computed."""
+def energy_and_gradient(energy: Energy, x: Tensor, clip: float | None = None) -> tuple[Tensor, Tensor]:
+    """E(x), shape (chains,), and its gradient in x, shape of x, each element cut to ±``clip``.
+
+    Both are detached; no other gradient is computed.
+    """
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         e = energy(x)
         (gradient,) = torch.autograd.grad(e.sum(), x)
-    return e.detach(), gradient
+    # The cut is not in place: a linear energy gives an expanded view.
+    return e.detach(), gradient if clip is None else gradient.clamp(-clip, clip)
 
 
 def walk(kernel: Kernel, x: Tensor, n_steps: int, generator: Generator) -> Iterator[tuple[Tensor, Any]]:

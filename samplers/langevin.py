@@ -8,26 +8,11 @@ Mordatch 2019, arXiv:1903.08689; Grathwohl et al. 2019, arXiv:1912.03263) are 4 
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from samplers.kernel import Energy, Kernel, Parameter, at, column, energy_and_gradient, standard_normal
-
-
-class State(NamedTuple):
-    """Where the chains are."""
-
-    position: Tensor  # (chains, *shape)
-    step: int  # steps taken so far: the index at which schedules are read
-
-
-class Info(NamedTuple):
-    """What a step saw at the position that it left."""
-
-    energy: Tensor  # (chains,)
-    gradient: Tensor  # (chains, *shape), after clipping
+from samplers.kernel import Energy, Info, Kernel, Parameter, State, at, column, energy_and_gradient, standard_normal
 
 
 def build(
@@ -48,9 +33,7 @@ def build(
         return State(x.detach(), 0)
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
-        e, gradient = energy_and_gradient(energy, state.position)
-        if grad_clip is not None:
-            gradient = gradient.clamp(-grad_clip, grad_clip)  # not in place: a linear energy gives an expanded view
+        e, gradient = energy_and_gradient(energy, state.position, grad_clip)
         a = at(step_size, state.step)
         s = _matching(a) if noise is None else at(noise, state.step)
         x = _add(state.position, gradient, -a)  # a tensor of its own: what follows may write to it

@@ -7,26 +7,10 @@ no term corrects for its change. Where E is quadratic with curvature λ in a pix
 T / (λ(1 − aMλ/2)). With the data's variance for M all pixels of a fitted energy move at about the same relative pace.
 """
 
-from typing import NamedTuple
-
 from torch import Generator, Tensor
 
-from samplers.kernel import Energy, Kernel, Parameter, at, column, energy_and_gradient, standard_normal
-from samplers.reflection import Bounds, reflect
-
-
-class State(NamedTuple):
-    """Where the chains are."""
-
-    position: Tensor  # (chains, *shape)
-    step: int  # steps taken so far: the index at which schedules are read
-
-
-class Info(NamedTuple):
-    """What a step saw at the position that it left."""
-
-    energy: Tensor  # (chains,)
-    gradient: Tensor  # (chains, *shape), after clipping, without M
+from samplers.kernel import Energy, Info, Kernel, Parameter, State, at, column, energy_and_gradient, standard_normal
+from samplers.reflection import Bounds, cut, reflect
 
 
 def build(
@@ -49,13 +33,11 @@ def build(
     deviation = variance.sqrt()
 
     def init(x: Tensor) -> State:
-        return State(x.detach() if bounds is None else x.detach().clamp(*bounds), 0)
+        return State(cut(x.detach(), bounds), 0)
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         x = state.position
-        e, gradient = energy_and_gradient(energy, x)
-        if grad_clip is not None:
-            gradient = gradient.clamp(-grad_clip, grad_clip)
+        e, gradient = energy_and_gradient(energy, x, grad_clip)  # without M
         a, t = (column(at(value, state.step), x) for value in (step_size, temperature))
         spread = (2 * a * t) ** 0.5
         x = x - a * (variance.to(x) * gradient) + spread * (deviation.to(x) * standard_normal(x, generator))

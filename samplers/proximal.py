@@ -11,27 +11,12 @@ ball. This optimises more than it samples: there is no known stationary law, and
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from samplers.kernel import Energy, Kernel, Parameter, at, column, energy_and_gradient, standard_normal
-from samplers.reflection import Bounds
-
-
-class State(NamedTuple):
-    """Where the chains are."""
-
-    position: Tensor  # (chains, *shape)
-    step: int  # outer steps taken so far: the index at which schedules are read
-
-
-class Info(NamedTuple):
-    """What a step saw at the position that it left."""
-
-    energy: Tensor  # (chains,)
-    gradient: Tensor  # (chains, *shape), of the first inner step, after clamping
+from samplers.kernel import Energy, Info, Kernel, Parameter, State, at, column, energy_and_gradient, standard_normal
+from samplers.reflection import Bounds, cut
 
 
 def build(
@@ -48,7 +33,7 @@ def build(
     ``step_size`` is α, ``clamp`` is δ > 0, ``inner_steps`` is N >= 1 and ``noise`` is σ above; α and σ are numbers >= 0,
     schedules, or either with a value for each chain. With ``first_layer`` f₁, ``energy`` is r, a function of f₁'s output;
     without, it is E itself. ``bounds`` cut positions, which leaves probability on them. A step counts as one evaluation:
-    passes through the first layer alone are not counted.
+    passes through the first layer alone are not counted. The info's gradient is that of the first inner step, clamped.
     """
     if inner_steps < 1:
         raise ValueError(f"a proximal step needs at least one inner step, not {inner_steps}")
@@ -60,13 +45,12 @@ def build(
         x = state.position
         a, s = column(at(step_size, state.step), x), column(at(noise, state.step), x)
         if first_layer is None:
-            e, gradient = energy_and_gradient(energy, x)
-            seen = gradient.clamp(-clamp, clamp)
-            x = cut(x - inner_steps * a * seen)
+            e, seen = energy_and_gradient(energy, x, clamp)
+            x = cut(x - inner_steps * a * seen, bounds)
         else:
             e, seen, x = inner(first_layer, x, a)
         if isinstance(s, Tensor) or s > 0:
-            x = cut(x + s * standard_normal(x, generator))
+            x = cut(x + s * standard_normal(x, generator), bounds)
         return State(x, state.step + 1), Info(e, seen)
 
     def inner(layer: Callable[[Tensor], Tensor], x: Tensor, a: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,12 +59,9 @@ def build(
         e, p = energy_and_gradient(energy, z)
         moves = []
         for _ in range(inner_steps):
-            _, gradient = energy_and_gradient(lambda y: (p * layer(y)).flatten(1).sum(1), x)
-            moves.append(gradient.clamp(-clamp, clamp))
-            x = cut(x - a * moves[-1])
+            _, gradient = energy_and_gradient(lambda y: (p * layer(y)).flatten(1).sum(1), x, clamp)
+            moves.append(gradient)
+            x = cut(x - a * gradient, bounds)
         return e, moves[0], x
-
-    def cut(x: Tensor) -> Tensor:
-        return x if bounds is None else x.clamp(*bounds)
 
     return Kernel(init, step)

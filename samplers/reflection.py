@@ -6,6 +6,11 @@ from torch import Tensor
 Bounds = tuple[float, float]
 
 
+def cut(x: Tensor, bounds: Bounds | None) -> Tensor:
+    """Positions whose elements beyond ``bounds`` are put onto them; without bounds all as they are."""
+    return x if bounds is None else x.clamp(*bounds)
+
+
 def reflect(x: Tensor, velocity: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
     """Positions after a free flight to ``x``, folded back into ``bounds`` element by element, and their velocities.
 

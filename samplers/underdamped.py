@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from torch import Generator, Tensor
 
-from samplers.kernel import Energy, Kernel, Parameter, at, column, energy_and_gradient, standard_normal
-from samplers.reflection import Bounds, reflect
+from samplers.kernel import Energy, Info, Kernel, Parameter, at, column, energy_and_gradient, standard_normal
+from samplers.reflection import Bounds, cut, reflect
 
 
 class State(NamedTuple):
@@ -25,13 +25,6 @@ class State(NamedTuple):
     energy: Tensor  # (chains,)
     gradient: Tensor  # (chains, *shape), after clipping
     step: int  # steps taken so far: the index at which schedules are read
-
-
-class Info(NamedTuple):
-    """What a step saw at the position that it left."""
-
-    energy: Tensor  # (chains,)
-    gradient: Tensor  # (chains, *shape), after clipping
 
 
 def build(
@@ -52,12 +45,8 @@ def build(
     """
 
     def init(x: Tensor) -> State:
-        x = x.detach() if bounds is None else x.detach().clamp(*bounds)
-        return State(x, x.new_zeros(x.shape), *evaluate(x), 0)
-
-    def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
-        e, gradient = energy_and_gradient(energy, x)
-        return e, gradient if grad_clip is None else gradient.clamp(-grad_clip, grad_clip)
+        x = cut(x.detach(), bounds)
+        return State(x, x.new_zeros(x.shape), *energy_and_gradient(energy, x, grad_clip), 0)
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         x, v = state.position, state.velocity
@@ -72,7 +61,7 @@ def build(
 
         x, v = fly(x, v - h / 2 * state.gradient)
         x, v = fly(x, kept * v + spread * standard_normal(x, generator))
-        e, gradient = evaluate(x)
+        e, gradient = energy_and_gradient(energy, x, grad_clip)
         return State(x, v - h / 2 * gradient, e, gradient, state.step + 1), Info(state.energy, state.gradient)
 
     return Kernel(init, step)
