@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -319,7 +320,7 @@ def test_chains_that_are_outrun_are_noticed_without_a_regularisation() -> None:
     watch = Watch(0.9, 0.1, 0.9)
     for gap in (-6.0, -6.0, -4.0, -6.0, -6.0):
         watch = watch.look(1, 0.0, 1.0, 0.9, (gap, 0.0), 0.0, settled=True)
-    assert watch.outrun == 2 and Watch.of(watch.state()) == watch
+    assert watch.outrun == 2 and Watch.of(asdict(watch)) == watch
     with pytest.raises(Diverged, match="outrun"):
         watch.look(1, 0.0, 1.0, 0.9, (-6.0, 0.0), 0.0, settled=True)
 
@@ -330,7 +331,7 @@ def test_forgetting_by_hand() -> None:
     for _ in range(3):
         watch = watch.look(1, 0.0, 1.0, 0.1, None, 0.0, settled=True)
     assert watch.accuracy == pytest.approx(0.9 * 0.512 + 0.1 * 0.488)
-    assert Watch.of(watch.state()) == watch
+    assert Watch.of(asdict(watch)) == watch
     with pytest.raises(Diverged, match="forgotten"):
         watch.look(2, 0.0, 1.0, 0.1, None, 0.0, settled=True)
     watch.look(2, 0.0, 1.0, 0.1, None, 0.0, settled=False)
