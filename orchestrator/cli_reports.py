@@ -1,11 +1,11 @@
-"""The commands that make something of a finished sweep: ``sweep sample``."""
+"""The commands that make something of a finished sweep: ``sweep report | sample``."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from orchestrator.cli_sweeps import load_book, make_console, open_books, sweep_command
+from orchestrator.cli_sweeps import complete_sweep, load_book, make_console, open_books, sweep_command
 from orchestrator.errors import UserError
 from orchestrator.options import TEXT
 
@@ -36,6 +36,30 @@ def sample(
     make_console().print(f"{n} images by trial {drawn.trial.number} of {name}: {path}", highlight=False, soft_wrap=True)
 
 
+@sweep_command
+@click.argument("other", required=False, shell_complete=complete_sweep)
+@click.option("-o", "--output", type=OUTPUT, metavar="FILE", help="An HTML file.  [default: NAME.html]")
+def report(name: str, other: str | None, output: Path | None, storage: str | None) -> None:
+    """Write one HTML file about the sweep NAME, or about it and OTHER side by side: to read offline, to print, to pass on.
+
+    \b
+    sweep report ebm-digits-1
+    sweep report ebm-digits-1 ebm-digits-2 -o two.html
+    """
+    from orchestrator import report as reports
+    from orchestrator import report_pair
+
+    books = open_books(storage)
+    path = _file(output or Path(f"{name}-{other}.html" if other else f"{name}.html"), ".html")
+    book = load_book(books, name)
+    page = report_pair.write(book, load_book(books, other)) if other else reports.write(book)
+    path.write_text(page, encoding="utf-8")
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    make_console().print(
+        f"report of {name}{f' and {other}' if other else ''}: {path}, {size}", highlight=False, soft_wrap=True
+    )
+
+
 def _file(path: Path, suffix: str) -> Path:
     """A file that can be written; UserError where it cannot."""
     if path.suffix.lower() != suffix:
@@ -47,6 +71,6 @@ def _file(path: Path, suffix: str) -> Path:
 
 def add_to(group: click.Group) -> None:
     """All commands of this file."""
-    commands: tuple[Any, ...] = (sample,)
+    commands: tuple[Any, ...] = (report, sample)
     for command in commands:
         group.add_command(command)

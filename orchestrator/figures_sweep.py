@@ -42,7 +42,7 @@ def sweep_figures(study: "Study", objective: str) -> dict[str, Figure]:
         last = _number_scale(objective, values, values.min(), values.max(), log)
         figures["parallel"] = _parallel([*scales, last], title)
         why = f"what {objective} depends on, from {len(trials)} trials"
-        if (importance := _importance(study, [scale.name for scale in scales], log, why)) is not None:
+        if (importance := _importance(study, [scale.name for scale in scales], why)) is not None:
             figures["importance"] = importance
     return figures
 
@@ -93,6 +93,8 @@ def _history(study: "Study", trials: "list[FrozenTrial]", objective: str, log: b
         if those := [t.number for t in study.get_trials(deepcopy=False) if t.state.name == state]:
             # At the foot of the axes: their values, if any, stand for less training.
             axes.scatter(those, [0.03] * len(those), marker=marker, label=f"{name} ({len(those)})", **foot)
+    last = max(t.number for t in study.get_trials(deepcopy=False))
+    axes.set_xlim(-0.03 * last - 0.3, 1.03 * last + 0.3)  # markers at the foot do not count towards the limits
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     value_axis(figure, axes, objective, log)
     figure.legend(loc="outside right center", fontsize=9)
@@ -137,23 +139,11 @@ def _parallel(scales: list[_Scale], title: str) -> Figure:
     return figure
 
 
-def _importance(study: "Study", names: list[str], log: bool, title: str) -> Figure | None:
-    """Bars by fANOVA, of log values where they span decades; None unless two parameters can be compared.
+def _importance(study: "Study", names: list[str], title: str) -> Figure | None:
+    """Bars by fANOVA; None unless two parameters can be compared. Conditional ones are not, and the figure says so."""
+    from orchestrator import influence
 
-    Optuna's default looks at the best tenth of the trials, one or two in a small sweep, and gives a factor of 4 in the
-    objective no weight there. Conditional parameters are not assessed, and the figure says so.
-    """
-    from optuna import importance
-
-    def target(trial: "FrozenTrial") -> float:  # -inf is a value too; optuna passes over what is not finite
-        return math.log(trial.values[0]) if log and trial.values[0] > 0 else trial.values[0]
-
-    # Six levels of a tree find the same shares as its 64 by default: 0.5 s instead of 16 s for 1000 trials.
-    evaluator = importance.FanovaImportanceEvaluator(seed=0, max_depth=6)
-    try:
-        found = importance.get_param_importances(study, evaluator=evaluator, target=target)
-    except RuntimeError:  # "zero total variance": the values are equal, or differ by conditional parameters only
-        return None
+    found = influence.shares(study)
     shares = {name: share for name, share in reversed(found.items()) if name in names}
     if len(shares) < 2:
         return None

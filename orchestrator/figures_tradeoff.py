@@ -77,26 +77,30 @@ def trade_off(trials: Sequence[FrozenTrial], keys: tuple[str, str], signs: tuple
     return figure
 
 
-def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[str, str, str]) -> Figure | None:
-    """The best value in each cell of two numbers' ranges, a panel a choice; cells without a trial are white.
+def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[str, str, str | None]) -> Figure | None:
+    """The best value in each cell of two numbers' ranges, a panel a choice, if any; cells without a trial are white.
 
-    None where fewer than two trials have all three parameters.
+    None where fewer than two trials have all of these parameters, or one of the numbers is none or has one value alone.
     """
     across, up, choice = names
-    there = [trial for trial in trials if set(names) <= trial.params.keys()]
-    if len(there) < 2:
+    there = [trial for trial in trials if {name for name in names if name} <= trial.params.keys()]
+    of_numbers = [
+        {trial.params[name] for trial in there if hasattr(trial.distributions[name], "low")} for name in names[:2]
+    ]
+    if len(there) < 2 or min(map(len, of_numbers)) < 2:
         return None
     values = [trial.values[0] for trial in there]
-    choices = list(dict.fromkeys(getattr(there[0].distributions[choice], "choices", ())))
+    choices = [None] if choice is None else list(getattr(there[0].distributions[choice], "choices", ()))
     edges = {name: _edges(name, there) for name in (across, up)}
-    figure = blank(2.2 + 2.6 * len(choices), 4, f"best {key} in each cell of {across} × {up}, by {choice}")
+    title = f"best {key} in each cell of {across} × {up}" + (f", by {choice}" if choice else "")
+    figure = blank(max(5.0, 2.2 + 2.6 * len(choices)), 4, title)
     panels = figure.subplots(1, len(choices), sharex=True, sharey=True, squeeze=False)[0]
     norm = (LogNorm if _logarithmic(values) else Normalize)(min(values), max(values))
     colors = matplotlib.colormaps["viridis" if sign < 0 else "viridis_r"]
     for panel, option in zip(panels, choices, strict=True):
         cells = np.full((BINS, BINS), np.nan)
         for trial in there:
-            if trial.params[choice] == option:
+            if choice is None or trial.params[choice] == option:
                 x, y = (_cell(trial.params[name], edges[name]) for name in (across, up))
                 old = cells[y, x]
                 cells[y, x] = trial.values[0] if math.isnan(old) or sign * trial.values[0] < sign * old else old
@@ -105,7 +109,8 @@ def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[st
             place = (_middle(edges[across], x, there, across), _middle(edges[up], y, there, up))
             dark = norm(cells[y, x]) > 0.55 if sign > 0 else norm(cells[y, x]) < 0.55
             panel.text(*place, f"{cells[y, x]:.3g}", ha="center", va="center", fontsize=7, color="w" if dark else "k")
-        panel.set_title(f"{choice}={option}", fontsize=9)
+        if choice is not None:
+            panel.set_title(f"{choice}={option}", fontsize=9)
         panel.set_xlabel(across)
         for axis, name in (("x", across), ("y", up)):
             if there[0].distributions[name].log:  # type: ignore[attr-defined]

@@ -26,6 +26,7 @@ from orchestrator.courier import Refused
 from orchestrator.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
+PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures in
 KEY = "sweep.key"  # the tag that holds a record's own key
 NEVER = (
     "INVALID_PARAMETER_VALUE",
@@ -58,6 +59,7 @@ class Recorded(NamedTuple):
     numbers: frozenset[str]  # keys that have a value
     ended: int | None  # milliseconds since 1970
     deleted: bool
+    last: Mapping[str, float] = {}  # the last value of every metric
 
 
 class MlflowStore:
@@ -167,6 +169,21 @@ class MlflowStore:
         """Names of the files at the top of a run."""
         return {file.path for file in self.client.list_artifacts(run)}
 
+    def pictures(self, run: str) -> list[tuple[str, int, str]]:
+        """The pictures of a run: key, step and path, in that order."""
+        found = []
+        for file in self.client.list_artifacts(run, PICTURES):
+            key, said, rest = Path(file.path).stem.partition("+step+")
+            if said and file.path.endswith(".png"):
+                found.append((key.replace("~", "/"), int(rest.partition("+")[0]), file.path))
+        return sorted(found)
+
+    def content(self, run: str, path: str) -> bytes:
+        """A file of a run."""
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self.client.download_artifacts(run, path, folder)).read_bytes()
+
     def last(self, run: str) -> dict[str, float]:
         """The last value of every metric of a run."""
         return dict(self.client.get_run(run).data.metrics)
@@ -221,7 +238,7 @@ class MlflowStore:
                     continue
                 tags["mlflow.loggedImages"] = "True"
                 key = entry.key.replace("/", "~")
-                path = Path(folder, "images", f"{key}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
+                path = Path(folder, PICTURES, f"{key}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
                 path.parent.mkdir(exist_ok=True)
                 path.with_name(f"{path.name}.png").write_bytes(entry.png)
                 with Image.open(path.with_name(f"{path.name}.png")) as picture:
@@ -261,6 +278,7 @@ def _recorded(run: Run) -> Recorded:
         numbers=frozenset(data.metrics),
         ended=info.end_time,
         deleted=info.lifecycle_stage != "active",
+        last=dict(data.metrics),
     )
 
 

@@ -12,7 +12,7 @@ SCORES = Section(
 )
 CHAINS = Section(
     "Chains and energies",
-    "Left to right: step size and noise along a chain, the mean energy of fresh chains far beyond the length at which "
+    "Step size and noise along a chain; the mean energy of fresh chains far beyond the length at which "
     "they are scored beside that of real images. Where it goes on falling, chains have not arrived: drift is its "
     "slope per step, up to 1, 4 and 16 times the length of training's chains; split R̂ above 1.01 means that chains "
     "have not found the same distribution.",

@@ -41,6 +41,7 @@ STUDY = Study(
     objectives=(Objective("fid_by_class/fresh"),),
     first=({}, {"label": "modulation"}, {"label": "channels"}, {"start": "replay"}),  # every way is tried
     restore=conditional_ebm.network,
+    heat_map=("step_size", "n_steps", "start"),
     sections=(
         SCORES,
         Section(

@@ -47,6 +47,7 @@ STUDY = Study(
     objectives=(Objective("fid/fresh"),),
     first=({}, {"start": "noise"}),  # both ways to begin a chain are tried, whatever the sampler's luck
     restore=ebm.network,
+    heat_map=("step_size", "n_steps", "start"),
     sections=(
         SCORES,
         CHAINS,

@@ -15,6 +15,7 @@ STUDY = Study(
     objectives=(Objective("objective/weighted"),),
     first=({}, {"start": "mixture"}, {"sampler": "proximal"}, {"start": "mixture", "sampler": "proximal"}),
     restore=jem.network,
+    heat_map=("step_size", "n_steps", "sampler"),
     sections=SECTIONS,
     sample=jem.draw,
 )
