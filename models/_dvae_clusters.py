@@ -12,6 +12,7 @@ from torch import Tensor
 from models._dvae_classifier import answers, interval
 from models._dvae_config import Config
 from models._dvae_network import Autoencoder
+from models._dvae_prior import by_place
 from models._env import Env, derive_seed
 from models._events import Curve, Diverged, Event, Images, Matrix, Points, Progress, Scalars
 from models.parts import clustering
@@ -41,9 +42,7 @@ def clusters(
     seed = derive_seed(env.seed, "clusters") % 2**31
     yield Progress("clustering", 0, 3)
     points = features(config, network, tokens)
-    space = points
-    if config.embedding == "spectral":
-        space = clustering.embed(points, config.embedding_dimension, config.embedding_neighbours, seed)
+    space = embedded(config, points, seed)
     scored = config.silhouette_images
     ks = range(config.k_least, config.k_most + 1)
     found = clustering.cluster(space, ks, config.initialisations, seed, scored)
@@ -54,11 +53,13 @@ def clusters(
     yield from curves(found, chosen, step)
     yield from silhouettes(space[:scored], chosen, step)
     yield nearest(space, chosen, data, step)
+    yield borders(space, chosen, data, step)
     yield Progress("clustering", 1, 3)
     values = {
         "silhouette": float(chosen.silhouette.mean()),
         "silhouette/spread": float(np.ptp(chosen.silhouette)),
         "silhouette/codes": _silhouette(points[:scored], chosen.ids[:scored]),
+        "silhouette/by_place": of_no_clusters(config, network, tokens, chosen.k, env),
         "clusters/k": float(chosen.k),
         "clusters/davies_bouldin": float(chosen.davies_bouldin.mean()),
         "clusters/calinski_harabasz": float(chosen.calinski_harabasz.mean()),
@@ -73,6 +74,22 @@ def clusters(
     yield from classifiers(config, data, chosen, core(space, chosen), labels, env, step)
     yield Progress("clustering", 3, 3)
     return values
+
+
+def embedded(config: Config, points: Floats, seed: int) -> Floats:
+    """Where KMeans works."""
+    if config.embedding == "none":
+        return points
+    return clustering.embed(points, config.embedding_dimension, config.embedding_neighbours, seed)
+
+
+def of_no_clusters(config: Config, network: Autoencoder, tokens: Tensor, k: int, env: Env) -> float:
+    """What the silhouette is, all else equal, where the tokens of each place go with those of the others by chance."""
+    seed = derive_seed(env.seed, "clusters") % 2**31
+    shuffled = by_place(tokens, len(tokens), env.generator("no clusters"))
+    space = embedded(config, features(config, network, shuffled), seed)
+    found = clustering.cluster(space, [k], 2, seed, config.silhouette_images)
+    return float(found[0].silhouette.mean()) if found else 0.0
 
 
 def _silhouette(points: Floats, ids: Ints) -> float:
@@ -114,15 +131,27 @@ def silhouettes(space: Floats, chosen: Clusters, step: int) -> Iterator[Event]:
 
 def nearest(space: Floats, chosen: Clusters, data: datasets.Data, step: int) -> Images:
     """A row for each cluster: the images nearest to its centre, the nearest first."""
-    distances = np.linalg.norm(space - chosen.centres[chosen.ids], axis=1)
+    return _rows("clusters/nearest", np.linalg.norm(space - chosen.centres[chosen.ids], axis=1), chosen, data, step)
+
+
+def borders(space: Floats, chosen: Clusters, data: datasets.Data, step: int) -> Images:
+    """A row for each cluster: the images that are hardly nearer to its centre than to another, the most doubtful first."""
+    from sklearn.metrics import pairwise_distances
+
+    ordered = np.sort(pairwise_distances(space, chosen.centres), axis=1)
+    return _rows("clusters/borders", ordered[:, 1] - ordered[:, 0], chosen, data, step)
+
+
+def _rows(key: str, values: Floats, chosen: Clusters, data: datasets.Data, step: int) -> Images:
+    """A row for each cluster: its images of the least ``values``."""
     rows = []
     for number in range(chosen.k):
         members = np.flatnonzero(chosen.ids == number)
-        first = members[np.argsort(distances[members], kind="stable")][:8]
+        first = members[np.argsort(values[members], kind="stable")][:8]
         images = data.train.floats(torch.from_numpy(first))
         blank = torch.zeros(8 - len(first), *data.shape)  # of a cluster that has fewer
         rows.append(torch.cat([images, blank]))
-    return Images(step, "clusters/nearest", torch.cat(rows), columns=8)
+    return Images(step, key, torch.cat(rows), columns=8)
 
 
 def agreements(found: Sequence[Clusters], chosen: Clusters, labels: Ints, n_classes: int, step: int) -> Iterator[Event]:
@@ -152,7 +181,8 @@ def confusions(chosen: Clusters, labels: Ints, classes: Sequence[str], step: int
     read = torch.from_numpy(mapped[:, : len(columns)])
     yield Matrix(step, "clusters/confusion_mapped", read, classes, columns, column_label="cluster, read as a class")
     shares = torch.from_numpy((counts / counts.sum(0)).T)
-    yield Matrix(step, "clusters/label_shares", shares, names, classes, "cluster", "share of each true class")
+    parts = "share of each true class"
+    yield Matrix(step, "clusters/label_shares", shares, names, classes, "cluster", parts, stacked=True)
 
 
 def tsne(

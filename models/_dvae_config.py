@@ -40,6 +40,10 @@ class Config(BaseModel):
     evaluations: int = Field(4, ge=1, le=1000, description="times that reconstructions are looked at, evenly")
     plain: bool = Field(True, description="train the same network without quantiser beside it, on the same batches")
 
+    prior_updates: int = Field(400, ge=0, description="of the prior over tokens, which draws new images; 0: none")
+    prior_width: int = Field(128, ge=1, le=4096, description="of the prior's memory")
+    evaluation_samples: int = Field(256, ge=16, description="images that are drawn and scored; FID depends on it")
+
     clustered: Literal["vectors", "histogram"] = Field(
         "vectors", description="of an image: its quantised vectors | how often it has each token"
     )

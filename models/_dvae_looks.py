@@ -1,24 +1,23 @@
-"""Looking at a discrete autoencoder: reconstructions beside their references, its codes, images of codes at random."""
+"""Looking at a discrete autoencoder: reconstructions beside their references, and all else that is made of its codes."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from models._dvae_clusters import clusters
 from models._dvae_config import Config
 from models._dvae_network import Autoencoder
 from models._dvae_quantisers import perplexity, usage
+from models._dvae_samples import samples
 from models._env import Env
 from models._events import Event, Images, Progress, Scalars, Weights
 from models.parts import data as datasets
 from models.parts import training
-from models.parts.nets import restored
 
 SHOWN = 32  # images in a grid, and as many reconstructions
-SAMPLES = 64
 PCA_IMAGES = 20_000  # training images that principal components are of, at most
 
 
@@ -61,7 +60,7 @@ def pairs(images: Tensor, given_back: Tensor, step: int) -> Images:
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:
-    """Errors beside their references, images of random codes, and all that is made of clusters of the codes."""
+    """Errors beside their references, images that are drawn and edited by their codes, and clusters of the codes."""
     network, data, step = result.network, result.data, result.step
     yield Progress("evaluation", 0, 2)
     images = data.validation.floats()
@@ -70,8 +69,8 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield pairs(images, given_back, step)
     some = min(result.config.clustered_images, len(data.train))
     train_tokens = network.tokens(data.train.floats(torch.arange(some)))
-    yield from samples(result, train_tokens, env)
-    values = {"codes/perplexity_validation": perplexity(tokens, network.size)}
+    values = yield from samples(result.config, network, data, train_tokens, tokens, env, step)
+    values["codes/perplexity_validation"] = perplexity(tokens, network.size)
     values["codes/usage_validation"] = usage(tokens, network.size)
     values |= references(result)
     yield Progress("evaluation", 1, 2)
@@ -107,27 +106,3 @@ def references(result: Result) -> dict[str, float]:
         if math.isfinite(plain):
             found["reconstruction/plain"] = plain
     return found
-
-
-def samples(result: Result, train_tokens: Tensor, env: Env) -> Iterator[Event]:
-    """Images of codes drawn at random: all as likely, and each place as it is among training images, without the others."""
-    network, chance = result.network, env.generator("samples")
-    rows, columns = network.map
-    even = torch.randint(network.size, (SAMPLES, rows, columns), generator=chance, device=env.device)
-    yield Images(result.step, "samples/even_codes", network.decode(even))
-    yield Images(result.step, "samples/codes_by_place", by_place(network, train_tokens, SAMPLES, chance))
-
-
-def by_place(network: Autoencoder, train_tokens: Tensor, n: int, chance: Generator) -> Tensor:
-    """``n`` images of codes at random, each place as it is among training images, without the others."""
-    of_place = train_tokens.flatten(1)
-    picked = torch.randint(len(of_place), (n, of_place.shape[1]), generator=chance, device=of_place.device)
-    return network.decode(of_place.gather(0, picked).view(n, *network.map))
-
-
-def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
-    """``n`` new images by a trained network: codes at random, each place as it is among training images."""
-    data = datasets.load(env.data, env.data_folder)
-    net = restored(Autoencoder(config, data.shape), weights, env.device)
-    tokens = net.tokens(data.train.floats(torch.arange(min(config.clustered_images, len(data.train)))))
-    return Images(0, "samples/new", by_place(net, tokens, n, env.generator("samples")))

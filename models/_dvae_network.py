@@ -4,6 +4,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from models._dvae_config import Config
+from models._dvae_prior import Prior
 from models._dvae_quantisers import GumbelCodes, MovingCodes
 from models.parts.data import DataError
 from models.parts.nets import ACTIVATIONS, ResidualBlock
@@ -50,6 +51,9 @@ class Autoencoder(nn.Module):
             nn.Conv2d(width, channels, 3, padding=1),
         )
         self.quantiser = None if plain else _quantiser(config)
+        self.prior = None  # learned when all else is
+        if config.prior_updates and not plain:
+            self.prior = Prior(self.size, dimension, *self.map, config.prior_width)
 
     def learn(self, images: Tensor, progress: float, chance: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstructions for a batch, its tokens, and the quantiser's penalty; may move the codes."""

@@ -55,6 +55,7 @@ class Matrix:
     columns: Sequence[str]
     row_label: str = "true"
     column_label: str = "predicted"
+    stacked: bool = False  # drawn as a bar for each row, of a part for each column
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models._dvae_config import Config
-from models._dvae_looks import Result, draw, look, report, squared_error
+from models._dvae_looks import Result, look, report, squared_error
 from models._dvae_network import Autoencoder, network
 from models._dvae_quantisers import perplexity, usage
+from models._dvae_samples import draw
 from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Facts, Progress, Scalars
 from models.parts import data as datasets
@@ -74,8 +75,8 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     if resume is None:
         rows, columns = discrete.map
         bits = rows * columns * math.log2(config.codebook_size)
-        size = {"network/parameters": n_weights(discrete), "codes/tokens": rows * columns, "codes/bits": round(bits, 1)}
-        yield Facts(size)
+        size = n_weights(discrete) - (n_weights(discrete.prior) if discrete.prior else 0)
+        yield Facts({"network/parameters": size, "codes/tokens": rows * columns, "codes/bits": round(bits, 1)})
         yield from look(discrete, data, 0)
 
     updates = config.updates

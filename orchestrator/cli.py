@@ -76,6 +76,7 @@ def run(
     sweep run ebm --trials 40 --workers 2
     sweep run ebm --data mnist --device cuda --set width=64
     sweep run ebm --fix start=noise --sampler random --dry-run
+    sweep run dvae --data mnist,fashion_mnist     a sweep each, and a page that compares them
     """
     from orchestrator.plan import Options
 
@@ -136,13 +137,11 @@ def _begin(
     """Make a sweep, or find it, and drive it."""
     from dataclasses import replace
 
-    from orchestrator import plan, tables
+    from orchestrator import across, plan, tables
 
     console = make_console()
     options = replace(
         options,
-        name=name,
-        data=data,
         model=model,
         data_folder=data_folder or "data",
         set=[pair for pairs in set_ for pair in pairs],
@@ -150,25 +149,55 @@ def _begin(
         deterministic=deterministic,
         tracking_uri=tracking_uri,
     )
+    sets = across.data_sets(data)
+    asked = [replace(options, data=one, name=its) for one, its in zip(sets, across.names(name, sets), strict=True)]
     books = open_books(storage, create=not dry_run)
-    spec = plan.resolve(options, books)
-    book = plan.settle(spec, books)
-    room = _room(spec, device, workers)
+    settled = [(spec, plan.settle(spec, books)) for spec in (plan.resolve(one, books) for one in asked)]
+    rooms = [_room(spec, device, workers) for spec, _ in settled]
     if dry_run:
-        tables.print_plan(console, spec, room, book is not None)
+        for (spec, book), room in zip(settled, rooms, strict=True):
+            tables.print_plan(console, spec, room, book is not None)
         return
+    from orchestrator.session import INTERRUPTED
+
+    made = across.take_run() if len(asked) > 1 else None
+    timeout, driven, statuses = limits.pop("timeout"), [], []
+    for (spec, book), room in zip(settled, rooms, strict=True):
+        driven.append(_opened(spec, book, options.trials, books))
+        share = None if timeout is None else timeout / len(asked)
+        statuses.append(_drive(driven[-1], room, workers == 0, console, timeout=share, **limits))
+        if statuses[-1] == INTERRUPTED:
+            break
+    if len(driven) == len(asked) > 1:
+        _compare(driven, made, console)
+    raise SystemExit(max(statuses))
+
+
+def _opened(spec: "Spec", book: "Book | None", trials: int | None, books: Any) -> "Book":
+    """The sweep, made or found, with the total that is asked for."""
+    from pathlib import Path
+
+    from orchestrator import plan, tracker
+    from orchestrator.book import create
+
     plan.writable(spec.folder)
     if book is None:
-        from pathlib import Path
-
-        from orchestrator import tracker
-        from orchestrator.book import create
-
         tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)  # refused before the sweep exists
-        book = create(books, spec)
-    elif options.trials is not None:
-        book = plan.resumed(books, spec.name, options.trials)
-    _drive(book, room, workers == 0, console, **limits)
+        return create(books, spec)
+    return book if trials is None else plan.resumed(books, spec.name, trials)
+
+
+def _compare(driven: list["Book"], made: str | None, console: "Console") -> None:
+    """One page about sweeps of one study on several data sets."""
+    from pathlib import Path
+
+    from rich.markdown import Markdown
+
+    from orchestrator import across, tracker
+
+    spec = driven[0].spec
+    store = tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
+    console.print(Markdown(across.page(driven, store, made)))
 
 
 @main.command()
@@ -203,7 +232,7 @@ def resume(
 
     book = plan.resumed(books, name, trials, accept_drift)
     room = _room(book.spec, device, workers)
-    _drive(book, room, workers == 0, make_console(), **limits)
+    raise SystemExit(_drive(book, room, workers == 0, make_console(), **limits))
 
 
 @main.command("studies")
@@ -272,14 +301,14 @@ def _drive(
     trial_timeout: float | None,
     silence: float | None,
     checkpoint_every: float | None,
-) -> None:
+) -> int:
     from orchestrator import session
     from orchestrator.patience import Patience
 
     default = Patience()
     quiet = default.silence if silence is None else silence or None
     patience = Patience(checkpoint_every or default.checkpoint, quiet, trial_timeout)
-    raise SystemExit(session.drive(book, room, inline, timeout, patience, console))
+    return session.drive(book, room, inline, timeout, patience, console)
 
 
 cli_sweeps.add_to(main)

@@ -92,6 +92,23 @@ def matrix(event: Matrix) -> Picture:
     return pixels(figure)
 
 
+def stacked(event: Matrix) -> Picture:
+    """A bar for each row, of a part for each column, with their colours beside."""
+    values = event.values.detach().cpu().double().numpy()
+    figure = blank(min(14.0, max(5.0, 2.2 + 0.42 * len(values))), 4, f"{event.key} at step {event.step:,}")
+    axes = figure.add_subplot(xlabel=event.row_label, ylabel=event.column_label)
+    many = len(event.columns) > 10
+    below, places = np.zeros(len(values)), np.arange(len(values))
+    for i, name in enumerate(event.columns):
+        color = matplotlib.colormaps["tab20"](i % 20) if many else f"C{i}"
+        axes.bar(places, values[:, i], 0.85, bottom=below, color=color, label=short(name, 12))
+        below = below + values[:, i]
+    axes.set_xticks(places, [short(name, 16) for name in event.rows], fontsize=9)
+    axes.margins(x=0.01)
+    figure.legend(loc="outside right center", fontsize=9, reverse=True)
+    return pixels(figure)
+
+
 def points(event: Points) -> Picture:
     """A panel for each way of grouping the points, a colour for each group, its legend below."""
     places = event.places.detach().cpu().double().numpy()
@@ -114,7 +131,9 @@ def draw(event: Images | Curve | Matrix | Points) -> Picture:
         return grid(event)
     if isinstance(event, Points):
         return points(event)
-    return curve(event) if isinstance(event, Curve) else matrix(event)
+    if isinstance(event, Curve):
+        return curve(event)
+    return stacked(event) if event.stacked else matrix(event)
 
 
 def beside(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture:

@@ -100,7 +100,8 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--data",
             type=TEXT,
             metavar="NAME",
-            help="digits, persian, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE or hoda:FOLDER.  [default: the study's]",
+            help="digits, persian, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE or hoda:FOLDER; several, parted by "
+            "commas, are a sweep each.  [default: the study's]",
         ),
         click.option(
             "--name",

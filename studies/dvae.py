@@ -17,12 +17,9 @@ def base(shape: ImageShape) -> Config:
 
 
 def space(suggest: Suggest, base: Config) -> Config:
-    """The codebook, how it follows the encodings, and the learning rate.
-
-    What is clustered and how is not searched: silhouettes in different spaces do not compare.
-    """
+    """The codebook, how it follows the encodings, the learning rate, and how the codes are clustered."""
     most = max(256, base.codebook_size * 2)
-    chosen = {
+    chosen: dict[str, float | int | str] = {
         "codebook_size": suggest.suggest_int("codebook_size", 8, most, log=True),
         "code_dimension": suggest.suggest_int("code_dimension", 2, max(32, base.code_dimension * 2), log=True),
         "learning_rate": suggest.suggest_float("learning_rate", 5e-4, 5e-3, log=True),
@@ -30,6 +27,13 @@ def space(suggest: Suggest, base: Config) -> Config:
     if base.quantiser == "ema":
         chosen["commitment"] = suggest.suggest_float("commitment", 0.05, 2.0, log=True)
         chosen["decay"] = suggest.suggest_float("decay", 0.8, 0.99)
+    chosen["embedding"] = suggest.suggest_categorical("embedding", ["none", "spectral"])
+    if chosen["embedding"] == "spectral":
+        most = max(30, base.embedding_dimension)
+        chosen["embedding_dimension"] = suggest.suggest_int("embedding_dimension", 5, most)
+    if base.k_rule != "given":
+        chosen["k_least"] = suggest.suggest_int("k_least", 2, 8)
+        chosen["k_most"] = suggest.suggest_int("k_most", 12, max(20, base.k_most))
     return Config.model_validate(base.model_dump() | chosen)
 
 
@@ -55,8 +59,16 @@ STUDY = Study(
         Section(
             "Clusters of the codes",
             "The number of clusters K is chosen by scores that see no label. The silhouette is near 1 where images "
-            "are far nearer to their own cluster than to the next, near 0 where clusters touch.",
-            pictures=("clusters/silhouette", "clusters/silhouettes", "clusters/nearest", "clusters/tsne"),
+            "are far nearer to their own cluster than to the next, near 0 where clusters touch. It is read beside that of "
+            "tokens drawn for each place without regard to the others (by_place), among which there are no clusters: an "
+            "embedding raises both.",
+            pictures=(
+                "clusters/silhouette",
+                "clusters/silhouettes",
+                "clusters/nearest",
+                "clusters/borders",
+                "clusters/tsne",
+            ),
             numbers=("silhouette", "silhouette/", "clusters/"),
         ),
         Section(
@@ -64,14 +76,23 @@ STUDY = Study(
             "Labels are looked at here alone, after everything is chosen. Each cluster is read as the class of most "
             "of its images; a classifier that learns these pseudo-labels is read beside one that learns the true "
             "ones.",
-            pictures=("clusters/confusion_mapped", "classifier/confusion_pseudo"),
+            pictures=("clusters/confusion_mapped", "clusters/label_shares", "classifier/confusion_pseudo"),
             numbers=("classifier/",),
         ),
         Section(
-            "Images of codes at random",
-            "Each place as it is among training images, without the others: what a decoder makes of them when nobody "
-            "says which codes go together.",
-            pictures=("samples/codes_by_place",),
+            "New images",
+            "A small prior learns which tokens go together, and draws (fresh). Its fid is read beside that of tokens drawn "
+            "for each place without regard to the others (codes_by_place), of real images that went through their tokens "
+            "(reconstructions), which no prior can better, of real images and of noise. Bits say what a validation token "
+            "costs by the prior, by place alone, and where all are as likely.",
+            pictures=("samples/fresh", "samples/codes_by_place", "samples/nearest_training"),
+            numbers=("fid/", "prior/", "distance/"),
+        ),
+        Section(
+            "The codebook",
+            "Each code at every place, the most used first; one image with its middle token replaced by each; and images "
+            "whose tokens are replaced from above by those of another.",
+            pictures=("codes/book", "samples/one_code_changed", "samples/edited_codes", "codes/use"),
         ),
     ),
     sample=dvae.draw,

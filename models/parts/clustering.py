@@ -70,20 +70,21 @@ def choose(found: Sequence[Clusters], rule: Rule, given: int) -> Clusters:
 
 
 def embed(points: Floats, dimensions: int, neighbours: int, seed: int) -> Floats:
-    """Coordinates (n, dimensions) on the graph of nearest neighbours: Laplacian eigenmaps, scikit-learn's.
+    """Directions (n, dimensions) on the graph of nearest neighbours: rows of its first eigenvectors, of length 1.
 
-    Scaled to variance 1 over all coordinates together. Belkin and Niyogi 2003.
+    Ng, Jordan and Weiss 2001, "On spectral clustering", with scikit-learn's eigenvectors of the normalised Laplacian.
     """
-    from sklearn.manifold import SpectralEmbedding
+    from sklearn.manifold import spectral_embedding
+    from sklearn.neighbors import kneighbors_graph
 
     neighbours, dimensions = min(neighbours, len(points) - 1), min(dimensions, len(points) - 2)
-    way = SpectralEmbedding(dimensions, affinity="nearest_neighbors", n_neighbors=neighbours, random_state=seed)
+    near = kneighbors_graph(points, neighbours, include_self=True)
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Graph is not fully connected"
-        )  # then a component is a cluster: as it should be
-        found = np.asarray(way.fit_transform(points), np.float64)
-    scaled: Floats = found / found.std()
+        # Then a component is a cluster: as it should be.
+        warnings.filterwarnings("ignore", "Graph is not fully connected")
+        found = spectral_embedding((near + near.T) / 2, n_components=dimensions, random_state=seed, drop_first=False)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    scaled: Floats = np.asarray(found / np.maximum(lengths, 1e-12), np.float64)
     return scaled
 
 

@@ -44,7 +44,7 @@ def test_spectral_coordinates_tell_rings_apart_that_kmeans_cannot() -> None:
     ring = np.stack([np.cos(angle), np.sin(angle)], 1)
     points, labels = np.concatenate([ring, 5 * ring]), np.repeat([0, 1], 60)
     (plain,) = clustering.cluster(points, [2], 5, 0, scored=1000)
-    (spectral,) = clustering.cluster(clustering.embed(points, 1, 5, 0), [2], 5, 0, scored=1000)
+    (spectral,) = clustering.cluster(clustering.embed(points, 2, 5, 0), [2], 5, 0, scored=1000)
     assert clustering.agreement(labels, plain.ids)["acc"] < 0.9
     assert clustering.agreement(labels, spectral.ids)["acc"] == 1
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import studies
 from models import dvae
 from models._dvae_classifier import interval
-from models._dvae_clusters import core
+from models._dvae_clusters import borders, core
 from models._dvae_network import Autoencoder
 from models._dvae_quantisers import GumbelCodes, MovingCodes, divergence_from_even, perplexity, usage
 from models._env import Env
@@ -29,6 +29,9 @@ SMALL = {
     "code_dimension": 4,
     "updates": 40,
     "evaluations": 2,
+    "prior_updates": 10,
+    "prior_width": 8,
+    "evaluation_samples": 32,
     "k_most": 4,
     "initialisations": 2,
     "clustered_images": 60,
@@ -131,6 +134,15 @@ def test_measures_of_use_by_hand() -> None:
     assert divergence_from_even(torch.tensor([[100.0, 0, 0, 0]])).item() == pytest.approx(math.log(4))
     tokens = torch.tensor([[0, 0], [1, 1]])
     assert perplexity(tokens, 8) == pytest.approx(2) and usage(tokens, 8) == 0.25
+
+
+def test_borders_show_the_images_between_clusters(env: Env) -> None:
+    data = datasets.load("digits", env.data_folder)
+    space = np.array([[0.0], [0.1], [0.2], [0.1], [4.0], [6.0], [10.0], [10.1], [10.2], [10.1]])
+    (two,) = clustering.cluster(space, [2], 2, 0, scored=1000)
+    shown = borders(space, two, data, 0).images
+    assert torch.equal(shown[[0, 8]], data.train.floats(torch.tensor([4, 5] if two.ids[4] == 0 else [5, 4])))
+    assert not shown[5:8].any(), "a cluster of five has no more to show"
 
 
 def test_the_core_leaves_out_what_lies_between_clusters() -> None:
@@ -242,6 +254,9 @@ def test_what_is_reported_stands_beside_its_references(changes: dict[str, Any], 
     values = numbers(events)
     assert all(math.isfinite(value) for value in values.values())
     error, mean = values["reconstruction/validation"], values["reconstruction/mean"]
+    assert max(values["fid/real"], values["fid/reconstructions"], values["fid/fresh"]) < values["fid/noise"]
+    assert values["prior/bits_by_place"] < values["prior/bits_even"] == 4 and values["prior/bits"] < 4.5
+    assert -1 <= values["silhouette/by_place"] <= 1
     assert max(error, values["reconstruction/plain"], values["reconstruction/pca"]) < mean
     assert values["reconstruction/test"] == pytest.approx(error, rel=0.2)
     assert -1 <= values["silhouette"] <= 1 and 2 <= values["clusters/k"] <= 4
@@ -250,7 +265,8 @@ def test_what_is_reported_stands_beside_its_references(changes: dict[str, Any], 
         values
     )
     weights = next(event.state for event in events if isinstance(event, Weights))
-    dvae.network(config(**changes), (1, 8, 8)).load_state_dict(dict(weights))
+    again, other = (dvae.draw(config(**changes), replace(env, seed=seed), weights, 9).images for seed in (0, 1))
+    assert again.shape == other.shape == (9, 1, 8, 8) and not torch.equal(again, other)
     counts = next(e.values for e in events if isinstance(e, Matrix) and e.key == "clusters/confusion")
     assert int(counts.sum()) == 60
     objectives = studies.load("dvae").objectives

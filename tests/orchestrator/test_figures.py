@@ -153,6 +153,16 @@ def test_a_matrix_of_shares_zeros_or_nan() -> None:
         assert_picture(picture)
 
 
+@pytest.mark.parametrize(("bars", "parts"), [(2, 3), (20, 10), (12, 20)])
+def test_stacked_bars_reach_the_sum_of_their_parts(bars: int, parts: int, drawn: list[Figure]) -> None:
+    shares = torch.rand(bars, parts, generator=torch.Generator().manual_seed(0)).softmax(1)
+    rows, columns = [str(i) for i in range(bars)], [f"class {i}" for i in range(parts)]
+    assert_picture(figures.draw(Matrix(0, "shares", shares, rows, columns, "cluster", "share", stacked=True)))
+    tops = {patch.get_y() + patch.get_height() for patch in drawn[0].axes[0].patches[-bars:]}
+    assert len(drawn[0].axes[0].patches) == bars * parts and min(tops) == pytest.approx(1) == max(tops)
+    assert_nothing_collides(drawn[0])
+
+
 def test_points_have_a_panel_for_each_grouping_and_a_colour_for_each_group(drawn: list[Figure]) -> None:
     places = torch.rand(120, 2, generator=torch.Generator().manual_seed(0))
     groups = {"class": [str(i % 3) for i in range(120)], "cluster": [str(i % 12) for i in range(120)]}
