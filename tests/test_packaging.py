@@ -141,7 +141,8 @@ ENTRY_POINTS = list(yaml.safe_load((ROOT / "MLproject").read_text())["entry_poin
 
 
 COMPARISONS = {  # entry points that compare what the study's own would search
-    "jem_ablation": ["compare", "jem", "--vary", "start=noise,mixture", "--vary", "sampler=langevin,proximal"]
+    "gan_vs_wgan": ["compare", "gan", "--vary", "loss=bce,wgan"],
+    "jem_ablation": ["compare", "jem", "--vary", "start=noise,mixture", "--vary", "sampler=langevin,proximal"],
 }
 
 

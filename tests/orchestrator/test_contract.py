@@ -29,6 +29,8 @@ JEM: dict[str, Any] = {
     "network_evaluations": 80,
 }
 
+GAN: dict[str, Any] = {"width": 2, "latent_size": 4, "evaluation_samples": 32, "evaluations": 2}
+
 # The smallest training that says everything a long one does.
 SMALL: dict[str, dict[str, Any]] = {
     "ebm": {
@@ -57,6 +59,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "classifier_seeds": 2,
         "tsne_images": 30,
     },
+    "gan": GAN | {"network_evaluations": 100, "straight_through": True},
+    "wgan": GAN | {"network_evaluations": 200, "n_critic": 2, "long_phase": 3},
     "jem": JEM,
     "jem_weighted": JEM,
     "ebm_sampling": {"n_steps": 12, "samples": 16, "noise_start": 0.02},

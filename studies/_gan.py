@@ -1,0 +1,71 @@
+"""What the studies of generative adversarial networks have in common: the recipe, the space and the report."""
+
+from typing import Any
+
+from models.gan import RECIPES, Config, Loss
+from studies._study import ImageShape, Section, Suggest
+
+
+def base(shape: ImageShape, loss: Loss) -> Config:
+    """By the size of the images: measured on Persian digits at 28×28."""
+    side = max(shape[1:])
+    if side <= 16:
+        return Config(loss=loss, evaluation_samples=300)
+    if side <= 28:
+        return Config(loss=loss, network_evaluations=16_000)
+    return Config(loss=loss, width=64, network_evaluations=400_000, ema_decay=0.999)
+
+
+def first(loss: Loss) -> dict[str, Any]:
+    """The recipe of a loss, as far as it is searched."""
+    searched = ["generator_learning_rate", "critic_learning_rate", "n_critic"]
+    searched += ["beta1"] if RECIPES[loss]["optimizer"] == "adam" else []
+    return {"loss": loss} | {name: RECIPES[loss][name] for name in searched}
+
+
+def space(suggest: Suggest, base: Config, losses: list[Loss], most_critic: int) -> Config:
+    """Both learning rates, both networks' size, how often the critic learns, and what each loss has of its own."""
+    chosen: dict[str, Any] = {
+        "loss": suggest.suggest_categorical("loss", losses),
+        "generator_learning_rate": suggest.suggest_float("generator_learning_rate", 5e-5, 2e-3, log=True),
+        "critic_learning_rate": suggest.suggest_float("critic_learning_rate", 5e-5, 2e-3, log=True),
+        "latent_size": suggest.suggest_int("latent_size", 16, 128, log=True),
+        "n_critic": suggest.suggest_int("n_critic", 1, most_critic),
+        "batch_size": suggest.suggest_int("batch_size", 32, 128, log=True),
+        "width": suggest.suggest_int("width", base.width // 2, base.width * 2, log=True),
+    }
+    loss: Loss = chosen["loss"]
+    if (base.optimizer or RECIPES[loss]["optimizer"]) == "adam":
+        chosen["beta1"] = suggest.suggest_float("beta1", 0.0, 0.9)
+    if loss == "bce":
+        chosen["label_smoothing"] = suggest.suggest_float("label_smoothing", 0.0, 0.2)
+    if loss == "wgan":
+        chosen["clip"] = suggest.suggest_float("clip", 3e-3, 0.1, log=True)
+    if loss == "wgan_gp":
+        chosen["penalty"] = suggest.suggest_float("penalty", 1.0, 30.0, log=True)
+    return Config.model_validate(base.model_dump() | chosen)
+
+
+SECTIONS = (
+    Section(
+        "What is drawn",
+        "FID, precision, recall, density and coverage are of images of the averaged generator against validation images, in the "
+        "features of the judge; read them beside the same for real images and for noise. Losses say nothing of quality.",
+        pictures=("samples/interpolation", "fid/over_epochs"),
+        numbers=("fid/", "coverage/", "density/", "precision/", "recall/", "kid/"),
+    ),
+    Section(
+        "Which classes, and how legible",
+        "As the judge reads them. An entropy far below that of real images is mode collapse; legibility/share is that of images "
+        "that the judge reads with a confidence above 0.9.",
+        pictures=("classes/shares", "samples/nearest_training"),
+        numbers=("classes/", "legibility/", "distance/"),
+    ),
+    Section(
+        "The critic",
+        "critic/auroc says how well it tells validation images from generated ones (0.5: not at all), critic/auroc_seen training "
+        "images from validation ones: what it has learned by heart. critic/slope is the norm of its gradient in an image.",
+        pictures=("critic/weights",),
+        numbers=("critic/",),
+    ),
+)

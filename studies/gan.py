@@ -1,0 +1,42 @@
+"""Which settings make a generator and a discriminator draw legible Persian digits of all ten classes?"""
+
+from models import gan
+from models.gan import Config
+from studies import _gan
+from studies._study import ImageShape, Objective, Section, Study, Suggest
+
+
+def base(shape: ImageShape) -> Config:
+    """By the size of the images."""
+    return _gan.base(shape, "bce")
+
+
+def space(suggest: Suggest, base: Config) -> Config:
+    """Discriminators: cross-entropy, and the hinge loss with spectral normalisation."""
+    return _gan.space(suggest, base, ["bce", "hinge"], most_critic=3)
+
+
+STUDY = Study(
+    question=__doc__,
+    config=Config,
+    base=base,
+    space=space,
+    train=gan.train,
+    report=gan.report,
+    objectives=(Objective("fid/generated"),),
+    first=(_gan.first("bce"), _gan.first("hinge")),
+    data="persian",
+    pictures="samples/generated",
+    restore=gan.network,
+    sections=(
+        *_gan.SECTIONS,
+        Section(
+            "Is the discriminator's probability one?",
+            "Of validation and generated images, how often the discriminator is right where it says how sure it is (loss=bce "
+            "alone). On the diagonal it is right as often as it says; one that is never sure has nothing more to teach.",
+            pictures=("calibration/reliability",),
+            numbers=("calibration/",),
+        ),
+    ),
+    sample=gan.draw,
+)

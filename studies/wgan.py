@@ -1,0 +1,33 @@
+"""Which settings make Wasserstein critics, clipped or penalised, teach a generator to draw legible Persian digits?"""
+
+from models import gan
+from models.gan import Config
+from studies import _gan
+from studies._study import ImageShape, Objective, Study, Suggest
+
+
+def base(shape: ImageShape) -> Config:
+    """By the size of the images."""
+    return _gan.base(shape, "wgan")
+
+
+def space(suggest: Suggest, base: Config) -> Config:
+    """Wasserstein critics: weights clipped, and gradients penalised."""
+    return _gan.space(suggest, base, ["wgan", "wgan_gp"], most_critic=8)
+
+
+STUDY = Study(
+    question=__doc__,
+    config=Config,
+    base=base,
+    space=space,
+    train=gan.train,
+    report=gan.report,
+    objectives=(Objective("fid/generated"),),
+    first=(_gan.first("wgan"), _gan.first("wgan_gp")),
+    data="persian",
+    pictures="samples/generated",
+    restore=gan.network,
+    sections=_gan.SECTIONS,
+    sample=gan.draw,
+)
