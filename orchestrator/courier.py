@@ -69,8 +69,9 @@ class Delivery:
                 self._refuse([], f"{damaged} damaged lines", damaged, sent)
             files.replace(self.folder / outbox.SENT, sent.model_dump_json().encode())
             self.sent = sent
+        finished = sent.closed and not self.pending()
         for number in there:
-            if number < sent.segment or (sent.closed and number == there[-1] and not self._left(number)):
+            if number < sent.segment or finished:
                 outbox.path_of(self.folder, number).unlink(missing_ok=True)  # delivered, and written no more
         return len(entries) + damaged
 
@@ -88,10 +89,6 @@ class Delivery:
                     size += outbox.path_of(self.folder, number).stat().st_size
                     size -= self.sent.offset if number == self.sent.segment else 0
         return max(0, size)
-
-    def _left(self, number: int) -> int:
-        """Bytes of the current segment that are not delivered."""
-        return outbox.path_of(self.folder, number).stat().st_size - self.sent.offset
 
     def _deliver(self, entries: Sequence[Entry], sent: Sent) -> None:
         waiting: list[Entry] = []

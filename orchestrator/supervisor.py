@@ -49,7 +49,7 @@ class Supervisor:
         for trial in book.finished():
             counts[trial.user_attrs.get("outcome", "failed")] += 1
         best = book.best()
-        self.view = View(book.spec.name, book.total(), self.key, counts)
+        self.view = View(book.spec.name, book.total(), self.key, counts, events=self.agenda.events)
         self.view.best = (best[0].number, best[0].values[0]) if best else None
 
     # ---- the loop ----------------------------------------------------------------------------------------------------
@@ -233,8 +233,6 @@ class Supervisor:
         self.unnoted.discard(number)
         self.agenda.ended(number, end)
         self.view.total = self.agenda.total
-        while self.agenda.events:
-            self.view.events.append(self.agenda.events.pop(0))
         self.view.ended.append((number, end))
         self.view.counts[end.outcome] += 1
         if end.outcome == "complete":
