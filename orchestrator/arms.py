@@ -73,7 +73,7 @@ def report(book: Book, store: MlflowStore) -> Group:
     curves = figures_comparison.bands(said, spec.comparison, trials)
     entries: list[Entry] = [
         Note(markdown=f"{words}\n\n{comparison.markdown(said)}\n\n{publish.description(book, '')}"),
-        File(path="comparison.json", content=json.dumps(comparison.plain(said), indent=2).encode()),
+        File(path="comparison.json", content=json.dumps(comparison.plain(said), indent=2, allow_nan=False).encode()),
         File(path="figures/comparison.png", content=figures.png(curves)),
     ]
     shown = []

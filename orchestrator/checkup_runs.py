@@ -116,9 +116,9 @@ class Runs:
 
     def _arms(self) -> Iterator[Finding]:
         """Runs of a comparison's arms that nobody closed; what they lack is made when the comparison goes on."""
-        outcome = remake.ending(self.book)
+        outcome, keys = remake.ending(self.book), arms.keys(self.spec)
         for run in self.found:
-            if run.key in arms.keys(self.spec) and run.status == "RUNNING" and not run.deleted:
+            if run.key in keys and run.status == "RUNNING" and not run.deleted:
                 end = End(status=remake.status(outcome), tags={"outcome": outcome}, at=_end(run))
                 what = f"the run {run.run[:8]} of an arm is RUNNING, but nobody drives it"
                 yield Finding(None, what, f"{end.status}, outcome {outcome}", partial(self._add, run.run, [end]))

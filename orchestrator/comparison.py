@@ -1,5 +1,6 @@
 """A comparison read from the book and from MLflow: what its trials were, and what they support, in a table and in words."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
@@ -9,7 +10,7 @@ from orchestrator import contrasts, tables
 from orchestrator.agenda import run_of
 from orchestrator.book import FINISHED, Book
 from orchestrator.contrasts import Contrast, Interval, Played, words
-from orchestrator.factorial import ARM, REPLICATE, Comparison
+from orchestrator.factorial import ARM, REPLICATE, Arm, Comparison
 
 if TYPE_CHECKING:
     from orchestrator.tracker import MlflowStore
@@ -60,7 +61,7 @@ def played(book: Book, store: "MlflowStore | None" = None) -> list[Played]:
             arm=notes[ARM],
             replicate=notes[REPLICATE],
             outcome=outcome,
-            value=trial.values[0] if trial.values else None,
+            value=trial.values[0] if outcome == "complete" else None,
             why=_why(notes) if outcome != "complete" else "",
             run=run_of(book.spec, trial),
         )
@@ -89,7 +90,7 @@ def result(comparison: Comparison, trials: Sequence[Played], objective: str, dir
     """What the trials say."""
     mark = contrasts.mark(trials, direction)
     arms = [
-        _arm(arm.name, arm.dropped, [one for one in trials if one.arm == i], objective, direction, mark)
+        _arm(arm, [one for one in trials if one.arm == i], objective, direction, mark)
         for i, arm in enumerate(comparison.arms)
     ]
     order = contrasts.ranked(contrasts.by_arm(trials, len(arms)), direction)
@@ -97,10 +98,8 @@ def result(comparison: Comparison, trials: Sequence[Played], objective: str, dir
     return Result(objective, direction, mark, arms, tests, order[0] if order else None)
 
 
-def _arm(
-    name: str, dropped: str, trials: Sequence[Played], objective: str, direction: str, mark: float | None
-) -> ArmResult:
-    done = [one for one in trials if one.outcome == "complete" and one.value is not None]
+def _arm(arm: Arm, trials: Sequence[Played], objective: str, direction: str, mark: float | None) -> ArmResult:
+    done = [one for one in trials if one.value is not None]
     quality = {objective: contrasts.interval([one.value for one in done if one.value is not None])} if done else {}
     for key in sorted({key for one in done for key in one.finals} - {objective}):
         values = [one.finals[key] for one in done if key in one.finals]
@@ -113,7 +112,7 @@ def _arm(
             if one.cost is not None:
                 evaluations.append(update * one.cost)
     return ArmResult(
-        name=name,
+        name=arm.name,
         trials=len(trials),
         completed=contrasts.share(len(done), len(trials)) if trials else Interval(0.0, 0.0, 1.0, 0),
         endings=dict(Counter(one.why for one in trials if one.why)),
@@ -121,7 +120,7 @@ def _arm(
         reached=len(updates),
         updates=median(updates) if updates else None,
         evaluations=median(evaluations) if evaluations else None,
-        dropped=dropped,
+        dropped=arm.dropped,
     )
 
 
@@ -178,14 +177,10 @@ def _endings(arms: Sequence[ArmResult]) -> str:
 
 def _speed(said: Result) -> str:
     counted = all(arm.evaluations is not None for arm in said.arms if arm.reached)
-    timed = [
-        (-arm.reached / arm.trials, cost, arm)
-        for arm in said.arms
-        if (cost := arm.evaluations if counted else arm.updates) is not None
-    ]
+    timed = [(arm, cost) for arm in said.arms if (cost := arm.evaluations if counted else arm.updates) is not None]
     if not timed or said.mark is None:
         return ""
-    _, cost, fastest = min(timed)
+    fastest, cost = min(timed, key=lambda one: (-one[0].reached / one[0].trials, one[1]))
     unit = "network evaluations" if counted else "updates"
     return (
         f" {said.objective} = {said.mark:.3g}, the median of all ends, is reached soonest by {fastest.name}: "
@@ -221,10 +216,15 @@ def markdown(said: Result) -> str:
     return "\n".join(lines)
 
 
+def _plain(value: Interval) -> dict[str, Any]:
+    """JSON has no NaN."""
+    return {name: None if math.isnan(number) else number for name, number in value._asdict().items()}
+
+
 def plain(said: Result) -> dict[str, Any]:
     """All of it as values for JSON."""
     arms = []
     for arm in said.arms:
-        quality = {key: value._asdict() for key, value in arm.quality.items()}
-        arms.append(arm._asdict() | {"completed": arm.completed._asdict(), "quality": quality})
+        quality = {key: _plain(value) for key, value in arm.quality.items()}
+        arms.append(arm._asdict() | {"completed": _plain(arm.completed), "quality": quality})
     return said._asdict() | {"arms": arms, "contrasts": [vars(one) for one in said.contrasts]}

@@ -28,7 +28,7 @@ class Played(NamedTuple):
     arm: int
     replicate: int
     outcome: str
-    value: float | None = None  # of the objective, where it is complete
+    value: float | None = None  # of the objective; None where it is not complete
     why: str = ""  # it is not
     run: str = ""  # in MLflow
     finals: Mapping[str, float] = {}  # last values of the metrics of the objective's group
@@ -107,7 +107,7 @@ def by_arm(played: Iterable[Played], arms: int) -> list[dict[int, float]]:
     """For each arm, its completed trials' values by replicate."""
     values: list[dict[int, float]] = [{} for _ in range(arms)]
     for one in played:
-        if one.outcome == "complete" and one.value is not None:
+        if one.value is not None:
             values[one.arm][one.replicate] = one.value
     return values
 
@@ -205,5 +205,5 @@ def reached(played: Played, score: float, direction: str) -> float | None:
 
 def mark(played: Sequence[Played], direction: str) -> float | None:
     """The score to whose reaching convergence is timed: the median of all completed trials' last values."""
-    values = sorted(one.value for one in played if one.outcome == "complete" and one.value is not None)
+    values = sorted(one.value for one in played if one.value is not None)
     return values[len(values) // 2] if values else None

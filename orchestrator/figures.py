@@ -163,6 +163,11 @@ def beside(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture
     return np.array(sheet)
 
 
+def spans_decades(values: Sequence[float] | NDArray[np.float64], spread: float = 20.0) -> bool:
+    """Whether an axis of these values is to be logarithmic: all above 0, and the greatest over ``spread`` times the least."""
+    return len(values) > 0 and bool(max(values) > spread * min(values) > 0)
+
+
 def value_axis(figure: Figure, axes: Axes, objective: str, log: bool) -> None:
     """Name the axis of an objective's values, and divide it."""
     figure.supylabel(fold(objective, 40), fontsize=10)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from orchestrator.comparison import Result
 from orchestrator.contrasts import Played, interval
 from orchestrator.factorial import Comparison
-from orchestrator.figures import LINES, blank, value_axis
+from orchestrator.figures import LINES, blank, spans_decades, value_axis
 
 STYLES = ("-", "--", ":", "-.")
 SPREAD = 8  # from the least to the greatest value: beyond, the axis is logarithmic
@@ -20,10 +20,10 @@ def bands(said: Result, comparison: Comparison, trials: Sequence[Played]) -> Fig
 
     The cost of training is in network evaluations where all trials count them, else in updates.
     """
-    done = [one for one in trials if one.outcome == "complete" and one.value is not None]
+    done = [one for one in trials if one.value is not None]
     counted = bool(done) and all(one.cost is not None for one in done)
     values = [value for one in done for _, value in one.curve] + [one.value for one in done if one.value is not None]
-    log = bool(values) and min(values) > 0 and max(values) > SPREAD * min(values)
+    log = spans_decades(values, SPREAD)
     arms = comparison.arms
     height = 3.2 + 0.28 * len(arms)
     figure = blank(11, height, f"{said.objective}, {'lower' if said.direction == 'minimize' else 'higher'} is better")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from orchestrator.figures import BEST, LINES, blank, fold, short, value_axis
+from orchestrator.figures import BEST, LINES, blank, fold, short, spans_decades, value_axis
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -33,7 +33,7 @@ def sweep_figures(study: "Study", objective: str) -> dict[str, Figure]:
     sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
     trials.sort(key=lambda t: (-sign * t.values[0], -t.number))  # the best last: drawn on top
     values = np.array([t.values[0] for t in trials])
-    log = bool(values.max() > 20 * values.min() > 0)
+    log = spans_decades(values)
     title = f"{objective} of {len(trials)} trials; the best, in orange: {values[-1]:.4g} in trial {trials[-1].number}"
     figures = {"history": _history(study, trials, objective, log, title)}
     scales = [scale for name in sorted({n for t in trials for n in t.params}) if (scale := _scale(name, trials))]

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from optuna.trial import FrozenTrial
 
-from orchestrator.figures import BEST, LINES, blank
+from orchestrator.figures import BEST, LINES, blank, spans_decades
 
 BINS = 6  # along each axis of a heat map
-SPREAD = 20  # from the least to the greatest value: beyond, an axis is logarithmic
 
 
 def front(points: Sequence[tuple[float, float]], signs: tuple[int, int]) -> list[int]:
@@ -41,13 +40,9 @@ def knee(points: Sequence[tuple[float, float]], signs: tuple[int, int]) -> int |
 
 
 def _scaled(values: Sequence[float], sign: int) -> Any:
-    laid = np.log(values) if _logarithmic(values) else np.asarray(values, float)
+    laid = np.log(values) if spans_decades(values) else np.asarray(values, float)
     laid = sign * laid
     return (laid - laid.min()) / ((laid.max() - laid.min()) or 1.0)
-
-
-def _logarithmic(values: Sequence[float]) -> bool:
-    return bool(min(values) > 0 and max(values) > SPREAD * min(values))
 
 
 def trade_off(trials: Sequence[FrozenTrial], keys: tuple[str, str], signs: tuple[int, int]) -> Figure | None:
@@ -68,7 +63,7 @@ def trade_off(trials: Sequence[FrozenTrial], keys: tuple[str, str], signs: tuple
         label = f"knee: trial {trials[best[at]].number}, {value:.4g} at {cost:.4g}"
         axes.plot([cost], [value], "*", color=BEST, markersize=16, zorder=4, label=label)
     for axis, values, scale in ((axes.xaxis, [y for _, y in points], "x"), (axes.yaxis, [x for x, _ in points], "y")):
-        if _logarithmic(values):
+        if spans_decades(values):
             getattr(axes, f"set_{scale}scale")("log")
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axis.set_minor_formatter(NullFormatter())
@@ -95,7 +90,7 @@ def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[st
     title = f"best {key} in each cell of {across} × {up}" + (f", by {choice}" if choice else "")
     figure = blank(max(5.0, 2.2 + 2.6 * len(choices)), 4, title)
     panels = figure.subplots(1, len(choices), sharex=True, sharey=True, squeeze=False)[0]
-    norm = (LogNorm if _logarithmic(values) else Normalize)(min(values), max(values))
+    norm = (LogNorm if spans_decades(values) else Normalize)(min(values), max(values))
     colors = matplotlib.colormaps["viridis" if sign < 0 else "viridis_r"]
     for panel, option in zip(panels, choices, strict=True):
         cells = np.full((BINS, BINS), np.nan)

@@ -26,10 +26,10 @@ def find(text: str, of: tuple[str, ...], storage: RDBStorage) -> tuple[Path, str
     known = {name: books.load(storage, name) for name in books.names(storage)}
     sweeps = {name: book for name, book in known.items() if book.spec.study in of}
     if text == CHAMPION:
-        done = [book for book in sweeps.values() if book.best()]
-        if not done:
-            raise UserError(f"--model champion: no sweep here has trained one; begin with:  sweep run {of[0]}")
-        return _folder(text, done[-1], done[-1].best()[0])
+        for book in reversed(sweeps.values()):
+            if best := book.best():
+                return _folder(text, book, best[0])
+        raise UserError(f"--model champion: no sweep here has trained one; begin with:  sweep run {of[0]}")
     name, _, number = text.partition("/")
     if name in known and name not in sweeps:
         raise UserError(

@@ -74,6 +74,15 @@ def test_an_arm_that_diverges_counts_as_such(bench: Bench) -> None:
     assert "mode=diverge (3 × runaway of 3)" in words and "The best mean distance is" in words
 
 
+def test_a_single_seed_has_no_interval_and_its_json_no_nan(bench: Bench) -> None:
+    book = comparing(bench, vary=["x=0.2,0.9"], seeds=1)
+    bench.drive(book)
+    assert book.spec.comparison is not None
+    said = comparison.result(book.spec.comparison, comparison.played(book), *book.spec.objectives[0])
+    quality = comparison.plain(said)["arms"][0]["quality"]["distance"]
+    assert quality == {"mean": pytest.approx(0.21, abs=0.01), "low": None, "high": None, "n": 1}
+
+
 @pytest.mark.parametrize(
     ("vary", "words"),
     [
