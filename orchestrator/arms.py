@@ -9,7 +9,7 @@ from PIL import Image
 from rich.console import Group
 from rich.markdown import Markdown
 
-from orchestrator import comparison, figures, figures_comparison, publish, tables
+from orchestrator import comparison, descriptions, figures, figures_comparison, tables
 from orchestrator.agenda import trial_folder
 from orchestrator.book import Book
 from orchestrator.courier import Delivery
@@ -43,7 +43,7 @@ def begin(book: Book, store: MlflowStore) -> None:
     found = []
     for i, arm in enumerate(spec.comparison.arms):
         outbox = Outbox(folder_of(spec, i))
-        tags = {"sweep": spec.name, "study": spec.study, "arm": str(i), "outcome": "running"}
+        tags = {"sweep": spec.name, "study": spec.study, "data": spec.data, "arm": str(i), "outcome": "running"}
         outbox.begin(key(spec, i), arm.name, arm.settings, tags, spec.run, arm.run or None)
         outbox.close()
         delivery = Delivery(folder_of(spec, i), store)
@@ -72,7 +72,7 @@ def report(book: Book, store: MlflowStore) -> Group:
     words = comparison.paragraph(said)
     curves = figures_comparison.bands(said, spec.comparison, trials)
     entries: list[Entry] = [
-        Note(markdown=f"{words}\n\n{comparison.markdown(said)}\n\n{publish.description(book, '')}"),
+        Note(markdown=f"{words}\n\n{comparison.markdown(said)}\n\n{descriptions.sweep(book, '')}"),
         File(path="comparison.json", content=json.dumps(comparison.plain(said), indent=2, allow_nan=False).encode()),
         File(path="figures/comparison.png", content=figures.png(curves)),
     ]

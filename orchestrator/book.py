@@ -22,7 +22,7 @@ from orchestrator.factorial import Comparison
 from orchestrator.messages import Ended
 from orchestrator.spec import GRID_POINTS, Spec
 from studies import _space
-from studies._study import Study
+from studies._study import Study, StudyError
 
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -102,6 +102,13 @@ class Book:
     def config(self, trial: FrozenTrial | optuna.Trial) -> Any:
         """The config that a trial has: parameters are named as the fields that they set."""
         return self.search.config.model_validate(self.spec.base_of(trial.number) | trial.params)
+
+    def label(self, trial: FrozenTrial | optuna.Trial) -> str:
+        """What the study calls a trial, by its settings; '' where it says nothing, or its file is gone."""
+        try:
+            return self.search.label.format(**self.config(trial).model_dump())
+        except StudyError:
+            return ""
 
     def incompatible(self, now: Spec) -> str:
         """Why trials asked under ``now`` cannot stand beside those that there are, '' where they can."""

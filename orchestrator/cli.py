@@ -3,14 +3,15 @@
 Heavy imports are made inside the commands.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator import cli_reports, cli_sweeps
-from orchestrator.cli_sweeps import complete_sweep, make_console, open_books
+from orchestrator.cli_sweeps import complete_sweep, make_console, open_books, print_json
 from orchestrator.errors import UserError
-from orchestrator.options import TEXT, WHOLE, Group, Pairs, machine_options, storage_option, sweep_options
+from orchestrator.options import TEXT, WHOLE, Group, Pairs, json_option, machine_options, storage_option, sweep_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,12 +35,22 @@ def main() -> None:
     """Search the settings of deep generative models; every trial is tracked in MLflow.
 
     \b
-    sweep run ebm --trials 12          search, and name the sweep ebm-digits-1
+    sweep studies                            what can be asked, and what is searched
+    sweep run ebm --trials 12                search, and name the sweep ebm-digits-1
     sweep compare ebm --vary start=noise,replay     settings against each other, over seeds
-    sweep show ebm-digits-1 --watch    its trials in a table, from any terminal
-    sweep resume ebm-digits-1 --trials 24     go on to 24 trials in all
-    sweep stop ebm-digits-1            end it; pause, extend, skip and enqueue steer it
-    sweep ui                           look at losses, samples and curves
+    sweep show ebm-digits-1 --watch          its trials in a table, from any terminal
+    sweep show ebm-digits-1 7                one trial whole, with its samples
+    sweep report ebm-digits-1                what was found, as one HTML file
+    sweep sample ebm-digits-1 --n 64         new images by its best trial
+    sweep resume ebm-digits-1 --trials 24    go on to 24 trials in all
+    sweep stop ebm-digits-1                  end it; pause, extend, skip and enqueue steer it
+    sweep ui                                 look at losses, samples and curves
+
+    \b
+    Names are completed by the Tab key after one of these, kept in the shell's own start file:
+      bash   eval "$(_SWEEP_COMPLETE=bash_source sweep)"
+      zsh    eval "$(_SWEEP_COMPLETE=zsh_source sweep)"
+      fish   _SWEEP_COMPLETE=fish_source sweep | source
     """
 
 
@@ -239,21 +250,33 @@ def resume(
 @click.argument("study", required=False, shell_complete=complete_study)
 @click.option("--data", type=TEXT, help="Show ranges and settings for this data set.  [default: the study's]")
 @click.option("--data-folder", type=TEXT, envvar="SWEEP_DATA", help="Where downloads are kept.  [default: data]")
-def studies_(study: str | None, data: str | None, data_folder: str | None) -> None:
-    """List what can be run: each question with its search space; with STUDY, its other settings as well."""
+@json_option
+def studies_(study: str | None, data: str | None, data_folder: str | None, as_json: bool) -> None:
+    """List what can be run: each question with its search space; with STUDY, its other settings as well.
+
+    \b
+    sweep studies
+    sweep studies ebm --data mnist
+    sweep studies --json
+    """
     from pathlib import Path
 
     import studies
     from models.parts import data as datasets
-    from orchestrator import tables
+    from orchestrator import plain, tables
     from studies import _space
     from studies._study import StudyError
 
     console = make_console()
     try:
-        for name in [study] if study else studies.names():
-            loaded = studies.load(name)
-            base = loaded.base(datasets.load(data or loaded.data, Path(data_folder or "data")).shape)
+        found = {name: studies.load(name) for name in ([study] if study else studies.names())}
+        folder = Path(data_folder or "data")
+        bases = {name: one.base(datasets.load(data or one.data, folder).shape) for name, one in found.items()}
+        if as_json:
+            print_json([plain.study(name, one, bases[name]) for name, one in found.items()])
+            return
+        for name, loaded in found.items():
+            base = bases[name]
             space = _space.describe(loaded.space, base)
             goals = ", ".join(f"{goal.direction} {goal.key}" for goal in loaded.objectives)
             console.print(f"[bold]{name}[/]  {' '.join(loaded.question.split())}\n  to {goals}; {loaded.trials} trials")
@@ -266,20 +289,45 @@ def studies_(study: str | None, data: str | None, data_folder: str | None) -> No
 
 
 @main.command()
+@click.argument("name", required=False, shell_complete=complete_sweep)
 @click.option("--folder", type=click.Path(exists=True, file_okay=False), default=".", help="Where the sweeps were run.")
 @click.option("--tracking-uri", type=TEXT, metavar="URI", help="MLflow store.  [default: mlflow.db in the folder]")
 @click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
-def ui(folder: str, tracking_uri: str | None, port: int, host: str) -> None:
-    """Open the MLflow pages of the sweeps in this folder, or in another one.
+@click.option("--dashboard", is_flag=True, help="Serve optuna-dashboard as well, at the next port.")
+@click.option("--auth", is_flag=True, help="Switch MLflow's accounts on: who has none sees nothing.")
+@click.option("--no-browser", is_flag=True, help="Open no browser.")
+@storage_option
+def ui(
+    name: str | None,
+    folder: str,
+    tracking_uri: str | None,
+    port: int,
+    host: str,
+    dashboard: bool,
+    auth: bool,
+    no_browser: bool,
+    storage: str | None,
+) -> None:
+    """Open the MLflow pages of the newest sweep in this folder, of the sweep NAME, or of another folder.
 
     \b
     sweep ui
-    sweep ui --folder ~/experiments --port 5001
+    sweep ui ebm-digits-1 --dashboard
+    sweep ui --folder experiments --port 5001
     """
-    from orchestrator import server
+    from pathlib import Path
 
-    server.serve(folder, tracking_uri, host, port, make_console())
+    from orchestrator import book, server
+
+    place = Path(folder).absolute()
+    kept = (
+        storage
+        or os.environ.get("SWEEP_STORAGE")
+        or f"sqlite:///{place / book.DEFAULT_STORAGE.removeprefix('sqlite:///')}"
+    )
+    wanted = server.Wanted(name, place, tracking_uri, kept if dashboard else None, host, port, auth, not no_browser)
+    server.serve(wanted, make_console())
 
 
 def _room(spec: "Spec", device: str | None, workers: int | None) -> "Room":

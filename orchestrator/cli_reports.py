@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli_sweeps import complete_sweep, load_book, make_console, open_books, sweep_command
+from orchestrator.cli_sweeps import complete_sweep, complete_trial, load_book, make_console, open_books, sweep_command
 from orchestrator.errors import UserError
 from orchestrator.options import TEXT
 
@@ -13,7 +13,7 @@ OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @sweep_command
-@click.argument("trial", type=click.IntRange(min=0), required=False)
+@click.argument("trial", type=click.IntRange(min=0), required=False, shell_complete=complete_trial)
 @click.option("--n", type=click.IntRange(1, 10_000), default=64, show_default=True, help="Images.")
 @click.option("-o", "--output", type=OUTPUT, metavar="FILE", help="A PNG file.  [default: NAME-TRIAL-samples.png]")
 @click.option("--seed", type=click.INT, default=0, show_default=True, help="Others for every seed.")

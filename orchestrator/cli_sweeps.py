@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.errors import UserError
-from orchestrator.options import SECONDS, WHOLE, Pairs, storage_option
+from orchestrator.options import SECONDS, WHOLE, Pairs, json_option, storage_option
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -31,34 +31,70 @@ def sweep_command(function: Callable[..., Any]) -> click.Command:
     return click.command(function.__name__)(function)
 
 
+def complete_trial(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Trials of the sweep that was named."""
+    from orchestrator import book
+
+    name = ctx.params.get("name")
+    books = open_books(ctx.params.get("storage"))
+    numbers = [str(one.number) for one in load_book(books, name).trials()] if name in book.names(books) else []
+    return [number for number in numbers if number.startswith(incomplete)]
+
+
 @click.command("list")
+@json_option
 @storage_option
-def list_(storage: str | None) -> None:
-    """List the sweeps here: how far each is and its best value."""
-    from orchestrator import book, tables
+def list_(as_json: bool, storage: str | None) -> None:
+    """List the sweeps here: how far each is and its best value.
+
+    \b
+    sweep list
+    sweep list --json
+    """
+    from orchestrator import book, plain, tables
 
     books = open_books(storage)
     console, found = make_console(), [book.load(books, name) for name in book.names(books)]
-    if found:
+    if as_json:
+        print_json([plain.sweep(one) for one in found])
+    elif found:
         console.print(tables.sweeps(found))
     else:
         console.print("no sweeps here yet; begin one with:  sweep run ebm")
 
 
 @sweep_command
+@click.argument("trial", type=click.IntRange(min=0), required=False, shell_complete=complete_trial)
 @click.option("--best", type=WHOLE, metavar="N", help="Only the N best trials.")
 @click.option("--watch", is_flag=True, help="Follow it until it ends, or until Ctrl-C, which ends only the looking.")
-def show(name: str, best: int | None, watch: bool, storage: str | None) -> None:
-    """Show the trials of the sweep NAME, each with its settings, outcome and MLflow run, and who drives it.
+@json_option
+def show(name: str, trial: int | None, best: int | None, watch: bool, as_json: bool, storage: str | None) -> None:
+    """Show the trials of the sweep NAME, each with its settings, outcome and MLflow run, and who drives it; or one TRIAL whole.
 
     \b
     sweep show ebm-digits-1
     sweep show ebm-digits-1 --watch --best 5
+    sweep show ebm-digits-1 7                with its samples, where the terminal has colours
+    sweep show ebm-digits-1 --json
     """
-    from orchestrator import book, tables
+    from orchestrator import book, plain, tables
 
+    if watch and (as_json or trial is not None):
+        raise UserError("--watch follows a whole sweep; leave out the trial and --json")
     books = open_books(storage)
-    if watch:
+    if trial is not None:
+        from orchestrator import glance
+
+        console, found = make_console(), book.load(books, name)
+        if as_json:
+            print_json(plain.trial(found, glance.find(found, trial)))
+        else:
+            console.print(glance.trial(found, trial, console))
+    elif as_json:
+        found = book.load(books, name)
+        shown = found.trials() if best is None else found.best(best)
+        print_json({**plain.sweep(found), "every_trial": [plain.trial(found, one) for one in shown]})
+    elif watch:
         from orchestrator import watching
 
         watching.follow(books, name, best, make_console())
@@ -80,7 +116,11 @@ def stop(name: str, now: bool, storage: str | None) -> None:
 
 @sweep_command
 def pause(name: str, storage: str | None) -> None:
-    """Free the machine for a while: running trials of NAME leave with checkpoints, `sweep resume NAME` goes on."""
+    """Free the machine for a while: running trials of NAME leave with checkpoints, `sweep resume NAME` goes on.
+
+    \b
+    sweep pause ebm-digits-1
+    """
     ask_driver(open_books(storage), name, "pause")
 
 
@@ -109,7 +149,7 @@ def extend(name: str, trials: int | None, timeout: float | None, storage: str | 
 
 
 @sweep_command
-@click.argument("trial", type=click.IntRange(min=0))
+@click.argument("trial", type=click.IntRange(min=0), shell_complete=complete_trial)
 def skip(name: str, trial: int, storage: str | None) -> None:
     """Prune TRIAL of the sweep NAME: it ends now, and counts as tried.
 
@@ -141,7 +181,11 @@ def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> 
 
 @sweep_command
 def sync(name: str, storage: str | None) -> None:
-    """Deliver to MLflow what could not be delivered while the sweep NAME ran."""
+    """Deliver to MLflow what could not be delivered while the sweep NAME ran.
+
+    \b
+    sweep sync ebm-digits-1
+    """
     from orchestrator import session
 
     raise SystemExit(session.sync(load_book(open_books(storage), name), make_console()))
@@ -191,6 +235,13 @@ def add_to(group: click.Group) -> None:
     """All commands of this file."""
     for command in (list_, show, stop, pause, extend, skip, enqueue, sync, doctor, rm):
         group.add_command(command)
+
+
+def print_json(value: Any) -> None:
+    """For scripts: nothing but the value."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, default=str))
 
 
 def make_console() -> "Console":

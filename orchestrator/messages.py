@@ -1,6 +1,7 @@
 """What the supervisor and a worker say to each other: plain values, a task one way and reports the other."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -60,6 +61,9 @@ class Ended:
     reason: str = ""  # of a divergence or failure, a short name
     detail: str = ""  # one sentence, or the traceback of a failure
     seconds: float = 0.0  # that the trial took, over all its lives
+    beside: Mapping[str, float] = field(
+        default_factory=dict
+    )  # what the objectives are read against: their group's numbers
 
 
 Message = Report | Pulse | Saved | Ended

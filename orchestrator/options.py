@@ -61,6 +61,11 @@ def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
+
+
 def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What `sweep run` and `sweep compare` have in common, beside the machine."""
     for option in (

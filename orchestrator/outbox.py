@@ -97,6 +97,7 @@ class End(_Entry):
     do: Literal["end"] = "end"
     status: Status
     tags: dict[str, str]
+    name: str = ""  # that it has from now on; '' leaves the one it has
 
 
 Entry = Begin | Numbers | Picture | File | Tags | Note | Data | End
@@ -173,9 +174,9 @@ class Outbox:
         """Record what data were read."""
         self._append(Data(name=used.name, source=used.source, digest=used.digest, sizes=dict(used.sizes)))
 
-    def end(self, status: Status, tags: Mapping[str, str]) -> None:
+    def end(self, status: Status, tags: Mapping[str, str], name: str = "") -> None:
         """Close the record, and the file."""
-        self._append(End(status=status, tags=dict(tags)))
+        self._append(End(status=status, tags=dict(tags), name=name))
         self.close()
 
     def position(self) -> Position:

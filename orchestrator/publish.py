@@ -1,4 +1,9 @@
-"""What a sweep's own record shows: description, figures, the best trials' samples side by side, and the champion."""
+"""What a sweep's own record shows: figures, the best trials' samples side by side, the table of trials, and the champion."""
+
+import csv
+import io
+import json
+from contextlib import suppress
 
 import numpy as np
 from optuna.trial import TrialState
@@ -7,18 +12,22 @@ from PIL import Image
 from orchestrator import figures, figures_sweep, figures_tradeoff
 from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
-from orchestrator.outbox import Outbox
+from orchestrator.courier import Refused
+from orchestrator.descriptions import SHOWN
+from orchestrator.outbox import Outbox, Tags
 from orchestrator.spec import Spec
-from orchestrator.tables import short
 from orchestrator.tracker import MlflowStore
 from orchestrator.trial import SAMPLES, WEIGHTS
 
-SHOWN = 6  # of the best trials
 CHAMPION = "champion"  # what is kept with the sweep of the model that was registered
+MARKED = "marked"  # and the run that is tagged as the best
 
 
 def params(spec: Spec) -> dict[str, str]:
-    """The sweep's parameters in its record. Prefixed: `mlflow run` has written its own -P values there, unprefixed."""
+    """The sweep's parameters in its record, without its settings, which are a file.
+
+    Prefixed: `mlflow run` has written its own -P values there, unprefixed.
+    """
     plain = {
         "study": spec.study,
         "data": spec.data,
@@ -28,55 +37,24 @@ def params(spec: Spec) -> dict[str, str]:
         "seed": spec.seed,
         "version": spec.version,
     }
-    base = {f"base/{key}": value for key, value in spec.base.items() if key not in spec.space}
-    return {f"sweep/{key}": str(value) for key, value in plain.items()} | {k: str(v) for k, v in base.items()}
+    return {f"sweep/{key}": str(value) for key, value in plain.items()}
 
 
-def description(book: Book, ending: str) -> str:
-    """The sweep in Markdown: the question, the command, where it stands, the best trials and how to go on."""
+def tags(spec: Spec) -> dict[str, str]:
+    """What the sweep's record is found by."""
+    return {"sweep": spec.name, "study": spec.study, "data": spec.data}
+
+
+def settings(spec: Spec) -> bytes:
+    """Every setting that its trials share, as a file."""
+    return json.dumps({key: value for key, value in spec.base.items() if key not in spec.space}, indent=2).encode()
+
+
+def finish(book: Book, outbox: Outbox) -> list[str]:
+    """Put the best samples, the figures and the table of trials into the sweep's record; returns the pictures' paths there."""
     spec = book.spec
-    key, direction = spec.objectives[0]
-    done = book.finished()
-    outcomes: dict[str, int] = {}
-    for trial in done:
-        outcome = trial.user_attrs.get("outcome", "failed")
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-    lines = [
-        f"**{spec.question}**",
-        "",
-        f"`{spec.command}`",
-        "",
-        f"{len(done)} of {book.total()} trials finished"
-        + (f": {counted}." if counted else ".")
-        + (f" {ending}" if ending else ""),
-        "",
-    ]
-    best = book.best(SHOWN)
-    if best:
-        names = [name for name in spec.space if any(name in trial.params for trial in best)]
-        lines += [
-            f"Best trials by `{key}` ({'lower' if direction == 'minimize' else 'higher'} is better):",
-            "",
-            f"| trial | {key} | " + " | ".join(names) + " |",
-            "|" + "---|" * (len(names) + 2),
-        ]
-        for trial in best:
-            cells = [short(trial.params[name]) if name in trial.params else "" for name in names]
-            lines.append(f"| {trial.number} | {trial.values[0]:.4g} | " + " | ".join(cells) + " |")
-        lines.append("")
-    lines += [f"Went on although it had changed after {drift.before} trials: {drift.what}.\n" for drift in spec.drifts]
-    lines.append(f"Go on with more trials: `sweep resume {spec.name} --trials {book.total() * 2}`")
-    return "\n".join(lines)
-
-
-def finish(book: Book, outbox: Outbox) -> None:
-    """Put the figures and the best samples into the sweep's record."""
-    spec = book.spec
-    for name, picture in figures_sweep.sweep_figures(book.study, spec.objectives[0][0]).items():
-        outbox.content(f"figures/{name}.png", figures.png(picture))
-    for name, drawn in _trade_offs(book).items():
-        outbox.content(f"figures/{name}.png", figures.png(drawn))
+    drawn = {**figures_sweep.sweep_figures(book.study, spec.objectives[0][0]), **_trade_offs(book)}
+    pictures = {f"figures/{name}.png": figures.png(figure) for name, figure in drawn.items()}
     shown = []
     for trial in book.best(SHOWN):
         path = trial_folder(spec.folder, trial.number) / SAMPLES
@@ -84,7 +62,37 @@ def finish(book: Book, outbox: Outbox) -> None:
             title = f"trial {trial.number} · {spec.objectives[0][0]} {trial.values[0]:.4g}"
             shown.append((title, np.asarray(Image.open(path).convert("RGB"))))
     if shown:
-        outbox.content("best_samples.png", figures.png(figures.beside(shown, columns=min(3, len(shown)))))
+        pictures = {"best_samples.png": figures.png(figures.beside(shown, columns=min(3, len(shown)))), **pictures}
+    for name, picture in pictures.items():
+        outbox.content(name, picture)
+    outbox.content("trials.csv", _table(book))
+    return list(pictures)
+
+
+def _table(book: Book) -> bytes:
+    """A row a trial."""
+    names, keys = list(book.spec.space), [key for key, _ in book.spec.objectives]
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["trial", "outcome", *keys, "seconds", *names, "run"])
+    for trial in book.finished():
+        values = list(trial.values or ()) or [""] * len(keys)
+        told = [trial.user_attrs.get(name, "") for name in ("outcome", "seconds")]
+        settings = [trial.params.get(name, "") for name in names]
+        rows.writerow([trial.number, told[0], *values, told[1], *settings, run_of(book.spec, trial)])
+    return text.getvalue().encode()
+
+
+def mark(book: Book, store: MlflowStore) -> None:
+    """Tag the best trial's run, so that it can be searched for, and no other any more."""
+    run = next((run_of(book.spec, trial) for trial in book.best()), "")
+    before = book.notes().get(MARKED, "")
+    if run and run != before:
+        if before:
+            with suppress(Refused):  # it has been deleted
+                store.deliver(before, [Tags(values={"best": "no"})])
+        store.deliver(run, [Tags(values={"best": "yes"})])
+        book.note(MARKED, run)
 
 
 def _trade_offs(book: Book) -> dict[str, figures.Drawing]:

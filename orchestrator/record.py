@@ -6,6 +6,7 @@ import platform
 import socket
 from pathlib import Path
 
+from orchestrator import descriptions
 from orchestrator.book import Asked
 from orchestrator.launchers.local import LOG
 from orchestrator.messages import Ended, Outcome
@@ -20,6 +21,7 @@ STATUS: dict[Outcome, Status] = {
     "failed": "FAILED",
     "stopped": "KILLED",
 }
+TITLE = " · "  # between the parts of a trial's name: its number, what came of it, its settings
 LOG_BYTES = 1_000_000  # of the end of a failed worker's log
 
 
@@ -28,13 +30,14 @@ def key(spec: Spec, number: int) -> str:
     return f"{spec.id}/{number}"
 
 
-def begin(folder: Path, spec: Spec, asked: Asked, device: str) -> None:
-    """The trial begins, or goes on."""
+def begin(folder: Path, spec: Spec, asked: Asked, label: str, device: str) -> None:
+    """The trial begins, or goes on; ``label`` tells its settings at a glance."""
     # MLflow prints all parameters above each of a run's pictures, so only what varies is one: the rest is a file.
     params = {**asked.params, "seed": asked.seed, "data": spec.data}
     tags = {
         "sweep": spec.name,
         "study": spec.study,
+        "data": spec.data,
         "trial": str(asked.number),
         "outcome": "running",
         "device": device,
@@ -42,7 +45,7 @@ def begin(folder: Path, spec: Spec, asked: Asked, device: str) -> None:
     }
     outbox = Outbox(folder)
     parent = spec.parent_of(asked.params)
-    outbox.begin(key(spec, asked.number), f"trial {asked.number}", params, tags, parent, asked.run)
+    outbox.begin(key(spec, asked.number), _title(asked.number, label), params, tags, parent, asked.run)
     outbox.content("config.json", json.dumps(asked.config, indent=2).encode())
     outbox.close()
 
@@ -54,12 +57,19 @@ def died(folder: Path, deaths: int) -> None:
     outbox.close()
 
 
-def end(folder: Path, end: Ended) -> None:
-    """The trial has ended, or is left for later."""
+def end(folder: Path, spec: Spec, number: int, label: str, end: Ended) -> None:
+    """The trial has ended, or is left for later. It is named by what came of it, for lists show little else."""
     outbox = Outbox(folder)
-    if end.outcome in ("failed", "diverged", "out_of_memory"):
-        outbox.note(f"**{end.outcome}**: {end.reason}\n\n```\n{end.detail[-4000:]}\n```")
+    title = _title(number, label)
+    if end.outcome != "stopped":
+        outbox.note(descriptions.trial(spec, number, end))
+        title = _title(number, descriptions.result(spec, end), label)
     log = folder / LOG
     if end.outcome == "failed" and log.exists() and log.stat().st_size:
         outbox.content(LOG, log.read_bytes()[-LOG_BYTES:])
-    outbox.end(STATUS[end.outcome], {"outcome": end.outcome} | ({"reason": end.reason} if end.reason else {}))
+    tags = {"outcome": end.outcome} | ({"reason": end.reason} if end.reason else {})
+    outbox.end(STATUS[end.outcome], tags, title)
+
+
+def _title(number: int, *parts: str) -> str:
+    return TITLE.join([f"trial {number}", *filter(None, parts)])

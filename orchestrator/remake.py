@@ -8,10 +8,11 @@ from typing import cast
 from optuna.trial import FrozenTrial
 
 from models._env import derive_seed
-from orchestrator import checkup, outbox, publish, record
+from orchestrator import checkup, descriptions, outbox, publish, record
 from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Asked, Book, better
 from orchestrator.courier import Store
+from orchestrator.descriptions import SHOWN
 from orchestrator.messages import Ended, Outcome
 from orchestrator.outbox import Entry, File, Numbers, Outbox, Picture, Status
 from orchestrator.trial import SAMPLES, WEIGHTS
@@ -61,14 +62,16 @@ def trial(book: Book, trial: FrozenTrial, store: Store) -> None:
     seed = derive_seed(book.spec.seed, "trial", trial.number)
     asked = Asked(trial.number, trial.params, _config(book, trial), seed, None)
     checkup.lead(folder, "")
-    record.begin(folder, book.spec, asked, UNKNOWN["device"])
+    record.begin(folder, book.spec, asked, book.label(trial), UNKNOWN["device"])
     box = Outbox(folder)
     box.tags(UNKNOWN)
     box.close()
     checkup.deliver(folder, store)
     store.deliver(outbox.run_id(folder), entries(book, trial, {PICTURES, *numbers(book, trial)}))
     told = trial.user_attrs
-    record.end(folder, Ended(outcome(trial), (), told.get("reason", ""), told.get("detail", "")))
+    values, seconds = tuple(trial.values or ()), told.get("seconds", 0.0)
+    end = Ended(outcome(trial), values, told.get("reason", ""), told.get("detail", ""), seconds)
+    record.end(folder, book.spec, trial.number, book.label(trial), end)
     checkup.deliver(folder, store)
 
 
@@ -77,8 +80,8 @@ def sweep(book: Book, store: Store) -> None:
     spec, folder = book.spec, Path(book.spec.folder)
     checkup.lead(folder, "")
     box = Outbox(folder)
-    tags = {"sweep": spec.name, "study": spec.study, "outcome": "running"}
-    box.begin(spec.id, spec.name, publish.params(spec), tags)
+    box.begin(spec.id, spec.name, publish.params(spec), {**publish.tags(spec), "outcome": "running"})
+    box.content(CONFIG, publish.settings(spec))
     (key, direction), *_ = spec.objectives
     best = float("nan")
     for count, one in enumerate(sorted(book.finished(), key=lambda one: one.datetime_complete or 0), 1):
@@ -105,9 +108,8 @@ def status(outcome: str) -> Status:
 def close(book: Book, store: Store, run: str, outcome: str) -> None:
     """Close the sweep's run as its supervisor would have."""
     box = _own(book, run)
-    box.note(publish.description(book, "" if outcome == "complete" else f"Ended early: {outcome}."))
-    if book.finished():
-        publish.finish(book, box)
+    pictures = publish.finish(book, box) if book.finished() else []
+    box.note(descriptions.sweep(book, "" if outcome == "complete" else f"Ended early: {outcome}.", pictures))
     box.end(status(outcome), {"outcome": outcome})
     checkup.deliver(Path(book.spec.folder), store)
 
@@ -122,7 +124,7 @@ def draw(book: Book, store: Store, run: str) -> None:
 
 def drawn(book: Book) -> set[str]:
     """Names of the files that ``draw`` makes, and of the folder that holds some."""
-    samples = any((trial_folder(book.spec.folder, one.number) / SAMPLES).exists() for one in book.best(publish.SHOWN))
+    samples = any((trial_folder(book.spec.folder, one.number) / SAMPLES).exists() for one in book.best(SHOWN))
     return ({"figures"} if len(book.best(2)) == 2 else set()) | ({"best_samples.png"} if samples else set())
 
 

@@ -1,62 +1,160 @@
-"""The MLflow server behind ``sweep ui``."""
+"""The servers behind ``sweep ui``: MLflow's pages, and Optuna's if they are wanted, until the user has seen enough."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
+import webbrowser
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import address, tracker
+from orchestrator import address, pages, tracker
 from orchestrator.errors import UserError
 
+START_SECONDS = 60.0
+# One worker: with more, every request stalls for some 40 ms on this server's sockets. No job runner: it takes two GB.
+WORKERS = ("--workers", "1")
+QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+DASHBOARD = (
+    "import sys, optuna_dashboard; optuna_dashboard.run_server(sys.argv[1], host=sys.argv[2], port=int(sys.argv[3]))"
+)
+PASSWORD = "MLFLOW_AUTH_ADMIN_PASSWORD"
+ACCOUNTS = "basic_auth.db"
 
-def serve(folder: str, tracking_uri: str | None, host: str, port: int, console: Console) -> None:
-    """Serve MLflow's pages until interrupted; UserError where there is nothing to show or the port is taken."""
-    file = Path(folder).absolute() / tracker.DEFAULT_URI.removeprefix("sqlite:///")
-    uri = address.public(tracking_uri or f"sqlite:///{file}", "--tracking-uri")
+
+@dataclass(frozen=True)
+class Wanted:
+    """What ``sweep ui`` was asked for."""
+
+    name: str | None  # the sweep to open
+    folder: Path
+    tracking_uri: str | None
+    storage: str | None  # of Optuna, where its dashboard is wanted
+    host: str
+    port: int
+    auth: bool
+    browser: bool
+
+
+def serve(wanted: Wanted, console: Console) -> None:
+    """Serve the pages until interrupted; UserError where there is nothing to show or a port is taken."""
+    uri = _uri(wanted)
+    port = _free(wanted.host, wanted.port)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, *WORKERS]
+    command += ["--host", wanted.host, "--port", str(port), "--default-artifact-root", str(wanted.folder / "mlruns")]
+    more = _accounts(wanted) if wanted.auth else {}
+    command += ["--app-name", "basic-auth"] if wanted.auth else []
+    commands = [command]
+    if wanted.storage is not None:
+        commands.append(_dashboard(wanted.storage, wanted.host, second := _free(wanted.host, port + 1)))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no server may outlive us
+    servers = [_start(one, wanted.folder, more) for one in commands]
+    status = 0
+    try:
+        _await(servers[0], f"http://{_reached(wanted.host)}:{port}")
+        with tracker.opening(uri, "--tracking-uri"):
+            found = pages.of(tracker.MlflowStore(uri, ""), wanted.name)
+        shown = {name: f"http://{_reached(wanted.host)}:{port}/{page}" for name, page in found.items()}
+        if wanted.storage is not None:
+            shown["optuna"] = f"http://{_reached(wanted.host)}:{second}/"
+        for name, page in shown.items():
+            console.print(f"{name:8} {page}", highlight=False, soft_wrap=True)
+        console.print(_signing_in(f"http://{_reached(wanted.host)}:{port}") if wanted.auth else "Ctrl-C ends it")
+        if wanted.browser and _can_open():
+            webbrowser.open(next(iter(shown.values())))
+        while all(server.poll() is None for server in servers):
+            time.sleep(0.2)
+        status = next(server.returncode for server in servers if server.poll() is not None)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for server in servers:
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
+    if status:
+        raise UserError(f"a server ended with exit status {status}; what it said is above")
+
+
+def _uri(wanted: Wanted) -> str:
+    """The store that is shown."""
+    file = wanted.folder / tracker.DEFAULT_URI.removeprefix("sqlite:///")
+    uri = address.public(wanted.tracking_uri or f"sqlite:///{file}", "--tracking-uri")
     if uri.startswith(("http:", "https:")):
         raise UserError(f"--tracking-uri {uri} is a server already; open it in a browser")
-    if tracking_uri is None and not file.exists():
+    if wanted.tracking_uri is None and not file.exists():
         raise UserError(
             f"there is no {file.name} in {file.parent}; run a sweep there first, or say --folder or --tracking-uri"
         )
     if uri.startswith(("sqlite", "postgresql")):
         address.check(uri, "--tracking-uri")
-    port = _free(host, port)
-    console.print(
-        f"MLflow on http://{host}:{port}/#/experiments (Ctrl-C ends it); sweeps are under Model training",
-        highlight=False,
+    return uri
+
+
+def _accounts(wanted: Wanted) -> dict[str, str]:
+    """What MLflow's own accounts need; UserError with the steps where something is missing."""
+    if find_spec("flask_wtf") is None:
+        raise UserError("--auth needs Flask-WTF: pip install 'generative-sweeps[server]'")
+    if not (wanted.folder / ACCOUNTS).exists() and not os.environ.get(PASSWORD):
+        raise UserError(
+            f"--auth makes an account 'admin' when it is first used, and needs its password, of 12 letters or more: "
+            f"export {PASSWORD}=…, then say this again"
+        )
+    key = "MLFLOW_FLASK_SERVER_SECRET_KEY"
+    return {key: os.environ.get(key) or secrets.token_hex(32)}  # it signs forms, for as long as this server lives
+
+
+def _signing_in(url: str) -> str:
+    return (
+        f"Sign in as admin. An account for somebody else:\n"
+        f'  curl --user admin --json \'{{"username": "NAME", "password": "PASSWORD"}}\' {url}/api/2.0/mlflow/users/create\n'
+        f"who then sweeps with  MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and --tracking-uri {url}\n"
+        f"Ctrl-C ends it; docs/servers.md tells how to serve a network"
     )
-    # One worker: with more, every request stalls for some 40 ms on this server's sockets. No job runner: it takes two GB.
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
-    command += ["--workers", "1", "--default-artifact-root", str(Path(folder).absolute() / "mlruns")]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server must not outlive us
-    server = subprocess.Popen(command, env={**os.environ, **quiet}, start_new_session=True)
-    try:
-        status = server.wait()
-    except KeyboardInterrupt:
-        status = 0
-    finally:
-        if server.poll() is None:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait()
-    if status:
-        raise UserError(f"mlflow server ended with exit status {status}; what it said is above")
+
+
+def _dashboard(storage: str, host: str, port: int) -> list[str]:
+    if find_spec("optuna_dashboard") is None:
+        raise UserError("--dashboard needs optuna-dashboard: pip install 'generative-sweeps[dashboard]'")
+    address.check(storage, "--storage")
+    return [sys.executable, "-c", DASHBOARD, storage, host, str(port)]
+
+
+def _start(command: list[str], folder: Path, more: dict[str, str]) -> "subprocess.Popen[bytes]":
+    quiet = subprocess.DEVNULL if command[2] == DASHBOARD else None  # it tells of every request
+    environment = {**os.environ, **QUIET, **more}
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
+def _await(server: "subprocess.Popen[bytes]", url: str) -> None:
+    """Until it answers."""
+    end = time.monotonic() + START_SECONDS
+    while server.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
+            return
+        if time.monotonic() > end:
+            raise UserError(f"mlflow server did not answer within {START_SECONDS:g} s; what it said is above")
+        time.sleep(0.1)
+    raise UserError(f"mlflow server ended with exit status {server.returncode}; what it said is above")
+
+
+def _reached(host: str) -> str:
+    """The name by which a browser here reaches it."""
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host
+
+
+def _can_open() -> bool:
+    """Whether there is a person at a terminal, and a browser with windows."""
+    windows = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(windows) and sys.stdout.isatty()
 
 
 def _free(host: str, port: int) -> int:

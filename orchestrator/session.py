@@ -2,11 +2,12 @@
 
 import gc
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import address, arms, lease, plan, publish, tables, tracker
+from orchestrator import address, arms, descriptions, lease, plan, publish, saved_view, tables, tracker
 from orchestrator.book import UNWRITABLE, Book, unwritable
 from orchestrator.courier import Courier, Delivery
 from orchestrator.devices import Room, cores
@@ -70,17 +71,19 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
             driver.tell(view.state, {number: one.words() for number, one in view.running.items()})
 
         wait = 0.0
+        pictures: list[str] = []
         try:
             with display(console) as screen:
                 reason = supervisor.drive(timeout, halt, show)
             if book.finished() and reason in ORDERLY:
                 console.print("drawing figures and keeping the champion …")
-                publish.finish(book, outbox)
+                pictures = publish.finish(book, outbox)
             status: Status = "FINISHED" if reason in ("", "timeout") else "KILLED"
-            _close(book, outbox, courier, status, reason)
+            _close(book, outbox, courier, status, reason, pictures)
             wait = DELIVERY_SECONDS
         except BaseException as error:
-            _close(book, outbox, courier, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", "failed")
+            status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+            _close(book, outbox, courier, status, "failed", pictures)
             raise
         finally:
             launcher.close()
@@ -129,13 +132,14 @@ def _record(book: Book, store: tracker.MlflowStore) -> Outbox:
     """The sweep's own record: the run that it has, the one that `mlflow run` made for it, or a new one."""
     spec, folder = book.spec, Path(book.spec.folder)
     made = os.environ.get("MLFLOW_RUN_ID", "")
-    tags = {"sweep": spec.name, "study": spec.study}
+    tags = publish.tags(spec)
     if spec.run and made and made != spec.run:
         note = Note(markdown=f"Went on with the sweep `{spec.name}`, whose own run is `{spec.run}`.")
         store.deliver(made, [note, Tags(values=tags)])
     outbox = Outbox(folder)
     outbox.begin(spec.id, spec.name, publish.params(spec), {**tags, "outcome": "running"}, run=spec.run or made or None)
-    outbox.note(publish.description(book, "Running."))
+    outbox.content("config.json", publish.settings(spec))
+    outbox.note(descriptions.sweep(book, "Running."))
     delivery = Delivery(folder, store)
     try:
         delivery.drain()  # here and now, for trials are recorded below it
@@ -150,14 +154,17 @@ def _record(book: Book, store: tracker.MlflowStore) -> Outbox:
         )
     book.update(run=delivery.sent.run)
     store.follow(delivery.sent.run)
+    store.keep_view(spec.name, saved_view.text(book))
     arms.begin(book, store)
     return outbox
 
 
-def _close(book: Book, outbox: Outbox, courier: Courier, status: Status, reason: str) -> None:
+def _close(
+    book: Book, outbox: Outbox, courier: Courier, status: Status, reason: str, pictures: Collection[str]
+) -> None:
     """Close the records of the sweep and of its arms, unless the disk is what ended it."""
     try:
-        outbox.note(publish.description(book, f"Ended early: {reason}." if reason else ""))
+        outbox.note(descriptions.sweep(book, f"Ended early: {reason}." if reason else "", pictures))
         outbox.end(status, {"outcome": reason or "complete"})
         for folder in arms.end(book, status, reason or "complete"):
             courier.serve(folder)
@@ -167,6 +174,7 @@ def _close(book: Book, outbox: Outbox, courier: Courier, status: Status, reason:
 
 def _publish(book: Book, store: tracker.MlflowStore, console: Console) -> str:
     """What is made of records that have arrived: a comparison's verdict, or the address of a search's champion."""
+    publish.mark(book, store)
     if book.spec.comparison is None:
         return publish.champion(book, store)
     if book.finished():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator import control, record
+from orchestrator import control, descriptions, record
 from orchestrator.agenda import Agenda, trial_folder
 from orchestrator.book import UNWRITABLE, Asked, Book, better, unwritable
 from orchestrator.courier import Courier
@@ -147,7 +147,7 @@ class Supervisor:
         spec, slot = self.book.spec, self.free.popleft()
         folder = trial_folder(spec.folder, asked.number)
         device = self.launcher.device(slot)
-        record.begin(folder, spec, asked, device)
+        record.begin(folder, spec, asked, self.book.label(self.book.live[asked.number]), device)
         self.courier.serve(folder)
         if asked.run is None:
             self.unnoted.add(asked.number)
@@ -223,7 +223,7 @@ class Supervisor:
     def _close(self, number: int, end: Ended) -> None:
         """First the record is closed, then the book is told, then the files go: a death in between repeats, not loses."""
         folder = trial_folder(self.book.spec.folder, number)
-        record.end(folder, end)
+        record.end(folder, self.book.spec, number, self.book.label(self.book.live[number]), end)
         self.courier.serve(folder)
         if end.outcome == "stopped":
             self.view.ended.append((number, end))
@@ -239,6 +239,7 @@ class Supervisor:
             value = end.values[0]
             if self.view.best is None or better(self.direction, value, self.view.best[1]):
                 self.view.best = (number, value)
+                self.outbox.note(descriptions.sweep(self.book, "Running."))
         if self.view.best is not None:
             self.outbox.numbers(self.view.finished, {f"best/{self.key}": self.view.best[1]})
 

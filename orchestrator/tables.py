@@ -1,6 +1,7 @@
 """What `list`, `show` and `studies` print."""
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -28,6 +29,10 @@ STYLES = {
 }
 
 
+HEIGHTS = "▁▂▃▄▅▆▇█"
+COURSE = 12  # letters for how a trial went
+
+
 def short(value: Any) -> str:
     """A value in few letters."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -47,6 +52,22 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def sparkline(values: Iterable[float | None], letters: int) -> str:
+    """Values as heights in at most so many letters, each the mean of its share; · where there is none."""
+    given = list(values)
+    shares = [given[i * len(given) // letters : (i + 1) * len(given) // letters] for i in range(letters)]
+    means = [_mean(share) for share in (shares if len(given) > letters else [[value] for value in given])]
+    known = [mean for mean in means if mean is not None]
+    low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
+    level = [None if mean is None else round((len(HEIGHTS) - 1) * (mean - low) / span) if span else 0 for mean in means]
+    return "".join("·" if one is None else HEIGHTS[one] for one in level)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return sum(known) / len(known) if known else None
+
+
 def console() -> Console:
     """Standard output; where it is no terminal, wide enough for a row to stay one line."""
     return Console() if Console().is_terminal else Console(width=200)
@@ -62,6 +83,8 @@ def sweep(book: Book, only: int | None = None) -> Group:
             f"pruner {spec.pruner} · seed {spec.seed} · MLflow {spec.tracking_uri}"
         ),
     ]
+    if len(book.finished()) > 1:
+        lines.append(_history(book))
     if driver:
         lines.append(
             Text(f"{driver.state}, driven by process {driver.process} on {driver.host} since {driver.since}", "cyan")
@@ -78,22 +101,38 @@ def sweep(book: Book, only: int | None = None) -> Group:
     return Group(*lines, *[part for table in shown for part in (Text(), table)])
 
 
+def _history(book: Book) -> Text:
+    """The first objective over the trials."""
+    done = book.finished()
+    values = [trial.values[0] if trial.values else None for trial in done]
+    known = [value for value in values if value is not None]
+    ends = f"  {short(min(known))} to {short(max(known))}" if known else ""
+    return Text(f"{book.spec.objectives[0][0]} over trials {sparkline(values, 60)}{ends}; · is a trial without a value")
+
+
 def trials(book: Book, only: int | None = None, running: Mapping[int, str] | None = None) -> Table:
     """A row a trial, by number; or the ``only`` best ones, the best first. ``running`` tells how far some are."""
     key, direction = book.spec.objectives[0]
     shown = book.trials() if only is None else book.best(only)
     best = book.best()
     table = _table(
-        "trial", "outcome", f"{key} {'↓' if direction == 'minimize' else '↑'}", "time", "MLflow run", "settings"
+        "trial",
+        "outcome",
+        f"{key} {'↓' if direction == 'minimize' else '↑'}",
+        "course",
+        "time",
+        "MLflow run",
+        "settings",
     )
-    for column in (0, 2, 3):
+    for column in (0, 2, 4):
         table.columns[column].justify = "right"
-    table.columns[5].no_wrap, table.columns[5].overflow = False, "fold"
+    table.columns[6].no_wrap, table.columns[6].overflow = False, "fold"
     for trial in shown:
         outcome = trial.user_attrs.get("outcome", trial.state.name.lower())
         reason = trial.user_attrs.get("reason") or (running or {}).get(trial.number, "")
         deaths = len(trial.user_attrs.get("deaths", []))
         value = trial.values[0] if trial.values else _last(trial.intermediate_values)
+        reports = trial.intermediate_values
         mark = "★ " if best and trial.number == best[0].number else ""
         table.add_row(
             str(trial.number),
@@ -102,6 +141,7 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
                 STYLES.get(outcome, ""),
             ),
             mark + (f"{value:.4g}" if value is not None else ""),
+            sparkline((reports[index] for index in sorted(reports)), COURSE) if len(reports) > 1 else "",
             clock(trial.user_attrs.get("seconds")),
             Text(run_of(book.spec, trial)[:8], "dim"),
             settings_line(trial.params),

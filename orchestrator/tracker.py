@@ -21,19 +21,15 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.multimedia import compress_image_size
 
-from orchestrator import address, sqlite
+from orchestrator import address, pages, sqlite
 from orchestrator.courier import Refused
 from orchestrator.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
 PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures in
 KEY = "sweep.key"  # the tag that holds a record's own key
-NEVER = (
-    "INVALID_PARAMETER_VALUE",
-    "BAD_REQUEST",
-    "RESOURCE_DOES_NOT_EXIST",
-    "INVALID_STATE",
-)  # asking again is of no use
+# Asking again is of no use.
+NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
 DEFAULT_URI = "sqlite:///mlflow.db"
 AWAY = (MlflowException, OSError)  # what looking at a tracker raises that cannot be reached
 
@@ -100,8 +96,10 @@ class MlflowStore:
                 params |= entry.params
             elif isinstance(entry, Tags | End):
                 tags |= entry.tags if isinstance(entry, End) else entry.values
+                if isinstance(entry, End) and entry.name:
+                    tags["mlflow.runName"] = entry.name
             elif isinstance(entry, Note):
-                tags["mlflow.note.content"] = entry.markdown
+                tags["mlflow.note.content"] = pages.linked(entry.markdown, self.experiment)
         with self._refusing(run):
             for first in range(METRICS, len(metrics), METRICS):
                 self.client.log_batch(run, metrics=metrics[first : first + METRICS])
@@ -114,6 +112,11 @@ class MlflowStore:
             ends = [entry for entry in entries if isinstance(entry, End)]
             if ends:
                 self.client.set_terminated(run, ends[-1].status, end_time=ends[-1].at)
+
+    def keep_view(self, name: str, view: str) -> None:
+        """Keep a view of the experiment's runs, for its menu of views and its address; what cannot be kept is only a view."""
+        with suppress(*AWAY):
+            self.client.set_experiment_tag(self.experiment, pages.VIEW + name, view)
 
     def follow(self, run: str) -> None:
         """Make new runs where this one is: elsewhere they would not be shown below it."""
@@ -198,6 +201,8 @@ class MlflowStore:
             self.discard(record.run)
         with suppress(MlflowException):  # it has none
             self.client.delete_registered_model(name)
+        with suppress(MlflowException):
+            self.client.delete_experiment_tag(self.experiment, pages.VIEW + name)
 
     def discard(self, run: str) -> None:
         """Delete a run; MLflow can restore it."""
@@ -291,7 +296,7 @@ def connect(uri: str, option: str, experiment: str) -> MlflowStore:
 
     Under ``mlflow run`` the experiment is the one of the run that it made: runs elsewhere would not be shown below it.
     """
-    with _opening(uri, option):
+    with opening(uri, option):
         return MlflowStore(uri, _experiment(MlflowClient(uri), experiment))
 
 
@@ -302,7 +307,7 @@ def look(uri: str, option: str, experiment: str, run: str) -> MlflowStore | None
     """
     if sqlite.absent(uri):
         return None
-    with _opening(uri, option):
+    with opening(uri, option):
         store = MlflowStore(uri, "")
         if run and store.record(run) is not None:
             store.follow(run)
@@ -315,13 +320,12 @@ def look(uri: str, option: str, experiment: str, run: str) -> MlflowStore | None
 
 
 @contextmanager
-def _opening(uri: str, option: str) -> Iterator[None]:
+def opening(uri: str, option: str) -> Iterator[None]:
     """Make MLflow quiet and quick to give up, and tell of any failure as a UserError."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # the courier tries again, and again
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a line for every run that is closed
     if "://" in uri and not uri.startswith(("http:", "https:", "file:")):
         address.check(uri, option)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -42,6 +43,11 @@ class Objective:
     key: str
     direction: Literal["minimize", "maximize"] = "minimize"
 
+    @property
+    def group(self) -> str:
+        """What comes before the key's first slash: metrics of the same group are what it is read against."""
+        return self.key.partition("/")[0]
+
     def read(self, event: Event) -> float | None:
         """The objective's value, where the event holds one."""
         return event.values.get(self.key) if isinstance(event, Scalars) else None
@@ -75,12 +81,19 @@ class Study(Generic[C, R]):
     data: str = "digits"  # likewise
     pictures: str = "samples/fresh"  # key of the images by which trials are shown side by side
     sections: tuple[Section, ...] = ()  # of a report, beside what every sweep has
+    label: str = ""  # what tells one trial from another at a glance, with fields of the config: "{n_steps} steps"
+    charts: tuple[str, ...] = ()  # metrics that tell how training goes, shown beside the objectives
     restore: Callable[[C, ImageShape], nn.Module] | None = None  # the untrained network that a trial's weights fit
     sample: Callable[[C, Env, Mapping[str, Tensor], int], Images] | None = None  # so many new images by its weights
 
     model_of: tuple[str, ...] = ()  # studies one of whose trained networks it begins with: --model, the field ``model``
     together: int = 1  # trials that one process plays at the same time, so that they share what they compute
     heat_map: tuple[str, str, str] | None = None  # two numbers and a choice: the objective over them is a figure
+
+    def __post_init__(self) -> None:
+        named = {name for _, name, _, _ in Formatter().parse(self.label) if name is not None}
+        if unknown := named - self.config.model_fields.keys():
+            raise StudyError(f"the label of a study names its settings, and {', '.join(sorted(unknown))} is none")
 
     def play(self, config: C, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, Any, None]:
         """All events of one trial."""

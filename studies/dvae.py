@@ -47,6 +47,8 @@ STUDY = Study(
     objectives=(Objective("reconstruction/validation"), Objective("silhouette", "maximize")),
     trials=8,
     pictures="reconstructions",
+    label="{codebook_size} codes",
+    charts=("loss/reconstruction", "codes/perplexity"),
     restore=dvae.network,
     sections=(
         Section(

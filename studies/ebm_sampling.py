@@ -47,5 +47,6 @@ STUDY = Study(
     sample=ebm_sampling.draw,
     model_of=("ebm",),
     together=32,
+    label="{sampler}, {n_steps} steps",
     heat_map=("step_size", "n_steps", "schedule"),
 )

@@ -62,6 +62,7 @@ class MemoryStore:
                     record.description = entry.markdown
                 case End():
                     record.status = entry.status
+                    record.name = entry.name or record.name
                     record.tags |= entry.tags
 
     def _reach(self) -> None:

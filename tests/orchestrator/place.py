@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage
 
 from orchestrator import ending
 from tests.orchestrator.conftest import QUADRATIC
-from tests.orchestrator.test_cli import environment
+from tests.orchestrator.test_cli import environment, short_name
 
 
 class Place:
@@ -116,11 +116,12 @@ class Place:
         return MlflowClient(self.stores["MLFLOW_TRACKING_URI"])
 
     def runs(self) -> dict[str, Run]:
-        """MLflow's runs, by name."""
+        """MLflow's runs, by the first part of their names."""
         client = self.mlflow()
         found = [run for one in client.search_experiments() for run in client.search_runs([one.experiment_id])]
-        assert len({run.info.run_name for run in found}) == len(found), "one run a trial"
-        return {run.info.run_name: run for run in found}
+        names = [short_name(run.info.run_name) for run in found]
+        assert len(set(names)) == len(found), "one run a trial"
+        return dict(zip(names, found, strict=True))
 
     def steps(self, run: Run, key: str = "noise") -> list[int]:
         """The steps of a metric in MLflow."""

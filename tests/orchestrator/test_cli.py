@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import studies
+from orchestrator.record import TITLE
 from tests.orchestrator.conftest import QUADRATIC
 
 SLOW = ("--set", "seconds=0.2", "--set", "steps=40", "--pruner", "none")
@@ -68,12 +69,17 @@ def study(name: str) -> optuna.Study:
 
 
 def statuses() -> dict[str, str]:
-    """Status of every MLflow run, by name."""
+    """Status of every MLflow run, by the first part of its name."""
     with sqlite3.connect("mlflow.db") as connection:
         rows = connection.execute("select name, status from runs").fetchall()
     connection.close()
-    assert len({name for name, _ in rows}) == len(rows), "one run a trial"
-    return dict(rows)
+    assert len({short_name(name) for name, _ in rows}) == len(rows), "one run a trial"
+    return {short_name(name): status for name, status in rows}
+
+
+def short_name(name: str) -> str:
+    """A run's name without what came of it: ``trial 7``."""
+    return name.partition(TITLE)[0]
 
 
 def wait_for(condition: Any, seconds: float = 60.0) -> None:

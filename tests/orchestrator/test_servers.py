@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from orchestrator import book, tracker
 from orchestrator.outbox import Begin
 from tests.orchestrator.conftest import QUADRATIC
-from tests.orchestrator.test_cli import environment
+from tests.orchestrator.test_cli import environment, short_name
 from tests.servers import MlflowServer, Postgresql
 
 pytestmark = pytest.mark.slow
@@ -81,7 +81,7 @@ def test_a_sweep_on_postgresql_and_an_authenticated_server_tells_no_password(
     client = MlflowClient(server.address)
     experiment = client.get_experiment_by_name("quadratic")
     assert experiment is not None
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    runs = {short_name(run.info.run_name): run for run in client.search_runs([experiment.experiment_id])}
     assert {name: run.info.status for name, run in runs.items()} == dict.fromkeys(
         ("toy", "trial 0", "trial 1", "trial 2"), "FINISHED"
     )

@@ -92,5 +92,7 @@ STUDY = Study(
     objectives=(Objective("distance"),),
     sections=(Section("Distances", "How far from 0.3 it ends.", ("samples/fresh",), ("distance",)),),
     sample=draw,
+    label="x = {x:.2f}",
+    charts=("noise",),
     trials=6,
 )

@@ -1,0 +1,81 @@
+"""The view of a sweep's trials that MLflow's page of runs opens with: its columns, its order, and the charts that come first.
+
+MLflow shows charts by the alphabet and columns that say nothing of a search. A view is what its button "Views" saves: the state
+of that page as JSON, kept as a tag of the experiment.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.book import Book
+
+LONGEST = 5000  # letters that MLflow takes as a tag of an experiment
+AXES = 8  # parameters that a chart of lines across all of them can bear
+SECTION = "the sweep"
+NAME = "attributes.`Run Name`"
+
+
+def text(book: Book) -> str:
+    """The view, named as the sweep: its trials by the objective, the best first."""
+    spec = book.spec
+    key, direction = spec.objectives[0]
+    goals = [key for key, _ in spec.objectives]
+    state: dict[str, Any] = {
+        "searchFilter": f"tags.sweep = '{spec.name}' and tags.trial != ''",
+        "orderByKey": _column("metrics", key),
+        "orderByAsc": direction == "minimize",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs",
+        "datasetsFilter": [],
+        "selectedColumns": [_column("metrics", goal) for goal in goals]
+        + [_column("params", name) for name in spec.space],
+        "columnOrder": [NAME],
+        "columnWidths": {NAME: 300},
+        "compareRunSections": [{"uuid": SECTION, "name": SECTION, "display": True, "isReordered": True, "columns": 2}],
+        "compareRunCharts": list(_charts(book, goals)),
+        "isAccordionReordered": True,
+    }
+    now = int(time.time() * 1000)
+    view = json.dumps({"name": spec.name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
+    if len(view) > LONGEST:
+        state["selectedColumns"] = state["selectedColumns"][: len(goals)]
+        view = json.dumps({"name": spec.name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
+    return view
+
+
+def _charts(book: Book, goals: list[str]) -> Iterator[dict[str, Any]]:
+    """The objectives over training, the pictures, what the objectives depend on, and what else the study names."""
+    study, searched = book.search, [name for name in book.spec.space if name not in book.spec.fixed]
+    for goal in goals:
+        yield _card("LINE", goal, metricKey=goal, selectedMetricKeys=[goal], **LINE)
+    yield _card("IMAGE", study.pictures, imageKeys=[study.pictures], step=0, showRunParams=False)
+    lines = {"selectedParams": searched[:AXES], "selectedMetrics": goals, "showAllRuns": True}
+    yield _card("PARALLEL", "parallel", **lines)
+    for chart in study.charts:
+        yield _card("LINE", chart, metricKey=chart, selectedMetricKeys=[chart], **LINE)
+
+
+LINE: dict[str, Any] = {
+    "xAxisKey": "step",
+    "xAxisScaleType": "linear",
+    "scaleType": "linear",
+    "yAxisKey": "metric",
+    "yAxisExpressions": [],
+    "range": {},
+    "lineSmoothness": 0,
+    "selectedXAxisMetricKey": "",
+    "useGlobalXaxisKey": True,
+    "useGlobalLineSmoothing": True,
+}
+
+
+def _card(kind: str, name: str, **more: Any) -> dict[str, Any]:
+    place = {"uuid": name, "metricSectionId": SECTION, "deleted": False, "isGenerated": False}
+    return {"type": kind, **place, **more}
+
+
+def _column(kind: str, name: str) -> str:
+    return f"{kind}.`{name}`"

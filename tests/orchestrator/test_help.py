@@ -1,0 +1,142 @@
+"""The command line as it is learned: every command's help has an example that works, JSON for scripts, names by Tab."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.shell_completion import BashComplete
+from click.testing import CliRunner
+from PIL import Image
+from rich.console import Console
+
+import studies
+from orchestrator import glance, tables
+from orchestrator.cli import main
+from orchestrator.errors import UserError
+from tests.orchestrator.conftest import Bench
+
+
+def examples(command: click.Command) -> list[list[str]]:
+    """The lines of a help that begin with `sweep`, without what they say beside it."""
+    lines = [line.strip() for line in (command.help or "").splitlines()]
+    return [shlex.split(re.split(r"\s{2,}", line)[0])[1:] for line in lines if re.match(r"sweep \w", line)]
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_the_help_of_every_command_has_an_example_that_parses(name: str, folder: Path) -> None:
+    (folder / "experiments").mkdir()
+    found = examples(main.commands[name])
+    assert any(words[0] == name for words in found)
+    for words in found:
+        main.commands[words[0]].make_context(words[0], words[1:])  # raises what a user would see
+
+
+def test_the_first_help_teaches_by_examples_that_parse(folder: Path) -> None:
+    found = examples(main)
+    assert {"run", "compare", "show", "resume", "ui"} <= {words[0] for words in found}
+    for words in found:
+        main.commands[words[0]].make_context(words[0], words[1:])
+
+
+def asked(*arguments: str) -> Any:
+    """What a command prints as JSON."""
+    done = CliRunner().invoke(main, [*arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_everything_that_lists_can_be_read_by_scripts(bench: Bench) -> None:
+    book = bench.book(trials=3, pruner="none")
+    bench.drive(book)
+    (listed,) = asked("list")
+    best = book.best()[0]
+    assert (listed["sweep"], listed["finished"], listed["best"]["trial"]) == ("toy", 3, best.number)
+    shown = asked("show", "toy")
+    assert [one["settings"] for one in shown["every_trial"]] == [trial.params for trial in book.trials()]
+    assert shown["every_trial"][best.number]["values"] == {"distance": best.values[0]}
+    assert [one["trial"] for one in asked("show", "toy", "--best", "1")["every_trial"]] == [best.number]
+    assert asked("show", "toy", "1")["reports"] == list(book.trials()[1].intermediate_values.values())
+    assert {one["study"] for one in asked("studies")} == set(studies.names())
+    assert asked("studies", "ebm")[0]["space"]["step_size"]["low"] == 2.0
+
+
+def test_one_trial_is_told_whole_with_its_samples(bench: Bench) -> None:
+    book = bench.book(trials=2, pruner="none")
+    bench.drive(book)
+    colours = Console(force_terminal=True, color_system="truecolor", width=80, record=True, file=open(os.devnull, "w"))
+    colours.print(glance.trial(book, 1, colours))
+    colours.file.close()
+    said = colours.export_text()
+    assert "trial 1 of toy: complete" in said and "rank" in said and "course" in said and "steps=5" in said
+    drawn = [line for line in said.splitlines() if glance.UPPER_HALF in line]
+    assert drawn and all(line == glance.UPPER_HALF * 80 for line in drawn)
+    plain = Console(width=80, file=open(os.devnull, "w"), record=True)
+    plain.print(glance.trial(book, 1, plain))
+    plain.file.close()
+    assert "samples.png" in plain.export_text().replace("\n", "") and glance.UPPER_HALF not in plain.export_text()
+    with pytest.raises(UserError, match="no trial 7; it has 2"):
+        glance.trial(book, 7, plain)
+
+
+def test_a_letter_is_two_pixels(tmp_path: Path) -> None:
+    image = Image.new("RGB", (2, 4))
+    image.putdata([(255, 0, 0), (0, 0, 0), (0, 0, 255), (0, 0, 0), *[(9, 9, 9)] * 4])
+    image.save(tmp_path / "a.png")
+    text = glance.picture(tmp_path / "a.png", 80)
+    assert text.plain == "▀▀\n▀▀\n"
+    style = text.spans[0].style
+    assert not isinstance(style, str) and style.color and style.bgcolor
+    assert (style.color.triplet, style.bgcolor.triplet) == ((255, 0, 0), (0, 0, 255))
+
+
+def test_sparklines() -> None:
+    assert tables.sparkline([0.0, 0.5, 1.0], 12) == "▁▅█"
+    assert tables.sparkline([3.0, None, 3.0], 12) == "▁·▁"
+    assert tables.sparkline([], 12) == ""
+    assert tables.sparkline([1.0, 1.0, 2.0, 2.0], 2) == "▁█", "the means of shares where there is no room for all"
+
+
+def completed(words: str, incomplete: str) -> list[str]:
+    """What Tab offers after some words."""
+    return [
+        one.value
+        for one in BashComplete(main, {}, "sweep", "_SWEEP_COMPLETE").get_completions(words.split(), incomplete)
+    ]
+
+
+def test_names_are_completed(bench: Bench) -> None:
+    bench.drive(bench.book(trials=2))
+    assert completed("run", "eb") == [name for name in studies.names() if name.startswith("eb")] != []
+    assert completed("show", "") == completed("ui", "t") == completed("stop", "to") == ["toy"]
+    assert completed("show toy", "") == ["0", "1"]
+    assert completed("show nobody", "") == []
+    assert "--watch" in completed("show toy", "--w")
+    assert "compare" in completed("", "com")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_as_a_shell_asks_for_it(folder: Path, shell: str) -> None:
+    """The script that a shell reads, and the answer to a Tab: `click` finds the shell by the name of a variable."""
+    environment = {**os.environ, "COMP_WORDS": "sweep run eb", "COMP_CWORD": "eb" if shell == "fish" else "2"}
+    code = "import sys; sys.argv = ['sweep']; from orchestrator.cli import main; main(prog_name='sweep')"
+
+    def said(what: str) -> str:
+        more = {**environment, "_SWEEP_COMPLETE": f"{shell}_{what}"}
+        return subprocess.run([sys.executable, "-c", code], env=more, capture_output=True, text=True, check=True).stdout
+
+    assert "ebm" in said("complete").replace("\n", " ")
+    if shell != "bash":  # for bash, click looks for one on this machine
+        assert "_SWEEP_COMPLETE" in said("source")
+
+
+def test_a_trial_and_watching_do_not_go_together(bench: Bench) -> None:
+    bench.book()
+    done = CliRunner().invoke(main, ["show", "toy", "0", "--watch"])
+    assert done.exit_code == 2 and "--watch follows a whole sweep" in done.output
