@@ -27,6 +27,8 @@ STUDY = Study(
     first=(_gan.first("bce"), _gan.first("hinge")),
     data="persian",
     pictures="samples/generated",
+    label="{loss}",
+    charts=("loss/generator", "loss/critic"),
     restore=gan.network,
     sections=(
         *_gan.SECTIONS,
