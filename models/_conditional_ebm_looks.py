@@ -14,13 +14,12 @@ from models._ebm_looks import (
     replayed,
     sample,
     scores,
-    slot_labels,
     weights,
 )
 from models._env import Env
 from models._events import Curve, Event, Images, Matrix, Progress, Scalars
 from models.parts import calibration, metrics, outliers
-from models.parts.classes import COLUMNS, confusion, in_turn, rows
+from models.parts.classes import COLUMNS, confusion, in_turn, of_slots, rows
 from models.parts.data import Data, Split
 from models.parts.neighbours import beside
 from models.parts.quality import Quality
@@ -56,15 +55,15 @@ def evaluate(
     labels = in_turn(config.evaluation_samples, len(data.classes), env.device)
     _, fresh = sample(config, env, given(net, labels), data.shape, len(labels))
     yield rows(step, "samples/fresh", fresh, labels)
-    values = {"fid/fresh": quality.fid(fresh), "accuracy/conditional": _read_as(quality, fresh, labels)}
+    values = {"fid/fresh": quality.fid(fresh), "accuracy/conditional": quality.read_as(fresh, labels)}
     values |= _means({"fresh": _fid_by_class(quality, data, fresh, labels)})
     if buffer is not None:
         slots = replayed(config, env, buffer)
-        of_slots = slot_labels(config, data).to(env.device)[slots]
-        yield rows(step, "samples/replay", buffer[slots], of_slots)
+        told = of_slots(config.buffer_size, data, env.device)[slots]
+        yield rows(step, "samples/replay", buffer[slots], told)
         values |= {
             "fid/replay": quality.fid(buffer[slots]),
-            "accuracy/replay": _read_as(quality, buffer[slots], of_slots),
+            "accuracy/replay": quality.read_as(buffer[slots], told),
         }
     yield Scalars(step, values)
 
@@ -77,14 +76,14 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     begin, fresh = sample(config, env, given(net, labels), data.shape, len(labels))
     yield rows(step, "samples/fresh", fresh, labels)
     by_class = _anchors_by_class(result, env) | {"fresh": _fid_by_class(quality, data, fresh, labels)}
-    values = {"accuracy/conditional": _read_as(quality, fresh, labels), "accuracy/real": quality.judge.accuracy}
+    values = {"accuracy/conditional": quality.read_as(fresh, labels), "accuracy/real": quality.judge.accuracy}
     kept = None
     if result.images is not None:
         slots = replayed(config, env, result.images)
-        kept, of_slots = result.images[slots], slot_labels(config, data).to(env.device)[slots]
-        yield rows(step, "samples/replay", kept, of_slots)
-        values["accuracy/replay"] = _read_as(quality, kept, of_slots)
-        by_class["replay"] = _fid_by_class(quality, data, kept, of_slots)
+        kept, told = result.images[slots], of_slots(config.buffer_size, data, env.device)[slots]
+        yield rows(step, "samples/replay", kept, told)
+        values["accuracy/replay"] = quality.read_as(kept, told)
+        by_class["replay"] = _fid_by_class(quality, data, kept, told)
     yield Scalars(step, values | _means(by_class) | scores(result, env, begin, fresh, kept))
     classes = [float(number) for number in range(len(data.classes))]
     yield Curve(step, "samples/fid_by_class", classes, by_class, "number of the class", "FID of the class", log_y=True)
@@ -103,11 +102,6 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Scalars(step, outliers.auroc(lambda x: _energies(net, x, data).min(1).values, data, env, n, {"fresh": fresh}))
     yield weights(result)
     yield Progress("evaluation", 3, 3)
-
-
-def _read_as(quality: Quality, images: Tensor, labels: Tensor) -> float:
-    """The share of images that the judge reads as their label."""
-    return float((quality.judge.predict(images).argmax(1) == labels).float().mean())
 
 
 def _fid_by_class(quality: Quality, data: Data, images: Tensor, labels: Tensor) -> list[float]:

@@ -17,6 +17,7 @@ from models._env import Env, derive_seed
 from models._events import Curve, Diverged, Event, Images, Matrix, Points, Progress, Scalars
 from models.parts import clustering
 from models.parts import data as datasets
+from models.parts.classes import confusion
 from models.parts.clustering import Clusters, Floats, Ints
 
 QUANTILES = 51  # of the silhouettes of a cluster
@@ -227,19 +228,19 @@ def classifiers(
     }
     values: dict[str, float] = {}
     for name, (mapping, targets, which) in read.items():
-        accuracies, confusion = [], torch.zeros(n_classes, n_classes + 1)
+        accuracies, counted = [], torch.zeros(n_classes, n_classes + 1)
         budget = config.classifier_steps, config.classifier_seeds
         learned = data.train.images[which], targets[which], len(mapping)
         for given in answers(*learned, data.test, env, *budget):
             classes = mapping[given]
             accuracies.append(float((classes == data.test.labels).double().mean()))
-            where = data.test.labels * (n_classes + 1) + classes.where(classes >= 0, n_classes)
-            confusion += torch.bincount(where, minlength=confusion.numel()).view(confusion.shape)
+            with_none = classes.where(classes >= 0, n_classes)  # the last column
+            counted += confusion(data.test.labels, with_none, n_classes, n_classes + 1)
         low, high = interval(accuracies)
         mean = sum(accuracies) / len(accuracies)
         ends = {f"classifier/{name}_low": max(0.0, low), f"classifier/{name}_high": min(1.0, high)}
         values |= {f"classifier/{name}": mean} | ends
-        columns = [*data.classes, "none"] if bool(confusion[:, -1].any()) else data.classes
-        per_seed = confusion[:, : len(columns)] / len(accuracies)
+        columns = [*data.classes, "none"] if bool(counted[:, -1].any()) else data.classes
+        per_seed = counted[:, : len(columns)] / len(accuracies)
         yield Matrix(step, f"classifier/confusion_{name}", per_seed, data.classes, columns)
     yield Scalars(step, values)

@@ -35,11 +35,6 @@ class Result:
     step: int
 
 
-def slot_labels(config: Config, data: datasets.Data) -> Tensor:
-    """The label that each slot of the replay buffer has for ever: as frequent as among the real images."""
-    return data.train.labels[torch.arange(config.buffer_size) % len(data.train)]
-
-
 def untrained(config: Config, env: Env, energy: nn.Module, data: datasets.Data) -> Iterator[Event]:
     """Fresh chains before the first update: where the picture that plays over training begins."""
     yield Images(0, "samples/fresh", sample(config, env, energy, data.shape, SHOWN)[1])

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Generator, Tensor
 
 from models._jem_config import BOUNDS, Config
@@ -41,8 +40,3 @@ def kernel(config: Config, energy: Energy) -> Kernel:
     if config.sampler == "proximal":
         return proximal.build(energy, config.step_size, config.clamp, config.noise, config.inner_steps, bounds=BOUNDS)
     return langevin.build(energy, config.step_size, config.noise, bounds=BOUNDS)
-
-
-def slot_labels(config: Config, data: datasets.Data) -> Tensor:
-    """The label that each slot of the replay buffer has for ever: as frequent as among the real images."""
-    return data.train.labels[torch.arange(config.buffer_size) % len(data.train)]

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from models._env import Env
 from models._events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
-from models._jem_chains import Starts, kernel, slot_labels
+from models._jem_chains import Starts, kernel
 from models._jem_config import BOUNDS, Config, network
 from models._jem_nets import conditional, in_mode, marginal
 from models._jem_pretraining import read
 from models.parts import attacks, calibration, outliers
 from models.parts import data as datasets
-from models.parts.classes import COLUMNS, confusion, in_turn, rows
+from models.parts.classes import COLUMNS, accuracy, confusion, in_turn, of_slots, rows
 from models.parts.neighbours import beside
 from models.parts.nets import restored
 from models.parts.quality import Quality
@@ -68,7 +68,7 @@ def glance(result: Result, env: Env) -> dict[str, float]:
     """How validation images are read."""
     logits, labels = read(result.network, result.data.validation, env.device)
     return {
-        "accuracy/validation": float((logits.argmax(1) == labels).float().mean()),
+        "accuracy/validation": accuracy(logits, labels),
         "loss/classification_validation": float(F.cross_entropy(logits, labels)),
     }
 
@@ -86,15 +86,15 @@ def _look(result: Result, env: Env, more: dict[str, float]) -> Iterator[Event]:
     _, fresh = sample(config, env, result.network, result.begins, labels)
     yield rows(step, "samples/fresh", fresh, labels)
     values = glance(result, env) | more
-    values |= {"fid/fresh": quality.fid(fresh), "accuracy/conditional": _read_as(quality, fresh, labels)}
+    values |= {"fid/fresh": quality.fid(fresh), "accuracy/conditional": quality.read_as(fresh, labels)}
     if config.generates:
         slots = torch.randperm(len(result.images), generator=env.generator("replayed"), device=env.device)
         slots = slots[: config.evaluation_samples]
-        kept, of_slots = result.images[slots], slot_labels(config, result.data).to(env.device)[slots]
-        yield rows(step, "samples/replay", kept, of_slots)
+        kept, asked = result.images[slots], of_slots(config.buffer_size, result.data, env.device)[slots]
+        yield rows(step, "samples/replay", kept, asked)
         values["fid/replay"] = quality.fid(kept)
         if config.target == "label" or config.start == "mixture":  # else no slot was ever told its label
-            values["accuracy/replay"] = _read_as(quality, kept, of_slots)
+            values["accuracy/replay"] = quality.read_as(kept, asked)
         real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
         with torch.no_grad():
             energy = marginal(result.network)
@@ -112,7 +112,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     begin, fresh = sample(config, env, net, result.begins, labels)
     _, of_plain = sample(config, env, result.plain, result.begins, labels)
     values = quality.anchors(data, env.generator("anchors")) | quality.scores("fresh", fresh)
-    values |= {"accuracy/start": _read_as(quality, begin, labels), "accuracy/judge": quality.judge.accuracy}
+    values |= {"accuracy/start": quality.read_as(begin, labels), "accuracy/judge": quality.judge.accuracy}
     values |= {"fid/start": quality.fid(begin), "fid/pretrained": quality.fid(of_plain)}
     yield from _look(result, env, values)
     shown = min(4, len(fresh) // COLUMNS) * COLUMNS
@@ -132,11 +132,6 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 4, 4)
 
 
-def _read_as(quality: Quality, images: Tensor, labels: Tensor) -> float:
-    """The share of images that the judge reads as their label."""
-    return float((quality.judge.predict(images).argmax(1) == labels).float().mean())
-
-
 def _classification(result: Result, env: Env) -> Iterator[Event]:
     """Labels read from real images, and whether the probabilities mean what they say; the plain classifier's beside them.
 
@@ -148,7 +143,7 @@ def _classification(result: Result, env: Env) -> Iterator[Event]:
         of_plain, _ = read(result.plain, split, env.device, TOLD)
         found = confusion(labels, logits.argmax(1), result.config.classes)
         yield Matrix(step, f"classifier/confusion_{name}", found, data.classes, data.classes)
-        values[f"accuracy/pretrained_{name}"] = float((of_plain.argmax(1) == labels).float().mean())
+        values[f"accuracy/pretrained_{name}"] = accuracy(of_plain, labels)
         if name == "test":
             values["accuracy/test"] = float(found.trace() / found.sum())
             continue
@@ -156,8 +151,8 @@ def _classification(result: Result, env: Env) -> Iterator[Event]:
             "calibration/error": calibration.error(logits, labels),
             "calibration/error_pretrained": calibration.error(of_plain, labels),
         }
-        middles, accuracy = calibration.reliability(logits, labels)
-        lines = {"this": accuracy, "plain": calibration.reliability(of_plain, labels)[1], "ideal": middles}
+        middles, of_this = calibration.reliability(logits, labels)
+        lines = {"this": of_this, "plain": calibration.reliability(of_plain, labels)[1], "ideal": middles}
         yield Curve(step, "calibration/reliability", middles, lines, "confidence, max p(y|x)", "share read right")
     yield Scalars(step, values)
 

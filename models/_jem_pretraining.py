@@ -20,6 +20,7 @@ from models._jem_config import Config, network
 from models.parts import data as datasets
 from models.parts import training
 from models.parts.augmentation import vary
+from models.parts.classes import accuracy
 
 VERSION = "1"  # of the training; a new one leaves older caches alone
 DECIDING = {
@@ -116,8 +117,8 @@ def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Genera
             history["update"].append(float(done))
             history["loss_train"].append(loss.item())
             history["loss_validation"].append(F.cross_entropy(answers, truth).item())
-            history["accuracy_train"].append((logits.argmax(1) == labels).float().mean().item())
-            history["accuracy_validation"].append((answers.argmax(1) == truth).float().mean().item())
+            history["accuracy_train"].append(accuracy(logits, labels))
+            history["accuracy_validation"].append(accuracy(answers, truth))
         if done % 10 == 0:
             yield Progress("pretraining", done, updates)
     return Pretrained({name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}, digest, history)

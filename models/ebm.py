@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from models._ebm_chains import chains as run_chains
 from models._ebm_config import BOUNDS, Config, network
-from models._ebm_looks import SHOWN, Result, draw, evaluate, report, schedule_curve, slot_labels, untrained
+from models._ebm_looks import SHOWN, Result, draw, evaluate, report, schedule_curve, untrained
 from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Images, Progress, Scalars
 from models.parts import data as datasets
 from models.parts import training
+from models.parts.classes import of_slots
 from models.parts.divergence import SETTLING, Watch, saturation
 from models.parts.quality import Quality
 from samplers import replay, starts
@@ -97,7 +98,7 @@ def train(
     updates = config.updates
     milestones = training.milestones(updates, config.evaluations)
     train_images, train_labels = data.train.images.to(env.device), data.train.labels.to(env.device)
-    of_slots = slot_labels(config, data).to(env.device)
+    slot_labels = of_slots(config.buffer_size, data, env.device)
 
     for update in range(first, updates):
         training.set_learning_rate(optimizer, training.learning_rate(config.learning_rate, update, updates))
@@ -109,7 +110,7 @@ def train(
             begin, asked = starts.uniform(config.batch_size, data.shape, BOUNDS, chains), labels
         else:
             begin, slots = replay.draw(buffer, config.batch_size, config.fresh_share, chains)
-            asked = of_slots[slots]
+            asked = slot_labels[slots]
         with frozen(net):
             samples, info = run_chains(config, kind.given(net, asked), env, begin, config.n_steps, chains)
         if buffer is not None:

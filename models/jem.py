@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Images, Progress, Scalars
-from models._jem_chains import Starts, kernel, slot_labels
+from models._jem_chains import Starts, kernel
 from models._jem_config import BOUNDS, Config, network
 from models._jem_looks import SHOWN, Result, draw, evaluate, glance, report, untrained
 from models._jem_nets import conditional, in_mode, marginal
@@ -25,6 +25,7 @@ from models._jem_watch import Watch
 from models.parts import data as datasets
 from models.parts import training
 from models.parts.augmentation import vary
+from models.parts.classes import accuracy, of_slots
 from models.parts.divergence import SETTLING, saturation
 from models.parts.quality import Quality
 from samplers import replay
@@ -81,15 +82,16 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         "batches": batches,
         "chains": chains,
     }
-    of_slots = slot_labels(config, data).to(env.device)
-    accuracy, chance = (pretrained.history["accuracy_validation"] or [0.0])[-1], 1 / config.classes
-    watch, first = Watch(max(accuracy, chance), chance, max(accuracy, chance)), 0
+    slot_labels = of_slots(config.buffer_size, data, env.device)
+    chance = 1 / config.classes
+    before = max((pretrained.history["accuracy_validation"] or [0.0])[-1], chance)
+    watch, first = Watch(before, chance, before), 0
     if resume is not None:
         training.restore(parts, resume)
         buffer = replay.Replay(resume["buffer"].to(env.device), BOUNDS)
         watch, first = Watch.of(resume["watch"]), resume["update"]
     else:
-        buffer = replay.Replay(begins.draw(of_slots, chains), BOUNDS)
+        buffer = replay.Replay(begins.draw(slot_labels, chains), BOUNDS)
         yield from quality.introduced(data, net)
         yield from untrained(config, env, average, data, begins)
 
@@ -112,10 +114,10 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
                 config.batch_size,
                 config.fresh_share,
                 chains,
-                lambda slots, generator: begins.draw(of_slots[slots], generator),
+                lambda slots, generator: begins.draw(slot_labels[slots], generator),
             )
             with in_mode(net, config.sampling_mode):
-                energy = marginal(net) if config.target == "marginal" else conditional(net, of_slots[slots])
+                energy = marginal(net) if config.target == "marginal" else conditional(net, slot_labels[slots])
                 samples, info = run(kernel(config, energy), begin, config.n_steps, chains)
             buffer = replay.put(buffer, slots, samples)
             with in_mode(net, config.sampling_mode, frozen=False):
@@ -133,7 +135,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
             values = {
                 "loss": loss.item(),
                 "loss/classification": entropy.item(),
-                "accuracy/train": (logits.argmax(1) == labels).float().mean().item(),
+                "accuracy/train": accuracy(logits, labels),
                 "training/gradient_norm": norm.item(),
                 "training/network_evaluations": float(done * (config.n_steps + 2 if config.generates else 1)),
                 "training/learning_rate": optimizer.param_groups[0]["lr"],

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from models._events import Images
+from models.parts.data import Data
 
 COLUMNS = 10  # samples of a class in a picture
 
@@ -21,6 +22,17 @@ def rows(step: int, key: str, images: Tensor, labels: Tensor) -> Images:
     return Images(step, key, torch.cat([some[:columns] for some in of_each]), columns)
 
 
-def confusion(truth: Tensor, answers: Tensor, classes: int) -> Tensor:
-    """A row for each true class, a column for each answer: (classes, classes), on the processor."""
-    return torch.bincount(truth.cpu() * classes + answers.cpu(), minlength=classes**2).view(classes, classes)
+def of_slots(n: int, data: Data, device: str) -> Tensor:
+    """The label that each of the n slots of a replay buffer has for ever, (n,): as frequent as among the real images."""
+    return data.train.labels[torch.arange(n) % len(data.train)].to(device)
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The share of n images whose largest of (n, classes) logits, or probabilities, is that of their label (n,)."""
+    return float((logits.argmax(1) == labels).float().mean())
+
+
+def confusion(truth: Tensor, answers: Tensor, classes: int, columns: int | None = None) -> Tensor:
+    """A row for each true class, a column for each answer: (classes, classes or columns), on the processor."""
+    columns = columns or classes
+    return torch.bincount(truth.cpu() * columns + answers.cpu(), minlength=classes * columns).view(classes, columns)

@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 
 from models._env import derive_seed
 from models.parts import training
+from models.parts.classes import confusion
 from models.parts.data import Data, Split, floats
 
 VERSION = "1"  # of the network and its training; a new one leaves older caches alone
@@ -88,9 +89,7 @@ class Judge:
 
     def confusion(self, split: Split) -> Tensor:
         """Counts (classes, classes) over a split of the data: a row for each true class, a column for each answer."""
-        answers = self.predict(split.floats()).argmax(1).cpu()
-        n_classes = self.network.head.out_features
-        return torch.bincount(split.labels * n_classes + answers, minlength=n_classes**2).view(n_classes, n_classes)
+        return confusion(split.labels, self.predict(split.floats()).argmax(1), self.network.head.out_features)
 
     def _each(self, of: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         device = self.network.head.weight.device

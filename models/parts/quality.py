@@ -10,6 +10,7 @@ from models._env import Env
 from models._events import Event, Facts, Matrix, Progress, Scalars
 from models.parts import judge as judges
 from models.parts import metrics
+from models.parts.classes import accuracy
 from models.parts.data import Data
 from models.parts.judge import Judge
 from models.parts.nets import n_weights
@@ -48,6 +49,10 @@ class Quality:
     def fid(self, images: Tensor) -> float:
         """FID of the first n images, (n, channels, height, width) in [-1, 1], in the judge's features."""
         return metrics.fid(self.reference, self.judge.features(images[: self.n]))
+
+    def read_as(self, images: Tensor, labels: Tensor) -> float:
+        """The share of images that the judge reads as their label."""
+        return accuracy(self.judge.predict(images), labels)
 
     def scores(self, name: str, images: Tensor) -> dict[str, float]:
         """FID, KID, precision, recall, density, coverage of the first n images, as ``metric/name``."""

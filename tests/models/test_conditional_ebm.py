@@ -13,10 +13,10 @@ from torch import Tensor, nn
 import studies
 from models import conditional_ebm, ebm
 from models._conditional_ebm_looks import given
-from models._ebm_looks import slot_labels
 from models._env import Env
 from models._events import Curve, Event, Images, Matrix, Scalars
 from models.parts import data as datasets
+from models.parts.classes import of_slots
 
 SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 40, "evaluations": 2, "buffer_size": 100}
 WAYS = ["modulation", "channels", "head"]
@@ -101,7 +101,7 @@ def test_a_slot_of_the_replay_buffer_belongs_to_one_label_for_ever(env: Env) -> 
         except StopIteration as end:
             result = end.value
             break
-    labels = slot_labels(still, result.data)
+    labels = of_slots(still.buffer_size, result.data, "cpu")
     centres = torch.linspace(-0.9, 0.9, 10)[labels].view(-1, 1, 1, 1)
     visited = (result.images - centres).abs().flatten(1).amax(1) < 0.1
     assert visited.float().mean() > 0.95  # 15 updates of 64 of 100 slots leave a slot untouched once in 10⁶

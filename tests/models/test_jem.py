@@ -17,12 +17,13 @@ import studies
 from models import _jem_pretraining, jem
 from models._env import Env
 from models._events import Checkpoint, Curve, DataUsed, Diverged, Event, Images, Matrix, Progress, Scalars
-from models._jem_chains import Starts, kernel, slot_labels
+from models._jem_chains import Starts, kernel
 from models._jem_config import BOUNDS
 from models._jem_nets import conditional, in_mode, marginal
 from models._jem_watch import Watch
 from models.parts import data as datasets
 from models.parts import judge as judges
+from models.parts.classes import of_slots
 from samplers import proximal
 from samplers.kernel import run
 
@@ -294,7 +295,7 @@ def test_without_the_likelihood_it_is_a_plain_classifier_of_the_same_budget(env:
 
 def test_slots_have_labels_as_frequent_as_images(env: Env) -> None:
     data = datasets.load("digits", env.data_folder)
-    counts = torch.bincount(slot_labels(config(buffer_size=1000), data), minlength=10)
+    counts = torch.bincount(of_slots(1000, data, "cpu"), minlength=10)
     assert counts.sum() == 1000 and counts.min() > 70
 
 
