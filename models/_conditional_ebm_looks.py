@@ -14,10 +14,9 @@ from models._ebm_looks import (
     replayed,
     sample,
     scores,
-    weights,
 )
 from models._env import Env
-from models._events import Curve, Event, Images, Matrix, Progress, Scalars
+from models._events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
 from models.parts import calibration, metrics, outliers
 from models.parts.classes import COLUMNS, confusion, in_turn, of_slots, rows
 from models.parts.data import Data, Split
@@ -100,7 +99,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield from energy_along_chain(result, env, given(net, shown), given(net, of_real))
     n = config.evaluation_samples
     yield Scalars(step, outliers.auroc(lambda x: _energies(net, x, data).min(1).values, data, env, n, {"fresh": fresh}))
-    yield weights(result)
+    yield Weights.of(net)
     yield Progress("evaluation", 3, 3)
 
 

@@ -16,6 +16,7 @@ from models._env import Env
 from models._events import Event, Images, Progress, Scalars, Weights
 from models.parts import data as datasets
 from models.parts import training
+from models.parts.pictures import pairs
 
 SHOWN = 32  # images in a grid, and as many reconstructions
 PCA_IMAGES = 20_000  # training images that principal components are of, at most
@@ -47,16 +48,14 @@ def look(network: Autoencoder, data: datasets.Data, step: int) -> Iterator[Event
         "codes/perplexity_validation": perplexity(tokens, network.size),
         "codes/usage_validation": usage(tokens, network.size),
     }
-    yield pairs(images, given_back, step)
+    yield reconstructions(images, given_back, step)
     yield Scalars(step, training.finite(values))
 
 
-def pairs(images: Tensor, given_back: Tensor, step: int) -> Images:
-    """Originals in the upper row, their reconstructions in the row below."""
+def reconstructions(images: Tensor, given_back: Tensor, step: int) -> Images:
+    """Originals in the upper row, what is given back of them in the row below."""
     n = min(SHOWN, len(images)) // 8 * 8
-    shape = images.shape[1:]
-    rows = torch.stack([images[:n], given_back[:n]]).reshape(2, -1, 8, *shape)
-    return Images(step, "reconstructions", rows.transpose(0, 1).reshape(-1, *shape), columns=8)
+    return pairs(step, "reconstructions", images[:n], given_back[:n])
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:
@@ -66,7 +65,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     images = data.validation.floats()
     tokens = network.tokens(images)
     given_back = network.decode(tokens).cpu()
-    yield pairs(images, given_back, step)
+    yield reconstructions(images, given_back, step)
     some = min(result.config.clustered_images, len(data.train))
     train_tokens = network.tokens(data.train.floats(torch.arange(some)))
     values = yield from samples(result.config, network, data, train_tokens, tokens, env, step)
@@ -77,7 +76,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     # The objectives are said together, in one event: a trial's values are of one moment.
     chosen = yield from clusters(result.config, network, data, train_tokens, env, step)
     yield Scalars(step, values | chosen | {"reconstruction/validation": squared_error(given_back, images)})
-    yield Weights({name: tensor.detach().cpu() for name, tensor in network.state_dict().items()})
+    yield Weights.of(network)
     yield Progress("evaluation", 2, 2)
 
 

@@ -106,7 +106,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Scalars(step, outliers.auroc(network, data, env, config.evaluation_samples, {"fresh": fresh}))
     if config.annealing_temperatures:
         yield from likelihood(config, network, data, longest, env, step)
-    yield weights(result)
+    yield Weights.of(network)
     yield Progress("evaluation", 2, 2)
 
 
@@ -117,11 +117,6 @@ def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, kept: Tensor 
     if kept is not None:
         values |= quality.scores("replay", kept)
     return values | quality.scores("fresh", fresh)
-
-
-def weights(result: Result) -> Weights:
-    """Those that are kept, on the processor."""
-    return Weights({name: tensor.detach().cpu() for name, tensor in result.network.state_dict().items()})
 
 
 def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Energy) -> Generator[Event, None, Tensor]:

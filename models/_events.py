@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # commands that train nothing do not wait for torch
     from torch import Tensor
+    from torch.nn import Module
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ class Weights:
     """The weights of the finished network, for use after training."""
 
     state: Mapping[str, Tensor]
+
+    @staticmethod
+    def of(network: Module) -> Weights:
+        """A copy on the processor."""
+        return Weights({name: tensor.detach().cpu() for name, tensor in network.state_dict().items()})
 
 
 @dataclass(frozen=True)

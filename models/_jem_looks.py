@@ -18,6 +18,7 @@ from models.parts import data as datasets
 from models.parts.classes import COLUMNS, accuracy, confusion, in_turn, of_slots, rows
 from models.parts.neighbours import beside
 from models.parts.nets import restored
+from models.parts.pictures import pairs
 from models.parts.quality import Quality
 from models.parts.trust import LONGEST, trust
 from samplers.kernel import energy_and_gradient, run, walk
@@ -116,8 +117,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     values |= {"fid/start": quality.fid(begin), "fid/pretrained": quality.fid(of_plain)}
     yield from _look(result, env, values)
     shown = min(4, len(fresh) // COLUMNS) * COLUMNS
-    pairs = torch.stack([begin, fresh])[:, :shown].reshape(2, -1, COLUMNS, *data.shape).transpose(0, 1)
-    yield Images(step, "samples/start_and_end", pairs.reshape(-1, *data.shape), COLUMNS)
+    yield pairs(step, "samples/start_and_end", begin[:shown], fresh[:shown], COLUMNS)
     asked = confusion(labels, quality.judge.predict(fresh).argmax(1), config.classes)
     yield Matrix(step, "samples/confusion", asked, data.classes, data.classes, "asked", "read by the judge")
     yield from beside(fresh[:16], data, step)
@@ -128,7 +128,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 3, 4)
     yield from _outliers(result, env, fresh)
     yield from _adversaries(result, env)
-    yield Weights({name: tensor.detach().cpu() for name, tensor in net.state_dict().items()})
+    yield Weights.of(net)
     yield Progress("evaluation", 4, 4)
 
 

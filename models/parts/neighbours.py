@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from models._events import Event, Images, Scalars
+from models._events import Event, Scalars
 from models.parts.data import Data, floats
+from models.parts.pictures import pairs
 
 CHUNK = 2**24  # numbers held at a time: 64 MiB
 
@@ -41,9 +42,7 @@ def beside(fresh: Tensor, data: Data, step: int) -> Iterator[Event]:
     Copies would be far nearer than real images of the validation split are.
     """
     found, distances = nearest(fresh.cpu(), data.train.images)
-    rows = torch.stack([fresh.cpu(), data.train.floats(found)]).reshape(2, -1, 8, *data.shape)
-    pairs = rows.transpose(0, 1).reshape(-1, *data.shape)
-    yield Images(step, "samples/nearest_training", pairs, columns=8)
+    yield pairs(step, "samples/nearest_training", fresh.cpu(), data.train.floats(found))
     _, of_real = nearest(data.validation.floats()[: len(fresh)], data.train.images)
     values = {
         "distance/nearest_training": float(distances.mean()),
