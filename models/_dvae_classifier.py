@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from models._env import Env
 from models.parts import training
-from models.parts.data import Split, floats
+from models.parts.classifier import learn
+from models.parts.data import Split
 from models.parts.judge import Network
 
 BATCH_SIZE = 64
@@ -30,14 +30,8 @@ def answers(
         with training.seeded(chance.initial_seed()):
             network = Network((images.shape[1], images.shape[2], images.shape[3]), n_targets)
         network.to(env.device)
-        optimizer = torch.optim.Adam(network.parameters(), weight_decay=1e-4)
-        for step in range(steps):
-            training.set_learning_rate(optimizer, training.learning_rate(LEARNING_RATE, step, steps, least=0.0))
-            picked = torch.randint(len(pictures), (BATCH_SIZE,), generator=chance, device=env.device)
-            loss = F.cross_entropy(network(floats(pictures[picked])), targets[picked])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+        for _ in learn(network, pictures, targets, steps, BATCH_SIZE, LEARNING_RATE, chance, weight_decay=1e-4):
+            pass
         network.eval()
         with torch.no_grad():
             parts = [network(some.to(env.device)).argmax(1) for some in torch.split(asked.floats(), 512)]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +9,17 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from models._env import Env, derive_seed
 from models._events import Curve, Event, Facts, Progress, Scalars
 from models._jem_config import Config, network
+from models.parts import cache, training
 from models.parts import data as datasets
-from models.parts import training
 from models.parts.augmentation import vary
 from models.parts.classes import accuracy
+from models.parts.classifier import learn
+from samplers.kernel import standard_normal
 
 VERSION = "1"  # of the training; a new one leaves older caches alone
 DECIDING = {
@@ -63,7 +62,7 @@ def obtain(config: Config, data: datasets.Data, env: Env) -> Generator[Event, No
             found = _read(path, config, data, digest)
             if found is None:
                 found = yield from _train(config, data, env, digest)
-                _write(path, found)
+                cache.write(path, found.weights, "history", found.history)
         finally:
             lock.release()
     yield Facts({"pretraining/hash": found.digest})
@@ -92,24 +91,17 @@ def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Genera
     net.to(env.device)
     chance = torch.Generator(env.device).manual_seed(seed)
     images, of_images = data.train.images.to(env.device), data.train.labels.to(env.device)
-    optimizer = torch.optim.Adam(net.parameters(), config.pretrain_learning_rate)
     updates = config.pretrain_updates
     history: dict[str, list[float]] = {"update": []}
     for name in ("loss_train", "loss_validation", "accuracy_train", "accuracy_validation"):
         history[name] = []
 
-    for update in range(updates):
-        rate = training.learning_rate(config.pretrain_learning_rate, update, updates, warmup=1, least=0.0)
-        training.set_learning_rate(optimizer, rate)
-        picked = torch.randint(len(images), (config.batch_size,), generator=chance, device=env.device)
-        batch = vary(datasets.floats(images[picked]), config.augmentation, chance)
-        batch = batch + config.data_noise * torch.empty_like(batch).normal_(generator=chance)
-        logits, labels = net(batch), of_images[picked]
-        loss = F.cross_entropy(logits, labels)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        done = update + 1
+    def varied(batch: Tensor) -> Tensor:
+        batch = vary(batch, config.augmentation, chance)
+        return batch + config.data_noise * standard_normal(batch, chance)
+
+    settings = updates, config.batch_size, config.pretrain_learning_rate, chance, varied
+    for done, loss, logits, labels in learn(net, images, of_images, *settings, warmup=1):
         if training.due(done, updates, LOOKS):
             net.eval()
             answers, truth = read(net, data.validation, env.device)
@@ -131,25 +123,12 @@ def _digest(config: Config, data: datasets.Data, env: Env) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _write(path: Path, made: Pretrained) -> None:
-    """In one piece or not at all."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    weights = {name: tensor.contiguous() for name, tensor in made.weights.items()}
-    try:
-        unfinished.write_bytes(safetensors.save(weights, {"history": json.dumps(made.history)}))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _read(path: Path, config: Config, data: datasets.Data, digest: str) -> Pretrained | None:
     """What the cache holds; None where there is nothing, or nothing that is whole."""
     try:
-        with safe_open(path, "pt") as file:
-            history = json.loads(file.metadata()["history"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}
+        weights, history = cache.read(path, "history")
         with training.seeded(0):  # overwritten at once
             network(config, data.shape).load_state_dict(weights)
-    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError):
+    except cache.DAMAGED:
         return None
     return Pretrained(weights, digest, history)

@@ -24,7 +24,7 @@ from models.parts.classes import of_slots
 from models.parts.divergence import SETTLING, Watch, saturation
 from models.parts.quality import Quality
 from samplers import replay, starts
-from samplers.kernel import Energy
+from samplers.kernel import Energy, standard_normal
 
 __all__ = ["Config", "Kind", "Result", "draw", "network", "report", "train"]
 
@@ -104,7 +104,7 @@ def train(
         training.set_learning_rate(optimizer, training.learning_rate(config.learning_rate, update, updates))
         picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
         real = datasets.floats(train_images[picked])
-        noisy = real + config.data_noise * torch.empty_like(real).normal_(generator=batches)
+        noisy = real + config.data_noise * standard_normal(real, batches)
         labels = train_labels[picked]
         if buffer is None:
             begin, asked = starts.uniform(config.batch_size, data.shape, BOUNDS, chains), labels

@@ -29,7 +29,7 @@ from models.parts.classes import accuracy, of_slots
 from models.parts.divergence import SETTLING, saturation
 from models.parts.quality import Quality
 from samplers import replay
-from samplers.kernel import run
+from samplers.kernel import run, standard_normal
 
 __all__ = ["Config", "Result", "draw", "network", "report", "train"]
 
@@ -106,7 +106,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         training.set_learning_rate(optimizer, rate)
         picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
         real, labels = vary(datasets.floats(train_images[picked]), config.augmentation, batches), train_labels[picked]
-        noisy = real + config.data_noise * torch.empty_like(real).normal_(generator=batches)
+        noisy = real + config.data_noise * standard_normal(real, batches)
         samples = on_samples = None
         if config.generates:
             begin, slots = replay.draw(

@@ -18,10 +18,19 @@ def vary(images: Tensor, kind: Augmentation, generator: Generator) -> Tensor:
         return images
     n, _, height, width = images.shape
     reach = max(1, min(height, width) // 8)
-    padded = F.pad(images, (reach,) * 4, mode="reflect")
     down, right, flip = (
         torch.randint(most, (n,), generator=generator, device=images.device)
         for most in (2 * reach + 1, 2 * reach + 1, 2)
     )
-    moved = padded.unfold(2, height, 1).unfold(3, width, 1)[torch.arange(n, device=images.device), :, down, right]
+    moved = move(images, down, right, reach, "reflect")
     return torch.where(flip.view(-1, 1, 1, 1) == 1, moved.flip(3), moved) if kind == "shift_flip" else moved
+
+
+def move(images: Tensor, down: Tensor, right: Tensor, reach: int, missing: Literal["reflect", "replicate"]) -> Tensor:
+    """Each of n images moved by its ``down`` and ``right`` (n,), which go from 0 to 2·reach: at ``reach`` it stays.
+
+    What is missing at a border is mirrored or repeated.
+    """
+    n, _, height, width = images.shape
+    padded = F.pad(images, (reach,) * 4, mode=missing)
+    return padded.unfold(2, height, 1).unfold(3, width, 1)[torch.arange(n, device=images.device), :, down, right]

@@ -1,9 +1,7 @@
 """The judge: a small classifier, trained once on real images, in whose features images are compared."""
 
 import hashlib
-import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +9,15 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors import torch as safetensors
 from torch import Generator, Tensor, nn
 
 from models._env import derive_seed
-from models.parts import training
+from models.parts import cache, training
+from models.parts.augmentation import move
 from models.parts.classes import confusion
-from models.parts.data import Data, Split, floats
+from models.parts.classifier import learn
+from models.parts.data import Data, Split
+from samplers.kernel import standard_normal
 
 VERSION = "1"  # of the network and its training; a new one leaves older caches alone
 N_FEATURES = 64
@@ -111,7 +110,8 @@ def obtain(data: Data, cache_folder: Path, device: str, on_progress: Callable[[i
             judge = _read(path, data, device)  # another process may have been faster
             if judge is None:
                 judge = _train(data, device, on_progress or (lambda done, total: None))
-                _write(path, judge)
+                about = {"digest": judge.digest, "accuracy": judge.accuracy}
+                cache.write(path, judge.network.state_dict(), "judge", about)
     return judge
 
 
@@ -123,18 +123,10 @@ def _train(data: Data, device: str, on_progress: Callable[[int, int], None]) -> 
     chance = Generator(device).manual_seed(seed)
     images, labels = data.train.images.to(device), data.train.labels.to(device)
     steps, batch_size = TRAINING[data.shape[0]]
-    optimizer = torch.optim.Adam(network.parameters(), weight_decay=1e-4)
-    for step in range(steps):
-        training.set_learning_rate(optimizer, training.learning_rate(LEARNING_RATE, step, steps, least=0.0))
-        picked = torch.randint(len(images), (batch_size,), generator=chance, device=device)
-        batch = _varied(floats(images[picked]), chance)
-        with torch.enable_grad():
-            loss = F.cross_entropy(network(batch), labels[picked])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        if (step + 1) % 10 == 0:
-            on_progress(step + 1, steps)
+    settings = steps, batch_size, LEARNING_RATE, chance, lambda some: _varied(some, chance)
+    for step in learn(network, images, labels, *settings, weight_decay=1e-4):
+        if step.done % 10 == 0:
+            on_progress(step.done, steps)
     judge = _judge(network, data, math.nan)
     counts = judge.confusion(data.validation)
     return replace(judge, accuracy=float(counts.trace() / counts.sum()))
@@ -144,10 +136,9 @@ def _varied(images: Tensor, chance: Generator) -> Tensor:
     """Each image shifted by up to a tenth of its size, with a little noise."""
     n, _, height, width = images.shape
     reach = max(1, min(height, width) // 10)
-    padded = F.pad(images, (reach,) * 4, mode="replicate")
     down, right = torch.randint(2 * reach + 1, (2, n), generator=chance, device=images.device)
-    shifted = padded.unfold(2, height, 1).unfold(3, width, 1)[torch.arange(n, device=images.device), :, down, right]
-    return shifted + NOISE * torch.empty_like(shifted).normal_(generator=chance)
+    shifted = move(images, down, right, reach, "replicate")
+    return shifted + NOISE * standard_normal(shifted, chance)
 
 
 def _judge(network: Network, data: Data, accuracy: float) -> Judge:
@@ -159,31 +150,17 @@ def _judge(network: Network, data: Data, accuracy: float) -> Judge:
     return Judge(network, digest.hexdigest()[:16], accuracy, len(data.train), len(data.validation))
 
 
-def _write(path: Path, judge: Judge) -> None:
-    """In one piece or not at all."""
-    weights = {name: weight.cpu().contiguous() for name, weight in judge.network.state_dict().items()}
-    about = {"digest": judge.digest, "accuracy": judge.accuracy}
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(safetensors.save(weights, {"judge": json.dumps(about)}))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _read(path: Path, data: Data, device: str) -> Judge | None:
     """The judge in the cache; None where there is none, or none that is whole."""
     try:
-        with safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["judge"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}
+        weights, about = cache.read(path, "judge")
         with training.seeded(0):  # overwritten at once
             network = Network(data.shape, len(data.classes))
         network.load_state_dict(weights)
         judge = _judge(network, data, float(about["accuracy"]))
         if judge.digest != about["digest"]:
             return None
-    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError):
+    except cache.DAMAGED:
         return None
     judge.network.to(device)
     return judge
