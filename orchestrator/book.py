@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 import studies
 from models._env import derive_seed
+from models.parts.hints import did_you_mean
 from orchestrator import address, factorial, search, sqlite
 from orchestrator.errors import UserError
 from orchestrator.factorial import Comparison
@@ -329,10 +330,7 @@ def fresh_name(storage: RDBStorage, study: str, data: str) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = did_you_mean(name, known)
     return f"no sweep '{name}' here; {hint}'sweep list' shows those that there are, --storage says where to look"
 
 

@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import studies
 from models.parts import data as datasets
+from models.parts.hints import did_you_mean
 from orchestrator import address, factorial, pretrained, tracker
 from orchestrator import book as books
 from orchestrator.errors import UserError
@@ -235,7 +236,7 @@ def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any], 
             raise UserError(f"--set {key}: {held.format(key=key, value=value)}")
         if key not in fields:
             known = [name for name in fields if name not in space]
-            raise UserError(f"--set {key}: no such setting{_near(key, known)}; there are: {', '.join(known)}")
+            raise UserError(f"--set {key}: no such setting; {did_you_mean(key, known)}there are: {', '.join(known)}")
         changed[key] = None if value.lower() == "none" else value
     return changed
 
@@ -267,7 +268,7 @@ def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
         if len(given) < 2:
             raise UserError(f"--vary {text}: nothing to compare; write --vary {key}=VALUE,VALUE")
         if key not in fields:
-            raise UserError(f"--vary {key}: no such setting{_near(key, fields)}; there are: {', '.join(fields)}")
+            raise UserError(f"--vary {key}: no such setting; {did_you_mean(key, fields)}there are: {', '.join(fields)}")
         kind: Any = Annotated[fields[key].annotation, fields[key]]
         field: TypeAdapter[Any] = TypeAdapter(kind)
         try:
@@ -278,13 +279,6 @@ def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
             raise UserError(f"--vary {text}: each setting once, with different values")
         vary[key] = values
     return vary
-
-
-def _near(key: str, known: Iterable[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _validated(config: type[BaseModel], values: Mapping[str, Any], what: str = "--set ") -> BaseModel:

@@ -1,11 +1,11 @@
 """The catalogue of questions: a file each. Listing them imports none of them."""
 
-import difflib
 import importlib
 import importlib.util
 from pathlib import Path
 from typing import Any
 
+from models.parts.hints import did_you_mean
 from studies._study import Study, StudyError
 
 
@@ -28,8 +28,7 @@ def load(name: str) -> Study[Any, Any]:
     elif name in names():
         module = importlib.import_module(f"studies.{name}")
     else:
-        near = difflib.get_close_matches(name, names(), 1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = did_you_mean(name, names())
         raise StudyError(f"no study '{name}'; {hint}there are: {', '.join(names())}, or a path/to/study.py of your own")
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):

@@ -1,6 +1,5 @@
 """Data sets: real images with labels, in three splits that never mix and are the same for everyone."""
 
-import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 from models._events import DataUsed
 from models.parts._files import FORMS
 from models.parts._sources import KNOWN, Arrays, DataError, at_hand
+from models.parts.hints import did_you_mean
 
 __all__ = ["Data", "DataError", "Split", "at_hand", "floats", "load", "names"]
 
@@ -98,8 +98,7 @@ def load(spec: str, folder: Path) -> Data:
 
 def _unknown(spec: str) -> str:
     written = {name: name for name in KNOWN} | {prefix: form for prefix, (form, _) in FORMS.items()}
-    near = difflib.get_close_matches(spec.partition(":")[0], written, 1)
-    hint = f"did you mean {written[near[0]]}? " if near else ""
+    hint = did_you_mean(spec.partition(":")[0], written)
     return f"no data set '{spec}'; {hint}there are: {', '.join(written.values())}"
 
 
