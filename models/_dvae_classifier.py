@@ -1,7 +1,7 @@
 """What pseudo-labels are worth: the same small network trained on true labels and on cluster ids, read on the test split."""
 
-import math
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -40,9 +40,7 @@ def answers(
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """The 95 % interval of the mean of at least two independent values, by Student's t."""
-    from scipy.stats import t
+    from scipy.stats import sem, t
 
-    mean = sum(values) / len(values)
-    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    reach = float(t.ppf(0.975, len(values) - 1)) * math.sqrt(variance / len(values))
+    mean, reach = fmean(values), float(t.ppf(0.975, len(values) - 1) * sem(values))
     return mean - reach, mean + reach

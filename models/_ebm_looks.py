@@ -16,9 +16,9 @@ from models.parts import outliers
 from models.parts.neighbours import beside
 from models.parts.nets import restored
 from models.parts.quality import Quality
-from models.parts.trust import LONGEST, trust
+from models.parts.trust import LONGEST, energy_curve, followed
 from samplers import starts
-from samplers.kernel import Energy, walk
+from samplers.kernel import Energy
 
 SHOWN = 64  # images in a grid
 
@@ -132,17 +132,10 @@ def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Ene
     x = starts.uniform(SHOWN, result.data.shape, BOUNDS, generator)
     kernel, scored = build(config, of_chains, env, n_steps)
     _, trained = build(config, of_chains, env, config.n_steps)
-    end, infos = x, []
-    for position, info in walk(kernel, x, max(4 * scored, LONGEST * trained), generator):
-        end = position
-        infos.append(info)
-    of_each = torch.stack([info.energy for info in infos], 1)  # (chains, steps)
-    energies = of_each.mean(0).tolist()
-    yield Scalars(result.step, trust(of_each, infos, trained))
+    end, energies, values = followed(kernel, x, max(4 * scored, LONGEST * trained), trained, generator)
+    yield Scalars(result.step, values)
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():
         level = float(of_real(real).mean())
-    lines = {"fresh chains": energies, "real images": [level] * len(energies)}
-    axis = [float(k) for k in range(len(energies))]
-    yield Curve(result.step, "chain/energy", axis, lines, f"step (scored at {scored})", "mean energy")
+    yield energy_curve(result.step, energies.mean(0).tolist(), level, f"step (scored at {scored})", "mean energy")
     return end

@@ -20,8 +20,8 @@ from models.parts.neighbours import beside
 from models.parts.nets import restored
 from models.parts.pictures import pairs
 from models.parts.quality import Quality
-from models.parts.trust import LONGEST, trust
-from samplers.kernel import energy_and_gradient, run, walk
+from models.parts.trust import LONGEST, energy_curve, followed
+from samplers.kernel import energy_and_gradient, run
 
 SHOWN = 64  # images in a grid, chains whose energy is followed
 EPSILONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)  # of attacks, in shares of the range of a pixel
@@ -163,16 +163,14 @@ def _energy_along_chain(result: Result, env: Env) -> Iterator[Event]:
     labels = in_turn(SHOWN, config.classes, env.device)
     begin, scored = result.begins.draw(labels, generator), config.evaluation_steps
     with in_mode(net, config.sampling_mode):
-        walking = walk(kernel(config, marginal(net)), begin, max(2 * scored, LONGEST * config.n_steps), generator)
-        infos = [info for _, info in walking]
-    energies = torch.stack([info.energy for info in infos], 1)  # (chains, steps)
-    yield Scalars(result.step, trust(energies, infos, config.n_steps))
+        steps = max(2 * scored, LONGEST * config.n_steps)
+        _, energies, values = followed(kernel(config, marginal(net)), begin, steps, config.n_steps, generator)
+    yield Scalars(result.step, values)
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():
         level = float(marginal(net)(real).mean())
-    lines = {"fresh chains": energies.mean(0).tolist(), "real images": [level] * len(infos)}
-    axis = [float(k) for k in range(len(infos))]
-    yield Curve(result.step, "chain/energy", axis, lines, f"step (scored at {scored})", "mean energy E(x)")
+    label = f"step (scored at {scored})"
+    yield energy_curve(result.step, energies.mean(0).tolist(), level, label, "mean energy E(x)")
 
 
 def _outliers(result: Result, env: Env, fresh: Tensor) -> Iterator[Event]:

@@ -23,6 +23,7 @@ from models.parts import judge as judges
 from models.parts.divergence import saturation
 from models.parts.nets import restored
 from models.parts.quality import Quality
+from models.parts.trust import energy_curve
 from samplers import schedules, starts
 from samplers.kernel import energy_and_gradient, run
 
@@ -193,9 +194,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     more = {"chain/energy_end": result.energies[-1], "chain/saturation": saturation(result.end)}
     moved = float((result.end - result.begin).flatten(1).norm(dim=1).mean())
     yield Scalars(step, scores | more | {"chain/distance": moved, "cost/network_evaluations": float(result.cost)})
-    lines = {"fresh chains": result.energies, "real images": [shared.real_energy] * len(result.energies)}
-    axis = [float(k) for k in range(len(result.energies))]
-    yield Curve(step, "chain/energy", axis, lines, "step", "mean energy")
+    yield energy_curve(step, result.energies, shared.real_energy, "step", "mean energy")
     steps = range(config.n_steps)
     step_size, noise = _chain(config, shared.trained).schedules(step)
     values = {"step size a": [step_size(k) for k in steps], "noise s": [noise(k) for k in steps]}

@@ -4,12 +4,33 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from models._events import Curve
 from models.parts.training import finite
 from samplers import diagnostics
+from samplers.kernel import Kernel, walk
 
 LONGEST = 16  # times the length of training's chains: as far as their energy is followed at least
+
+
+def followed(
+    kernel: Kernel, begin: Tensor, n_steps: int, trained: int, generator: Generator
+) -> tuple[Tensor, Tensor, dict[str, float]]:
+    """Where chains from ``begin`` end, (chains, *shape), their energies on the way, (chains, steps), and ``trust`` of them."""
+    end, infos = begin, []
+    for position, info in walk(kernel, begin, n_steps, generator):
+        end = position
+        infos.append(info)
+    energies = torch.stack([info.energy for info in infos], 1)
+    return end, energies, trust(energies, infos, trained)
+
+
+def energy_curve(step: int, energies: Sequence[float], of_real: float, x_label: str, y_label: str) -> Curve:
+    """Mean energies of fresh chains, step by step, beside that of real images."""
+    axis = [float(k) for k in range(len(energies))]
+    lines = {"fresh chains": energies, "real images": [of_real] * len(energies)}
+    return Curve(step, "chain/energy", axis, lines, x_label, y_label)
 
 
 def trust(energies: Tensor, infos: Sequence[Any], trained: int) -> dict[str, float]:
