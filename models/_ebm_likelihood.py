@@ -21,6 +21,7 @@ from models._env import Env
 from models._events import Curve, Event, Progress, Scalars
 from models.parts import data as datasets
 from models.parts.nets import EnergyResNet
+from models.parts.training import finite
 from samplers import annealing, hmc
 from samplers.kernel import Energy, Kernel, run
 
@@ -114,7 +115,7 @@ def likelihood(
             values |= {
                 f"{key}{name}": value for key, value in of_images(some, temperature, lower, upper, data.shape).items()
             }
-        yield Scalars(step, {f"{group}/{key}": value for key, value in values.items() if math.isfinite(value)})
+        yield Scalars(step, {f"{group}/{key}": value for key, value in finite(values).items()})
     yield Progress("likelihood", 3, 3)
 
 

@@ -19,6 +19,7 @@ from models.parts.judge import Judge
 from models.parts.neighbours import beside
 from models.parts.nets import restored
 from models.parts.quality import Quality
+from models.parts.training import finite
 
 SHOWN = 64  # images in a grid
 BATCH = 256  # images drawn or judged at a time
@@ -124,7 +125,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield classes(result, images)
     yield from over_epochs(result, found["fid/generated"], anchors)
     yield from of_critic(result, images, raw, env)
-    yield Weights({name: tensor.detach().cpu() for name, tensor in result.network.state_dict().items()})
+    yield Weights.of(result.network)
     yield Progress("evaluation", 2, 2)
 
 
@@ -198,7 +199,7 @@ def of_critic(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iterator
         lines = {"discriminator": right, "calibrated": middles}
         yield Curve(step, "calibration/reliability", middles, lines, "confidence", "share that it has right")
         found["calibration/error"] = calibration.error(logits, truth)
-    yield Scalars(step, {name: value for name, value in found.items() if math.isfinite(value)})
+    yield Scalars(step, finite(found))
 
 
 def weights(result: Result) -> Curve:

@@ -23,6 +23,7 @@ from models.parts import data as datasets
 from models.parts import training
 from models.parts.inception import refuse
 from models.parts.quality import Quality
+from samplers.kernel import standard_normal
 
 __all__ = ["RECIPES", "Config", "Loss", "Result", "draw", "network", "report", "train"]
 
@@ -93,7 +94,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         deviation = config.instance_noise * max(0.0, 1 - update / updates)
         if not deviation:
             return images
-        return images + deviation * torch.empty_like(images).normal_(generator=chance)
+        return images + deviation * standard_normal(images, chance)
 
     def generated() -> Tensor:
         z = torch.randn(config.batch_size, config.latent_size, generator=chance, device=env.device)
