@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.parts.inception import refuse
+
 Loss = Literal["bce", "hinge", "wgan", "wgan_gp"]
 Norm = Literal["batch", "none"]
 
@@ -16,8 +18,8 @@ RECIPES: Mapping[Loss, Mapping[str, Any]] = {
     # Goodfellow et al. 2014 in the form of DCGAN: Radford et al. 2016, arXiv:1511.06434
     "bce": {
         "optimizer": "adam",
-        "generator_learning_rate": 2e-4,
-        "critic_learning_rate": 2e-4,
+        "generator_learning_rate": 1e-3,
+        "critic_learning_rate": 5e-4,
         "beta1": 0.5,
         "beta2": 0.999,
         "n_critic": 1,
@@ -132,6 +134,7 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
+        refuse(self.inception_weights)
         if self.loss == "wgan_gp" and self.critic_norm == "batch":
             raise ValueError("the penalty of wgan_gp is of each image alone; set critic_norm=none, or none at all")
         return self

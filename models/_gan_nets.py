@@ -8,12 +8,12 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from models._gan_config import Config
 
-SMALLEST = 7  # pixels: maps are halved down to no more
+SMALLEST = 4  # pixels: maps are halved down to about that, so that the critic's last layer sees the figure as a whole
 ImageShape = tuple[int, int, int]
 
 
 def halvings(shape: ImageShape) -> int:
-    """Between the image and the smallest map: 1 at 8 pixels, 2 at 28, 3 at 32."""
+    """Between the image and the smallest map: 1 at 8 pixels, 3 at 28 and at 32."""
     return max(1, math.ceil(math.log2(min(shape[1:]) / SMALLEST)))
 
 
@@ -40,9 +40,10 @@ class Generator(nn.Module):
         self.apply(_begin)
 
     def forward(self, noise: Tensor) -> Tensor:
-        _, height, width = self.shape
         maps = self.body(self.first(noise).view(len(noise), -1, *self.start))
-        images: Tensor = maps[:, :, :height, :width].sigmoid() * 2 - 1
+        height, width = self.shape[1:]
+        top, left = (maps.shape[2] - height) // 2, (maps.shape[3] - width) // 2
+        images: Tensor = maps[:, :, top : top + height, left : left + width].sigmoid() * 2 - 1
         return images
 
 

@@ -21,7 +21,6 @@ from models._gan_nets import Critic, through
 from models._gan_watch import Watch
 from models.parts import data as datasets
 from models.parts import training
-from models.parts.inception import refuse
 from models.parts.quality import Quality
 from samplers.kernel import standard_normal
 
@@ -50,7 +49,6 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     An update is one of the generator, with those of the critic before it. The generator's weights are averaged, and the
     average is what is scored and kept.
     """
-    refuse(config.inception_weights)
     config = config.resolved()
     data = datasets.load(env.data, env.data_folder)
     quality = yield from Quality.obtain(data, env, config.evaluation_samples)

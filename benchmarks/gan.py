@@ -1,0 +1,119 @@
+"""Updates of a GAN and a WGAN in a trial, records and offers of checkpoints and all, against a plain loop over the same networks.
+
+The plain loop does what any script would: draw a batch, both losses, both steps, the average of the generator's weights. Both
+advance in turns in one process and one thread, and processor time is counted, so that what else runs harms both alike.
+"""
+
+import copy
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks._figure import Figure, empty_folder
+from models import _gan_losses as losses
+from models import gan
+from models._gan_nets import Critic
+from models.parts import data as datasets
+from models.parts import training
+from orchestrator.messages import Pulse, Task
+from orchestrator.outbox import Outbox
+from orchestrator.trial import play
+from studies._gan import base
+
+UPDATES = 2_000
+TARGET = 0.97  # of the plain loop's updates a second
+
+
+def measure(quick: bool = False) -> Iterator[Figure]:
+    """Updates a second of either, in a trial and in the loop."""
+    before, updates = torch.get_num_threads(), UPDATES // 10 if quick else UPDATES
+    torch.set_num_threads(1)
+    try:
+        with empty_folder() as folder:
+            for loss, share in (("bce", 1), ("wgan", 4)):
+                config = base((1, 8, 8), loss).model_copy(update={"evaluations": 1, "long_phase": 0})  # type: ignore[arg-type]
+                cost = config.critic_updates(1) * config.critic_cost + 2
+                config = config.model_copy(update={"network_evaluations": cost * (updates // share)})
+                ours, plain = _both(config, folder)
+                ratio = plain / ours
+                yield Figure(
+                    f"updates a second of loss={loss} in a trial, 8×8, {config.width} channels, {config.batch_size} images",
+                    f"{1 / ours:.0f} ({ratio:.3f} times the {1 / plain:.0f} of a plain loop)",
+                    f">= {TARGET:g} times the plain loop's",
+                    ratio >= TARGET,
+                )
+    finally:
+        torch.set_num_threads(before)
+
+
+def _both(config: gan.Config, folder: Path) -> tuple[float, float]:
+    """Processor time of an update, in seconds: in a trial, and in a plain loop."""
+    place = folder / config.loss
+    outbox = Outbox(place)
+    outbox.begin("key", "trial 0", {}, {})
+    outbox.close()
+    task = Task(
+        sweep="benchmark",
+        study="gan",
+        trial=0,
+        config=config.model_dump(mode="json"),
+        data="digits",
+        data_folder=str(folder),
+        cache_folder=str(folder),
+        folder=str(place),
+        seed=0,
+        device="cpu",
+        threads=1,
+        checkpoint_seconds=1e9,
+    )
+    plain, trial = _plain(config, folder), play(task)
+    spent, counted, loop, done, began = 0.0, 0, 0.0, None, 0.0
+    for message in trial:
+        if not (isinstance(message, Pulse) and message.stage == "training"):
+            continue
+        now = time.process_time()
+        if done is not None:
+            spent, counted = spent + now - began, counted + message.done - done
+            for _ in range(message.done - done):
+                next(plain)
+            loop += time.process_time() - now
+        if message.done == message.total:
+            break
+        done, began = message.done, time.process_time()
+    trial.close()
+    return spent / counted, loop / counted
+
+
+def _plain(config: gan.Config, folder: Path) -> Iterator[None]:
+    """The same training as a script would have it; an update at each step."""
+    config = config.resolved()
+    data = datasets.load("digits", folder)
+    torch.manual_seed(0)
+    generator, critic = gan.network(config, data.shape), Critic(config, data.shape)
+    average = copy.deepcopy(generator)
+    ours: Any = gan.optimizer(config, generator, config.generator_learning_rate)
+    theirs: Any = gan.optimizer(config, critic, config.critic_learning_rate)
+    update = 0
+    while True:
+        for _ in range(config.n_critic or 1):
+            real = datasets.floats(data.train.images[torch.randint(len(data.train), (config.batch_size,))])
+            with torch.no_grad():
+                fake = generator(torch.randn(config.batch_size, config.latent_size))
+            loss = losses.of_critic(config, critic(real), critic(fake))
+            theirs.zero_grad()
+            loss.backward()
+            theirs.step()
+            if config.loss == "wgan":
+                losses.clip(critic, config.clip)
+        critic.requires_grad_(False)
+        loss = losses.of_generator(config, critic(generator(torch.randn(config.batch_size, config.latent_size))))
+        ours.zero_grad()
+        loss.backward()
+        ours.step()
+        critic.requires_grad_(True)
+        training.follow(average, generator, update, config.ema_decay)
+        update += 1
+        yield
