@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from models._env import Env
 from models._events import Curve, Event, Images, Matrix, Scalars
 from models.parts import data as datasets
 from models.parts.classes import of_slots
+from tests.models.playing import exported, finished
 
 SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 40, "evaluations": 2, "buffer_size": 100}
 WAYS = ["modulation", "channels", "head"]
@@ -24,11 +24,6 @@ WAYS = ["modulation", "channels", "head"]
 
 def config(**changes: Any) -> conditional_ebm.Config:
     return conditional_ebm.Config.model_validate(SMALL | {"network_evaluations": 12 * 20} | changes)
-
-
-@pytest.fixture
-def env(cache_folder: Path) -> Env:
-    return Env("digits", seed=3, cache_folder=cache_folder)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -43,13 +38,9 @@ def test_energies_of_all_labels_are_those_of_each(way: str, shape: tuple[int, in
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_exported_network_takes_any_number_of_images(way: str) -> None:
-    """As the champion is kept: traced on two images, free in their number."""
-    net = conditional_ebm.network(config(label=way), (1, 8, 8)).eval()
-    exported = torch.export.export(
-        net, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim.AUTO},)
-    ).module()
+    net = conditional_ebm.network(config(label=way), (1, 8, 8))
     x = torch.rand(5, 1, 8, 8)
-    torch.testing.assert_close(exported(x), net(x))
+    torch.testing.assert_close(exported(net)(x), net(x))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -94,13 +85,7 @@ def test_a_slot_of_the_replay_buffer_belongs_to_one_label_for_ever(env: Env) -> 
     """On wells that never move each slot ends at the centre of its own label: were labels mixed up, it would be between."""
     kind = ebm.Kind(lambda config, data: Wells(), given, nothing, nothing)
     still = config(step_size=0.5, grad_clip=None, learning_rate=1e-12, fresh_share=0.0, network_evaluations=12 * 15)
-    training = ebm.train(still, env, None, kind)
-    while True:
-        try:
-            next(training)
-        except StopIteration as end:
-            result = end.value
-            break
+    result = finished(ebm.train(still, env, None, kind))
     labels = of_slots(still.buffer_size, result.data, "cpu")
     centres = torch.linspace(-0.9, 0.9, 10)[labels].view(-1, 1, 1, 1)
     visited = (result.images - centres).abs().flatten(1).amax(1) < 0.1

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from models._env import Env
 from models._events import Diverged, Event, Images, Matrix, Scalars, Weights
 from models.parts import clustering
 from models.parts import data as datasets
+from tests.models.playing import finished
 
 SMALL = {
     "blocks": 0,
@@ -55,11 +55,6 @@ def moving(**changes: Any) -> MovingCodes:
 @pytest.fixture
 def chance() -> torch.Generator:
     return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def env(cache_folder: Path) -> Env:
-    return Env("digits", seed=3, cache_folder=cache_folder)
 
 
 def test_a_step_of_the_moving_average_by_hand(chance: torch.Generator) -> None:
@@ -225,13 +220,7 @@ def play(settings: dvae.Config, env: Env, meddle: Callable[[Autoencoder], None] 
         assert torch.is_grad_enabled() and not torch.is_autocast_enabled()
         events.append(event)
 
-    training = dvae.train(settings, env)
-    while True:
-        try:
-            take(next(training))
-        except StopIteration as end:
-            result = end.value
-            break
+    result = finished(dvae.train(settings, env), take)
     if meddle:
         meddle(result.network)
     for event in dvae.report(result, env):

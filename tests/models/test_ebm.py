@@ -1,6 +1,5 @@
 """The trainer of energy-based models: its loss, its events, resuming, and how it notices that it is lost."""
 
-import io
 import math
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,13 @@ from models import ebm
 from models._ebm_chains import SAMPLERS, chains
 from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Images, Scalars, Weights
+from tests.models.playing import finished, gone_on
 
 SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 32, "evaluations": 2, "buffer_size": 100}
 
 
 def config(**changes: Any) -> ebm.Config:
     return ebm.Config.model_validate(SMALL | {"network_evaluations": 12 * 20} | changes)
-
-
-@pytest.fixture
-def env(cache_folder: Path) -> Env:
-    return Env("digits", seed=3, cache_folder=cache_folder)
 
 
 def test_loss_by_hand() -> None:
@@ -50,19 +45,7 @@ def test_a_network_that_is_never_fooled_settles_where_it_is_watched_for() -> Non
 def test_a_resumed_training_equals_an_uninterrupted_one(start: str, env: Env) -> None:
     """Every number and picture after the interruption is the same, and so are the weights, to the last bit."""
     whole, half = config(start=start), 7
-    straight: list[Event] = []
-    saved = io.BytesIO()
-    events = ebm.train(whole, env)
-    for event in events:
-        if isinstance(event, Checkpoint) and event.step == half:
-            torch.save(dict(event.state()), saved)
-            straight.clear()
-        straight.append(event)
-    saved.seek(0)
-    state = torch.load(saved, weights_only=True)  # as a file is: no code runs
-
-    torch.manual_seed(99)  # whatever the process did before
-    resumed = list(ebm.train(whole, env, state))
+    straight, resumed = gone_on(lambda state: ebm.train(whole, env, state), half)
     told = [event for event in straight if isinstance(event, Scalars) and event.step > half]
     again = [event for event in resumed if isinstance(event, Scalars) and event.step > half]
     assert len(told) == whole.updates - half + 1 and told == again  # one more for the evaluation
@@ -84,14 +67,11 @@ def test_the_same_seed_gives_the_same_training_and_another_seed_another(env: Env
 def test_no_torch_context_is_open_across_a_yield_and_no_global_randomness_is_used(env: Env) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    training = ebm.train(config(), env)
-    while True:
-        try:
-            next(training)
-        except StopIteration as end:
-            result = end.value
-            break
+
+    def closed(event: Event) -> None:
         assert torch.is_grad_enabled() and not torch.is_autocast_enabled()
+
+    result = finished(ebm.train(config(), env), closed)
     for _ in ebm.report(result, env):
         assert torch.is_grad_enabled()
     assert torch.equal(before, torch.get_rng_state())

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from models._ebm_likelihood import along, bits, bounds, dequantised, ladder, lik
 from models._env import Env
 from models._events import Curve, Event, Scalars
 from models.parts import data as datasets
+from tests.models.playing import finished
 
 SMALL = {
     "blocks": 1,
@@ -42,11 +42,6 @@ def of_well(temperature: float) -> float:
     """log Z on the box."""
     deviation = SCALE * math.sqrt(temperature)
     return math.prod(SHAPE) * math.log(deviation * math.sqrt(2 * math.pi) * math.erf(1 / (deviation * math.sqrt(2))))
-
-
-@pytest.fixture
-def env(cache_folder: Path) -> Env:
-    return Env("digits", seed=3, cache_folder=cache_folder)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -185,19 +180,9 @@ def test_the_temperature_that_fits_best(env: Env, monkeypatch: pytest.MonkeyPatc
     assert set(curve.lines) == {"forward", "reverse", "uniform"} and len(curve.x) == 100
 
 
-def trained(env: Env) -> ebm.Result:
-    """A short training."""
-    training = ebm.train(config(annealing_temperatures=3), env)
-    while True:
-        try:
-            next(training)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-
-
 def test_it_is_left_out_unless_asked_for_and_changes_no_other_number(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_ebm_looks, "SHOWN", 8)
-    result = trained(env)
+    result = finished(ebm.train(config(annealing_temperatures=3), env))
     asked = told(list(ebm.report(result, env)))
     without = told(list(ebm.report(replace(result, config=config()), env)))
     mine = {key: value for key, value in asked.items() if key.startswith("likelihood")}

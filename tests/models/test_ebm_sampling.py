@@ -16,6 +16,7 @@ from models._events import Compute, Curve, Diverged, Scalars
 from models.ebm_sampling import Config
 from orchestrator.launchers.inline import compute
 from samplers import starts
+from tests.models.playing import finished
 
 SHAPE = (1, 8, 8)
 
@@ -33,23 +34,11 @@ def model(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def finished(config: Config, env: Env) -> ebm_sampling.Result:
-    """A trial played alone."""
-    events = ebm_sampling.train(config, env)
-    answer: Any = None
-    while True:
-        try:
-            event = events.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        answer = event.function(event.rows) if isinstance(event, Compute) else None
-
-
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_the_chain_is_the_samplers_own(model: str, cache_folder: Path, sampler: str) -> None:
     config = Config(model=model, n_steps=15, samples=16, schedule="linear", noise_start=0.05, sampler=sampler)
     env = Env("digits", 3, cache_folder=cache_folder)
-    result = finished(config, env)
+    result = finished(ebm_sampling.train(config, env))
     chance = env.generator("chains")
     begin = starts.uniform(16, SHAPE, BOUNDS, chance)
     chain = result.bench.trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
@@ -86,12 +75,14 @@ def test_chains_are_the_same_together_as_alone(model: str, cache_folder: Path) -
             del wishes[i]
     assert calls == 12 + 1, "as many as the longest chain has steps, and the energy that MALA begins with"
     for i in range(3):
-        torch.testing.assert_close(results[i].end, finished(configs[i], envs[i]).end, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            results[i].end, finished(ebm_sampling.train(configs[i], envs[i])).end, rtol=1e-4, atol=1e-4
+        )
 
 
 def test_the_report_tells_quality_and_cost(model: str, cache_folder: Path) -> None:
     env = Env("digits", 0, cache_folder=cache_folder)
-    said = list(ebm_sampling.report(finished(Config(model=model, n_steps=7, samples=16), env), env))
+    said = list(ebm_sampling.report(finished(ebm_sampling.train(Config(model=model, n_steps=7, samples=16), env)), env))
     (scalars,) = [event for event in said if isinstance(event, Scalars)]
     assert scalars.values["cost/network_evaluations"] == 7
     assert {"fid/fresh", "fid/real", "fid/start"} <= scalars.values.keys()
@@ -111,4 +102,4 @@ def test_chains_that_leave_the_numbers_are_a_divergence(
 
     monkeypatch.setattr(ebm_sampling, "energy_and_gradient", broken)
     with pytest.raises(Diverged, match="non_finite at step 0"):
-        finished(config, Env("digits", 0, cache_folder=cache_folder))
+        finished(ebm_sampling.train(config, Env("digits", 0, cache_folder=cache_folder)))

@@ -1,6 +1,5 @@
 """A classifier that generates: energies and losses by hand, normalisation while sampling, what is trained once, what is told."""
 
-import io
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,7 @@ from models.parts import judge as judges
 from models.parts.classes import of_slots
 from samplers import proximal
 from samplers.kernel import run
+from tests.models.playing import exported, finished, gone_on
 
 SMALL = {
     **{"width": 4, "n_steps": 4, "pretrain_updates": 20, "evaluation_samples": 40, "evaluation_length": 1},
@@ -36,20 +36,6 @@ BATCH_NORM = {"norm": "batch", "start": "mixture", "sampler": "proximal"}
 
 def config(**changes: Any) -> jem.Config:
     return jem.Config.model_validate(SMALL | changes)
-
-
-@pytest.fixture
-def env(cache_folder: Path) -> Env:
-    return Env("digits", seed=3, cache_folder=cache_folder)
-
-
-def finished(training: Any) -> Any:
-    """What a trainer returns."""
-    while True:
-        try:
-            next(training)
-        except StopIteration as end:
-            return end.value
 
 
 class Fixed(nn.Module):
@@ -100,13 +86,9 @@ def test_every_network_reads_every_size(kind: str, network: dict[str, Any], shap
 
 
 def test_an_exported_network_takes_any_number_of_images() -> None:
-    """As the champion is kept: traced on two images, free in their number."""
-    net = jem.network(config(norm="batch"), (1, 8, 8)).eval()
-    exported = torch.export.export(
-        net, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim.AUTO},)
-    ).module()
+    net = jem.network(config(norm="batch"), (1, 8, 8))
     x = torch.rand(5, 1, 8, 8)
-    torch.testing.assert_close(exported(x), net(x))
+    torch.testing.assert_close(exported(net)(x), net(x))
 
 
 def test_large_networks_have_the_sizes_that_are_published() -> None:
@@ -189,15 +171,7 @@ def test_start_and_step_are_two_switches(env: Env) -> None:
 def test_a_resumed_training_equals_an_uninterrupted_one(changes: dict[str, Any], env: Env) -> None:
     """Every number after the interruption is the same, and so are all weights and averages, to the last bit."""
     whole, half = config(**changes), 7
-    saved, told = io.BytesIO(), list[Event]()
-    for event in jem.train(whole, env):
-        if isinstance(event, Checkpoint) and event.step == half:
-            torch.save(dict(event.state()), saved)
-            told.clear()
-        told.append(event)
-    saved.seek(0)
-    torch.manual_seed(99)  # whatever the process did before
-    again = list(jem.train(whole, env, torch.load(saved, weights_only=True)))
+    told, again = gone_on(lambda state: jem.train(whole, env, state), half)
     numbers, later = ([e for e in said if isinstance(e, Scalars) and e.step > half] for said in (told, again))
     numbers, later = ([e for e in said if "pretraining/loss_train" not in e.values] for said in (numbers, later))
     assert len(numbers) > 20 and numbers == later
@@ -216,13 +190,8 @@ def test_a_classifier_is_trained_once_for_all_trials_that_agree_on_it(
 
     def obtain(settings: jem.Config, where: Env) -> _jem_pretraining.Pretrained:
         said.clear()
-        asking = _jem_pretraining.obtain(settings, data, where)
-        while True:
-            try:
-                said.append(next(asking))
-            except StopIteration as end:
-                found: _jem_pretraining.Pretrained = end.value
-                return found
+        found: _jem_pretraining.Pretrained = finished(_jem_pretraining.obtain(settings, data, where), said.append)
+        return found
 
     first = obtain(config(), mine)
     before = [event for event in said if not isinstance(event, Progress)]
