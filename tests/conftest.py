@@ -1,5 +1,6 @@
 """What tests share: quiet threads, and one folder for the judge of the digits, which is trained once a session."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,5 +12,9 @@ pytest_plugins = ["tests.servers"]
 
 @pytest.fixture(scope="session")
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where judges are kept during the session."""
-    return tmp_path_factory.mktemp("cache")
+    """Where judges are kept during the session; workers of pytest-xdist share it, and wait for each other's."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    (folder / "cache").mkdir(exist_ok=True)
+    return folder / "cache"
