@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator import arms, checkup, ending, outbox, publish, record, remake
+from orchestrator import arms, checkup, ending, outbox, outcome, publish, record, remake
 from orchestrator.book import FINISHED, SPEC, Book
 from orchestrator.checkup import Finding, Waiting, folder_of
 from orchestrator.messages import Outcome
@@ -153,7 +153,7 @@ class Runs:
     def _outcomes(self, trial: FrozenTrial) -> list[Outcome]:
         """As what the trial's run may be closed while nobody plays it, the likeliest first."""
         if trial.state in FINISHED:
-            return [remake.outcome(trial)]
+            return [outcome.of(trial)]
         end = ending.load(folder_of(self.book, trial.number))
         return ["stopped"] if end is None else [end.outcome, "stopped"]
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.book import Book
     from orchestrator.devices import Room
     from orchestrator.plan import Options
-    from orchestrator.spec import Spec
 
 
 def complete_study(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -164,38 +163,24 @@ def _begin(
     asked = [replace(options, data=one, name=its) for one, its in zip(sets, across.names(name, sets), strict=True)]
     books = open_books(storage, create=not dry_run)
     settled = [(spec, plan.settle(spec, books)) for spec in (plan.resolve(one, books) for one in asked)]
-    rooms = [_room(spec, device, workers) for spec, _ in settled]
+    rooms = [plan.room(spec, device, workers) for spec, _ in settled]
     if dry_run:
         for (spec, book), room in zip(settled, rooms, strict=True):
             tables.print_plan(console, spec, room, book is not None)
         return
-    from orchestrator.session import INTERRUPTED
+    from orchestrator import session
 
     made = across.take_run() if len(asked) > 1 else None
     timeout, driven, statuses = limits.pop("timeout"), [], []
     for (spec, book), room in zip(settled, rooms, strict=True):
-        driven.append(_opened(spec, book, options.trials, books))
+        driven.append(session.book_of(spec, book, options.trials, books))
         share = None if timeout is None else timeout / len(asked)
         statuses.append(_drive(driven[-1], room, workers == 0, console, timeout=share, **limits))
-        if statuses[-1] == INTERRUPTED:
+        if statuses[-1] == session.INTERRUPTED:
             break
     if len(driven) == len(asked) > 1:
         _compare(driven, made, console)
     raise SystemExit(max(statuses))
-
-
-def _opened(spec: "Spec", book: "Book | None", trials: int | None, books: Any) -> "Book":
-    """The sweep, made or found, with the total that is asked for."""
-    from pathlib import Path
-
-    from orchestrator import plan, tracker
-    from orchestrator.book import create
-
-    plan.writable(spec.folder)
-    if book is None:
-        tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)  # refused before the sweep exists
-        return create(books, spec)
-    return book if trials is None else plan.resumed(books, spec.name, trials)
 
 
 def _compare(driven: list["Book"], made: str | None, console: "Console") -> None:
@@ -242,7 +227,7 @@ def resume(
     from orchestrator import plan
 
     book = plan.resumed(books, name, trials, accept_drift)
-    room = _room(book.spec, device, workers)
+    room = plan.room(book.spec, device, workers)
     raise SystemExit(_drive(book, room, workers == 0, make_console(), **limits))
 
 
@@ -328,16 +313,6 @@ def ui(
     )
     wanted = server.Wanted(name, place, tracking_uri, kept if dashboard else None, host, port, auth, not no_browser)
     server.serve(wanted, make_console())
-
-
-def _room(spec: "Spec", device: str | None, workers: int | None) -> "Room":
-    """Where its trials run: as many at a time as the machine has room for, or as the study plays together."""
-    import studies
-    from orchestrator import devices
-
-    together = studies.load(spec.study).together
-    at_a_time = 1 if workers == 0 else workers or (together if together > 1 else None)
-    return devices.resolve(device or "auto", at_a_time, spec.trials)
 
 
 def _drive(

@@ -1,6 +1,5 @@
 """The commands that look at sweeps and steer them: ``sweep list | show | stop | pause | extend | skip | enqueue | sync | …``."""
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -253,12 +252,9 @@ def make_console() -> "Console":
 
 def open_books(storage: str | None, create: bool = False) -> Any:
     """The Optuna storage that is meant."""
-    from orchestrator import address, book
+    from orchestrator import storage as storages
 
-    if storage:
-        return book.connect(address.public(storage, "--storage"), create=create)
-    # Read here, not by click: `mlflow run` passes an empty --storage, which must not hide the variable.
-    return book.connect(os.environ.get("SWEEP_STORAGE") or book.DEFAULT_STORAGE, "SWEEP_STORAGE", create=create)
+    return storages.meant(storage, create)
 
 
 def load_book(books: "RDBStorage", name: str) -> "Book":

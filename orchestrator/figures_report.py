@@ -1,13 +1,13 @@
 """Figures of reports: what became of trials over time, and two sweeps side by side."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from orchestrator.figures import BEST, LINES, blank, value_axis
+from orchestrator.outcome import Lived, at_work
 
 # Told apart by colour and by shape: for paper without colours, and for eyes that see them otherwise.
 OUTCOMES = {
@@ -17,27 +17,6 @@ OUTCOMES = {
     "out_of_memory": (LINES[6], "s"),
     "failed": (LINES[1], "D"),
 }
-
-
-class Lived(NamedTuple):
-    """A finished trial: when it began and ended, in seconds of any clock, and how."""
-
-    number: int
-    began: float
-    ended: float
-    outcome: str
-
-
-def at_work(trials: Sequence[Lived]) -> list[Lived]:
-    """The same trials by a clock that stands still while none of them runs: from 0, in seconds."""
-    moved, shift, until = [], 0.0, None
-    for one in sorted(trials, key=lambda one: one.began):
-        if until is None or one.began > until:
-            shift += one.began - (until if until is not None else 0.0)
-            until = one.began
-        until = max(until, one.ended)
-        moved.append(one._replace(began=one.began - shift, ended=one.ended - shift))
-    return moved
 
 
 def timeline(trials: Sequence[Lived]) -> Figure | None:

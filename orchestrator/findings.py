@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator import contrasts, influence
+from orchestrator import contrasts, influence, outcome
 from orchestrator.book import AVOIDED, Book
 from orchestrator.figures_tradeoff import front, knee
 from orchestrator.plan import program
@@ -27,12 +27,6 @@ def better(book: Book) -> str:
 def signs(book: Book) -> list[int]:
     """1 for each objective of which lower values are better, else -1."""
     return [1 if direction == "minimize" else -1 for _, direction in book.spec.objectives]
-
-
-def outcome(trial: FrozenTrial) -> str:
-    """How a finished trial ended."""
-    told = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, "failed")
-    return str(trial.user_attrs.get("outcome", told))
 
 
 def answer(book: Book, finals: Mapping[str, float]) -> list[str]:
@@ -163,17 +157,17 @@ def mattered(book: Book) -> list[str]:
 def failures(book: Book) -> list[str]:
     """What did not come to an end of its own, why, and by which settings it differs from what did."""
     done = book.finished()
-    lost = [trial for trial in done if outcome(trial) != "complete"]
+    lost = [trial for trial in done if outcome.of(trial) != "complete"]
     if not lost:
         return [f"All {len(done)} trials that have ended were completed."]
-    counted = Counter(map(outcome, lost))
+    counted = Counter(str(outcome.of(trial)) for trial in lost)
     said = [f"{_count(len(done), 'trial')} have ended: {len(done) - len(lost)} complete, {_listed(counted)}."]
     if counted["pruned"]:
         said.append(
             "A pruned trial was ended early, for it was worse than others at the same time; its last value stands for "
             "less training."
         )
-    avoided = [trial for trial in lost if outcome(trial) in AVOIDED]
+    avoided = [trial for trial in lost if outcome.of(trial) in AVOIDED]
     if avoided:
         why = Counter(str(trial.user_attrs.get("reason", "unknown")) for trial in avoided)
         said.append(f"{_count(len(avoided), 'trial')} could not be played to the end: {_listed(why)}.")
@@ -182,7 +176,7 @@ def failures(book: Book) -> list[str]:
         )
         if differing:
             said.append(f"Beyond doubt they differ from the completed ones in {', '.join(differing)}.")
-    failed = [trial for trial in lost if outcome(trial) == "failed"]
+    failed = [trial for trial in lost if outcome.of(trial) == "failed"]
     if failed:
         why = Counter(str(trial.user_attrs.get("reason", "unknown")) for trial in failed)
         said.append(f"{_count(len(failed), 'trial')} failed: {_listed(why)}.")

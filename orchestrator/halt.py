@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +32,10 @@ class Halt:
 
     @contextmanager
     def listening(self) -> Iterator["Halt"]:
-        """Hear SIGINT and SIGTERM inside the block."""
-        before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Hear SIGINT and SIGTERM inside the block, if this is the main thread: another one cannot."""
+        main = threading.current_thread() is threading.main_thread()
+        heard = (signal.SIGINT, signal.SIGTERM) if main else ()
+        before = {number: signal.signal(number, self._hear) for number in heard}
         try:
             yield self
         finally:

@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial
 from scipy import stats
 
 from orchestrator.contrasts import LEVEL, holm
+from orchestrator.figures import spans_decades
 
-DECADES = 20  # from the least to the greatest value: beyond, what is looked at is the logarithm
 LEAST = 12  # trials that a word on a parameter asks for
 TREES = 200
 
@@ -26,11 +26,6 @@ class Effect(NamedTuple):
     p: float  # of no dependence, corrected for the number of parameters
 
 
-def logarithmic(values: Sequence[float]) -> bool:
-    """Whether values span so much that their logarithm is looked at."""
-    return bool(max(values) > DECADES * min(values) > 0)
-
-
 def shares(study: Study) -> dict[str, float]:
     """Shares of the variance of the first objective by fANOVA, the greatest first; {} where nothing can be said.
 
@@ -40,7 +35,7 @@ def shares(study: Study) -> dict[str, float]:
     values = [trial.values[0] for trial in study.trials if trial.values and math.isfinite(trial.values[0])]
     if len(values) < 2:
         return {}
-    log = logarithmic(values)
+    log = spans_decades(values)
 
     def target(trial: FrozenTrial) -> float:  # -inf is a value too; optuna passes over what is not finite
         return math.log(trial.values[0]) if log and trial.values[0] > 0 else trial.values[0]
@@ -68,7 +63,7 @@ def explained(trials: Sequence[FrozenTrial]) -> float | None:
         return None
     columns = np.concatenate([_columns(name, done) for name in names], 1)
     forest = RandomForestRegressor(TREES, oob_score=True, min_samples_leaf=2, random_state=0)
-    forest.fit(columns, np.log(values) if logarithmic(values) else values)
+    forest.fit(columns, np.log(values) if spans_decades(values) else values)
     return float(forest.oob_score_)
 
 

@@ -16,8 +16,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 import studies
 from models.parts import data as datasets
 from models.parts.hints import did_you_mean
-from orchestrator import address, factorial, pretrained, tracker
+from orchestrator import address, devices, factorial, pretrained, tracker
 from orchestrator import book as books
+from orchestrator.devices import Room
 from orchestrator.errors import UserError
 from orchestrator.spec import PRUNERS, SAMPLERS, Drift, Spec, current, parse_fixed
 from studies import _space
@@ -47,6 +48,7 @@ class Options:
     seed: int = 0
     deterministic: bool = False
     tracking_uri: str | None = None
+    command: str | None = None  # what asks for the same in a terminal, where this is none
 
 
 def program() -> str:
@@ -120,7 +122,7 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         folder=str(Path(SWEEPS, name).absolute()),
         tracking_uri=_tracking_uri(options.tracking_uri, str(storage.url)),
         version=version(),
-        command=f"{program()} {shlex.join(sys.argv[1:])}",
+        command=options.command or f"{program()} {shlex.join(sys.argv[1:])}",
         trials=len(comparison.arms) * options.seeds if comparison else options.trials or study.trials,
         comparison=comparison,
     )
@@ -199,6 +201,13 @@ def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
         except StudyError as error:
             raise UserError(str(error)) from None
     return chosen
+
+
+def room(spec: Spec, device: str | None, workers: int | None) -> Room:
+    """Where its trials run: as many at a time as the machine has room for, or as the study plays together."""
+    together = studies.load(spec.study).together
+    at_a_time = 1 if workers == 0 else workers or (together if together > 1 else None)
+    return devices.resolve(device or "auto", at_a_time, spec.trials)
 
 
 def writable(folder: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from optuna.trial import TrialState
 from PIL import Image
 
-from orchestrator import figures, figures_sweep, figures_tradeoff
+from orchestrator import figures, figures_report, figures_sweep, figures_tradeoff, outcome
 from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.courier import Refused
@@ -53,8 +53,7 @@ def settings(spec: Spec) -> bytes:
 def finish(book: Book, outbox: Outbox) -> list[str]:
     """Put the best samples, the figures and the table of trials into the sweep's record; returns the pictures' paths there."""
     spec = book.spec
-    drawn = {**figures_sweep.sweep_figures(book.study, spec.objectives[0][0]), **_trade_offs(book)}
-    pictures = {f"figures/{name}.png": figures.png(figure) for name, figure in drawn.items()}
+    pictures = {f"figures/{name}.png": figures.png(figure) for name, figure in drawings(book).items()}
     shown = []
     for trial in book.best(SHOWN):
         path = trial_folder(spec.folder, trial.number) / SAMPLES
@@ -95,17 +94,18 @@ def mark(book: Book, store: MlflowStore) -> None:
         book.note(MARKED, run)
 
 
-def _trade_offs(book: Book) -> dict[str, figures.Drawing]:
-    """The figures of a study that has two objectives, or that says over which settings it wants to be seen."""
-    goals, trials = book.spec.objectives, book.trials(TrialState.COMPLETE)
+def drawings(book: Book) -> dict[str, figures.Drawing]:
+    """The figures of a sweep that it can bear, by their names."""
+    goals, trials, search = book.spec.objectives, book.trials(TrialState.COMPLETE), book.search
     signs = [1 if direction == "minimize" else -1 for _, direction in goals]
-    found: dict[str, figures.Drawing | None] = {}
+    found: dict[str, figures.Drawing | None] = {**figures_sweep.sweep_figures(book.study, goals[0][0])}
     if len(goals) == 2:
         keys = (goals[0][0], goals[1][0])
         found["trade_off"] = figures_tradeoff.trade_off(trials, keys, (signs[0], signs[1]))
-    if book.search.heat_map is not None:
-        found["heat_map"] = figures_tradeoff.heat_map(trials, goals[0][0], signs[0], book.search.heat_map)
-    return {name: picture for name, picture in found.items() if picture is not None}
+    if search.heat_map is not None:
+        found["heat_map"] = figures_tradeoff.heat_map(trials, goals[0][0], signs[0], search.heat_map)
+    found["timeline"] = figures_report.timeline(outcome.lived(book))
+    return {name: drawn for name, drawn in found.items() if drawn is not None}
 
 
 def champion(book: Book, store: MlflowStore) -> str:

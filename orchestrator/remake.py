@@ -3,17 +3,16 @@
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import cast
 
 from optuna.trial import FrozenTrial
 
 from models._env import derive_seed
-from orchestrator import checkup, descriptions, outbox, publish, record
+from orchestrator import checkup, descriptions, outbox, outcome, publish, record
 from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Asked, Book, better
 from orchestrator.courier import Store
 from orchestrator.descriptions import SHOWN
-from orchestrator.messages import Ended, Outcome
+from orchestrator.messages import Ended
 from orchestrator.outbox import Entry, File, Numbers, Outbox, Picture, Status
 from orchestrator.trial import SAMPLES, WEIGHTS
 from studies._study import StudyError
@@ -21,12 +20,6 @@ from studies._study import StudyError
 WHOLE = ("complete", "timeout")  # outcomes of a sweep that ended by itself
 CONFIG, PICTURES = "config.json", "pictures"
 UNKNOWN = {"device": "unknown", "host": "unknown", "remade": "from Optuna, by sweep doctor"}
-
-
-def outcome(trial: FrozenTrial) -> Outcome:
-    """How a finished trial ended; by its state where it was told by other hands than ours."""
-    told = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, "failed")
-    return cast(Outcome, trial.user_attrs.get("outcome", told))
 
 
 def numbers(book: Book, trial: FrozenTrial) -> dict[str, dict[int, float]]:
@@ -70,7 +63,7 @@ def trial(book: Book, trial: FrozenTrial, store: Store) -> None:
     store.deliver(outbox.run_id(folder), entries(book, trial, {PICTURES, *numbers(book, trial)}))
     told = trial.user_attrs
     values, seconds = tuple(trial.values or ()), told.get("seconds", 0.0)
-    end = Ended(outcome(trial), values, told.get("reason", ""), told.get("detail", ""), seconds)
+    end = Ended(outcome.of(trial), values, told.get("reason", ""), told.get("detail", ""), seconds)
     record.end(folder, book.spec, trial.number, book.label(trial), end)
     checkup.deliver(folder, store)
 

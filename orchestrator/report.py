@@ -5,11 +5,19 @@ from statistics import median
 
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator import figures_report, figures_sweep, figures_tradeoff, findings, influence, report_comparison
+from orchestrator import (
+    figures_report,
+    figures_sweep,
+    figures_tradeoff,
+    findings,
+    influence,
+    outcome,
+    report_comparison,
+)
 from orchestrator.book import FINISHED, Book
 from orchestrator.evidence import Evidence
 from orchestrator.figures import Drawing
-from orchestrator.figures_report import OUTCOMES, Lived
+from orchestrator.figures_report import OUTCOMES
 from orchestrator.page import Part, Table, figure, picture, render
 from orchestrator.tables import clock, short
 
@@ -162,33 +170,22 @@ def numbers(found: Evidence, keys: Sequence[str]) -> list[list[str]]:
 
 def _failures(book: Book) -> Part:
     part = Part("What failed, and why", findings.failures(book))
-    if drawn := figures_report.timeline(lived(book)):
+    if drawn := figures_report.timeline(outcome.lived(book)):
         part.figures.append(figure(drawn, "A line a trial from its beginning to its end; the mark says how it ended."))
     rows = []
     for trial in book.finished():
         reason, detail = (str(trial.user_attrs.get(key, "")).strip() for key in ("reason", "detail"))
-        if findings.outcome(trial) not in ("complete", "pruned"):
-            rows.append([str(trial.number), findings.outcome(trial), reason, detail.splitlines()[-1] if detail else ""])
+        if outcome.of(trial) not in ("complete", "pruned"):
+            rows.append([str(trial.number), outcome.of(trial), reason, detail.splitlines()[-1] if detail else ""])
     if rows:
         part.tables.append(Table(["trial", "outcome", "reason", "detail"], rows))
     return part
 
 
-def lived(book: Book) -> list[Lived]:
-    """When the trials of a sweep ran."""
-    return [
-        Lived(
-            trial.number, trial.datetime_start.timestamp(), trial.datetime_complete.timestamp(), findings.outcome(trial)
-        )
-        for trial in book.finished()
-        if trial.datetime_start and trial.datetime_complete
-    ]
-
-
 def _cost(found: Evidence) -> Part:
     book, part = found.book, Part("What it cost")
-    by_outcome = {outcome: [one for one in book.finished() if findings.outcome(one) == outcome] for outcome in OUTCOMES}
-    groups = {outcome.replace("_", " "): those for outcome, those in by_outcome.items() if those}
+    by_outcome = {name: [one for one in book.finished() if outcome.of(one) == name] for name in OUTCOMES}
+    groups = {name.replace("_", " "): those for name, those in by_outcome.items() if those}
     rows = [[name, *cost(found, those)] for name, those in (groups | {"all": book.finished()}).items()]
     if groups:
         words = "Time is of workers, which may have run side by side; hours:minutes:seconds."
@@ -253,10 +250,10 @@ def _trials(book: Book) -> Part:
     rows = []
     for trial in book.trials():
         value = trial.values[0] if trial.values else None
-        outcome = findings.outcome(trial) if trial.state in FINISHED else trial.state.name.lower()
+        ending = outcome.of(trial) if trial.state in FINISHED else trial.state.name.lower()
         told = [
             str(trial.number),
-            outcome,
+            ending,
             "" if value is None else f"{value:.4g}",
             clock(trial.user_attrs.get("seconds")),
         ]

@@ -1,24 +1,34 @@
 """What a report says of a comparison: the verdict, the arms, the tests."""
 
 from orchestrator import comparison, figures_comparison
-from orchestrator.contrasts import words
+from orchestrator.comparison import Result
+from orchestrator.contrasts import Played, words
 from orchestrator.evidence import Evidence
+from orchestrator.factorial import Comparison
+from orchestrator.figures import Drawing
 from orchestrator.page import Part, Table, figure, picture
 from orchestrator.tables import interval
+
+
+def bands(found: Evidence) -> Drawing | None:
+    """How each arm got on, and where its trials ended; None where none was completed."""
+    said, trials, compared = _verdict(found)
+    return figures_comparison.bands(said, compared, trials) if said.best is not None else None
+
+
+def _verdict(found: Evidence) -> tuple[Result, list[Played], Comparison]:
+    book, compared = found.book, found.book.spec.comparison
+    assert compared is not None
+    trials = found.ask(lambda store: comparison.played(book, store)) or comparison.played(book)
+    return comparison.result(compared, trials, *book.spec.objectives[0]), trials, compared
 
 
 def parts(found: Evidence) -> list[Part]:
     """The answer, and the arms' samples."""
     book = found.book
-    compared = book.spec.comparison
-    assert compared is not None
-    trials = comparison.played(book)
-    if found.store is not None:
-        trials = found.ask(lambda store: comparison.played(book, store)) or trials
-    said = comparison.result(compared, trials, *book.spec.objectives[0])
+    said, _, compared = _verdict(found)
     answer = Part("The answer", [comparison.paragraph(said)])
-    if said.best is not None:
-        drawn = figures_comparison.bands(said, compared, trials)
+    if drawn := bands(found):
         answer.figures.append(figure(drawn, "Means over seeds with their 95 % intervals, and every trial's end."))
     keys = sorted({key for arm in said.arms for key in arm.quality}, key=lambda key: (key != said.objective, key))
     rows = [

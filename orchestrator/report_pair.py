@@ -2,10 +2,11 @@
 
 from statistics import median
 
-from orchestrator import figures_report, findings, influence
+from orchestrator import figures_report, findings, outcome
 from orchestrator.book import Book
 from orchestrator.errors import UserError
 from orchestrator.evidence import Evidence
+from orchestrator.figures import spans_decades
 from orchestrator.figures_report import OUTCOMES
 from orchestrator.page import Part, Table, figure, picture, render
 from orchestrator.report import about, again, cost
@@ -67,7 +68,7 @@ def _answer(a: Evidence, b: Evidence) -> Part:
             f"{letter}: {one.book.spec.name}": sorted((trial.number, trial.values[0]) for trial in one.completed)
             for letter, one in zip("AB", (a, b), strict=True)
         }
-        drawn = figures_report.side_by_side(points, key, sign, influence.logarithmic(every))
+        drawn = figures_report.side_by_side(points, key, sign, spans_decades(every))
         part.figures.append(figure(drawn, "Left: the best value so far. Right: all completed trials."))
     return part
 
@@ -127,9 +128,9 @@ def _best(a: Evidence, b: Evidence) -> Part:
 def _ends(a: Evidence, b: Evidence) -> Part:
     ended = [one.book.finished() for one in (a, b)]
     rows = []
-    for outcome in OUTCOMES:
-        counts = [sum(findings.outcome(trial) == outcome for trial in trials) for trials in ended]
-        rows += [[outcome.replace("_", " "), *map(str, counts)]] if any(counts) else []
+    for name in OUTCOMES:
+        counts = [sum(outcome.of(trial) == name for trial in trials) for trials in ended]
+        rows += [[name.replace("_", " "), *map(str, counts)]] if any(counts) else []
     spent = [cost(one, trials) for one, trials in zip((a, b), ended, strict=True)]
     rows += [list(row) for row in zip(COSTS, *spent, strict=True)]
     return Part("What became of the trials, and what it cost", tables=[Table(["", "A", "B"], rows)])

@@ -5,10 +5,11 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from optuna.storages import RDBStorage
 from rich.console import Console
 
 from orchestrator import address, arms, descriptions, lease, plan, publish, saved_view, tables, tracker
-from orchestrator.book import UNWRITABLE, Book, unwritable
+from orchestrator.book import UNWRITABLE, Book, create, unwritable
 from orchestrator.courier import Courier, Delivery
 from orchestrator.devices import Room, cores
 from orchestrator.errors import UserError
@@ -20,12 +21,22 @@ from orchestrator.launchers.local import LocalLauncher
 from orchestrator.outbox import Note, Outbox, Status, Tags
 from orchestrator.patience import Patience
 from orchestrator.progress import display
+from orchestrator.spec import Spec
 from orchestrator.supervisor import STOPPED, Supervisor
 from orchestrator.view import View
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 ORDERLY = ("", "timeout", STOPPED)  # endings that somebody wanted
 DELIVERY_SECONDS = 10.0  # how long a tracker that is out of reach is waited for at the end
+
+
+def book_of(spec: Spec, book: Book | None, trials: int | None, storage: RDBStorage) -> Book:
+    """The ``book`` of a planned sweep, made where there is none, with ``trials`` as its total where that is asked for."""
+    plan.writable(spec.folder)
+    if book is None:
+        tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)  # refused before the sweep exists
+        return create(storage, spec)
+    return book if trials is None else plan.resumed(storage, spec.name, trials)
 
 
 def drive(book: Book, room: Room, inline: bool, timeout: float | None, patience: Patience, console: Console) -> int:

@@ -1,5 +1,7 @@
 """What the studies of joint energy-based models have in common: the recipe, the space and the report."""
 
+from dataclasses import replace
+
 from models.jem import Config
 from studies._sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
 from studies._study import ImageShape, Section, Suggest
@@ -73,7 +75,7 @@ SECTIONS = (
         pictures=("samples/start_and_end", "samples/confusion"),
         numbers=("accuracy/conditional", "accuracy/start", "accuracy/replay", "accuracy/judge"),
     ),
-    CHAINS,
+    replace(CHAINS, pictures=("chain/energy",)),  # step size and noise are the same along a chain
     Section(
         "What fools it",
         "Accuracy on images that were moved against it, by how far; numbers are at a tenth of a pixel's range.",

@@ -7,12 +7,14 @@ seconds a trial.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -157,8 +159,8 @@ class LocalLauncher:
         self.before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # read when the server imports torch
         self.context = multiprocessing.get_context("forkserver")
-        # The command is every worker's main module; what is not a module of ours cannot be imported by name.
-        modules = [PRELOAD, "orchestrator.cli", *([] if study.endswith(".py") else [f"studies.{study}"])]
+        # What is not a module of ours cannot be imported by name.
+        modules = [PRELOAD, *([] if study.endswith(".py") else [f"studies.{study}"])]
         self.context.set_forkserver_preload(modules)
         from multiprocessing import forkserver
 
@@ -175,7 +177,8 @@ class LocalLauncher:
             ours, theirs = self.context.Pipe()
             process = self.context.Process(target=_work, args=(task, theirs), name=f"{task.sweep}-{task.trial}")
             try:
-                process.start()
+                with _nameless_main():
+                    process.start()
             except (EOFError, OSError):  # the server has just died, and is started anew
                 ours.close()  # a worker that was forked all the same finds nobody to talk to, and leaves
                 if time.monotonic() > end:
@@ -198,6 +201,19 @@ class LocalLauncher:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _nameless_main() -> Iterator[None]:
+    """Have workers not import the program that started us: a script that begins a sweep would begin it in each of them."""
+    main = vars(sys.modules["__main__"])
+    kept: dict[str, Any] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    main["__spec__"] = None
+    main.pop("__file__", None)
+    try:
+        yield
+    finally:
+        main.update(kept)
 
 
 def _memory_kills() -> int:

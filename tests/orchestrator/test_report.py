@@ -19,7 +19,7 @@ from PIL import Image
 from orchestrator import book as books
 from orchestrator import cli, findings, influence, report
 from orchestrator.book import Book
-from orchestrator.figures_report import Lived, at_work
+from orchestrator.outcome import Lived, at_work
 from tests.orchestrator.conftest import QUADRATIC
 
 PARTS = [

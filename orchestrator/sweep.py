@@ -1,0 +1,343 @@
+"""Sweeps from Python and notebooks: ``from orchestrator import sweep``; ``s = sweep.run("ebm", trials=20)``; ``s.best``.
+
+What the command line can do to a sweep, with values instead of text. Errors that a user can mend are UserError, one sentence.
+"""
+
+import html
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from PIL import Image
+from rich.console import Console
+
+from orchestrator import book as books
+from orchestrator import outcome, plan, publish, session
+from orchestrator import storage as storages
+from orchestrator.agenda import run_of
+from orchestrator.book import Book
+from orchestrator.errors import UserError
+from orchestrator.evidence import Evidence
+from orchestrator.patience import Patience
+from orchestrator.plan import Options
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Sweep", "Trial", "UserError", "compare", "load", "names", "run"]
+WIDTH = 120  # letters of a line, where there is no terminal
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A completed trial: what was set, what came of it, and its last samples."""
+
+    number: int
+    values: dict[str, float]  # of the objectives
+    settings: dict[str, Any]  # that were searched
+    config: dict[str, Any]  # all of them
+    seconds: float
+    run: str  # in MLflow; "" where none is known
+    samples: Image.Image | None
+
+    @property
+    def value(self) -> float:
+        """Of the first objective."""
+        return next(iter(self.values.values()))
+
+    def _repr_html_(self) -> str:
+        pairs = "".join(
+            f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in self.settings.items()
+        )
+        told = ", ".join(f"{name} {value:.4g}" for name, value in self.values.items())
+        picture = "" if self.samples is None else _inline(self.samples)
+        return f"<b>trial {self.number}</b>: {_text(told)}<table>{pairs}</table>{picture}"
+
+
+class Sweep:
+    """A sweep as it stands now: everything is looked up anew when it is asked for."""
+
+    def __init__(self, book: Book, storage: RDBStorage) -> None:
+        self._stored, self._storage = book, storage
+
+    def __repr__(self) -> str:
+        return f"<Sweep {self.name}: {len(self._book.finished())} of {self._book.total()} trials>"
+
+    @property
+    def _book(self) -> Book:
+        self._stored.refresh()
+        return self._stored
+
+    @property
+    def name(self) -> str:
+        """By which the command line and ``load`` know it."""
+        return self._book.spec.name
+
+    @property
+    def question(self) -> str:
+        """What its study asks."""
+        return self._book.spec.question
+
+    @property
+    def best(self) -> Trial:
+        """The best completed trial by the first objective; UserError where there is none."""
+        return self.trial()
+
+    def trial(self, number: int | None = None) -> Trial:
+        """A completed trial, the best one unless its number is given."""
+        from orchestrator import sampling
+
+        one, spec = sampling.completed(self._book, number), self._book.spec
+        shown = Evidence(self._book).samples(one)
+        return Trial(
+            number=one.number,
+            values={key: value for (key, _), value in zip(spec.objectives, one.values, strict=True)},
+            settings=dict(one.params),
+            config=self._book.config(one).model_dump(),
+            seconds=float(one.user_attrs.get("seconds", 0.0)),
+            run=run_of(spec, one),
+            samples=Image.open(BytesIO(shown)) if shown else None,
+        )
+
+    @property
+    def trials(self) -> "pandas.DataFrame":
+        """A row a trial, by its number: outcome, objectives, seconds, MLflow run, and a column a searched parameter."""
+        import pandas
+
+        spec = self._book.spec
+        rows = {trial.number: self._row(trial) for trial in self._book.trials()}
+        columns = ["outcome", *(key for key, _ in spec.objectives), "seconds", "run", *spec.space]
+        frame = pandas.DataFrame.from_dict(rows, orient="index", columns=columns)
+        return frame.rename_axis("trial")
+
+    def _row(self, trial: FrozenTrial) -> list[Any]:
+        spec, ended = self._book.spec, trial.state in books.FINISHED
+        how = outcome.of(trial) if ended else trial.state.name.lower()
+        values = trial.values if trial.state is TrialState.COMPLETE else [None] * len(spec.objectives)
+        told = [how, *values, trial.user_attrs.get("seconds"), run_of(spec, trial)]
+        return [*told, *(trial.params.get(name) for name in spec.space)]
+
+    def metric(self, key: str, trial: int | None = None) -> "pandas.Series[float]":
+        """What a trial, the best one unless its number is given, logged as ``key``, by step; UserError where it did not."""
+        import pandas
+
+        from orchestrator import sampling
+
+        found, one = Evidence(self._book), sampling.completed(self._book, trial)
+        points = found.ask(lambda store: store.history(run_of(self._book.spec, one), key)) or []
+        if not points:
+            known = ", ".join(sorted(found.finals(one))) or found.missing
+            raise UserError(f"trial {one.number} of {self.name} logged no {key}; what there is: {known}")
+        return pandas.Series([value for _, value in points], [step for step, _ in points], name=key).rename_axis("step")
+
+    def figure(self, name: str = "history") -> Image.Image:
+        """history, importance, slices, parallel, heat_map, trade_off, timeline or, of a comparison, comparison.
+
+        UserError where the sweep has no such figure, or cannot bear it yet.
+        """
+        from orchestrator import figures, report_comparison
+
+        drawn = publish.drawings(self._book)
+        if self._book.spec.comparison and (bands := report_comparison.bands(Evidence(self._book))):
+            drawn = {"comparison": bands} | drawn
+        if name not in drawn:
+            raise UserError(f"{self.name} has no figure {name}; it has {', '.join(drawn) or 'none yet'}")
+        return Image.fromarray(figures.pixels(drawn[name]))
+
+    def sample(self, n: int = 64, trial: int | None = None, seed: int = 0, device: str = "auto") -> Image.Image:
+        """``n`` new images by a trial, the best one unless its number is given, as one grid."""
+        from orchestrator import devices, figures, sampling
+
+        place = devices.resolve(device, 1, 1).devices[0]
+        return Image.fromarray(figures.grid(sampling.draw(self._book, trial, n, seed, place).images))
+
+    def report(self, path: str | Path = "") -> Path:
+        """Write the report, NAME.html unless another path is given; returns where it is."""
+        from orchestrator import report
+
+        file = Path(path or f"{self.name}.html")
+        file.write_text(report.write(self._book), encoding="utf-8")
+        return file
+
+    def resume(
+        self, trials: int | None = None, workers: int | None = None, device: str = "auto", **more: Any
+    ) -> "Sweep":
+        """Go on to its total, or to another one; ``more`` as of ``run``."""
+        return _drive(plan.resumed(self._storage, self.name, trials), self._storage, workers, device, **more)
+
+    def _repr_html_(self) -> str:
+        from orchestrator import findings
+
+        best, done = self._book.best(5), self._book.finished()
+        said = [
+            f"<b>{_text(self.name)}</b>: {_text(self.question)}<br>{len(done)} of {self._book.total()} trials ended."
+        ]
+        if not best:
+            return said[0]
+        said.append(f"<p>{_text(findings.answer(self._book, {})[0])}</p>")
+        table = (
+            self.trials.loc[[trial.number for trial in best]].drop(columns=["outcome", "run"]).dropna(axis=1, how="all")
+        )
+        said.append(table.to_html(float_format=lambda value: f"{value:.4g}"))
+        samples = self.best.samples
+        return "\n".join([*said, *([_inline(samples)] if samples is not None else [])])
+
+
+def run(
+    study: str,
+    *,
+    trials: int | None = None,
+    name: str | None = None,
+    data: str | None = None,
+    model: str | None = None,
+    fix: Mapping[str, Any] | None = None,
+    set: Mapping[str, Any] | None = None,
+    sampler: str = "tpe",
+    pruner: str = "median",
+    seed: int = 0,
+    deterministic: bool = False,
+    data_folder: str = "data",
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    timeout: float | None = None,
+    quiet: bool = False,
+) -> Sweep:
+    """Search the space of a study, a name or a Python file, as ``sweep run`` does; returns when the sweep has ended.
+
+    ``fix`` holds searched parameters at values, ``set`` changes others. Interrupting the kernel ends it in order.
+    """
+    options = Options(
+        study=study,
+        trials=trials,
+        name=name,
+        data=data,
+        model=model,
+        data_folder=data_folder,
+        set=_pairs(set),
+        fix=_pairs(fix),
+        sampler=sampler,
+        pruner=pruner,
+        seed=seed,
+        deterministic=deterministic,
+        tracking_uri=tracking_uri,
+    )
+    return _begin(options, storage, workers, device, timeout, quiet)
+
+
+def compare(
+    study: str,
+    vary: Mapping[str, Sequence[Any]],
+    *,
+    seeds: int = 5,
+    race: bool = False,
+    name: str | None = None,
+    data: str | None = None,
+    model: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    data_folder: str = "data",
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    timeout: float | None = None,
+    quiet: bool = False,
+) -> Sweep:
+    """Compare settings of a study, every combination of ``vary`` with the same seeds, as ``sweep compare`` does."""
+    options = Options(
+        study=study,
+        vary=[f"{key}={','.join(map(_plain, values))}" for key, values in vary.items()],
+        seeds=seeds,
+        race=race,
+        name=name,
+        data=data,
+        model=model,
+        data_folder=data_folder,
+        set=_pairs(set),
+        seed=seed,
+        tracking_uri=tracking_uri,
+    )
+    return _begin(options, storage, workers, device, timeout, quiet)
+
+
+def load(name: str, storage: str | None = None) -> Sweep:
+    """The sweep ``name``, running or not; UserError, with the near miss, where there is none."""
+    opened = storages.meant(storage)
+    return Sweep(books.load(opened, name), opened)
+
+
+def names(storage: str | None = None) -> list[str]:
+    """The sweeps here, in the order in which they were made."""
+    return books.names(storages.meant(storage))
+
+
+def _begin(
+    options: Options, storage: str | None, workers: int | None, device: str, timeout: float | None, quiet: bool
+) -> Sweep:
+    from dataclasses import replace
+
+    opened = storages.meant(storage, create=True)
+    spec = plan.resolve(replace(options, command=_command(options)), opened)
+    book = session.book_of(spec, plan.settle(spec, opened), options.trials, opened)
+    return _drive(book, opened, workers, device, timeout, quiet)
+
+
+def _drive(
+    book: Book, storage: RDBStorage, workers: int | None, device: str, timeout: float | None = None, quiet: bool = False
+) -> Sweep:
+    console = Console(file=sys.stdout, force_jupyter=False, force_terminal=False, width=WIDTH, quiet=quiet)
+    session.drive(book, plan.room(book.spec, device, workers), workers == 0, timeout, Patience(), console)
+    return Sweep(book, storage)
+
+
+def _command(options: Options) -> str:
+    """The same from a terminal."""
+    default = Options(study=options.study)
+    words = ["compare" if options.vary else "run", options.study]
+    for option in (
+        "trials",
+        "name",
+        "data",
+        "model",
+        "data_folder",
+        "seeds",
+        "sampler",
+        "pruner",
+        "seed",
+        "tracking_uri",
+    ):
+        value = getattr(options, option)
+        words += [f"--{option.replace('_', '-')}", str(value)] if value != getattr(default, option) else []
+    for option in ("vary", "set", "fix"):
+        words += [word for pair in getattr(options, option) for word in (f"--{option}", pair)]
+    words += [f"--{option}" for option in ("race", "deterministic") if getattr(options, option)]
+    return f"{plan.program()} {shlex.join(words)}"
+
+
+def _pairs(settings: Mapping[str, Any] | None) -> list[str]:
+    return [f"{key}={_plain(value)}" for key, value in (settings or {}).items()]
+
+
+def _plain(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _text(value: Any) -> str:
+    return html.escape(f"{value:.4g}" if isinstance(value, float) else str(value))
+
+
+def _inline(image: Image.Image) -> str:
+    """A picture inside HTML."""
+    from orchestrator import page
+
+    buffer = BytesIO()
+    image.save(buffer, "png")
+    return f'<img alt="samples" style="max-width: 24em" src="{page.picture(buffer.getvalue(), "").source}">'

@@ -1,0 +1,87 @@
+"""Sweeps from Python: what the command line does, with values; tables, figures and pictures; refusals in one sentence."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator import plan, sweep
+from tests.orchestrator.conftest import QUADRATIC
+from tests.orchestrator.test_cli import environment
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sweep.Sweep]:
+    """Six trials, of which those below 0 diverge."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("place"))
+        for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "SWEEP_STORAGE"):
+            patch.delenv(name, raising=False)
+        settings = {"steps": 3, "mode": "left"}
+        yield sweep.run(QUADRATIC, trials=6, name="toy", set=settings, sampler="random", seed=1, workers=0, quiet=True)
+
+
+def test_a_sweep_is_a_table_its_best_trial_and_its_pictures(toy: sweep.Sweep) -> None:
+    table = toy.trials
+    assert list(table.columns) == ["outcome", "distance", "seconds", "run", "x"] and list(table.index) == list(range(6))
+    lost = table["x"] < 0
+    assert lost.any() and set(table[lost]["outcome"]) == {"diverged"} and table[lost]["distance"].isna().all()
+    done = table[table["outcome"] == "complete"]
+    assert toy.best.number == done["distance"].idxmin() and toy.best.value == pytest.approx(done["distance"].min())
+    assert toy.best.settings["x"] == table["x"][toy.best.number] and toy.best.config["mode"] == "left"
+    assert toy.best.samples is not None and toy.best.samples.size == (212, 56), "four images of 48 pixels"
+    by_step = toy.metric("distance")
+    assert list(by_step.index) == [1, 2, 3] and by_step.iloc[-1] == pytest.approx(toy.best.value)
+    assert toy.figure().width > 500 and toy.sample(16, seed=2).size == (8 * 52 + 4, 2 * 52 + 4)
+    assert toy.report().read_text().count("<h2>") > 5
+    shown = toy._repr_html_()
+    assert "6 of 6 trials ended" in shown and f"Trial {toy.best.number} is the best" in shown and "<table" in shown
+    assert "data:image/png" in shown and "data:image/png" in toy.best._repr_html_()
+
+
+def test_it_is_the_sweep_that_the_command_line_makes(toy: sweep.Sweep) -> None:
+    words = f"run {QUADRATIC} --trials 6 --name toy --sampler random --seed 1 --set steps=3 --set mode=left"
+    assert toy._book.spec.command == f"{plan.program()} {words}"
+    assert "toy" in sweep.names() and sweep.load("toy").best.value == toy.best.value
+
+
+def test_resuming_is_seen_by_all_that_look_at_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = sweep.run(QUADRATIC, trials=1, name="more", workers=0, quiet=True)
+    assert not capsys.readouterr().out
+    more = sweep.load("more").resume(trials=2, workers=0)
+    assert "2/2 finished" in capsys.readouterr().out
+    assert len(more.trials) == len(first.trials) == 2 and repr(first) == "<Sweep more: 2 of 2 trials>"
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda s: sweep.load("tyo"), "no sweep 'tyo' here; did you mean toy?"),
+        (lambda s: s.figure("nothing"), "toy has no figure nothing; it has history, "),
+        (lambda s: s.metric("loss"), "logged no loss; what there is: distance, noise, seconds/"),
+        (lambda s: s.trial(9), "trial 9 of 'toy' is not completed; these are: "),
+        (lambda s: sweep.run("ebn"), "no study 'ebn'; did you mean ebm"),
+        (lambda s: sweep.run(QUADRATIC, set={"x": 1}), "hold it with --fix x=1"),
+        (lambda s: sweep.compare(QUADRATIC, {"x": [0.3]}), "nothing to compare"),
+    ],
+)
+def test_what_cannot_be_is_refused(toy: sweep.Sweep, ask: object, words: str) -> None:
+    with pytest.raises(sweep.UserError, match=words):
+        ask(toy)  # type: ignore[operator]
+
+
+def test_a_comparison_has_its_figure(folder: Path) -> None:
+    settings = {"steps": 3, "jitter": 0.1}
+    arms = sweep.compare(QUADRATIC, {"x": [0.3, 0.9]}, seeds=3, set=settings, name="arms", workers=0, quiet=True)
+    assert arms.figure("comparison").width > 800 and list(arms.trials["x"]) == [0.3, 0.9] * 3
+
+
+def test_a_script_needs_no_guard(folder: Path) -> None:
+    """Workers do not import the program that started them, which would begin the sweep in each of them."""
+    code = f"from orchestrator import sweep\nprint(sweep.run({QUADRATIC!r}, trials=3, workers=2, quiet=True))\n"
+    Path("script.py").write_text(code)
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, timeout=240, env=environment())
+    assert done.stdout == "<Sweep quadratic-digits-1: 3 of 3 trials>\n" and done.returncode == 0, done.stderr
+    assert set(sweep.load("quadratic-digits-1").trials["outcome"]) <= {"complete", "pruned"}
