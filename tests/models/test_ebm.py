@@ -57,7 +57,8 @@ def test_a_resumed_training_equals_an_uninterrupted_one(start: str, env: Env) ->
 
 def test_the_same_seed_gives_the_same_training_and_another_seed_another(env: Env, cache_folder: Path) -> None:
     def losses(env: Env) -> list[float]:
-        return [e.values["loss"] for e in ebm.train(config(), env) if isinstance(e, Scalars) and "loss" in e.values]
+        short = config(network_evaluations=12 * 8)
+        return [e.values["loss"] for e in ebm.train(short, env) if isinstance(e, Scalars) and "loss" in e.values]
 
     first = losses(env)
     assert first == losses(env)
@@ -71,7 +72,7 @@ def test_no_torch_context_is_open_across_a_yield_and_no_global_randomness_is_use
     def closed(event: Event) -> None:
         assert torch.is_grad_enabled() and not torch.is_autocast_enabled()
 
-    result = finished(ebm.train(config(), env), closed)
+    result = finished(ebm.train(config(network_evaluations=12 * 8), env), closed)
     for _ in ebm.report(result, env):
         assert torch.is_grad_enabled()
     assert torch.equal(before, torch.get_rng_state())

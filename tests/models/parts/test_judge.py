@@ -218,7 +218,7 @@ OBTAIN = """
 import sys
 from pathlib import Path
 from models.parts import data, judge
-judge.TRAINING = {1: (150, 64)}
+judge.TRAINING = {1: (150, 16)}
 cache = Path(sys.argv[1])
 digits = data.load("digits", cache)
 print("ready", flush=True)
