@@ -40,7 +40,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "evaluation_samples": 32,
         "evaluations": 2,
         "buffer_size": 100,
-        "network_evaluations": 240,
+        "network_evaluations": 144,
     },
     "dvae": {
         "blocks": 0,
@@ -72,7 +72,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "evaluation_samples": 32,
         "evaluations": 2,
         "buffer_size": 100,
-        "network_evaluations": 240,
+        "network_evaluations": 144,
     },
 }
 
