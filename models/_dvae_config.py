@@ -38,6 +38,12 @@ class Config(BaseModel):
     batch_size: int = Field(64, ge=2, description="images per update")
     updates: int = Field(1_000, ge=1, description="budget")
     evaluations: int = Field(4, ge=1, le=1000, description="times that reconstructions are looked at, evenly")
+    deformation: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="how far encoded images are turned, sheared, scaled and moved; the original is wanted back",
+    )
     plain: bool = Field(True, description="train the same network without quantiser beside it, on the same batches")
 
     prior_updates: int = Field(400, ge=0, description="of the prior over tokens, which draws new images; 0: none")

@@ -19,6 +19,7 @@ from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Facts, Progress, Scalars
 from models.parts import data as datasets
 from models.parts import training
+from models.parts.augmentation import deform
 from models.parts.nets import n_weights
 
 __all__ = ["Config", "Result", "draw", "network", "report", "train"]
@@ -88,11 +89,12 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         training.set_learning_rate(optimizer, training.learning_rate(config.learning_rate, update, updates))
         picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
         images = datasets.floats(train_images[picked])
+        encoded = deform(images, config.deformation, batches) if config.deformation else images
         errors: dict[str, Tensor] = {}
         penalty, tokens = images.new_zeros(()), picked
         for name, net in nets.items():
             assert isinstance(net, Autoencoder)
-            given_back, its_tokens, its_penalty = net.learn(images, update / updates, codes)
+            given_back, its_tokens, its_penalty = net.learn(encoded, update / updates, codes)
             errors[name] = F.mse_loss(given_back, images)
             if net is discrete:
                 penalty, tokens = its_penalty, its_tokens

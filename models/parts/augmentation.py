@@ -34,3 +34,16 @@ def move(images: Tensor, down: Tensor, right: Tensor, reach: int, missing: Liter
     n, _, height, width = images.shape
     padded = F.pad(images, (reach,) * 4, mode=missing)
     return padded.unfold(2, height, 1).unfold(3, width, 1)[torch.arange(n, device=images.device), :, down, right]
+
+
+def deform(images: Tensor, reach: float, generator: Generator) -> Tensor:
+    """Each of (n, channels, height, width) turned, sheared, scaled and moved by an affine map of its own.
+
+    Each of the map's six numbers is drawn within ``reach`` of the identity's, in coordinates that go from −1 to 1 over an image;
+    what comes in from outside is as the border.
+    """
+    n = len(images)
+    by = torch.rand(n, 2, 3, generator=generator, device=images.device) * 2 - 1
+    maps = torch.eye(2, 3, device=images.device) + reach * by
+    places = F.affine_grid(maps, list(images.shape), align_corners=False)
+    return F.grid_sample(images, places, padding_mode="border", align_corners=False)
