@@ -55,7 +55,7 @@ class Config(BaseModel):
     )
     clustered_images: int = Field(10_000, ge=30, description="training images that are clustered, at most")
     embedding: Literal["none", "spectral"] = Field("none", description="what is done before KMeans")
-    embedding_dimension: int = Field(10, ge=1, description="of embedding=spectral")
+    embedding_dimension: int = Field(15, ge=1, description="of embedding=spectral")
     embedding_neighbours: int = Field(10, ge=1, description="of each image in the graph of embedding=spectral")
     k_least: int = Field(2, ge=2, description="fewest clusters that are tried")
     k_most: int = Field(20, ge=2, le=200, description="most clusters that are tried")

@@ -6,7 +6,7 @@ Nothing that clusters or chooses is given a label: `cluster` has no argument for
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,20 +72,34 @@ def choose(found: Sequence[Clusters], rule: Rule, given: int) -> Clusters:
 def embed(points: Floats, dimensions: int, neighbours: int, seed: int) -> Floats:
     """Directions (n, dimensions) on the graph of nearest neighbours: rows of its first eigenvectors, of length 1.
 
-    Ng, Jordan and Weiss 2001, "On spectral clustering", with scikit-learn's eigenvectors of the normalised Laplacian.
+    Ng, Jordan and Weiss 2001, "On spectral clustering", with scikit-learn's eigenvectors of the normalised Laplacian. An edge
+    weighs the square of the share of neighbours that its ends have in common: what lies between two clusters has few.
     """
     from sklearn.manifold import spectral_embedding
-    from sklearn.neighbors import kneighbors_graph
 
-    neighbours, dimensions = min(neighbours, len(points) - 1), min(dimensions, len(points) - 2)
-    near = kneighbors_graph(points, neighbours, include_self=True)
+    dimensions = min(dimensions, len(points) - 2)
     with warnings.catch_warnings():
         # Then a component is a cluster: as it should be.
         warnings.filterwarnings("ignore", "Graph is not fully connected")
-        found = spectral_embedding((near + near.T) / 2, n_components=dimensions, random_state=seed, drop_first=False)
+        graph = shared_neighbours(points, min(neighbours, len(points) - 1)).power(2)
+        found = spectral_embedding(graph, n_components=dimensions, random_state=seed, drop_first=False)
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     scaled: Floats = np.asarray(found / np.maximum(lengths, 1e-12), np.float64)
     return scaled
+
+
+def shared_neighbours(points: Floats, neighbours: int) -> Any:
+    """A sparse matrix (n, n): of two points, one of which is among the other's nearest, the Jaccard index of those nearest.
+
+    A point is its own neighbour. Jarvis and Patrick 1973; weighted as in Levine et al. 2015 (PhenoGraph).
+    """
+    from sklearn.neighbors import kneighbors_graph
+
+    near = kneighbors_graph(points, neighbours, include_self=False)
+    near.setdiag(1)
+    common = (near @ near.T).multiply(near.maximum(near.T)).tocsr()
+    common.data /= 2 * (neighbours + 1) - common.data
+    return common
 
 
 def contingency(labels: Ints, ids: Ints, n_labels: int, k: int) -> Ints:

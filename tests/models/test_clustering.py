@@ -49,6 +49,13 @@ def test_spectral_coordinates_tell_rings_apart_that_kmeans_cannot() -> None:
     assert clustering.agreement(labels, spectral.ids)["acc"] == 1
 
 
+def test_points_share_neighbours_by_hand() -> None:
+    """On a line, with one neighbour each: 0 and 1 have both in common; 1 is 2's, which has one of three; 3 is 2's, too."""
+    shares = clustering.shared_neighbours(np.array([[0.0], [1.0], [2.5], [4.5]]), 1).toarray()
+    third = 1 / 3
+    assert shares == pytest.approx(np.array([[1, 1, 0, 0], [1, 1, third, 0], [0, third, 1, third], [0, 0, third, 1]]))
+
+
 def test_the_hungarian_reading_by_hand() -> None:
     """Clusters 0 and 1 are both mostly class 0; the one that has more of it gets it, and a third stays without a class."""
     counts = np.array([[5, 9, 0], [1, 0, 2]])
