@@ -62,7 +62,7 @@ def side_by_side(sweeps: Mapping[str, Sequence[tuple[int, float]]], objective: s
     left.set_xlabel("trial")
     better = np.minimum if sign > 0 else np.maximum
     for i, (name, trials) in enumerate(sweeps.items()):
-        color, style, marker = LINES[i], ("-", "--")[i], ("o", "s")[i]
+        color, style, marker = (LINES[0], LINES[2])[i], ("-", "--")[i], ("o", "s")[i]
         numbers, values = [number for number, _ in trials], [value for _, value in trials]
         if not trials:
             continue

@@ -158,6 +158,8 @@ def failures(book: Book) -> list[str]:
     """What did not come to an end of its own, why, and by which settings it differs from what did."""
     done = book.finished()
     lost = [trial for trial in done if outcome.of(trial) != "complete"]
+    if not done:
+        return ["No trial has ended yet."]
     if not lost:
         return [f"All {len(done)} trials that have ended were completed."]
     counted = Counter(str(outcome.of(trial)) for trial in lost)

@@ -110,11 +110,9 @@ def _best(a: Evidence, b: Evidence) -> Part:
     for letter, (one, trial) in best.items():
         if png := one.samples(trial):
             part.samples.append(picture(png, f"{letter}: trial {trial.number}, {key} {trial.values[0]:.4g}"))
-    params = [trial.params for _, trial in best.values()]
-    rows = [
-        [name, *(short(one.get(name, "")) for one in params)]
-        for name in dict.fromkeys(name for one in params for name in one)
-    ]
+    searched = dict.fromkeys(name for _, trial in best.values() for name in trial.params)
+    had = [one.book.spec.base_of(trial.number) | trial.params for one, trial in best.values()]
+    rows = [[name, *(short(one.get(name, "")) for one in had)] for name in searched]
     finals = [one.finals(trial) for one, trial in best.values()]
     shared = set.intersection(*map(set, finals)) if finals else set()
     scores = [

@@ -20,7 +20,7 @@ from orchestrator import book as books
 from orchestrator import cli, findings, influence, report
 from orchestrator.book import Book
 from orchestrator.outcome import Lived, at_work
-from tests.orchestrator.conftest import QUADRATIC
+from tests.orchestrator.conftest import QUADRATIC, Bench
 
 PARTS = [
     "The answer",
@@ -204,6 +204,16 @@ def test_a_sweep_whose_study_is_gone_still_has_a_report(here: Book) -> None:
     assert (
         "Trial 0 is the best" in Page(Path("gone.html").read_text()).text or "Trial 1" in Path("gone.html").read_text()
     )
+
+
+def test_a_sweep_with_nothing_to_show_has_a_report_all_the_same(bench: Bench) -> None:
+    book = bench.book(trials=3, set=["mode=crash"])
+    begun = Page(report.write(book))
+    assert "there is no answer yet" in begun.text and "No trial has ended yet." in begun.text
+    bench.drive(book)
+    page = Page(report.write(book))
+    assert "No trial was completed" in page.text and "3 trials failed: 3 RuntimeError." in page.text
+    assert page.kinds() == {"svg+xml"} and ["2", "failed", "RuntimeError", "RuntimeError: it was told to"] in page.rows
 
 
 def searched(n: int, noise: float) -> list[FrozenTrial]:
