@@ -179,9 +179,9 @@ def _outliers(result: Result, env: Env, fresh: Tensor) -> Iterator[Event]:
     def of(net: nn.Module) -> dict[str, outliers.Measure]:
         energy = marginal(net)
         return {
-            "auroc": energy,
-            "auroc_confidence": lambda x: -net(x).softmax(1).amax(1),
-            "auroc_gradient": lambda x: energy_and_gradient(energy, x)[1].flatten(1).norm(dim=1),
+            "ood_auroc": energy,
+            "ood_auroc_confidence": lambda x: -net(x).softmax(1).amax(1),
+            "ood_auroc_gradient": lambda x: energy_and_gradient(energy, x)[1].flatten(1).norm(dim=1),
         }
 
     values: dict[str, float] = {}

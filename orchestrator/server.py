@@ -61,7 +61,8 @@ def serve(wanted: Wanted, console: Console) -> None:
     try:
         _await(servers[0], f"http://{_reached(wanted.host)}:{port}")
         with tracker.opening(uri, "--tracking-uri"):
-            found = pages.of(tracker.MlflowStore(uri, ""), wanted.name)
+            store = tracker.MlflowStore(uri, "")
+        found = pages.of(store, wanted.name)
         shown = {name: f"http://{_reached(wanted.host)}:{port}/{page}" for name, page in found.items()}
         if wanted.storage is not None:
             shown["optuna"] = f"http://{_reached(wanted.host)}:{second}/"

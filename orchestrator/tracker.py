@@ -95,9 +95,8 @@ class MlflowStore:
             if isinstance(entry, Begin):
                 params |= entry.params
             elif isinstance(entry, Tags | End):
-                tags |= entry.tags if isinstance(entry, End) else entry.values
-                if isinstance(entry, End) and entry.name:
-                    tags["mlflow.runName"] = entry.name
+                named = {"mlflow.runName": entry.name} if isinstance(entry, End) and entry.name else {}
+                tags |= named | (entry.tags if isinstance(entry, End) else entry.values)
             elif isinstance(entry, Note):
                 tags["mlflow.note.content"] = pages.linked(entry.markdown, self.experiment)
         with self._refusing(run):
@@ -133,6 +132,7 @@ class MlflowStore:
         mlflow.set_tracking_uri(self.client.tracking_uri)  # the registry asks for it
         for noisy in ("mlflow", "torch.export", "torch.fx"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
+        ended = self.client.get_run(run).info
         with warnings.catch_warnings(), mlflow.start_run(run_id=run):
             warnings.simplefilter("ignore")  # of exporting, which either works or raises
             info = mlflow.pytorch.log_model(
@@ -142,6 +142,8 @@ class MlflowStore:
                 pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
                 tags=dict(tags),
             )
+        # As it was before: else the trial seems to have lasted until now.
+        self.client.set_terminated(run, ended.status, ended.end_time)
         try:
             self.client.create_registered_model(name)
         except MlflowException:  # it has one, of the sweep's earlier end
@@ -267,10 +269,8 @@ class MlflowStore:
 
     def _gone(self, run: str) -> bool:
         """Whether somebody has deleted the run."""
-        try:
-            return bool(self.client.get_run(run).info.lifecycle_stage == "deleted")
-        except MlflowException as error:
-            return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
+        record = self.record(run)
+        return record is None or record.deleted
 
 
 def _recorded(run: Run) -> Recorded:

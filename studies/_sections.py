@@ -30,5 +30,5 @@ OUTLIERS = Section(
     "What the energy takes for strange",
     "The chance that an image of a kind has a higher energy than a validation image: 1 where it is always told apart, "
     "0.5 where it cannot be told, below that where it is taken for likelier than the data.",
-    numbers=("auroc/",),
+    numbers=("ood_auroc/",),
 )

@@ -22,7 +22,7 @@ Measure = Callable[[Tensor], Tensor]  # images (n, *shape) -> (n,), higher is st
 
 
 def auroc(energy: Measure, data: datasets.Data, env: Env, n: int, more: Mapping[str, Tensor]) -> dict[str, float]:
-    """``auroc/name``: the chance that an image of that name has a higher energy than one of the validation split.
+    """``ood_auroc/name``: the chance that an image of that name has a higher energy than one of the validation split.
 
     Of the first ``n`` images each: those of ``strangers``, those ``more`` that are given, and ``train``, the training
     split, which should be near 0.5.
@@ -40,7 +40,7 @@ def auroc(energy: Measure, data: datasets.Data, env: Env, n: int, more: Mapping[
     for name, images in others.items():
         outside = energies(images)
         truth = torch.cat([torch.zeros(len(inside)), torch.ones(len(outside))])
-        found[f"auroc/{name}"] = float(roc_auc_score(truth, torch.cat([inside, outside])))
+        found[f"ood_auroc/{name}"] = float(roc_auc_score(truth, torch.cat([inside, outside])))
     return found
 
 

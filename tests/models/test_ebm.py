@@ -96,8 +96,10 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None
     assert all(math.isfinite(value) for value in values.values())
     assert values["fid/real"] < 0.1 * values["fid/noise"], "real images score far better than noise"
     assert values["fid/start"] == pytest.approx(values["fid/noise"], rel=0.2), "chains start from such noise"
-    assert {"auroc/train", "auroc/fresh", "auroc/noise", "auroc/shuffled", "auroc/blank"} <= set(values)
-    assert abs(values["auroc/train"] - 0.5) < 0.25, "32 images of each split: five standard errors"
+    assert {"ood_auroc/train", "ood_auroc/fresh", "ood_auroc/noise", "ood_auroc/shuffled", "ood_auroc/blank"} <= set(
+        values
+    )
+    assert abs(values["ood_auroc/train"] - 0.5) < 0.25, "32 images of each split: five standard errors"
     assert pictures.count("samples/fresh") == 3 and "samples/nearest_training" in pictures
     network = ebm.network(config(), (1, 8, 8))
     assert weights is not None

@@ -235,7 +235,7 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None
     assert values["accuracy/start"] > 0.5, "and is read as its class"
     weighted = 100 * (1 - values["accuracy/validation"]) + values["fid/fresh"]
     assert values["objective/weighted"] == pytest.approx(weighted)
-    for name in ("auroc", "auroc_confidence", "auroc_gradient"):
+    for name in ("ood_auroc", "ood_auroc_confidence", "ood_auroc_gradient"):
         assert {f"{name}/noise", f"{name}/train", f"pretrained_{name}/noise"} <= values.keys()
     assert {"loss/classification", "loss/likelihood", "loss/classification_validation"} <= values.keys()
     assert {"loss/likelihood_validation", "calibration/error", "chain/drift_4x", "adversarial/pgd"} <= values.keys()

@@ -24,10 +24,10 @@ def test_by_hand(digits: datasets.Data) -> None:
     found = outliers.auroc(
         lambda x: (x.abs() > 2).flatten(1).sum(1).float(), digits, ENV, 100, {"loud": loud, "quiet": -loud / 3}
     )
-    assert found["auroc/loud"] == 1
-    assert found["auroc/quiet"] == found["auroc/train"] == found["auroc/noise"] == 0.5
+    assert found["ood_auroc/loud"] == 1
+    assert found["ood_auroc/quiet"] == found["ood_auroc/train"] == found["ood_auroc/noise"] == 0.5
     below = outliers.auroc(lambda x: -x.abs().flatten(1).amax(1), digits, ENV, 100, {"loud": loud})
-    assert below["auroc/loud"] == 0, "under one half is told as it is"
+    assert below["ood_auroc/loud"] == 0, "under one half is told as it is"
 
 
 def test_strangers_keep_what_they_claim_to_keep(digits: datasets.Data) -> None:
@@ -82,4 +82,4 @@ def test_energies_in_batches_are_energies(digits: datasets.Data, monkeypatch: py
     whole = outliers.auroc(roughness, digits, ENV, 300, {})
     monkeypatch.setattr(outliers, "BATCH", 7)
     assert outliers.auroc(roughness, digits, ENV, 300, {}) == whole
-    assert whole["auroc/blank"] == 0 and whole["auroc/shuffled"] > 0.9
+    assert whole["ood_auroc/blank"] == 0 and whole["ood_auroc/shuffled"] > 0.9
