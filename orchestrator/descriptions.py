@@ -65,7 +65,7 @@ def sweep(book: Book, ending: str, pictures: Collection[str] = ()) -> str:
     lines += [f"Went on although it had changed after {drift.before} trials: {drift.what}.\n" for drift in spec.drifts]
     lines += [
         f"Made by `{spec.command}`; go on with more trials: `sweep resume {spec.name} --trials {book.total() * 2}`",
-        *(f"\n![{path}](get-artifact?path={path}&run_uuid={spec.run})" for path in pictures if spec.run),
+        *(_picture(path, spec.run) for path in pictures if spec.run),
     ]
     return "\n".join(lines)
 
@@ -87,6 +87,11 @@ def _best(book: Book, best: list[FrozenTrial]) -> list[str]:
         cells += [short(one.params[name]) if name in one.params else "" for name in names]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
+
+
+def _picture(path: str, run: str) -> str:
+    """A picture of a run, in its description: an address beside that of MLflow's pages."""
+    return f'\n<img src="get-artifact?path={path}&run_uuid={run}" alt="{path}" style="max-width: 100%">'
 
 
 def _link(text: str, run: str) -> str:

@@ -7,9 +7,11 @@ of that page as JSON, kept as a tag of the experiment.
 import json
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from orchestrator.book import Book
+from studies import _space
 
 LONGEST = 5000  # letters that MLflow takes as a tag of an experiment
 AXES = 8  # parameters that a chart of lines across all of them can bear
@@ -48,7 +50,7 @@ def text(book: Book) -> str:
 
 def _charts(book: Book, goals: list[str]) -> Iterator[dict[str, Any]]:
     """The objectives over training, the pictures, what the objectives depend on, and what else the study names."""
-    study, searched = book.search, [name for name in book.spec.space if name not in book.spec.fixed]
+    study, searched = book.search, [name for name in _always(book) if name not in book.spec.fixed]
     for goal in goals:
         yield _card("LINE", goal, metricKey=goal, selectedMetricKeys=[goal], **LINE)
     yield _card("IMAGE", study.pictures, imageKeys=[study.pictures], step=0, showRunParams=False)
@@ -56,6 +58,13 @@ def _charts(book: Book, goals: list[str]) -> Iterator[dict[str, Any]]:
     yield _card("PARALLEL", "parallel", **lines)
     for chart in study.charts:
         yield _card("LINE", chart, metricKey=chart, selectedMetricKeys=[chart], **LINE)
+
+
+def _always(book: Book) -> list[str]:
+    """Parameters that every trial has: of the others' trials MLflow would draw no line."""
+    base = book.search.config.model_validate(book.spec.base)
+    branches = list(islice(_space.grid(book.spec.space_of(book.search), base, 1), 1000))
+    return [name for name in branches[0] if all(name in branch for branch in branches)]
 
 
 LINE: dict[str, Any] = {

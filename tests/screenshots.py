@@ -1,0 +1,65 @@
+"""The pictures of MLflow's pages in the docs:  python -m tests.screenshots FOLDER NAME docs/
+
+The sweep NAME in FOLDER is shown by `sweep ui`, and looked at in Chromium.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.browser import Browser, absent
+
+
+@contextmanager
+def served(folder: Path, *arguments: str) -> Iterator[dict[str, str]]:
+    """The addresses that `sweep ui` prints, while it runs."""
+    command = [sys.executable, "-m", "orchestrator", "ui", *arguments, "--port", "0", "--folder", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        found: dict[str, str] = {}
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if "http://" in line:
+                    name, address = line.split()
+                    found[name] = address
+                if "Ctrl-C" in line:
+                    break
+            yield found
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def main(folder: Path, name: str, output: Path) -> None:
+    """Four pictures: the trials, their charts, the sweep's own page, and its best trial's."""
+    with served(folder, name) as pages, Browser() as browser:
+
+        def keep(what: str, seconds: float = 4.0) -> None:
+            time.sleep(seconds)  # charts and pictures come after the words
+            browser.calm()
+            browser.keep(output / f"pages_{what}.png")
+
+        browser.open(pages["trials"])
+        browser.wait_for("trial ")
+        keep("trials")
+        browser.open(pages["trials"] + "&compareRunsMode=CHART")
+        browser.wait_for("the sweep")
+        keep("charts", 10)
+        browser.open(pages["sweep"])
+        browser.wait_for("Description")
+        browser.press("Show more")
+        keep("sweep")
+        browser.follow("trial\N{NO-BREAK SPACE}")
+        browser.wait_for("a trial of the sweep")
+        browser.press("Model metrics")
+        browser.wait_for("samples")
+        keep("trial", 8)
+
+
+if __name__ == "__main__":
+    if absent():
+        raise SystemExit(absent())
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
