@@ -311,6 +311,14 @@ def test_forgetting_by_hand() -> None:
     assert knew_nothing.accuracy == pytest.approx(0.08)
 
 
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
+def test_clamped_chains_of_the_recipe_can_cross_the_range_of_a_pixel(shape: tuple[int, int, int]) -> None:
+    """Within one update: where they went a quarter of it, proximal chains from noise were outrun by the data."""
+    recipe = studies.load("jem").base(shape)
+    reach = recipe.n_steps * recipe.inner_steps * recipe.step_size * recipe.clamp
+    assert reach >= BOUNDS[1] - BOUNDS[0]
+
+
 @pytest.mark.parametrize(
     ("size", "smaller"), [((28, 28), {"width": 8}), ((32, 32, 3), {"depth": 10, "width": 16, "batch_size": 4})]
 )
