@@ -82,8 +82,10 @@ class Config(BaseModel):
     )
 
     optimizer: Literal["adam", "rmsprop"] | None = Field(None, description="of both networks")
-    generator_learning_rate: float | None = Field(None, gt=0, description="of the generator")
-    critic_learning_rate: float | None = Field(None, gt=0, description="of the critic")
+    generator_learning_rate: float | None = Field(
+        None, gt=0, description="of the generator; falls to a twentieth by a cosine"
+    )
+    critic_learning_rate: float | None = Field(None, gt=0, description="of the critic, likewise")
     beta1: float | None = Field(None, ge=0, lt=1, description="of optimizer=adam")
     beta2: float | None = Field(None, ge=0, lt=1, description="of optimizer=adam")
     n_critic: int | None = Field(None, ge=1, le=1000, description="updates of the critic for one of the generator")
@@ -98,7 +100,7 @@ class Config(BaseModel):
         0.0, ge=0, description="deviation of the noise on all that the critic sees, at the first update; falls to 0"
     )
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="real images are called real to 1 less this (bce)")
-    ema_decay: float = Field(0.99, ge=0, lt=1, description="of the generator's averaged weights, scored and kept")
+    ema_decay: float = Field(0.995, ge=0, lt=1, description="of the generator's averaged weights, scored and kept")
     batch_size: int = Field(64, ge=2, description="real images, and as many generated ones, per update")
 
     network_evaluations: int = Field(16_000, ge=1, description="budget: batches through either network")

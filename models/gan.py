@@ -99,7 +99,10 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         images: Tensor = generator(z)
         return through(images) if config.straight_through else images
 
+    rates = ((of_generator, config.generator_learning_rate), (of_critic, config.critic_learning_rate))
     for update in range(first, updates):
+        for its_optimizer, rate in rates:
+            training.set_learning_rate(its_optimizer, training.learning_rate(rate or 0.0, update, updates))
         for _ in range(config.critic_updates(update)):
             picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
             real = seen(datasets.floats(train_images[picked]), update)

@@ -12,7 +12,7 @@ def base(shape: ImageShape, loss: Loss) -> Config:
     if side <= 16:
         return Config(loss=loss, evaluation_samples=300)
     if side <= 28:
-        return Config(loss=loss, width=16, batch_size=32, network_evaluations=20_000, evaluations=5)
+        return Config(loss=loss, width=16, batch_size=32, network_evaluations=40_000)
     return Config(loss=loss, width=64, network_evaluations=400_000, ema_decay=0.999)
 
 
