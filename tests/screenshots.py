@@ -54,9 +54,7 @@ def main(folder: Path, name: str, output: Path) -> None:
         keep("sweep")
         browser.follow("trial\N{NO-BREAK SPACE}")
         browser.wait_for("a trial of the sweep")
-        browser.press("Model metrics")
-        browser.wait_for("samples")
-        keep("trial", 8)
+        keep("trial")
 
 
 if __name__ == "__main__":
