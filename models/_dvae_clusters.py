@@ -21,7 +21,7 @@ from models.parts.classes import confusion
 from models.parts.clustering import Clusters, Floats, Ints
 
 QUANTILES = 51  # of the silhouettes of a cluster
-CORE = 0.8  # share of the pseudo-labels that are farthest from the borders of their clusters
+CORE = 0.8  # share of each cluster's pseudo-labels that are farthest from its borders
 
 
 def features(config: Config, network: Autoencoder, tokens: Tensor) -> Floats:
@@ -203,11 +203,15 @@ def tsne(
 
 
 def core(space: Floats, chosen: Clusters) -> Tensor:
-    """Numbers of the images with the largest silhouettes, so far inside their clusters: CORE of all, in their order."""
+    """Numbers of the images with the largest silhouettes of their cluster, so far inside it: CORE of each, in their order.
+
+    Of each, not of all: else a loose cluster would lose all of its images, and a classifier never see its class.
+    """
     from sklearn.metrics import silhouette_samples
 
     deepest = np.argsort(-silhouette_samples(space, chosen.ids), kind="stable")
-    return torch.from_numpy(np.sort(deepest[: round(CORE * len(deepest))]))
+    of_each = [deepest[chosen.ids[deepest] == number] for number in range(chosen.k)]
+    return torch.from_numpy(np.sort(np.concatenate([some[: max(1, round(CORE * len(some)))] for some in of_each])))
 
 
 def classifiers(

@@ -142,9 +142,17 @@ def test_borders_show_the_images_between_clusters(env: Env) -> None:
 
 def test_the_core_leaves_out_what_lies_between_clusters() -> None:
     """Two tight heaps of four, and two points half way: of ten, the eight of the heaps are kept."""
-    space = np.array([[0.0], [0.1], [0.2], [0.1], [5.0], [5.1], [10.0], [10.1], [10.2], [10.1]])
+    space = np.array([[0.0], [0.1], [0.2], [0.1], [4.0], [6.2], [10.0], [10.1], [10.2], [10.1]])
     (two,) = clustering.cluster(space, [2], 2, 0, scored=1000)
     assert core(space, two).tolist() == [0, 1, 2, 3, 6, 7, 8, 9]
+
+
+def test_the_core_keeps_a_loose_cluster_beside_a_tight_one() -> None:
+    """A heap of fifty points, and ten far apart from each other: eight of those stay."""
+    heap, loose = np.linspace(0, 0.01, 50), np.linspace(5, 10, 10)
+    (two,) = clustering.cluster(np.concatenate([heap, loose])[:, None], [2], 2, 0, scored=1000)
+    kept = core(np.concatenate([heap, loose])[:, None], two)
+    assert int((kept < 50).sum()) == 40 and int((kept >= 50).sum()) == 8
 
 
 def test_the_interval_is_students() -> None:
