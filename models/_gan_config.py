@@ -117,7 +117,7 @@ class Config(BaseModel):
 
     def critic_updates(self, update: int) -> int:
         """Of the critic, before the generator's ``update``, from 0."""
-        usual = self.resolved().n_critic or 1
+        usual: int = self.n_critic or RECIPES[self.loss]["n_critic"]
         long = self.loss == "wgan" and (update < LONG_UPDATES or update % LONG_EVERY == 0)
         return max(usual, self.long_phase) if long else usual
 
