@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from orchestrator import figures
 from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
@@ -69,10 +66,9 @@ def page(books: Sequence[Book], store: MlflowStore, run: str | None) -> str:
     outbox.begin(key, title, {}, {"study": study, "data": ", ".join(columns)}, run=run)
     outbox.note(text)
     outbox.content("comparison.json", json.dumps(columns, indent=2).encode())
-    shown = [shown_of(book) for book in books if book.best()]
-    pictures = [(title, np.asarray(Image.open(path).convert("RGB"))) for title, path in shown if path.exists()]
+    pictures = figures.files_beside((shown_of(book) for book in books if book.best()), columns=2)
     if pictures:
-        outbox.content("figures/best_trials.png", figures.png(figures.beside(pictures, columns=2)))
+        outbox.content("figures/best_trials.png", pictures)
     outbox.end("FINISHED", {"outcome": "complete"})
     Delivery(folder, store).drain()
     return text

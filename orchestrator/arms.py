@@ -4,16 +4,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from rich.console import Group
 from rich.markdown import Markdown
 
 from orchestrator import comparison, descriptions, figures, figures_comparison, tables
 from orchestrator.agenda import trial_folder
 from orchestrator.book import Book
-from orchestrator.courier import Delivery
-from orchestrator.errors import UserError
+from orchestrator.courier import begun
 from orchestrator.outbox import Entry, File, Note, Numbers, Outbox, Status, Tags
 from orchestrator.spec import Spec
 from orchestrator.tracker import MlflowStore
@@ -46,11 +43,7 @@ def begin(book: Book, store: MlflowStore) -> None:
         tags = {"sweep": spec.name, "study": spec.study, "data": spec.data, "arm": str(i), "outcome": "running"}
         outbox.begin(key(spec, i), arm.name, arm.settings, tags, spec.run, arm.run or None)
         outbox.close()
-        delivery = Delivery(folder_of(spec, i), store)
-        delivery.drain()
-        if not delivery.sent.run:
-            raise UserError(f"{spec.tracking_uri} refuses the record of {arm.name}: {delivery.sent.reason}")
-        found.append(arm.model_copy(update={"run": delivery.sent.run}))
+        found.append(arm.model_copy(update={"run": begun(folder_of(spec, i), store, spec.tracking_uri)}))
     book.update(comparison=spec.comparison.model_copy(update={"arms": found}))
 
 
@@ -76,14 +69,15 @@ def report(book: Book, store: MlflowStore) -> Group:
         File(path="comparison.json", content=json.dumps(comparison.plain(said), indent=2, allow_nan=False).encode()),
         File(path="figures/comparison.png", content=figures.png(curves)),
     ]
-    shown = []
-    for i, arm in enumerate(spec.comparison.arms):
-        first = next((one for one in trials if one.arm == i and one.outcome == "complete"), None)
-        path = trial_folder(spec.folder, first.number) / SAMPLES if first else None
-        if path is not None and path.exists():
-            shown.append((arm.name, np.asarray(Image.open(path).convert("RGB"))))
-    if shown:
-        entries.append(File(path="figures/samples.png", content=figures.png(figures.beside(shown, min(4, len(shown))))))
+    first = {one.arm: one.number for one in reversed(trials) if one.outcome == "complete"}
+    shown = (
+        (arm.name, trial_folder(spec.folder, first[i]) / SAMPLES)
+        for i, arm in enumerate(spec.comparison.arms)
+        if i in first
+    )
+    samples = figures.files_beside(shown)
+    if samples:
+        entries.append(File(path="figures/samples.png", content=samples))
     store.deliver(spec.run, entries)
     for arm, result in zip(spec.comparison.arms, said.arms, strict=True):
         numbers = {"completed": result.completed.mean}

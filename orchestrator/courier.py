@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator import files, outbox
+from orchestrator import address, files, outbox
+from orchestrator.errors import UserError
 from orchestrator.outbox import Begin, End, Entry, Numbers, Picture, Sent
 
 BATCH = 500  # entries that are delivered together
@@ -145,6 +146,25 @@ class Delivery:
             file.writelines(entry.model_dump_json() + "\n" for entry in entries)
         sent.refused += count
         sent.reason = reason
+
+
+def begun(folder: Path, store: Store, uri: str) -> str:
+    """Deliver the outbox of a folder here and now; returns its record's id.
+
+    UserError where the tracker at ``uri`` is out of reach or refuses the record.
+    """
+    delivery = Delivery(folder, store)
+    try:
+        delivery.drain()
+    except files.CannotWrite:
+        raise
+    except Exception as error:  # such as an account that may look but not write
+        raise address.unopened(uri, "--tracking-uri", error) from None
+    if not delivery.sent.run:
+        raise UserError(
+            f"{uri} refuses a record of the sweep ({delivery.sent.reason}); 'sweep doctor NAME --repair' mends what can be"
+        )
+    return delivery.sent.run
 
 
 class Courier:

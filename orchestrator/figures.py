@@ -4,7 +4,8 @@ import io
 import math
 import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -161,6 +162,12 @@ def beside(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture
         pen.multiline_text((x, y - line * (title.count("\n") + 1)), title, fill="black", font=font, spacing=2)
         sheet.paste(Image.fromarray(picture), (x, y))
     return np.array(sheet)
+
+
+def files_beside(files: Iterable[tuple[str, Path]], columns: int = 4) -> bytes | None:
+    """Titled PNG files beside each other, as PNG; None where none of them exists."""
+    there = [(title, np.asarray(Image.open(path).convert("RGB"))) for title, path in files if path.exists()]
+    return png(beside(there, columns)) if there else None
 
 
 def spans_decades(values: Sequence[float] | NDArray[np.float64], spread: float = 20.0) -> bool:

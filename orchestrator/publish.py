@@ -5,9 +5,7 @@ import io
 import json
 from contextlib import suppress
 
-import numpy as np
 from optuna.trial import TrialState
-from PIL import Image
 
 from orchestrator import figures, figures_report, figures_sweep, figures_tradeoff, outcome
 from orchestrator.agenda import run_of, trial_folder
@@ -54,14 +52,14 @@ def finish(book: Book, outbox: Outbox) -> list[str]:
     """Put the best samples, the figures and the table of trials into the sweep's record; returns the pictures' paths there."""
     spec = book.spec
     pictures = {f"figures/{name}.png": figures.png(figure) for name, figure in drawings(book).items()}
-    shown = []
-    for trial in book.best(SHOWN):
-        path = trial_folder(spec.folder, trial.number) / SAMPLES
-        if path.exists():
-            title = f"trial {trial.number} · {spec.objectives[0][0]} {trial.values[0]:.4g}"
-            shown.append((title, np.asarray(Image.open(path).convert("RGB"))))
-    if shown:
-        pictures = {"best_samples.png": figures.png(figures.beside(shown, columns=min(3, len(shown)))), **pictures}
+    key, folder = spec.objectives[0][0], spec.folder
+    titled = (
+        (f"trial {trial.number} · {key} {trial.values[0]:.4g}", trial_folder(folder, trial.number) / SAMPLES)
+        for trial in book.best(SHOWN)
+    )
+    best = figures.files_beside(titled, columns=3)
+    if best:
+        pictures = {"best_samples.png": best, **pictures}
     for name, picture in pictures.items():
         outbox.content(name, picture)
     outbox.content("trials.csv", _table(book))

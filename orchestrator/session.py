@@ -8,9 +8,9 @@ from pathlib import Path
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from orchestrator import address, arms, descriptions, lease, plan, publish, saved_view, tables, tracker
+from orchestrator import arms, descriptions, lease, plan, publish, saved_view, tables, tracker
 from orchestrator.book import UNWRITABLE, Book, create, unwritable
-from orchestrator.courier import Courier, Delivery
+from orchestrator.courier import Courier, begun
 from orchestrator.devices import Room, cores
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
@@ -151,20 +151,9 @@ def _record(book: Book, store: tracker.MlflowStore) -> Outbox:
     outbox.begin(spec.id, spec.name, publish.params(spec), {**tags, "outcome": "running"}, run=spec.run or made or None)
     outbox.content("config.json", publish.settings(spec))
     outbox.note(descriptions.sweep(book, "Running."))
-    delivery = Delivery(folder, store)
-    try:
-        delivery.drain()  # here and now, for trials are recorded below it
-    except CannotWrite:
-        raise
-    except Exception as error:  # such as an account that may look but not write
-        raise address.unopened(spec.tracking_uri, "--tracking-uri", error) from None
-    if not delivery.sent.run:
-        raise UserError(
-            f"{spec.tracking_uri} refuses the sweep's record ({delivery.sent.reason}); "
-            f"'{plan.program()} doctor {spec.name} --repair' mends what can be"
-        )
-    book.update(run=delivery.sent.run)
-    store.follow(delivery.sent.run)
+    run = begun(folder, store, spec.tracking_uri)  # now, for trials are recorded below it
+    book.update(run=run)
+    store.follow(run)
     store.keep_view(spec.name, saved_view.text(book))
     arms.begin(book, store)
     return outbox

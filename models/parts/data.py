@@ -98,7 +98,7 @@ def load(spec: str, folder: Path) -> Data:
 
 def _unknown(spec: str) -> str:
     written = {name: name for name in KNOWN} | {prefix: form for prefix, (form, _) in FORMS.items()}
-    hint = did_you_mean(spec.partition(":")[0], written)
+    hint = did_you_mean(spec.partition(":")[0], written, written)
     return f"no data set '{spec}'; {hint}there are: {', '.join(written.values())}"
 
 

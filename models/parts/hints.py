@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], written: Mapping[str, str] | None = None) -> str:
     """``did you mean X? `` for the nearest of ``known``, to go before what there is; empty where none is near.
 
-    Of a mapping the value is said, how the name is written.
+    ``written`` says how names are to be written that need more than themselves, such as ``folder:PATH``.
     """
     import difflib  # who names what there is need not wait for it
 
     near = difflib.get_close_matches(name, list(known), 1)
-    if not near:
-        return ""
-    return f"did you mean {known[near[0]] if isinstance(known, Mapping) else near[0]}? "
+    return f"did you mean {(written or {}).get(near[0], near[0])}? " if near else ""
