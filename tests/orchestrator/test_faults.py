@@ -381,7 +381,7 @@ def test_the_tracking_server_goes_away_and_comes_back(
     """Killed in the middle, back after trials have begun and ended: training did not wait, and everything is there once."""
     server = mlflow_server("sqlite")
     use(place, server, monkeypatch)
-    process = place.start(*place.run("--trials", "4", *EVERY, **SLOW))
+    process = place.start(*place.run("--trials", "8", *EVERY, **SLOW))
     wait_for(place.begun(2, step=10))
     server.stop(signal.SIGKILL)
     wait_for(place.begun(4, step=5))
@@ -391,7 +391,7 @@ def test_the_tracking_server_goes_away_and_comes_back(
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "could not be delivered" not in out
-    place.check(4, STEPS)
+    place.check(8, STEPS)
     gaps = [now - before for times in paces(place).values() for before, now in zip(times, times[1:], strict=False)]
     assert sorted(gaps)[-3] < 5 * STEP, "no step waited for the server"
     times = [m.timestamp for m in place.mlflow().get_metric_history(place.runs()["trial 2"].info.run_id, "noise")]
