@@ -199,21 +199,35 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
 
 
-def markdown(said: Result) -> str:
-    """The arms in a table, and the tests in another."""
+def arms(said: Result) -> tuple[list[str], list[list[str]]]:
+    """A table's head and rows: a row an arm, what it was compared by first."""
     keys = sorted({key for arm in said.arms for key in arm.quality}, key=lambda key: (key != said.objective, key))
-    lines = ["| arm | completed | " + " | ".join(keys) + " |", "|" + "---|" * (len(keys) + 2)]
+    rows = []
     for arm in said.arms:
         cells = [tables.interval(arm.quality[key]) if key in arm.quality else "" for key in keys]
-        lines.append(
-            f"| {arm.name} | {round(arm.completed.mean * arm.trials)}/{arm.trials} | " + " | ".join(cells) + " |"
-        )
+        rows.append([arm.name, f"{round(arm.completed.mean * arm.trials)}/{arm.trials}", *cells])
+    return ["arm", "completed", *keys], rows
+
+
+def tests(said: Result) -> tuple[list[str], list[list[str]]]:
+    """The same of the paired tests."""
+    rows = []
+    for one in said.contrasts:
+        pair = f"{one.of}={one.a} against {one.of}={one.b}" if one.of else f"{one.a} against {one.b}"
+        rows.append([pair, str(one.n), words(one), f"{one.p:.2g}", f"{one.adjusted:.2g}"])
+    return ["test", "pairs", "effect (95 % interval)", "p", "p, corrected"], rows
+
+
+def markdown(said: Result) -> str:
+    """The arms in a table, and the tests in another."""
+    lines = _markdown(*arms(said))
     if said.contrasts:
-        lines += ["", "| test | pairs | effect (95 % interval) | p | p, corrected |", "|---|---|---|---|---|"]
-        for one in said.contrasts:
-            pair = f"{one.of}={one.a} against {one.of}={one.b}" if one.of else f"{one.a} against {one.b}"
-            lines.append(f"| {pair} | {one.n} | {words(one)} | {one.p:.2g} | {one.adjusted:.2g} |")
+        lines += ["", *_markdown(*tests(said))]
     return "\n".join(lines)
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _plain(value: Interval) -> dict[str, Any]:
