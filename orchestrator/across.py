@@ -17,6 +17,7 @@ from orchestrator.outbox import Outbox
 from orchestrator.tables import settings_line, short
 from orchestrator.tracker import MlflowStore
 from orchestrator.trial import SAMPLES
+from studies._study import named
 
 Column = dict[str, Any]  # what is said of one data set's sweep
 
@@ -91,13 +92,7 @@ def column(book: Book, store: MlflowStore) -> Column:
     goals = {key: value for (key, _), value in zip(spec.objectives, trial.values, strict=True)}
     run = run_of(spec, trial)
     last = store.last(run) if run else {}
-    groups = [prefix for section in book.search.sections for prefix in section.numbers]
-    told = [
-        key
-        for prefix in groups
-        for key in sorted(last)
-        if key == prefix or prefix[-1] == "/" and key.startswith(prefix)
-    ]
+    told = named([key for section in book.search.sections for key in section.numbers], last)
     numbers = goals | {key: last[key] for key in told if key not in goals}
     return found | {"trial": trial.number, "settings": settings_line(trial.params), "numbers": numbers}
 

@@ -97,7 +97,7 @@ class Book:
 
     def best(self, n: int = 1) -> list[FrozenTrial]:
         """The ``n`` best complete trials by the first objective, the best first."""
-        sign = 1 if self.spec.objectives[0][1] == "minimize" else -1
+        sign = self.spec.signs[0]
         return sorted(self.trials(TrialState.COMPLETE), key=lambda trial: sign * trial.values[0])[:n]
 
     def config(self, trial: FrozenTrial | optuna.Trial) -> Any:

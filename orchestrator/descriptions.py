@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 from orchestrator.agenda import run_of
 from orchestrator.book import Book
 from orchestrator.messages import Ended
-from orchestrator.spec import Spec
+from orchestrator.spec import BETTER, Spec
 from orchestrator.tables import clock, short
 
 SHOWN = 6  # of the best trials
@@ -29,9 +29,8 @@ def trial(spec: Spec, number: int, end: Ended) -> str:
         others = {
             name: number for name, number in end.beside.items() if name != key and name.partition("/")[0] == group
         }
-        better = "lower" if direction == "minimize" else "higher"
         lines.append(
-            f"**{key} {short(value)}** ({better} is better)"
+            f"**{key} {short(value)}** ({BETTER[direction]} is better)"
             + "".join(f" · {name.removeprefix(f'{group}/')} {short(number)}" for name, number in others.items())
         )
     if end.outcome in ("failed", "diverged", "out_of_memory"):
@@ -100,5 +99,4 @@ def _link(text: str, run: str) -> str:
 
 
 def _directions(spec: Spec) -> str:
-    better = {"minimize": "lower", "maximize": "higher"}
-    return ", ".join(f"{key}: {better[direction]} is better" for key, direction in spec.objectives)
+    return ", ".join(f"{key}: {BETTER[direction]} is better" for key, direction in spec.objectives)

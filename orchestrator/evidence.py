@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator import tracker
+from orchestrator import influence, tracker
 from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.errors import UserError
@@ -44,6 +44,11 @@ class Evidence:
             if done and done[place] not in found.values():
                 found[name] = done[place]
         return found
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """See influence.shares."""
+        return influence.shares(self.book.study)
 
     @cached_property
     def study(self) -> Study[Any, Any] | None:

@@ -12,7 +12,7 @@ from orchestrator import contrasts, influence, outcome
 from orchestrator.book import AVOIDED, Book
 from orchestrator.figures_tradeoff import front, knee
 from orchestrator.plan import program
-from orchestrator.spec import Spec
+from orchestrator.spec import BETTER, Spec
 from orchestrator.tables import settings_line, short
 
 CLOSE = 0.1  # of the best value: trials that lie so near are named beside it
@@ -21,12 +21,7 @@ NAMED = 3  # of the parameters that matter
 
 def better(book: Book) -> str:
     """Which values of the first objective are better."""
-    return "lower" if book.spec.objectives[0][1] == "minimize" else "higher"
-
-
-def signs(book: Book) -> list[int]:
-    """1 for each objective of which lower values are better, else -1."""
-    return [1 if direction == "minimize" else -1 for _, direction in book.spec.objectives]
+    return BETTER[book.spec.objectives[0][1]]
 
 
 def answer(book: Book, finals: Mapping[str, float]) -> list[str]:
@@ -53,7 +48,7 @@ def answer(book: Book, finals: Mapping[str, float]) -> list[str]:
 
 def _compromises(book: Book, trials: Sequence[FrozenTrial]) -> str:
     (first, _), (second, _) = book.spec.objectives
-    one, other = signs(book)
+    one, other = book.spec.signs
     points = [(trial.values[0], trial.values[1]) for trial in trials]
     found = front(points, (one, other))
     at = knee([points[i] for i in found], (one, other))
@@ -94,14 +89,17 @@ def certainty(book: Book) -> list[str]:
     return said
 
 
-def surer(book: Book) -> str:
-    """The command that would tell the best trial from the next one, over seeds; '' where there is nothing to compare."""
+def surer(book: Book, shares: Mapping[str, float]) -> str:
+    """The command that would tell the best trial from the next one, over seeds; '' where there is nothing to compare.
+
+    Of several differing parameters it is the one with the greatest of the ``shares``: see influence.
+    """
     ranked, spec = book.best(len(book.trials())), book.spec
     for other in ranked[1:]:
         ours, theirs = ({name: short(value) for name, value in trial.params.items()} for trial in (ranked[0], other))
         differing = [name for name, value in ours.items() if theirs.get(name, value) != value]
         if differing:
-            important = list(influence.shares(book.study))
+            important = list(shares)
             name = min(differing, key=lambda name: important.index(name) if name in important else len(important))
             held = {key: value for key, value in ranked[0].params.items() if key != name}
             pair = f"--vary {name}={ours[name]},{theirs[name]}"
@@ -122,13 +120,12 @@ def _text(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def mattered(book: Book) -> list[str]:
-    """Which parameters the objective goes with, and how well they predict it at all."""
+def mattered(book: Book, shares: Mapping[str, float]) -> list[str]:
+    """Which parameters the objective goes with, by their ``shares`` of its variance, and how well they predict it at all."""
     trials = book.trials(TrialState.COMPLETE)
-    found = influence.shares(book.study)
-    if not found:
+    if not shares:
         return ["There are too few completed trials with different settings to say what mattered."]
-    greatest = [f"{name} ({share:.0%})" for name, share in list(found.items())[:NAMED]]
+    greatest = [f"{name} ({share:.0%})" for name, share in list(shares.items())[:NAMED]]
     said = [f"Shares of the variance of {book.spec.objectives[0][0]}, by fANOVA: {', '.join(greatest)}."]
     known = influence.explained(trials)
     if known is None:
@@ -140,7 +137,7 @@ def mattered(book: Book) -> list[str]:
         )
     else:
         said.append(f"On trials that a forest had not seen, settings explain {known:.0%} of the variance.")
-    effects = influence.effects(trials, list(found), better(book))
+    effects = influence.effects(trials, list(shares), better(book))
     sure = [f"{one.name}: {one.words}" for one in effects if one.p < contrasts.LEVEL]
     if sure:
         said.append(

@@ -95,7 +95,7 @@ def mark(book: Book, store: MlflowStore) -> None:
 def drawings(book: Book) -> dict[str, figures.Drawing]:
     """The figures of a sweep that it can bear, by their names."""
     goals, trials, search = book.spec.objectives, book.trials(TrialState.COMPLETE), book.search
-    signs = [1 if direction == "minimize" else -1 for _, direction in goals]
+    signs = book.spec.signs
     found: dict[str, figures.Drawing | None] = {**figures_sweep.sweep_figures(book.study, goals[0][0])}
     if len(goals) == 2:
         keys = (goals[0][0], goals[1][0])

@@ -10,7 +10,6 @@ from orchestrator import (
     figures_sweep,
     figures_tradeoff,
     findings,
-    influence,
     outcome,
     report_comparison,
 )
@@ -20,6 +19,7 @@ from orchestrator.figures import Drawing
 from orchestrator.figures_report import OUTCOMES
 from orchestrator.page import Part, Table, figure, picture, render
 from orchestrator.tables import clock, short
+from studies._study import named
 
 WIDE = 720  # pixels of a picture that has letters
 LOOKS = 6  # pictures of how samples came about
@@ -64,7 +64,7 @@ def _answer(found: Evidence) -> Part:
     if rows:
         part.tables.append(Table(["parameter", f"trial {best.number}", "searched"], rows, "The best configuration."))
     part.words += findings.certainty(book)
-    if command := findings.surer(book):
+    if command := findings.surer(book, found.shares):
         part.commands.append(f"# more than luck? the best and the next trial, each with several seeds\n{command}")
     return part
 
@@ -76,7 +76,7 @@ def _history(book: Book, drawn: Mapping[str, Drawing]) -> Part:
         part.figures.append(figure(drawn["history"], words))
     if len(book.spec.objectives) == 2:
         keys = (book.spec.objectives[0][0], book.spec.objectives[1][0])
-        one, other = findings.signs(book)
+        one, other = book.spec.signs
         if trade_off := figures_tradeoff.trade_off(book.trials(TrialState.COMPLETE), keys, (one, other)):
             part.figures.append(
                 figure(trade_off, "Each completed trial by its two objectives; the line joins the best compromises.")
@@ -85,7 +85,7 @@ def _history(book: Book, drawn: Mapping[str, Drawing]) -> Part:
 
 
 def _mattered(found: Evidence, drawn: Mapping[str, Drawing]) -> Part:
-    part = Part("What mattered", findings.mattered(found.book))
+    part = Part("What mattered", findings.mattered(found.book, found.shares))
     if mapped := _interaction(found):
         words = "Two settings together: the best value in each cell, white where no trial was. Brighter is better."
         part.figures.append(figure(mapped, words))
@@ -96,11 +96,11 @@ def _mattered(found: Evidence, drawn: Mapping[str, Drawing]) -> Part:
 def _interaction(found: Evidence) -> Drawing | None:
     """The objective over the settings that the study names, else over the two numbers that matter most."""
     book, trials = found.book, found.completed
-    key, sign = book.spec.objectives[0][0], findings.signs(book)[0]
+    key, sign = book.spec.objectives[0][0], book.spec.signs[0]
     names: list[tuple[str, str, str | None]] = []
     if found.study is not None and found.study.heat_map is not None:
         names.append(found.study.heat_map)
-    numbers = [name for name in influence.shares(book.study) if not book.spec.parameters()[name].choices]
+    numbers = [name for name in found.shares if not book.spec.parameters()[name].choices]
     names += [(numbers[0], numbers[1], None)] if len(numbers) > 1 else []
     drawn = (figures_tradeoff.heat_map(trials, key, sign, one) for one in names)
     return next((one for one in drawn if one is not None), None)
@@ -160,11 +160,9 @@ def _sections(found: Evidence) -> list[Part]:
 def numbers(found: Evidence, keys: Sequence[str]) -> list[list[str]]:
     """Rows of the metrics that ``keys`` name, in their order: one a metric, a column for best, median and worst."""
     finals = [found.finals(trial) for trial in found.typical.values()]
-    there = sorted({name for values in finals for name in values})
-    wanted = [name for key in keys for name in there if (name.startswith(key) if key.endswith("/") else name == key)]
+    there = {name for values in finals for name in values}
     return [
-        [name, *(f"{values[name]:.4g}" if name in values else "" for values in finals)]
-        for name in dict.fromkeys(wanted)
+        [name, *(f"{values[name]:.4g}" if name in values else "" for values in finals)] for name in named(keys, there)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from orchestrator import figures_report, findings, outcome
+from orchestrator import figures_report, outcome
 from orchestrator.book import Book
 from orchestrator.errors import UserError
 from orchestrator.evidence import Evidence
@@ -36,7 +36,7 @@ def write(first: Book, second: Book) -> str:
 
 
 def _answer(a: Evidence, b: Evidence) -> Part:
-    part, key, sign = Part("The answer"), a.book.spec.objectives[0][0], findings.signs(a.book)[0]
+    part, key, sign = Part("The answer"), a.book.spec.objectives[0][0], a.book.spec.signs[0]
     values = [[trial.values[0] for trial in one.completed] for one in (a, b)]
     if all(values):
         ours, theirs = values[0][0], values[1][0]

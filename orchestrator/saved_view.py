@@ -24,6 +24,7 @@ def text(book: Book) -> str:
     spec = book.spec
     key, direction = spec.objectives[0]
     goals = [key for key, _ in spec.objectives]
+    columns = [*(_column("metrics", goal) for goal in goals), *(_column("params", name) for name in spec.space)]
     state: dict[str, Any] = {
         "searchFilter": f"tags.sweep = '{spec.name}' and tags.trial != ''",
         "orderByKey": _column("metrics", key),
@@ -32,20 +33,20 @@ def text(book: Book) -> str:
         "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
-        "selectedColumns": [_column("metrics", goal) for goal in goals]
-        + [_column("params", name) for name in spec.space],
+        "selectedColumns": columns,
         "columnOrder": [NAME],
         "columnWidths": {NAME: 300},
         "compareRunSections": [{"uuid": SECTION, "name": SECTION, "display": True, "isReordered": True, "columns": 2}],
         "compareRunCharts": list(_charts(book, goals)),
         "isAccordionReordered": True,
     }
+    view = _packed(spec.name, state)
+    return view if len(view) <= LONGEST else _packed(spec.name, state | {"selectedColumns": columns[: len(goals)]})
+
+
+def _packed(name: str, state: dict[str, Any]) -> str:
     now = int(time.time() * 1000)
-    view = json.dumps({"name": spec.name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
-    if len(view) > LONGEST:
-        state["selectedColumns"] = state["selectedColumns"][: len(goals)]
-        view = json.dumps({"name": spec.name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
-    return view
+    return json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
 
 
 def _charts(book: Book, goals: list[str]) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,8 @@ from studies._study import ImageShape, Study
 SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes")
 PRUNERS = ("median", "asha", "hyperband", "none")
 GRID_POINTS = 3  # values of a number in a grid
+Direction = Literal["minimize", "maximize"]
+BETTER: Mapping[Direction, str] = {"minimize": "lower", "maximize": "higher"}  # the values that are
 
 
 class Drift(BaseModel, frozen=True):
@@ -32,7 +34,7 @@ class Spec(BaseModel, frozen=True):
     name: str
     study: str
     question: str
-    objectives: list[tuple[str, Literal["minimize", "maximize"]]]
+    objectives: list[tuple[str, Direction]]
     data: str
     data_digest: str
     data_folder: str
@@ -70,6 +72,11 @@ class Spec(BaseModel, frozen=True):
     def base_of(self, number: int) -> dict[str, Any]:
         """The config that a trial varies."""
         return next((drift.base for drift in self.drifts if number < drift.before), self.base)
+
+    @property
+    def signs(self) -> list[int]:
+        """1 for each objective of which lower values are better, else -1."""
+        return [1 if direction == "minimize" else -1 for _, direction in self.objectives]
 
     def parameters(self) -> dict[str, _space.Parameter]:
         """The search space."""

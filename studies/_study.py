@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
@@ -61,6 +61,13 @@ class Section:
     words: str  # how it is to be read, for somebody who sees it for the first time
     pictures: tuple[str, ...] = ()  # of the best trial; what was not said is left out
     numbers: tuple[str, ...] = ()  # of the best, the median and the worst trial; `fid/` stands for the whole group
+
+
+def named(keys: Iterable[str], there: Iterable[str]) -> list[str]:
+    """Those of the names ``there`` that ``keys`` stand for, in the order of keys: `fid/` stands for all that begin so."""
+    known = sorted(there)
+    found = (name for key in keys for name in known if (name.startswith(key) if key.endswith("/") else name == key))
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, kw_only=True)
