@@ -86,12 +86,13 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
         try:
             with display(console) as screen:
                 reason = supervisor.drive(timeout, halt, show)
+            arrived = courier.drain(DELIVERY_SECONDS)  # the last trials too: only then are the runs known that pages link to
             if book.finished() and reason in ORDERLY:
                 console.print("drawing figures and keeping the champion …")
                 pictures = publish.finish(book, outbox)
             status: Status = "FINISHED" if reason in ("", "timeout") else "KILLED"
             _close(book, outbox, courier, status, reason, pictures)
-            wait = DELIVERY_SECONDS
+            wait = DELIVERY_SECONDS if arrived else 0.0
         except BaseException as error:
             status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
             _close(book, outbox, courier, status, "failed", pictures)
