@@ -55,7 +55,9 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
     gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
     with lease.driving(book) as driver, Halt().listening() as halt:
         if len(book.finished()) >= book.total() and not book.trials_running():
-            console.print(f"sweep {spec.name} has all of its {book.total()} trials; --trials sets a higher total")
+            console.print(
+                f"sweep {spec.name} has all of its {tables.counted(book.total())}; --trials sets a higher total"
+            )
             _ending(book, console)
             return 0
         together = book.search.together > 1  # then all trials are one process
@@ -72,7 +74,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
         _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
         supervisor = Supervisor(book, launcher, courier, outbox, threads, patience)
         console.print(
-            f"[bold]{spec.name}[/]: {spec.question}\n{book.total()} trials on {spec.data}, {launcher.slots} at a time, "
+            f"[bold]{spec.name}[/]: {spec.question}\n{tables.counted(book.total())} on {spec.data}, {launcher.slots} at a time, "
             f"{threads} thread{'s' if threads > 1 else ''}{'' if together else ' each'}, {', '.join(sorted(set(room.devices)))}",
             highlight=False,
         )

@@ -38,6 +38,11 @@ def short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def counted(number: int, word: str = "trial") -> str:
+    """So many of them, in words."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 def interval(value: "Interval") -> str:
     """A mean and its interval."""
     return short(value.mean) + (f" ({short(value.low)} to {short(value.high)})" if value.n > 1 else "")
