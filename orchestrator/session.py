@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from orchestrator import arms, descriptions, lease, plan, publish, saved_view, tables, tracker
+from orchestrator import address, arms, descriptions, lease, plan, publish, saved_view, sqlite, tables, tracker
 from orchestrator.book import UNWRITABLE, Book, create, unwritable
 from orchestrator.courier import Courier, begun
 from orchestrator.devices import Room, cores
@@ -215,6 +215,6 @@ def _pictures(uri: str) -> str:
     """Where MLflow's pages of a store are."""
     if uri.startswith(("http:", "https:")):
         return uri
-    if uri == tracker.absolute(tracker.DEFAULT_URI):
+    if uri == sqlite.absolute(address.TRACKING):
         return f"{plan.program()} ui   (or: mlflow ui)"
     return f"{plan.program()} ui --tracking-uri {uri}"

@@ -30,19 +30,7 @@ PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures
 KEY = "sweep.key"  # the tag that holds a record's own key
 # Asking again is of no use.
 NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
-DEFAULT_URI = "sqlite:///mlflow.db"
 AWAY = (MlflowException, OSError)  # what looking at a tracker raises that cannot be reached
-
-
-def default_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the file that a plain ``mlflow ui`` in this folder looks into."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-
-
-def absolute(uri: str) -> str:
-    """A SQLite address that means the same file from every folder; others as they are."""
-    prefix = "sqlite:///"
-    return prefix + str(Path(uri.removeprefix(prefix)).absolute()) if uri.startswith(prefix) else uri
 
 
 class Recorded(NamedTuple):
