@@ -24,6 +24,7 @@ def base(shape: ImageShape) -> Config:
         activation="leaky_relu",
         precision="auto",
         pretrain_updates=20_000,
+        least_accuracy=0.7,
         augmentation="shift_flip",
         buffer_size=10_000,
         step_size=1.0,
