@@ -17,7 +17,7 @@ from PIL import Image
 from rich.console import Console
 
 import studies
-from orchestrator import glance, tables
+from orchestrator import glance, server, tables
 from orchestrator.cli import main
 from orchestrator.errors import UserError
 from tests import documented
@@ -126,7 +126,29 @@ def test_completion_as_a_shell_asks_for_it(folder: Path, shell: str) -> None:
         assert "_SWEEP_COMPLETE" in said("source")
 
 
+def test_every_objective_has_its_column(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = bench.book(trials=2, pruner="none")
+    bench.drive(book)
+    two = book.spec.model_copy(update={"objectives": (*book.spec.objectives, ("accuracy", "maximize"))})
+    monkeypatch.setattr(book, "spec", two)
+    first, second = book.trials()
+    monkeypatch.setattr(book, "trials", lambda *states: [first, second])
+    monkeypatch.setattr(type(first), "values", [0.25, 0.875])
+    console = Console(width=160, file=open(os.devnull, "w"), record=True)
+    console.print(tables.trials(book))
+    console.file.close()
+    head, *rows = console.export_text().splitlines()
+    assert "distance ↓" in head and "accuracy ↑" in head
+    assert all(" 0.25 " in row and " 0.875 " in row for row in rows)
+
+
 def test_a_trial_and_watching_do_not_go_together(bench: Bench) -> None:
     bench.book()
     done = CliRunner().invoke(main, ["show", "toy", "0", "--watch"])
     assert done.exit_code == 2 and "--watch follows a whole sweep" in done.output
+
+
+def test_a_server_that_fails_is_told_in_its_own_words(folder: Path) -> None:
+    failing = server._start([sys.executable, "-c", "print('no such store'); raise SystemExit(3)"], folder, {})
+    with failing.said, pytest.raises(UserError, match="a server ended with exit status 3; it said:\nno such store"):
+        server._await(failing, "http://127.0.0.1:9")
