@@ -123,9 +123,10 @@ def champion(book: Book, store: MlflowStore) -> str:
     crowned = book.notes().get(CHAMPION)
     if crowned is not None and crowned["run"] == run:
         return str(crowned["address"])
-    network = book.search.restore(book.config(best[0]), spec.image_shape)
+    config = book.config(best[0])
+    network = book.search.restore(config, spec.image_shape)
     network.load_state_dict(load_file(folder / WEIGHTS))
     tags = {"trial": str(best[0].number), spec.objectives[0][0]: f"{best[0].values[0]:.6g}", "data": spec.data}
-    address = store.champion(run, network, spec.image_shape, spec.name, tags)
+    address = store.champion(run, network, book.search.takes(config, spec.image_shape), spec.name, tags)
     book.note(CHAMPION, {"run": run, "address": address})
     return address
