@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator import control, descriptions, record
-from orchestrator.agenda import Agenda, trial_folder
+from orchestrator.agenda import Agenda
 from orchestrator.book import UNWRITABLE, Asked, Book, better, unwritable
 from orchestrator.courier import Courier
 from orchestrator.files import CannotWrite
@@ -15,6 +15,7 @@ from orchestrator.launchers._protocol import Died, Launcher
 from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
 from orchestrator.outbox import Outbox
 from orchestrator.patience import Patience
+from orchestrator.places import trial_folder
 from orchestrator.tables import counted
 from orchestrator.trial import CANNOT_WRITE
 from orchestrator.view import Running, View, estimate

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import control, lease
-from orchestrator.agenda import run_of
 from orchestrator.book import Book
 from orchestrator.devices import Room
+from orchestrator.places import run_of
 from orchestrator.spec import Spec
 
 if TYPE_CHECKING:
