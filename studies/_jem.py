@@ -95,9 +95,8 @@ SECTIONS = (
     replace(
         OUTLIERS,
         title="What it takes for strange",
-        words=f"By the energy, which is −log p(x) but for a constant: {OUTLIERS.words[0].lower()}{OUTLIERS.words[1:]} Beside "
-        "it the same by want of confidence, −max p(y|x), and by the norm of ∂ log p(x)/∂x; and by the energy "
-        "of the classifier before (pretrained).",
+        words=f"{OUTLIERS.words} The energy is −log p(x) but for a constant. Beside it is the same by want of confidence, "
+        "−max p(y|x), by the norm of ∂ log p(x)/∂x, and by the energy of the classifier before (pretrained).",
         numbers=("ood_auroc/", "ood_auroc_confidence/", "ood_auroc_gradient/", "pretrained_ood_auroc/"),
     ),
 )
