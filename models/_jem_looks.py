@@ -26,6 +26,7 @@ from samplers.kernel import energy_and_gradient, run
 SHOWN = 64  # images in a grid, chains whose energy is followed
 EPSILONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)  # of attacks, in shares of the range of a pixel
 TOLD = 2_000  # images of a split whose labels are read for confusion and calibration, at most
+FEW = 5  # images, fewer than which say nothing of how often a confidence is right
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +152,10 @@ def _classification(result: Result, env: Env) -> Iterator[Event]:
             "calibration/error": calibration.error(logits, labels),
             "calibration/error_pretrained": calibration.error(of_plain, labels),
         }
-        middles, of_this = calibration.reliability(logits, labels)
-        lines = {"this": of_this, "plain": calibration.reliability(of_plain, labels)[1], "ideal": middles}
-        yield Curve(step, "calibration/reliability", middles, lines, "confidence, max p(y|x)", "share read right")
+        middles, of_this = calibration.reliability(logits, labels, FEW)
+        lines = {"this": of_this, "plain": calibration.reliability(of_plain, labels, FEW)[1], "ideal": middles}
+        x_label = f"confidence, max p(y|x), where {FEW} images or more have it"
+        yield Curve(step, "calibration/reliability", middles, lines, x_label, "share read right")
     yield Scalars(step, values)
 
 

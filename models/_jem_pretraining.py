@@ -1,4 +1,4 @@
-"""The classifier before it generates: trained once for all trials that agree on it, and kept with its curves."""
+"""The classifier before it generates: given, or trained once for all trials that agree on it, and kept with its curves."""
 
 import hashlib
 import json
@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from filelock import FileLock, Timeout
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models._env import Env, derive_seed
-from models._events import Curve, Event, Facts, Progress, Scalars
+from models._events import Curve, Diverged, Event, Facts, Progress, Scalars
 from models._jem_config import Config, network
 from models.parts import cache, training
 from models.parts import data as datasets
@@ -40,31 +41,17 @@ class Pretrained:
 
 
 def obtain(config: Config, data: datasets.Data, env: Env) -> Generator[Event, None, Pretrained]:
-    """The classifier of ``config``, from the cache or trained now; of processes that ask at once, one trains.
+    """The classifier of ``config``: its user's, or that of the cache, or trained now; of processes that ask at once, one trains.
 
-    It depends on no trial's seed. What is said is the same either way, but for how far it is. A file that is damaged is
-    made anew.
+    It depends on no trial's seed. What is said is the same either way, but for how far it is. A file of the cache that is
+    damaged is made anew. Raises Diverged for a classifier that reads too little, and ValueError for a file of the user's
+    that does not fit.
     """
     yield Progress("pretraining", 0, config.pretrain_updates)
-    digest = _digest(config, data, env)
-    path = env.cache_folder / f"classifier-{digest}.safetensors"
-    found = _read(path, config, data, digest)
-    if found is None:
-        env.cache_folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_suffix(".lock"))
-        while True:
-            try:
-                lock.acquire(timeout=1)
-                break
-            except Timeout:  # another process trains it: whoever waits is alive
-                yield Progress("pretraining", 0, config.pretrain_updates)
-        try:
-            found = _read(path, config, data, digest)
-            if found is None:
-                found = yield from _train(config, data, env, digest)
-                cache.write(path, found.weights, "history", found.history)
-        finally:
-            lock.release()
+    if config.classifier is not None:
+        found = _given(config.classifier, config, data, env)
+    else:
+        found = yield from _shared(config, data, env)
     yield Facts({"pretraining/hash": found.digest})
     steps = found.history["update"]
     curves = {name: values for name, values in found.history.items() if name != "update"}
@@ -73,7 +60,65 @@ def obtain(config: Config, data: datasets.Data, env: Env) -> Generator[Event, No
     for name, label in (("loss", "cross-entropy"), ("accuracy", "share read right")):
         lines = {part: curves[f"{name}_{part}"] for part in ("train", "validation")}
         yield Curve(0, f"pretraining/{name}", steps, lines, "update", label)
+    reached = curves["accuracy_validation"][-1:]  # of none that was not trained, as JEM's authors have it
+    if reached and reached[0] < config.least_accuracy:
+        raise Diverged(
+            "untaught",
+            0,
+            f"the classifier reads {reached[0]:.1%} of validation images, and least_accuracy={config.least_accuracy:g}; "
+            "raise pretrain_updates or lower it",
+        )
     return found
+
+
+def _shared(config: Config, data: datasets.Data, env: Env) -> Generator[Event, None, Pretrained]:
+    """From the cache, or trained and put there."""
+    digest = _digest(config, data, env)
+    path = env.cache_folder / f"classifier-{digest}.safetensors"
+    found = _read(path, config, data, digest)
+    if found is not None:
+        return found
+    env.cache_folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_suffix(".lock"))
+    while True:
+        try:
+            lock.acquire(timeout=1)
+            break
+        except Timeout:  # another process trains it: whoever waits is alive
+            yield Progress("pretraining", 0, config.pretrain_updates)
+    try:
+        found = _read(path, config, data, digest)
+        if found is None:
+            found = yield from _train(config, data, env, digest)
+            cache.write(path, found.weights, "history", found.history)
+    finally:
+        lock.release()
+    return found
+
+
+def _given(path: str, config: Config, data: datasets.Data, env: Env) -> Pretrained:
+    """The user's own weights; their history is what they read now, training images as many as validation images at most."""
+    with training.seeded(0):  # overwritten at once
+        net = network(config, data.shape)
+    try:
+        net.load_state_dict(load_file(path))
+    except cache.DAMAGED as error:
+        why = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{path} has no weights of this network ({why}); set network, width, depth, norm and classes as they were "
+            "when it was trained, or give another classifier"
+        ) from None
+    weights, digest = {name: tensor.clone() for name, tensor in net.state_dict().items()}, hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy())
+    net.to(env.device).eval()
+    history = {"update": [0.0]}
+    for name, split in (("train", data.train), ("validation", data.validation)):
+        logits, labels = read(net, split, env.device, len(data.validation))
+        history[f"loss_{name}"] = [F.cross_entropy(logits, labels).item()]
+        history[f"accuracy_{name}"] = [accuracy(logits, labels)]
+    return Pretrained(weights, digest.hexdigest()[:16], history)
 
 
 def read(classifier: nn.Module, split: datasets.Split, device: str, most: int | None = None) -> tuple[Tensor, Tensor]:

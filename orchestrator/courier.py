@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orchestrator import address, files, outbox
 from orchestrator.errors import UserError
@@ -26,11 +26,18 @@ class Refused(Exception):
         self.record = record
 
 
+class Found(NamedTuple):
+    """A record that is open."""
+
+    run: str  # its id
+    steps: Mapping[str, int] = {}  # the last one that it has of every key, of_picture's among them
+
+
 class Store(Protocol):
     """Where records are delivered to. Delivering the same entries twice must be the same as once."""
 
-    def begin(self, entry: Begin) -> str:
-        """Find the record of the entry's key, or make it; open it and return its id. Its params may be left to deliver."""
+    def begin(self, entry: Begin) -> Found:
+        """Find the record of the entry's key, or make it; open it. Its params may be left to deliver."""
 
     def deliver(self, run: str, entries: Sequence[Entry]) -> None:
         """Add entries to a record, in their order; a Begin among them is one that has been begun."""
@@ -101,10 +108,13 @@ class Delivery:
                 entry = entry.model_copy(update={"run": known or None})
                 sent.run = ""
                 try:
-                    sent.run = self.store.begin(entry)
+                    found = self.store.begin(entry)
                 except Refused as error:  # what follows is refused as well, for the same reason
                     self._refuse([entry], str(error), 1, sent)
                     continue
+                sent.run = found.run
+                for key, step in found.steps.items():  # arrived, and perhaps we died before we could note it
+                    sent.steps[key] = max(step, sent.steps.get(key, step))
             new = self._new(entry, sent)
             if new is not None:
                 waiting.append(new)
@@ -118,7 +128,7 @@ class Delivery:
             steps.update(dict.fromkeys(values, entry.step))
             return entry.model_copy(update={"values": values}) if values else None
         if isinstance(entry, Picture):
-            key = f"picture {entry.key}"
+            key = outbox.of_picture(entry.key)
             if entry.step <= steps.get(key, -(10**18)):
                 return None
             steps[key] = entry.step

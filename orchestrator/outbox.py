@@ -155,7 +155,7 @@ class Outbox:
 
     def picture(self, key: str, step: int, png: bytes) -> None:
         """Record a picture that plays over steps; ValueError where its steps do not increase."""
-        self._increases(f"picture {key}", step)
+        self._increases(of_picture(key), step)
         self._append(Picture(step=step, key=key, png=png))
 
     def content(self, path: str, content: bytes) -> None:
@@ -211,6 +211,11 @@ class Outbox:
             self.close()  # what follows goes into a new segment, not behind half a line
             raise CannotWrite(self.folder, error) from error
         self.offset += len(line)
+
+
+def of_picture(key: str) -> str:
+    """What the steps of a picture are counted under, apart from those of numbers."""
+    return f"picture {key}"
 
 
 def path_of(folder: Path, segment: int) -> Path:

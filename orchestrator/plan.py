@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 import studies
 from models.parts import data as datasets
 from models.parts.hints import did_you_mean
-from orchestrator import address, devices, factorial, pretrained, tracker
+from orchestrator import address, devices, factorial, pretrained, sqlite
 from orchestrator import book as books
 from orchestrator.devices import Room
 from orchestrator.errors import UserError
@@ -228,8 +228,8 @@ def writable(folder: str) -> None:
 def _tracking_uri(given: str | None, storage: str) -> str:
     """Where MLflow is: stored with the sweep and shown, so without a password. Elsewhere than Optuna's ``storage``."""
     option = "--tracking-uri" if given else "MLFLOW_TRACKING_URI"
-    uri = tracker.absolute(address.public(given or tracker.default_uri(), option))
-    if address.same(uri, tracker.absolute(storage)):
+    uri = sqlite.absolute(address.public(given or address.tracking(), option))
+    if address.same(uri, sqlite.absolute(storage)):
         raise UserError(f"{option}={uri} is the database of --storage as well; MLflow and Optuna need one each")
     return uri
 

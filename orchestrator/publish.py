@@ -8,11 +8,11 @@ from contextlib import suppress
 from optuna.trial import TrialState
 
 from orchestrator import figures, figures_report, figures_sweep, figures_tradeoff, outcome
-from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.courier import Refused
 from orchestrator.descriptions import SHOWN
 from orchestrator.outbox import Outbox, Tags
+from orchestrator.places import run_of, trial_folder
 from orchestrator.spec import Spec
 from orchestrator.tracker import MlflowStore
 from orchestrator.trial import SAMPLES, WEIGHTS

@@ -104,7 +104,7 @@ def serve(wanted: Wanted, console: Console) -> None:
 
 def _uri(wanted: Wanted) -> str:
     """The store that is shown."""
-    file = wanted.folder / tracker.DEFAULT_URI.removeprefix("sqlite:///")
+    file = wanted.folder / address.TRACKING.removeprefix("sqlite:///")
     uri = address.public(wanted.tracking_uri or f"sqlite:///{file}", "--tracking-uri")
     if uri.startswith(("http:", "https:")):
         raise UserError(f"--tracking-uri {uri} is a server already; open it in a browser")

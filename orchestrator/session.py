@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from orchestrator import arms, descriptions, lease, plan, publish, saved_view, tables, tracker
+from orchestrator import address, arms, descriptions, lease, plan, publish, saved_view, sqlite, tables, tracker
 from orchestrator.book import UNWRITABLE, Book, create, unwritable
 from orchestrator.courier import Courier, begun
 from orchestrator.devices import Room, cores
@@ -55,7 +55,9 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
     gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
     with lease.driving(book) as driver, Halt().listening() as halt:
         if len(book.finished()) >= book.total() and not book.trials_running():
-            console.print(f"sweep {spec.name} has all of its {book.total()} trials; --trials sets a higher total")
+            console.print(
+                f"sweep {spec.name} has all of its {tables.counted(book.total())}; --trials sets a higher total"
+            )
             _ending(book, console)
             return 0
         together = book.search.together > 1  # then all trials are one process
@@ -72,7 +74,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
         _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
         supervisor = Supervisor(book, launcher, courier, outbox, threads, patience)
         console.print(
-            f"[bold]{spec.name}[/]: {spec.question}\n{book.total()} trials on {spec.data}, {launcher.slots} at a time, "
+            f"[bold]{spec.name}[/]: {spec.question}\n{tables.counted(book.total())} on {spec.data}, {launcher.slots} at a time, "
             f"{threads} thread{'s' if threads > 1 else ''}{'' if together else ' each'}, {', '.join(sorted(set(room.devices)))}",
             highlight=False,
         )
@@ -86,12 +88,15 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
         try:
             with display(console) as screen:
                 reason = supervisor.drive(timeout, halt, show)
+            arrived = courier.drain(
+                DELIVERY_SECONDS
+            )  # the last trials too: only then are the runs known that pages link to
             if book.finished() and reason in ORDERLY:
                 console.print("drawing figures and keeping the champion …")
                 pictures = publish.finish(book, outbox)
             status: Status = "FINISHED" if reason in ("", "timeout") else "KILLED"
             _close(book, outbox, courier, status, reason, pictures)
-            wait = DELIVERY_SECONDS
+            wait = DELIVERY_SECONDS if arrived else 0.0
         except BaseException as error:
             status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
             _close(book, outbox, courier, status, "failed", pictures)
@@ -210,6 +215,6 @@ def _pictures(uri: str) -> str:
     """Where MLflow's pages of a store are."""
     if uri.startswith(("http:", "https:")):
         return uri
-    if uri == tracker.absolute(tracker.DEFAULT_URI):
+    if uri == sqlite.absolute(address.TRACKING):
         return f"{plan.program()} ui   (or: mlflow ui)"
     return f"{plan.program()} ui --tracking-uri {uri}"

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import control, lease
-from orchestrator.agenda import run_of
 from orchestrator.book import Book
 from orchestrator.devices import Room
+from orchestrator.places import run_of
 from orchestrator.spec import Spec
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ COURSE = 12  # letters for how a trial went
 def short(value: Any) -> str:
     """A value in few letters."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def counted(number: int, word: str = "trial") -> str:
+    """So many of them, in words."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def interval(value: "Interval") -> str:

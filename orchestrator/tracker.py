@@ -22,27 +22,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.multimedia import compress_image_size
 
 from orchestrator import address, pages, sqlite
-from orchestrator.courier import Refused
-from orchestrator.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
+from orchestrator.courier import Found, Refused
+from orchestrator.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
 PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures in
 KEY = "sweep.key"  # the tag that holds a record's own key
 # Asking again is of no use.
 NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
-DEFAULT_URI = "sqlite:///mlflow.db"
 AWAY = (MlflowException, OSError)  # what looking at a tracker raises that cannot be reached
-
-
-def default_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the file that a plain ``mlflow ui`` in this folder looks into."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-
-
-def absolute(uri: str) -> str:
-    """A SQLite address that means the same file from every folder; others as they are."""
-    prefix = "sqlite:///"
-    return prefix + str(Path(uri.removeprefix(prefix)).absolute()) if uri.startswith(prefix) else uri
 
 
 class Recorded(NamedTuple):
@@ -65,7 +53,7 @@ class MlflowStore:
         """``experiment`` is the id of the one that new runs go to."""
         self.client, self.experiment = MlflowClient(uri), experiment
 
-    def begin(self, entry: Begin) -> str:
+    def begin(self, entry: Begin) -> Found:
         """See Store."""
         with self._refusing(entry.run):
             run = entry.run or self._find(entry.key)
@@ -75,11 +63,10 @@ class MlflowStore:
                 created = self.client.create_run(
                     self.experiment, start_time=entry.at, run_name=entry.name, tags={**tags, **below}
                 )
-                run = created.info.run_id
-            else:
-                self.client.update_run(run, status="RUNNING", name=entry.name)
-                self.client.log_batch(run, tags=_tags(tags))
-            return str(run)
+                return Found(created.info.run_id)
+            self.client.update_run(run, status="RUNNING", name=entry.name)
+            self.client.log_batch(run, tags=_tags(tags))
+            return Found(run, self._steps(run))
 
     def deliver(self, run: str, entries: Sequence[Entry]) -> None:
         """See Store. Numbers become metrics, pictures images that play over steps, data a dataset input."""
@@ -100,14 +87,15 @@ class MlflowStore:
             elif isinstance(entry, Note):
                 tags["mlflow.note.content"] = pages.linked(entry.markdown, self.experiment)
         with self._refusing(run):
-            for first in range(METRICS, len(metrics), METRICS):
-                self.client.log_batch(run, metrics=metrics[first : first + METRICS])
+            while len(metrics) > METRICS:  # in their order: what is there last tells that all before it is
+                self.client.log_batch(run, metrics=metrics[:METRICS])
+                metrics = metrics[METRICS:]
             self._files(run, [entry for entry in entries if isinstance(entry, Picture | File)], tags)
             for entry in entries:
                 if isinstance(entry, Data):
                     self._data(run, entry)
             if metrics or params or tags:  # in one request
-                self.client.log_batch(run, metrics[:METRICS], [Param(*pair) for pair in params.items()], _tags(tags))
+                self.client.log_batch(run, metrics, [Param(*pair) for pair in params.items()], _tags(tags))
             ends = [entry for entry in entries if isinstance(entry, End)]
             if ends:
                 self.client.set_terminated(run, ends[-1].status, end_time=ends[-1].at)
@@ -228,29 +216,38 @@ class MlflowStore:
             if not token:
                 return found
 
+    def _steps(self, run: str) -> dict[str, int]:
+        """See Found."""
+        steps = {metric.key: metric.step for metric in self.client.get_run(run).data.to_proto().metrics}
+        return steps | {of_picture(key): step for key, step, _ in self.pictures(run)}
+
     def _find(self, key: str) -> str | None:
         found = self.client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
         return found[0].info.run_id if found else None
 
     def _files(self, run: str, entries: Sequence[Picture | File], tags: dict[str, str]) -> None:
-        """Pictures under the names that the UI reads steps from; made of what the entry holds, so never there twice."""
-        if not entries:
-            return
+        """Pictures under the names that the UI reads steps from; made of what the entry holds, so never there twice.
+
+        One by one in their order, the picture itself last: see _steps.
+        """
         with tempfile.TemporaryDirectory() as folder:
             for entry in entries:
                 if isinstance(entry, File):
-                    path = Path(folder, entry.path)
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path = Path(folder, Path(entry.path).name)
                     path.write_bytes(entry.content)
+                    parent = str(Path(entry.path).parent)
+                    self.client.log_artifact(run, str(path), parent if parent != "." else None)
                     continue
                 tags["mlflow.loggedImages"] = "True"
                 key = entry.key.replace("/", "~")
-                path = Path(folder, PICTURES, f"{key}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
-                path.parent.mkdir(exist_ok=True)
-                path.with_name(f"{path.name}.png").write_bytes(entry.png)
-                with Image.open(path.with_name(f"{path.name}.png")) as picture:
-                    compress_image_size(picture).save(path.with_name(f"{path.name}+compressed.webp"))
-            self.client.log_artifacts(run, folder)
+                path = Path(folder, f"{key}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
+                small = path.with_name(f"{path.name}+compressed.webp")
+                path = path.with_name(f"{path.name}.png")
+                path.write_bytes(entry.png)
+                with Image.open(path) as picture:
+                    compress_image_size(picture).save(small)
+                for file in (small, path):
+                    self.client.log_artifact(run, str(file), PICTURES)
 
     def _data(self, run: str, entry: Data) -> None:
         source, profile = json.dumps({"uri": entry.source}), json.dumps(entry.sizes)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.outbox import Begin, End, Entry, File, Note, Numbers, Picture, Tags
+from orchestrator.courier import Found
+from orchestrator.outbox import Begin, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
 
 
 @dataclass
@@ -23,6 +24,11 @@ class Record:
     files: dict[str, bytes] = field(default_factory=dict)
     description: str = ""
 
+    def steps(self) -> dict[str, int]:
+        """See orchestrator.courier.Found."""
+        said = [(key, step) for step, key, _ in self.points] + [(of_picture(key), step) for step, key in self.pictures]
+        return dict(sorted(said, key=lambda one: one[1]))
+
 
 class MemoryStore:
     """See orchestrator.courier.Store."""
@@ -31,18 +37,18 @@ class MemoryStore:
         self.records: dict[str, Record] = {}
         self.away = False  # out of reach
 
-    def begin(self, entry: Begin) -> str:
+    def begin(self, entry: Begin) -> Found:
         self._reach()
         for record in self.records.values():
             if record.key == entry.key:
                 record.status = "RUNNING"
                 record.tags |= entry.tags
-                return record.id
+                return Found(record.id, record.steps())
         record = Record(
             f"run{len(self.records)}", entry.key, entry.name, entry.parent, dict(entry.params), dict(entry.tags)
         )
         self.records[record.id] = record
-        return record.id
+        return Found(record.id)
 
     def deliver(self, run: str, entries: Sequence[Entry]) -> None:
         self._reach()

@@ -38,13 +38,14 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
     return math.exp(minimize_scalar(cost, bounds=(math.log(1e-6), math.log(1e3)), method="bounded").x)
 
 
-def reliability(logits: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
-    """For each of 15 equal bins of confidence, max softmax: its middle, and the accuracy in it (NaN where it is empty).
+def reliability(logits: Tensor, labels: Tensor, least: int = 1) -> tuple[list[float], list[float]]:
+    """For each of 15 equal bins of confidence, max softmax: its middle, and the accuracy in it.
 
-    On the diagonal a classifier is right as often as it says.
+    That is NaN where there are fewer than ``least`` images. On the diagonal a classifier is right as often as it says.
     """
     confidence, answers = logits.double().cpu().softmax(1).max(1)
     bins = (confidence * BINS).long().clamp_max(BINS - 1)
     right = (answers == labels.cpu()).double()
-    accuracy = [float(right[bins == index].mean()) if (bins == index).any() else math.nan for index in range(BINS)]
+    inside = [right[bins == index] for index in range(BINS)]
+    accuracy = [float(some.mean()) if len(some) >= least else math.nan for some in inside]
     return [(index + 0.5) / BINS for index in range(BINS)], accuracy

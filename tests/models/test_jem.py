@@ -10,12 +10,13 @@ import pytest
 import torch
 from filelock import FileLock
 from pydantic import ValidationError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import studies
 from models import _jem_pretraining, jem
 from models._env import Env
-from models._events import Checkpoint, Curve, DataUsed, Diverged, Event, Images, Matrix, Progress, Scalars
+from models._events import Checkpoint, Curve, DataUsed, Diverged, Event, Facts, Images, Matrix, Progress, Scalars
 from models._jem_chains import Starts, kernel
 from models._jem_config import BOUNDS
 from models._jem_nets import conditional, in_mode, marginal
@@ -29,7 +30,7 @@ from tests.models.playing import exported, finished, gone_on
 
 SMALL = {
     **{"width": 4, "n_steps": 4, "pretrain_updates": 20, "evaluation_samples": 40, "evaluation_length": 1},
-    **{"evaluations": 2, "buffer_size": 100, "network_evaluations": 6 * 20, "step_size": 0.1},
+    **{"evaluations": 2, "buffer_size": 100, "network_evaluations": 6 * 20, "step_size": 0.1, "least_accuracy": 0.0},
 }
 BATCH_NORM = {"norm": "batch", "start": "mixture", "sampler": "proximal"}
 
@@ -220,6 +221,47 @@ def test_a_classifier_is_trained_once_for_all_trials_that_agree_on_it(
     assert len(list(asking)) > 4 and file.exists()
 
 
+def test_a_classifier_of_ones_own_is_what_training_begins_with(env: Env, tmp_path: Path) -> None:
+    """Its name is a hash of its weights, its history what it reads; what does not fit is refused with the way out."""
+    data, mine = (
+        datasets.load("digits", env.data_folder),
+        config(norm="batch", classifier=str(tmp_path / "mine.safetensors")),
+    )
+    with pytest.raises(ValueError, match=r"mine\.safetensors has no weights of this network .* or give another"):
+        finished(_jem_pretraining.obtain(mine, data, env))
+    torch.manual_seed(3)
+    weights = jem.network(mine, data.shape).state_dict()
+    save_file(weights, tmp_path / "mine.safetensors")
+    said: list[Event] = []
+    found: _jem_pretraining.Pretrained = finished(_jem_pretraining.obtain(mine, data, env), said.append)
+    assert found.weights.keys() == weights.keys()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in found.weights.items())
+    assert Facts({"pretraining/hash": found.digest}) in said and len(found.digest) == 16
+    net = jem.network(mine, data.shape).eval()
+    net.load_state_dict(weights)
+    with torch.no_grad():
+        right = net(data.validation.floats()).argmax(1) == data.validation.labels
+    assert found.history["accuracy_validation"] == [pytest.approx(right.float().mean().item())]
+    with pytest.raises(ValueError, match="set network, width"):
+        finished(_jem_pretraining.obtain(mine.model_copy(update={"width": 5}), data, env))
+    events = jem.train(mine, env)
+    begun = next(event for event in events if isinstance(event, Checkpoint))
+    events.close()
+    assert (begun.state()["network"]["head.weight"] - weights["head.weight"]).abs().max() < 2e-3, "an update from it"
+
+
+def test_a_classifier_that_reads_too_little_does_not_begin_to_generate(env: Env) -> None:
+    """After one update; one that was never meant to be trained may begin, as JEM's authors' did."""
+    barely = config(pretrain_updates=1, least_accuracy=0.85)
+    with pytest.raises(
+        Diverged, match="untaught at step 0: .* least_accuracy=0.85; raise pretrain_updates or lower it"
+    ):
+        finished(jem.train(barely, env))
+    data = datasets.load("digits", env.data_folder)
+    for enough in ({"least_accuracy": 0.0}, {"pretrain_updates": 0}):
+        finished(_jem_pretraining.obtain(barely.model_copy(update=enough), data, env))
+
+
 def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None:
     values, pictures = dict[str, float](), dict[str, Images | Matrix | Curve]()
     reports = 0
@@ -337,7 +379,7 @@ def test_the_recipe_of_larger_images_makes_an_update(
     channels = (*size, 1)[2]
     monkeypatch.setitem(judges.TRAINING, channels, (2, 16))
     recipe = studies.load("jem").base((channels, *size[:2])).model_dump() | smaller | more
-    recipe |= {"n_steps": 2, "pretrain_updates": 2, "evaluation_length": 1, "buffer_size": 100}
+    recipe |= {"n_steps": 2, "pretrain_updates": 2, "evaluation_length": 1, "buffer_size": 100, "least_accuracy": 0.0}
     for event in jem.train(
         jem.Config.model_validate(recipe), Env(f"npz:{tmp_path / 'images.npz'}", cache_folder=tmp_path)
     ):

@@ -22,6 +22,7 @@ JEM: dict[str, Any] = {
     "start": "mixture",
     "n_steps": 2,
     "pretrain_updates": 20,
+    "least_accuracy": 0.0,
     "evaluation_samples": 32,
     "evaluation_length": 1,
     "evaluations": 2,

@@ -109,6 +109,32 @@ def test_a_file_that_was_cut_costs_what_was_behind_the_cut_and_nothing_else(
     assert only(store).points == [(step, "loss", float(step)) for step in range(1, 45)]
 
 
+def test_what_arrived_is_not_said_again_though_nobody_noted_it_and_the_file_was_cut(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    """Killed between the tracker's answer and our note of it; then the trial says all of it again, at another time."""
+    outbox = begun(tmp_path)
+    delivery = Delivery(tmp_path, store)
+    delivery.drain()
+    note = (tmp_path / "outbox" / outboxes.SENT).read_bytes()
+    early = outboxes.path_of(tmp_path / "outbox", 1).read_bytes()
+    for step in range(1, 10):
+        outbox.numbers(step, {"loss": float(step)})
+        outbox.picture("samples", step, b"png")
+    outbox.close()
+    delivery.drain()
+    (tmp_path / "outbox" / outboxes.SENT).write_bytes(note)
+    outboxes.path_of(tmp_path / "outbox", 1).write_bytes(early)
+    again = begun(tmp_path)
+    for step in range(1, 13):
+        again.numbers(step, {"loss": float(step)})
+        again.picture("samples", step, b"png")
+    again.end("FINISHED", {})
+    Delivery(tmp_path, store).drain()
+    assert only(store).points == [(step, "loss", float(step)) for step in range(1, 13)]
+    assert only(store).pictures == [(step, "samples") for step in range(1, 13)]
+
+
 def test_a_damaged_line_is_passed_over_and_counted(tmp_path: Path, store: MemoryStore) -> None:
     outbox = begun(tmp_path)
     for step in (1, 2, 3):

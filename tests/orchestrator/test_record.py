@@ -107,7 +107,7 @@ def test_the_view_that_the_page_of_runs_opens_with(bench: Bench) -> None:
 
 def test_a_name_that_is_given_at_the_end_is_the_run_s(bench: Bench) -> None:
     store = tracker.connect("sqlite:///mlflow.db", "--tracking-uri", "toy")
-    run = store.begin(Begin(key="k/0", name="trial 0", params={}, tags={}))
+    run = store.begin(Begin(key="k/0", name="trial 0", params={}, tags={})).run
     closing = [Note(markdown="[it](run:abc)"), End(status="FINISHED", tags={}, name="trial 0 · fid 3")]
     for _ in range(2):
         store.deliver(run, closing)

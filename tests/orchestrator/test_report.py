@@ -148,7 +148,10 @@ def test_a_report_answers_and_holds_all_that_it_shows(here: Book) -> None:
 
 
 def test_the_commands_of_a_report_are_understood(here: Book) -> None:
-    for command in [findings.surer(here), *(said.splitlines()[1] for said in findings.again(here)[2:3])]:
+    for command in [
+        findings.surer(here, influence.shares(here.study)),
+        *(said.splitlines()[1] for said in findings.again(here)[2:3]),
+    ]:
         assert CliRunner().invoke(cli.main, [*command.split()[1:], "--dry-run"], catch_exceptions=False).exit_code == 0
 
 

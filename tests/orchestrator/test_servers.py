@@ -141,7 +141,7 @@ def test_the_champion_is_loaded_from_an_authenticated_server(
         monkeypatch.setenv(name, value)
     store = tracker.connect(server.address, "--tracking-uri", "toy")
     network, images = EnergyResNet((1, 8, 8), 2, 4).eval(), torch.randn(5, 1, 8, 8)
-    run = store.begin(Begin(key="k/0", name="trial 0", params={}, tags={}))
+    run = store.begin(Begin(key="k/0", name="trial 0", params={}, tags={})).run
     loaded = mlflow.pytorch.load_model(store.champion(run, network, (1, 8, 8), "toy-sweep", {"trial": "0"}))
     with torch.no_grad():
         torch.testing.assert_close(loaded(images), network(images))

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from models._events import DataUsed
-from orchestrator import tracker
+from orchestrator import address, sqlite, tracker
 from orchestrator.courier import Delivery, Refused
 from orchestrator.errors import UserError
 from orchestrator.outbox import Begin, End, Entry, File, Note, Numbers, Outbox, Picture, Tags
@@ -37,7 +38,7 @@ def png() -> bytes:
 def test_numbers_arrive_each_with_its_step_and_time(mlflow_store: Store) -> None:
     ours, client = mlflow_store
     first = begin()
-    run = ours.begin(first)
+    run = ours.begin(first).run
     said: list[Entry] = [Numbers(at=10**12 + k, step=k, values={"loss": k / 10, "fid/fresh": 1.0}) for k in range(1200)]
     ours.deliver(run, [first, *said, End(at=10**12 + 5000, status="FINISHED", tags={"outcome": "complete"})])
     history = client.get_metric_history(run, "loss")
@@ -61,8 +62,8 @@ def test_what_is_delivered_twice_is_there_once(mlflow_store: Store) -> None:
     ]
     runs = set()
     for _ in range(2):
-        runs.add(ours.begin(first))
-        ours.deliver(ours.begin(first), entries)
+        runs.add(ours.begin(first).run)
+        ours.deliver(ours.begin(first).run, entries)
     (run,) = runs
     assert len(client.search_runs([ours.experiment])) == 1
     assert len(client.get_metric_history(run, "loss")) == 1 == len(client.get_metric_history(run, "odd"))
@@ -80,9 +81,9 @@ def test_what_is_delivered_twice_is_there_once(mlflow_store: Store) -> None:
 def test_pictures_are_named_as_mlflow_names_its_own(mlflow_store: Store) -> None:
     """Its page reads the step from the name."""
     ours, client = mlflow_store
-    run = ours.begin(begin())
+    run = ours.begin(begin()).run
     ours.deliver(run, [Picture(step=7, key="samples/fresh", png=png())])
-    other = ours.begin(begin("k/1"))
+    other = ours.begin(begin("k/1")).run
     client.log_image(other, np.zeros((8, 8, 3), np.uint8), key="samples/fresh", step=7, synchronous=True)
 
     def shape(run: str) -> list[tuple[list[str], str, int]]:
@@ -110,25 +111,62 @@ def test_data_are_an_input_of_the_run(mlflow_store: Store, folder: Path) -> None
 
 def test_children_are_shown_below_their_parent(mlflow_store: Store) -> None:
     ours, client = mlflow_store
-    parent = ours.begin(begin("k"))
+    parent = ours.begin(begin("k")).run
     ours.follow(parent)
-    child = client.get_run(ours.begin(begin("k/0", parent)))
+    child = client.get_run(ours.begin(begin("k/0", parent)).run)
     assert child.data.tags["mlflow.parentRunId"] == parent
     assert child.info.experiment_id == client.get_run(parent).info.experiment_id
 
 
 def test_an_ended_run_goes_on_as_itself(mlflow_store: Store) -> None:
     ours, client = mlflow_store
-    run = ours.begin(begin())
+    run = ours.begin(begin()).run
     ours.deliver(run, [End(status="KILLED", tags={"outcome": "stopped"})])
-    assert ours.begin(begin()) == run and client.get_run(run).info.status == "RUNNING"
+    assert ours.begin(begin()).run == run and client.get_run(run).info.status == "RUNNING"
+
+
+def test_a_record_that_is_found_tells_the_last_step_of_every_key(
+    mlflow_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there last tells that all before it is, also where the connection was lost in the middle of a delivery."""
+    ours, client = mlflow_store
+    run, steps = ours.begin(begin())
+    assert steps == {}
+    said: list[Entry] = [Numbers(step=k, values={"loss": 1.0}) for k in range(2000)]
+    said += [Picture(step=step, key=key, png=png()) for step in (10, 20, 30) for key in ("samples/fresh", "a b")]
+    left = {"log_batch": 2, "log_artifact": 0}
+
+    def limit(name: str) -> None:
+        original = getattr(client, name)
+
+        def limited(*arguments: Any, **more: Any) -> None:
+            if not left[name]:
+                raise ConnectionError("lost")
+            left[name] -= 1
+            original(*arguments, **more)
+
+        monkeypatch.setattr(ours.client, name, limited)
+
+    limit("log_batch")
+    limit("log_artifact")
+    with pytest.raises(ConnectionError):
+        ours.deliver(run, said)
+    left |= {"log_batch": 1}
+    assert ours.begin(begin()).steps == {"loss": 1599}
+    left |= {"log_batch": 9, "log_artifact": 7}
+    with pytest.raises(ConnectionError):
+        ours.deliver(run, said)
+    left |= {"log_batch": 9, "log_artifact": 99}
+    assert ours.begin(begin()).steps == {"loss": 1599, "picture samples/fresh": 20, "picture a b": 10}
+    ours.deliver(run, said)
+    assert ours.begin(begin()).steps == {"loss": 1999, "picture samples/fresh": 30, "picture a b": 30}
 
 
 def test_what_mlflow_never_takes_is_refused_and_what_it_cannot_take_now_is_not(
     mlflow_store: Store, folder: Path
 ) -> None:
     ours, client = mlflow_store
-    run = ours.begin(begin())
+    run = ours.begin(begin()).run
     with pytest.raises(Refused):
         ours.deliver(run, [Numbers(step=1, values={"a name: with a colon?": 1.0})])
     client.delete_run(run)
@@ -165,7 +203,7 @@ def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
     network = EnergyResNet((1, 8, 8), 2, 4).eval()
     images = torch.randn(5, 1, 8, 8)
     for width in ("first", "second"):
-        run = ours.begin(begin(width))
+        run = ours.begin(begin(width)).run
         ours.deliver(run, [End(status="FINISHED", tags={}, at=10**12)])
         with torch.no_grad():
             network.head.bias.add_(1.0)  # type: ignore[operator,union-attr]
@@ -194,7 +232,7 @@ def test_sqlite_is_in_write_ahead_logging(mlflow_store: Store, folder: Path) -> 
 
 
 def test_addresses_are_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tracker.absolute("sqlite:///mlflow.db") == f"sqlite:///{folder}/mlflow.db"
-    assert tracker.absolute("http://host:5000") == "http://host:5000"
+    assert sqlite.absolute("sqlite:///mlflow.db") == f"sqlite:///{folder}/mlflow.db"
+    assert sqlite.absolute("http://host:5000") == "http://host:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host")
-    assert tracker.default_uri() == "http://host"
+    assert address.tracking() == "http://host"

@@ -41,3 +41,5 @@ def test_reliability_by_hand() -> None:
     assert middles[0] == pytest.approx(1 / 30) and middles[-1] == pytest.approx(29 / 30)
     assert accuracy[9] == pytest.approx(2 / 3) and accuracy[14] == 1
     assert sum(math.isfinite(value) for value in accuracy) == 2
+    _, of_three = calibration.reliability(logits, torch.tensor([0, 1, 0, 0]), least=3)
+    assert of_three[9] == accuracy[9] and math.isnan(of_three[14]), "one image says nothing"
