@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from optuna.storages import RDBStorage
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 import studies
 from models.parts import data as datasets
@@ -234,7 +235,7 @@ def _tracking_uri(given: str | None, storage: str) -> str:
 
 
 def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any], held: str) -> dict[str, Any]:
-    """The pairs of --set as fields and texts; None where the text is "none". ``held`` says why one of ``space`` cannot be."""
+    """The pairs of --set as fields and texts; see _meant. ``held`` says why one of ``space`` cannot be."""
     fields = type(base).model_fields
     changed: dict[str, Any] = {}
     for text in texts:
@@ -246,8 +247,24 @@ def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any], 
         if key not in fields:
             known = [name for name in fields if name not in space]
             raise UserError(f"--set {key}: no such setting; {did_you_mean(key, known)}there are: {', '.join(known)}")
-        changed[key] = None if value.lower() == "none" else value
+        changed[key] = _meant(value, _field(fields[key]))
     return changed
+
+
+def _field(info: FieldInfo) -> TypeAdapter[Any]:
+    kind: Any = Annotated[info.annotation, info]
+    return TypeAdapter(kind)
+
+
+def _meant(text: str, field: TypeAdapter[Any]) -> str | None:
+    """What was typed; None for "none" where the setting may be that, for some have a choice of this name."""
+    if text.lower() != "none":
+        return text
+    try:
+        field.validate_python(None)
+    except ValidationError:
+        return text
+    return None
 
 
 def _model(options: Options, study: Study[Any, Any], storage: RDBStorage) -> tuple[dict[str, Any], str]:
@@ -278,10 +295,9 @@ def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
             raise UserError(f"--vary {text}: nothing to compare; write --vary {key}=VALUE,VALUE")
         if key not in fields:
             raise UserError(f"--vary {key}: no such setting; {did_you_mean(key, fields)}there are: {', '.join(fields)}")
-        kind: Any = Annotated[fields[key].annotation, fields[key]]
-        field: TypeAdapter[Any] = TypeAdapter(kind)
+        field = _field(fields[key])
         try:
-            values = [field.validate_python(None if value.lower() == "none" else value) for value in given]
+            values = [field.validate_python(_meant(value, field)) for value in given]
         except ValidationError as error:
             raise UserError(f"--vary {text}: {_space.sentence(error)}") from None
         if len(set(values)) < len(values) or key in vary:

@@ -12,7 +12,14 @@ from orchestrator.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-PLACEHOLDERS = {"NAME": "ebm-digits-1", "TRIAL": "1", "FOLDER": ".", "ID": "1", "SECONDS": "60"}
+PLACEHOLDERS = {
+    "NAME": "ebm-digits-1",
+    "TRIAL": "1",
+    "FOLDER": ".",
+    "ID": "1",
+    "SECONDS": "60",
+    "ebm-digits-1/7": "trained/0",
+}
 
 
 class Shown(NamedTuple):
@@ -57,5 +64,5 @@ def _of_page(path: Path) -> Iterator[Shown]:
                 yield Shown(path.name, command)
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     for command in re.findall(r"`((?:sweep|mlflow|python -m|pytest|pip) [^`]+)`", prose):
-        if "…" not in command and len(command.split()) > 2:  # two words name a command, and run nothing
+        if "…" not in command and len(command.split()) > 2 + command.startswith("python"):  # shorter ones are names
             yield Shown(path.name, " ".join(command.split()))

@@ -17,7 +17,7 @@ from PIL import Image
 from rich.console import Console
 
 import studies
-from orchestrator import glance, server, tables
+from orchestrator import glance, report, server, tables
 from orchestrator.cli import main
 from orchestrator.errors import UserError
 from tests import documented
@@ -140,6 +140,11 @@ def test_every_objective_has_its_column(bench: Bench, monkeypatch: pytest.Monkey
     head, *rows = console.export_text().splitlines()
     assert "distance ↓" in head and "accuracy ↑" in head
     assert all(" 0.25 " in row and " 0.875 " in row for row in rows)
+    (table,) = report._trials(book).tables
+    assert list(table.head[1:5]) == ["outcome", "distance", "accuracy", "time"] and table.rows[0][2:4] == [
+        "0.25",
+        "0.875",
+    ]
 
 
 def test_a_trial_and_watching_do_not_go_together(bench: Bench) -> None:
