@@ -181,7 +181,16 @@ def _publish(book: Book, store: tracker.MlflowStore, console: Console) -> str:
     """What is made of records that have arrived: a comparison's verdict, or the address of a search's champion."""
     publish.mark(book, store)
     if book.spec.comparison is None:
-        return publish.champion(book, store)
+        try:
+            return publish.champion(book, store)
+        except Exception as error:  # a network may fail to be exported in as many ways as there are networks
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            console.print(
+                f"the best network could not be registered as a model ({said}); its weights are kept in {book.spec.folder}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            return ""
     if book.finished():
         console.print(arms.report(book, store))
     return ""

@@ -121,17 +121,18 @@ class MlflowStore:
         for noisy in ("mlflow", "torch.export", "torch.fx"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
         ended = self.client.get_run(run).info
-        with warnings.catch_warnings(), mlflow.start_run(run_id=run):
-            warnings.simplefilter("ignore")  # of exporting, which either works or raises
-            info = mlflow.pytorch.log_model(
-                network.eval(),
-                name="network",
-                input_example=torch.zeros(2, *shape).numpy(),
-                pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-                tags=dict(tags),
-            )
-        # As it was before: else the trial seems to have lasted until now.
-        self.client.set_terminated(run, ended.status, ended.end_time)
+        try:
+            with warnings.catch_warnings(), mlflow.start_run(run_id=run):
+                warnings.simplefilter("ignore")  # of exporting, which either works or raises
+                info = mlflow.pytorch.log_model(
+                    network.eval(),
+                    name="network",
+                    input_example=torch.zeros(2, *shape).numpy(),
+                    pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+                    tags=dict(tags),
+                )
+        finally:  # as it was before: else the trial seems to have lasted until now, or to have failed
+            self.client.set_terminated(run, ended.status, ended.end_time)
         try:
             self.client.create_registered_model(name)
         except MlflowException:  # it has one, of the sweep's earlier end
