@@ -14,7 +14,7 @@ import studies
 from models import dvae
 from models._dvae_classifier import interval
 from models._dvae_cluster_looks import borders
-from models._dvae_clusters import core
+from models._dvae_clusters import core, embedded
 from models._dvae_network import Autoencoder
 from models._dvae_quantisers import GumbelCodes, MovingCodes, divergence_from_even, perplexity, usage
 from models._env import Env
@@ -139,6 +139,13 @@ def test_borders_show_the_images_between_clusters(env: Env) -> None:
     shown = borders(space, two, data, 0).images
     assert torch.equal(shown[[0, 8]], data.train.floats(torch.tensor([4, 5] if two.ids[4] == 0 else [5, 4])))
     assert not shown[5:8].any(), "a cluster of five has no more to show"
+
+
+def test_k_clusters_are_looked_for_in_a_few_dimensions_more() -> None:
+    points = np.random.default_rng(0).standard_normal((40, 6))
+    spaces = embedded(config(embedding_margin=3), points, 4, 0)
+    assert [spaces(k).shape for k in (2, 4)] == [(40, 5), (40, 7)]
+    assert embedded(config(embedding="none"), points, 4, 0)(2) is points
 
 
 def test_the_core_leaves_out_what_lies_between_clusters() -> None:
