@@ -243,17 +243,16 @@ def again(found: Evidence) -> Part:
 
 
 def _trials(book: Book) -> Part:
-    key = book.spec.objectives[0][0]
+    goals = [key for key, _ in book.spec.objectives]
     names = [name for name in book.spec.space if any(name in trial.params for trial in book.trials())]
     rows = []
     for trial in book.trials():
-        value = trial.values[0] if trial.values else None
         ending = outcome.of(trial) if trial.state in FINISHED else trial.state.name.lower()
         told = [
             str(trial.number),
             ending,
-            "" if value is None else f"{value:.4g}",
+            *([f"{value:.4g}" for value in trial.values] if trial.values else [""] * len(goals)),
             clock(trial.user_attrs.get("seconds")),
         ]
         rows.append([*told, *(short(trial.params[name]) if name in trial.params else "" for name in names)])
-    return Part("All trials", tables=[Table(["trial", "outcome", key, "time", *names], rows)] if rows else [])
+    return Part("All trials", tables=[Table(["trial", "outcome", *goals, "time", *names], rows)] if rows else [])

@@ -112,21 +112,13 @@ def _history(book: Book) -> Text:
 
 def trials(book: Book, only: int | None = None, running: Mapping[int, str] | None = None) -> Table:
     """A row a trial, by number; or the ``only`` best ones, the best first. ``running`` tells how far some are."""
-    key, direction = book.spec.objectives[0]
+    goals = [f"{key} {'↓' if direction == 'minimize' else '↑'}" for key, direction in book.spec.objectives]
     shown = book.trials() if only is None else book.best(only)
     best = book.best()
-    table = _table(
-        "trial",
-        "outcome",
-        f"{key} {'↓' if direction == 'minimize' else '↑'}",
-        "course",
-        "time",
-        "MLflow run",
-        "settings",
-    )
-    for column in (0, 2, 4):
+    table = _table("trial", "outcome", *goals, "course", "time", "MLflow run", "settings")
+    for column in (0, *range(2, 2 + len(goals)), 3 + len(goals)):
         table.columns[column].justify = "right"
-    table.columns[6].no_wrap, table.columns[6].overflow = False, "fold"
+    table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
     for trial in shown:
         outcome = trial.user_attrs.get("outcome", trial.state.name.lower())
         reason = trial.user_attrs.get("reason") or (running or {}).get(trial.number, "")
@@ -141,6 +133,7 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
                 STYLES.get(outcome, ""),
             ),
             mark + (f"{value:.4g}" if value is not None else ""),
+            *(f"{trial.values[index]:.4g}" if trial.values else "" for index in range(1, len(goals))),
             sparkline((reports[index] for index in sorted(reports)), COURSE) if len(reports) > 1 else "",
             clock(trial.user_attrs.get("seconds")),
             Text(run_of(book.spec, trial)[:8], "dim"),
