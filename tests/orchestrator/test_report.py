@@ -9,15 +9,17 @@ import xml.etree.ElementTree
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
 from click.testing import CliRunner
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from PIL import Image
 
 from orchestrator import book as books
-from orchestrator import cli, findings, influence, report
+from orchestrator import cli, findings, influence, report, tables
 from orchestrator.book import Book
 from orchestrator.outcome import Lived, at_work
 from tests.orchestrator.conftest import QUADRATIC, Bench
@@ -217,6 +219,22 @@ def test_a_sweep_with_nothing_to_show_has_a_report_all_the_same(bench: Bench) ->
     page = Page(report.write(book))
     assert "No trial was completed" in page.text and "3 trials failed: 3 RuntimeError." in page.text
     assert page.kinds() == {"svg+xml"} and ["2", "failed", "RuntimeError", "RuntimeError: it was told to"] in page.rows
+
+
+def test_tables_of_trials_have_all_objectives(bench: Bench) -> None:
+    spec = bench.book().spec.model_copy(update={"objectives": [("fid", "minimize"), ("accuracy", "maximize")]})
+    ended = [
+        optuna.trial.create_trial(values=[1.25, 0.9812], user_attrs={"outcome": "complete"}),
+        optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs={"outcome": "diverged"}),
+    ]
+    for number, trial in enumerate(ended):
+        trial.number = number
+    book: Any = SimpleNamespace(spec=spec, trials=lambda: ended, best=lambda: ended[:1])
+    (table,) = report._trials(book).tables
+    assert table.head[:5] == ["trial", "outcome", "fid", "accuracy", "time"]
+    assert [row[:4] for row in table.rows] == [["0", "complete", "1.25", "0.9812"], ["1", "diverged", "", ""]]
+    columns = {str(column.header): list(column.cells) for column in tables.trials(book).columns}
+    assert columns["fid ↓"] == ["★ 1.25", ""] and columns["accuracy ↑"] == ["0.9812", ""]
 
 
 def searched(n: int, noise: float) -> list[FrozenTrial]:
