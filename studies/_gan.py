@@ -12,7 +12,7 @@ def base(shape: ImageShape, loss: Loss) -> Config:
     if side <= 16:
         return Config(loss=loss, labels="both", latent_size=64, evaluation_samples=300)
     if side <= 28:
-        return Config(loss=loss, labels="both", latent_size=64, batch_size=32, network_evaluations=24_000)
+        return Config(loss=loss, labels="both", latent_size=64, batch_size=32, network_evaluations=12_000)
     return Config(loss=loss, labels="both", width=64, network_evaluations=400_000, ema_decay=0.999)
 
 
