@@ -15,7 +15,7 @@ Labels = Literal["none", "critic", "both"]
 LONG_UPDATES = 25  # first updates of the generator, before each of which the critic of WGAN learns for longer
 LONG_EVERY = 500  # and every so many later ones
 
-# What the authors of each loss train with; only for WGAN a higher learning rate, for a budget of minutes.
+# What the authors of each loss train with, but with higher learning rates, for a budget of minutes.
 RECIPES: Mapping[Loss, Mapping[str, Any]] = {
     # Goodfellow et al. 2014 in the form of DCGAN (Radford et al. 2016, arXiv:1511.06434), its critic made flat at real images
     # instead of normalised: Mescheder et al. 2018, arXiv:1801.04406
@@ -30,13 +30,13 @@ RECIPES: Mapping[Loss, Mapping[str, Any]] = {
         "spectral": False,
         "zero_penalty": 1.0,
     },
-    # Miyato et al. 2018, arXiv:1802.05957
+    # Miyato et al. 2018, arXiv:1802.05957; without momentum, as in Zhang et al. 2019, arXiv:1805.08318
     "hinge": {
         "optimizer": "adam",
-        "generator_learning_rate": 2e-4,
-        "critic_learning_rate": 2e-4,
-        "beta1": 0.5,
-        "beta2": 0.999,
+        "generator_learning_rate": 1e-3,
+        "critic_learning_rate": 1e-3,
+        "beta1": 0.0,
+        "beta2": 0.99,
         "n_critic": 1,
         "critic_norm": "none",
         "spectral": True,
@@ -54,14 +54,15 @@ RECIPES: Mapping[Loss, Mapping[str, Any]] = {
         "spectral": False,
         "zero_penalty": 0.0,
     },
-    # Gulrajani et al. 2017, arXiv:1704.00028: the penalty is of each image, which batch normalisation would entangle
+    # Gulrajani et al. 2017, arXiv:1704.00028: the penalty is of each image, which batch normalisation would entangle.
+    # Trained as by Karras et al. 2018, arXiv:1710.10196: without momentum one update of the critic for each of the generator
     "wgan_gp": {
         "optimizer": "adam",
-        "generator_learning_rate": 2e-4,
-        "critic_learning_rate": 2e-4,
-        "beta1": 0.5,
-        "beta2": 0.9,
-        "n_critic": 5,
+        "generator_learning_rate": 1e-3,
+        "critic_learning_rate": 1e-3,
+        "beta1": 0.0,
+        "beta2": 0.99,
+        "n_critic": 1,
         "critic_norm": "none",
         "spectral": False,
         "zero_penalty": 0.0,
