@@ -7,6 +7,7 @@ advance in turns in one process and one thread, and processor time is counted, s
 import copy
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from benchmarks._figure import Figure, empty_folder
 from models import _gan_losses as losses
 from models import gan
+from models._gan_labels import misread, told, values
 from models._gan_nets import Critic
 from models.parts import data as datasets
 from models.parts import training
@@ -99,17 +101,25 @@ def _plain(config: gan.Config, folder: Path) -> Iterator[None]:
     update = 0
     while True:
         for _ in range(config.n_critic or 1):
-            real = datasets.floats(data.train.images[torch.randint(len(data.train), (config.batch_size,))])
+            picked = torch.randint(len(data.train), (config.batch_size,))
+            real, labels = datasets.floats(data.train.images[picked]), data.train.labels[picked]
             with torch.no_grad():
-                fake = generator(torch.randn(config.batch_size, config.latent_size))
-            loss = losses.of_critic(config, critic(real), critic(fake))
+                fake = generator(told(config, torch.randn(config.batch_size, config.latent_size), labels))
+            logits = critic.logits(real)
+            loss = losses.of_critic(config, values(config, logits, labels), critic(fake, labels))
+            loss = loss + misread(config, logits, labels)
+            if config.zero_penalty:
+                half = config.batch_size // 2
+                judged = partial(critic, labels=labels[:half])
+                loss = loss + config.zero_penalty * losses.zero_penalty(judged, real[:half])
             theirs.zero_grad()
             loss.backward()
             theirs.step()
             if config.loss == "wgan":
                 losses.clip(critic, config.clip)
         critic.requires_grad_(False)
-        loss = losses.of_generator(config, critic(generator(torch.randn(config.batch_size, config.latent_size))))
+        images = generator(told(config, torch.randn(config.batch_size, config.latent_size), labels))
+        loss = losses.of_generator(config, critic(images, labels))
         ours.zero_grad()
         loss.backward()
         ours.step()

@@ -21,7 +21,9 @@ class Config(BaseModel):
     width: int = Field(16, ge=1, le=1024, description="channels of the first stage; each later stage has twice as many")
     activation: Activation = Field("silu", description="smooth ones give smooth gradients to follow")
     spectral_norm: bool = Field(False, description="bound the Lipschitz constant of every layer")
-    precision: Precision = Field("float32", description="of the network's inner layers; auto: bfloat16 on a GPU alone")
+    precision: Precision = Field(
+        "float32", description="of the network's inner layers; auto: bfloat16 where it is multiplied in"
+    )
 
     sampler: Literal["langevin", "preconditioned", "underdamped", "mala", "hmc", "tempering", "proximal"] = Field(
         "langevin",

@@ -6,36 +6,41 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.parts.inception import refuse
+from models.parts.nets import Precision
 
 Loss = Literal["bce", "hinge", "wgan", "wgan_gp"]
 Norm = Literal["batch", "none"]
+Labels = Literal["none", "critic", "both"]
 
 LONG_UPDATES = 25  # first updates of the generator, before each of which the critic of WGAN learns for longer
 LONG_EVERY = 500  # and every so many later ones
 
-# What the authors of each loss train with; only for WGAN a higher learning rate, for a budget of minutes.
+# What the authors of each loss train with, but with higher learning rates, for a budget of minutes.
 RECIPES: Mapping[Loss, Mapping[str, Any]] = {
-    # Goodfellow et al. 2014 in the form of DCGAN: Radford et al. 2016, arXiv:1511.06434
+    # Goodfellow et al. 2014 in the form of DCGAN (Radford et al. 2016, arXiv:1511.06434), its critic made flat at real images
+    # instead of normalised: Mescheder et al. 2018, arXiv:1801.04406
     "bce": {
         "optimizer": "adam",
         "generator_learning_rate": 1e-3,
-        "critic_learning_rate": 5e-4,
+        "critic_learning_rate": 1e-3,
         "beta1": 0.5,
-        "beta2": 0.999,
+        "beta2": 0.99,
         "n_critic": 1,
-        "critic_norm": "batch",
+        "critic_norm": "none",
         "spectral": False,
+        "zero_penalty": 1.0,
     },
-    # Miyato et al. 2018, arXiv:1802.05957
+    # Miyato et al. 2018, arXiv:1802.05957; without momentum, as in Zhang et al. 2019, arXiv:1805.08318
     "hinge": {
         "optimizer": "adam",
-        "generator_learning_rate": 2e-4,
-        "critic_learning_rate": 2e-4,
-        "beta1": 0.5,
-        "beta2": 0.999,
+        "generator_learning_rate": 1e-3,
+        "critic_learning_rate": 1e-3,
+        "beta1": 0.0,
+        "beta2": 0.99,
         "n_critic": 1,
         "critic_norm": "none",
         "spectral": True,
+        "zero_penalty": 0.0,
     },
     # Arjovsky et al. 2017, arXiv:1701.07875, whose learning rate is 5e-5
     "wgan": {
@@ -47,17 +52,20 @@ RECIPES: Mapping[Loss, Mapping[str, Any]] = {
         "n_critic": 5,
         "critic_norm": "batch",
         "spectral": False,
+        "zero_penalty": 0.0,
     },
-    # Gulrajani et al. 2017, arXiv:1704.00028: the penalty is of each image, which batch normalisation would entangle
+    # Gulrajani et al. 2017, arXiv:1704.00028: the penalty is of each image, which batch normalisation would entangle.
+    # Trained as by Karras et al. 2018, arXiv:1710.10196: without momentum one update of the critic for each of the generator
     "wgan_gp": {
         "optimizer": "adam",
-        "generator_learning_rate": 2e-4,
-        "critic_learning_rate": 2e-4,
-        "beta1": 0.5,
-        "beta2": 0.9,
-        "n_critic": 5,
+        "generator_learning_rate": 1e-3,
+        "critic_learning_rate": 1e-3,
+        "beta1": 0.0,
+        "beta2": 0.99,
+        "n_critic": 1,
         "critic_norm": "none",
         "spectral": False,
+        "zero_penalty": 0.0,
     },
 }
 
@@ -74,6 +82,11 @@ class Config(BaseModel):
     width: int = Field(32, ge=1, le=1024, description="channels of the critic's first and the generator's last map")
     critic_norm: Norm | None = Field(None, description="normalisation in the critic; the generator's is by batch")
     spectral: bool | None = Field(None, description="spectral normalisation of the critic's weights")
+    labels: Labels = Field(
+        "none",
+        description="who is told classes: nobody | the critic, those of real images | both, the generator one to draw",
+    )
+    classes: int = Field(10, ge=2, description="classes that labels have room for: at least those of the data")
     straight_through: bool = Field(
         False, description="the critic sees binary images, and gradients pass as if they were not"
     )
@@ -96,6 +109,9 @@ class Config(BaseModel):
     )
     clip: float = Field(0.01, gt=0, description="c: weights of the critic are kept in [-c, c] (wgan)")
     penalty: float = Field(10.0, ge=0, description="λ of the penalty on gradients whose norm is not 1 (wgan_gp)")
+    zero_penalty: float | None = Field(
+        None, ge=0, description="γ of γ/2 · |∇D|² at real images, by which the critic becomes flat where it is right"
+    )
     instance_noise: float = Field(
         0.0, ge=0, description="deviation of the noise on all that the critic sees, at the first update; falls to 0"
     )
@@ -103,6 +119,9 @@ class Config(BaseModel):
     ema_decay: float = Field(0.995, ge=0, lt=1, description="of the generator's averaged weights, scored and kept")
     batch_size: int = Field(64, ge=2, description="real images, and as many generated ones, per update")
 
+    precision: Precision = Field(
+        "auto", description="of convolutions; auto: bfloat16 where the device or the processor multiplies in it"
+    )
     network_evaluations: int = Field(16_000, ge=1, description="budget: batches through either network")
     evaluations: int = Field(
         8, ge=1, le=1000, description="times that generated images are scored, evenly over training"
@@ -112,8 +131,11 @@ class Config(BaseModel):
 
     @property
     def critic_cost(self) -> int:
-        """Batches through a network in an update of the critic: generated, judged, and the real ones judged."""
-        return 5 if self.loss == "wgan_gp" else 3  # the penalty's, forward and its gradient
+        """Batches through a network in an update of the critic: generated, judged, the real ones judged, and penalties.
+
+        The penalty of wgan_gp is forward and its gradient, of a batch; the one at real images, of half a batch.
+        """
+        return 3 + 2 * (self.loss == "wgan_gp") + bool(self.resolved().zero_penalty)
 
     def critic_updates(self, update: int) -> int:
         """Of the critic, before the generator's ``update``, from 0."""
@@ -139,4 +161,7 @@ class Config(BaseModel):
         refuse(self.inception_weights)
         if self.loss == "wgan_gp" and self.critic_norm == "batch":
             raise ValueError("the penalty of wgan_gp is of each image alone; set critic_norm=none, or none at all")
+        resolved = self.resolved()
+        if resolved.zero_penalty and resolved.critic_norm == "batch":
+            raise ValueError("zero_penalty is of each image alone; set critic_norm=none, or zero_penalty=0")
         return self

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,10 +12,12 @@ from models import _gan_losses as losses
 from models._env import Env
 from models._events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
 from models._gan_config import Config
+from models._gan_labels import told
 from models._gan_nets import Critic, binarised
 from models._gan_nets import Generator as Network
 from models.parts import calibration, inception
 from models.parts import data as datasets
+from models.parts.classes import in_turn
 from models.parts.judge import Judge
 from models.parts.neighbours import beside
 from models.parts.nets import restored
@@ -61,22 +64,32 @@ def drawn(net: Network, noise: Tensor, threshold: bool) -> Tensor:
     return binarised(images) if threshold else images
 
 
-def noise_of(config: Config, env: Env, n: int, salt: str) -> Tensor:
-    """(n, latent_size): the same at every call."""
-    return torch.randn(n, config.latent_size, generator=env.generator(salt), device=env.device)
+def classes_of(data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
+    """Labels (n,) to draw, as frequent as in training, the same at every call; by chance, as those of real images are."""
+    chance = env.generator(f"{salt}, classes")
+    some = torch.randint(len(data.train), (n,), generator=chance, device=env.device)
+    return data.train.labels.to(env.device)[some]
+
+
+def asked(config: Config, data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
+    """What ``n`` images are drawn of, (n, inputs): the same at every call."""
+    noise = torch.randn(n, config.latent_size, generator=env.generator(salt), device=env.device)
+    return told(config, noise, classes_of(data, env, n, salt))
 
 
 def samples(result: Result, env: Env) -> Tensor:
     """Images that are shown and scored, always of the same noise."""
-    noise = noise_of(result.config, env, result.config.evaluation_samples, "evaluation")
-    return drawn(result.network, noise, binary(result.config, result.data))
+    config, data = result.config, result.data
+    return drawn(
+        result.network, asked(config, data, env, config.evaluation_samples, "evaluation"), binary(config, data)
+    )
 
 
 def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
     """``n`` new images by a trained network."""
     data = datasets.load(env.data, env.data_folder)
     net = restored(network(config, data.shape), weights, env.device)
-    return Images(0, "samples/new", drawn(net, noise_of(config, env, n, "samples"), binary(config, data)))
+    return Images(0, "samples/new", drawn(net, asked(config, data, env, n, "samples"), binary(config, data)))
 
 
 def read(judge: Judge, name: str, images: Tensor) -> dict[str, float]:
@@ -112,7 +125,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     config, data, step, quality = result.config, result.data, result.step, result.quality
     yield Progress("evaluation", 0, 2)
     images = samples(result, env)
-    raw = drawn(result.network, noise_of(config, env, len(images), "evaluation"), threshold=False)
+    raw = drawn(result.network, asked(config, data, env, len(images), "evaluation"), threshold=False)
     undecided = {
         "samples/undecided": float((raw.abs() < 0.9).float().mean())
     }  # pixels that are neither black nor white
@@ -132,14 +145,18 @@ def report(result: Result, env: Env) -> Iterator[Event]:
 def interpolation(result: Result, env: Env) -> Tensor:
     """Images along the way from one noise to another, a row each, on great circles, as noise lies near a sphere.
 
-    White 2016, arXiv:1609.04468.
+    White 2016, arXiv:1609.04468. A row is of one class where the generator is told classes.
     """
-    begin, end = noise_of(result.config, env, 2 * WAYS, "interpolation").chunk(2)
+    config, data = result.config, result.data
+    begin, end = torch.randn(
+        2 * WAYS, config.latent_size, generator=env.generator("interpolation"), device=env.device
+    ).chunk(2)
     cosine = torch.nn.functional.cosine_similarity(begin, end)[:, None, None]
     angle = cosine.clamp(-0.999, 0.999).acos()
     share = torch.linspace(0, 1, STEPS, device=begin.device)[None, :, None]
     way = ((1 - share) * angle).sin() * begin[:, None] + (share * angle).sin() * end[:, None]
-    return drawn(result.network, (way / angle.sin()).flatten(0, 1), binary(result.config, result.data))
+    labels = in_turn(WAYS, len(data.classes), env.device).repeat_interleave(STEPS)
+    return drawn(result.network, told(config, (way / angle.sin()).flatten(0, 1), labels), binary(config, data))
 
 
 def classes(result: Result, images: Tensor) -> Matrix:
@@ -175,11 +192,18 @@ def of_critic(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iterator
     some = torch.arange(min(len(shown), len(data.train)))
     sets = {"train": data.train.floats(some), "validation": data.validation.floats()[: len(shown)], "generated": shown}
 
-    def judged(these: Tensor) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([critic(part.to(env.device)).cpu() for part in torch.split(these, BATCH)])
+    labels = {
+        "train": data.train.labels[some],
+        "validation": data.validation.labels[: len(shown)],
+        "generated": classes_of(data, env, len(shown), "evaluation"),
+    }
 
-    values = {name: judged(these) for name, these in sets.items()}
+    def judged(name: str) -> Tensor:
+        parts = zip(torch.split(sets[name], BATCH), torch.split(labels[name], BATCH), strict=True)
+        with torch.no_grad():
+            return torch.cat([critic(these.to(env.device), of.to(env.device)).cpu() for these, of in parts])
+
+    values = {name: judged(name) for name in sets}
     found = {f"critic/mean_{name}": float(of.mean()) for name, of in values.items()}
     for name, low, high in (("auroc", "generated", "validation"), ("auroc_seen", "validation", "train")):
         truth = torch.cat([torch.zeros(len(values[low])), torch.ones(len(values[high]))])
@@ -187,7 +211,10 @@ def of_critic(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iterator
     pairs = min(BATCH, len(sets["validation"]), len(shown))
     real, fake = sets["validation"][:pairs].to(env.device), shown[:pairs]
     points = {"real": real, "generated": fake, "between": losses.between(real, fake, env.generator("between"))}
-    slopes = {name: losses.gradient_norms(critic, these) for name, these in points.items()}
+    slopes = {}
+    for name, these in points.items():
+        of = labels["generated" if name == "generated" else "validation"][:pairs].to(env.device)
+        slopes[name] = losses.gradient_norms(partial(critic, labels=of), these)
     found |= {f"critic/slope_{name}": float(slope.mean()) for name, slope in slopes.items()}
     found["critic/slope_deviation"] = float(slopes["between"].std() / slopes["between"].mean())
     yield weights(result)

@@ -1,10 +1,14 @@
 """What either rival wants: losses from the critic's values (n,) of real and of generated images."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from models._gan_config import Config
+
+Judging = Callable[[Tensor], Tensor]
 
 
 def of_critic(config: Config, real: Tensor, generated: Tensor) -> Tensor:
@@ -29,18 +33,28 @@ def between(real: Tensor, generated: Tensor, chance: Generator) -> Tensor:
     return points
 
 
-def gradient_norms(critic: nn.Module, images: Tensor, create_graph: bool = False) -> Tensor:
-    """|∇D| at each image, (n,): 1 almost everywhere between the two sets for the best critic that is 1-Lipschitz."""
+def gradients(critic: Judging, images: Tensor, create_graph: bool = False) -> Tensor:
+    """∇D at each image, flat, (n, pixels)."""
     images = images.detach().requires_grad_()
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=create_graph)
-    norms: Tensor = gradient.flatten(1).norm(dim=1)
+    return gradient.flatten(1)
+
+
+def gradient_norms(critic: Judging, images: Tensor, create_graph: bool = False) -> Tensor:
+    """|∇D| at each image, (n,): 1 almost everywhere between the two sets for the best critic that is 1-Lipschitz."""
+    norms: Tensor = gradients(critic, images, create_graph).norm(dim=1)
     return norms
 
 
-def penalty(critic: nn.Module, images: Tensor) -> Tensor:
+def penalty(critic: Judging, images: Tensor) -> Tensor:
     """E (|∇D| − 1)² at images (Gulrajani et al. 2017, arXiv:1704.00028)."""
     return (gradient_norms(critic, images, create_graph=True) - 1).square().mean()
+
+
+def zero_penalty(critic: Judging, images: Tensor) -> Tensor:
+    """½ E |∇D|² at real images (R1 of Mescheder et al. 2018, arXiv:1801.04406)."""
+    return gradients(critic, images, create_graph=True).square().sum(1).mean() / 2
 
 
 @torch.no_grad()

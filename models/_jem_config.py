@@ -26,7 +26,9 @@ class Config(BaseModel):
         "train",
         description="of norm=batch while sampling: statistics of the chains (train) or averages of images (eval)",
     )
-    precision: Precision = Field("float32", description="of the network's inner layers; auto: bfloat16 on a GPU alone")
+    precision: Precision = Field(
+        "float32", description="of the network's inner layers; auto: bfloat16 where it is multiplied in"
+    )
     classes: int = Field(10, ge=2, description="labels: as many as the data have")
 
     pretrain_updates: int = Field(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.parts._torchvision import mend
-from models.parts.nets import ACTIVATIONS, Activation, Precision
+from models.parts.nets import ACTIVATIONS, Activation, Precision, mixed
 from samplers.kernel import Energy
 
 Norm = Literal["none", "batch", "group"]
@@ -20,7 +20,7 @@ GROUPS = 8  # of channels, at most
 class Classifier(nn.Module):
     """Logits (n, classes) of images (n, channels, height, width).
 
-    With ``precision`` bfloat16 (auto: on CUDA alone) all but the last layer computes in mixed precision.
+    With ``precision`` bfloat16 (auto: see ``mixed``) all but the last layer computes in mixed precision.
     """
 
     def __init__(self, body: nn.Module, shape: tuple[int, int, int], classes: int, precision: Precision) -> None:
@@ -32,11 +32,8 @@ class Classifier(nn.Module):
         self.head = nn.Linear(features, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.precision == "bfloat16" or (self.precision == "auto" and x.is_cuda):
-            with torch.autocast(x.device.type, torch.bfloat16):
-                features = self.body(x).flatten(1).float()
-        else:
-            features = self.body(x).flatten(1)
+        with mixed(self.precision, x):
+            features = self.body(x).flatten(1).float()
         logits: Tensor = self.head(features)
         return logits
 

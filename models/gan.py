@@ -16,6 +16,7 @@ from models import _gan_losses as losses
 from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Facts, Images, Progress, Scalars
 from models._gan_config import RECIPES, Config, Loss
+from models._gan_labels import inputs, misread, told, values
 from models._gan_looks import SHOWN, Result, draw, evaluate, network, report, samples
 from models._gan_nets import Critic, through
 from models._gan_watch import Watch
@@ -24,9 +25,10 @@ from models.parts import training
 from models.parts.quality import Quality
 from samplers.kernel import standard_normal
 
-__all__ = ["RECIPES", "Config", "Loss", "Result", "draw", "network", "report", "train"]
+__all__ = ["RECIPES", "Config", "Loss", "Result", "draw", "inputs", "network", "report", "train"]
 
 SETTLING = 200  # updates before a generator can be expected to draw anything
+SLOPES = 16  # points between two images where the critic's slope is looked at during training
 PAIRED = 64  # images whose distances from each other are looked at
 
 
@@ -35,7 +37,7 @@ def optimizer(config: Config, net: nn.Module, learning_rate: float | None) -> to
     assert learning_rate is not None and config.beta1 is not None and config.beta2 is not None
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(net.parameters(), learning_rate)
-    return torch.optim.Adam(net.parameters(), learning_rate, betas=(config.beta1, config.beta2))
+    return torch.optim.Adam(net.parameters(), learning_rate, betas=(config.beta1, config.beta2), fused=True)
 
 
 def apart(images: Tensor) -> float:
@@ -51,6 +53,8 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     """
     config = config.resolved()
     data = datasets.load(env.data, env.data_folder)
+    if config.labels != "none" and len(data.classes) > config.classes:
+        raise ValueError(f"{env.data} has {len(data.classes)} classes and classes={config.classes}; set it to as many")
     quality = yield from Quality.obtain(data, env, config.evaluation_samples)
     with training.seeded(env.generator("weights").initial_seed()):
         generator = network(config, data.shape).to(env.device)
@@ -84,8 +88,8 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
 
     updates = config.updates
     milestones = training.milestones(updates, config.evaluations)
-    train_images = data.train.images.to(env.device)
-    weights = list(critic.parameters())
+    train_images, train_labels = data.train.images.to(env.device), data.train.labels.to(env.device)
+    weights, half = list(critic.parameters()), (config.batch_size + 1) // 2
 
     def seen(images: Tensor, update: int) -> Tensor:
         """As the critic sees them: under noise that fades, or it would tell the two by their greys alone."""
@@ -94,9 +98,9 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
             return images
         return images + deviation * standard_normal(images, chance)
 
-    def generated() -> Tensor:
+    def generated(labels: Tensor) -> Tensor:
         z = torch.randn(config.batch_size, config.latent_size, generator=chance, device=env.device)
-        images: Tensor = generator(z)
+        images: Tensor = generator(told(config, z, labels))
         return through(images) if config.straight_through else images
 
     rates = ((of_generator, config.generator_learning_rate), (of_critic, config.critic_learning_rate))
@@ -105,14 +109,20 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
             training.set_learning_rate(its_optimizer, training.learning_rate(rate or 0.0, update, updates))
         for _ in range(config.critic_updates(update)):
             picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
-            real = seen(datasets.floats(train_images[picked]), update)
+            real, labels = seen(datasets.floats(train_images[picked]), update), train_labels[picked]
             with torch.no_grad():
-                fake = seen(generated(), update)
-            on_real, on_fake = critic(real), critic(fake)
-            critic_loss = losses.of_critic(config, on_real, on_fake)
+                fake = seen(generated(labels), update)
+            judged = partial(critic, labels=labels)
+            logits = critic.logits(real)
+            on_real, on_fake = values(config, logits, labels), judged(fake)
+            critic_loss = losses.of_critic(config, on_real, on_fake) + misread(config, logits, labels)
             if config.loss == "wgan_gp":
                 mixed = losses.between(real, fake, chance)
-                critic_loss = critic_loss + config.penalty * losses.penalty(critic, mixed)
+                critic_loss = critic_loss + config.penalty * losses.penalty(judged, mixed)
+            if config.zero_penalty:
+                critic_loss = critic_loss + config.zero_penalty * losses.zero_penalty(
+                    partial(critic, labels=labels[:half]), real[:half]
+                )
             of_critic.zero_grad()
             critic_loss.backward()  # type: ignore[no-untyped-call]
             of_critic.step()
@@ -121,8 +131,8 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
             spent += config.critic_cost
 
         critic.requires_grad_(False)
-        images = generated()
-        generator_loss = losses.of_generator(config, critic(seen(images, update)))
+        images = generated(labels)
+        generator_loss = losses.of_generator(config, judged(seen(images, update)))
         of_generator.zero_grad()
         generator_loss.backward()  # type: ignore[no-untyped-call]
         of_generator.step()
@@ -133,9 +143,10 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         done = update + 1
         if training.due(done, updates):
             critic.eval()
-            slopes = losses.gradient_norms(critic, losses.between(real, fake, chance))
+            some = losses.between(real[:SLOPES], fake[:SLOPES], chance)
+            slopes = losses.gradient_norms(partial(critic, labels=labels[:SLOPES]), some)
             critic.train()
-            values = {
+            said = {
                 "loss/critic": critic_loss.item(),
                 "loss/generator": generator_loss.item(),
                 "critic/real": on_real.mean().item(),
@@ -149,15 +160,15 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
                 "training/epoch": done * config.batch_size / len(train_images),
             }
             if config.loss == "bce":
-                values["discriminator/real"] = on_real.sigmoid().mean().item()
-                values["discriminator/generated"] = on_fake.sigmoid().mean().item()
+                said["discriminator/real"] = on_real.sigmoid().mean().item()
+                said["discriminator/generated"] = on_fake.sigmoid().mean().item()
             if config.loss == "wgan":
-                values["critic/at_clip"] = losses.share_at_clip(critic, config.clip)
-            yield Scalars(done, training.finite(values))
+                said["critic/at_clip"] = losses.share_at_clip(critic, config.clip)
+            yield Scalars(done, training.finite(said))
             settled = training.settled(done, updates, SETTLING)
             try:
                 watch = watch.look(
-                    done, values["loss/critic"], values["loss/generator"], values["training/diversity"], settled
+                    done, said["loss/critic"], said["loss/generator"], said["training/diversity"], settled
                 )
             except Diverged:  # kept: what it looked like when it was lost
                 yield Images(done, "samples/training", images[:SHOWN])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models.gan import RECIPES, Config, Loss
+from models.gan import RECIPES, Config, Loss, inputs
 from studies._study import ImageShape, Section, Suggest
 
 
@@ -10,21 +10,22 @@ def base(shape: ImageShape, loss: Loss) -> Config:
     """By the size of the images: measured on Persian digits at 28×28."""
     side = max(shape[1:])
     if side <= 16:
-        return Config(loss=loss, evaluation_samples=300)
+        return Config(loss=loss, labels="both", latent_size=64, evaluation_samples=300)
     if side <= 28:
-        return Config(loss=loss, width=16, batch_size=32, network_evaluations=40_000)
-    return Config(loss=loss, width=64, network_evaluations=400_000, ema_decay=0.999)
+        return Config(loss=loss, labels="both", latent_size=64, batch_size=32, network_evaluations=12_000)
+    return Config(loss=loss, labels="both", width=64, network_evaluations=400_000, ema_decay=0.999)
 
 
 def noise(config: Config, shape: ImageShape) -> tuple[int, ...]:
     """What a generator makes an image of."""
-    return (config.latent_size,)
+    return (inputs(config),)
 
 
 def first(loss: Loss) -> dict[str, Any]:
     """The recipe of a loss, as far as it is searched."""
     searched = ["generator_learning_rate", "critic_learning_rate", "n_critic"]
     searched += ["beta1"] if RECIPES[loss]["optimizer"] == "adam" else []
+    searched += ["zero_penalty"] if loss == "bce" else []
     return {"loss": loss} | {name: RECIPES[loss][name] for name in searched}
 
 
@@ -43,6 +44,7 @@ def space(suggest: Suggest, base: Config, losses: list[Loss], most_critic: int) 
     if (base.optimizer or RECIPES[loss]["optimizer"]) == "adam":
         chosen["beta1"] = suggest.suggest_float("beta1", 0.0, 0.9)
     if loss == "bce":
+        chosen["zero_penalty"] = suggest.suggest_float("zero_penalty", 0.1, 10.0, log=True)
         chosen["label_smoothing"] = suggest.suggest_float("label_smoothing", 0.0, 0.2)
     if loss == "wgan":
         chosen["clip"] = suggest.suggest_float("clip", 3e-3, 0.1, log=True)

@@ -7,12 +7,13 @@ from studies._study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:
-    """By the size of the images: measured at 8×8; beyond, what ``ebm`` begins with."""
+    """By the size of the images: measured on digits of 8×8 and 28×28; beyond, what ``ebm`` begins with."""
     side = max(shape[1:])
     if side <= 16:
         return Config(start="noise", n_steps=10, learning_rate=3e-3, network_evaluations=20_000)
     if side <= 28:
-        return Config(blocks=5, width=32, n_steps=40, buffer_size=10_000, network_evaluations=200_000)
+        small = Config(start="noise", blocks=3, batch_size=32, learning_rate=3e-3, network_evaluations=24_000)
+        return small.model_copy(update={"precision": "auto"})
     large = Config(blocks=9, width=64, n_steps=60, buffer_size=10_000, batch_size=128, network_evaluations=2_000_000)
     return large.model_copy(update={"precision": "auto"})
 

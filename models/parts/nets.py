@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Literal, TypeVar
 
 import torch
@@ -24,6 +25,19 @@ def restored(network: Net, weights: Mapping[str, Tensor], device: str) -> Net:
     """The network with the weights of a finished trial, on the device, for use alone."""
     network.load_state_dict(weights)
     return network.to(device).eval().requires_grad_(False)
+
+
+def mixed(precision: Precision, at: Tensor) -> torch.autocast:
+    """In which convolutions compute in bfloat16; with auto on CUDA, and on processors that multiply in it."""
+    wanted = precision == "bfloat16" or (precision == "auto" and (at.is_cuda or _multiplies_bfloat16()))
+    return torch.autocast(at.device.type, torch.bfloat16, enabled=wanted)
+
+
+@cache
+def _multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for it; without them it is slower than float32."""
+    able: dict[str, bool] = dict(getattr(torch.cpu, "get_capabilities", dict)())  # older torch does not say
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def n_weights(network: nn.Module) -> int:
@@ -64,7 +78,7 @@ class EnergyResNet(nn.Module):
     at most twice; channels double from ``width`` at each halving. The last map is flattened, not pooled: a pooled head
     cannot tell where a stroke is. After Du and Mordatch (2019), whose CIFAR-10 network is 9 blocks deep.
 
-    With ``precision`` bfloat16 (auto: on CUDA alone) all but the last layer computes in mixed precision. Weights, energies
+    With ``precision`` bfloat16 (auto: see ``mixed``) all but the last layer computes in mixed precision. Weights, energies
     and their gradient in x are float32 all the same: energies differ by less than bfloat16 tells apart.
     """
 
@@ -103,10 +117,8 @@ class EnergyResNet(nn.Module):
 
     def features(self, x: Tensor, *given: Tensor) -> Tensor:
         """What the last layer sees, (n, features), in float32; ``given`` is passed on to ``walk``."""
-        if self.precision == "bfloat16" or (self.precision == "auto" and x.is_cuda):
-            with torch.autocast(x.device.type, torch.bfloat16):
-                return self.walk(x, *given).flatten(1).float()
-        return self.walk(x, *given).flatten(1)
+        with mixed(self.precision, x):
+            return self.walk(x, *given).flatten(1).float()
 
     def walk(self, x: Tensor, *given: Tensor) -> Tensor:
         """The map behind the last block, (n, channels, height, width)."""

@@ -61,7 +61,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "tsne_images": 30,
     },
     "gan": GAN | {"network_evaluations": 60, "straight_through": True},
-    "wgan": GAN | {"network_evaluations": 120, "n_critic": 1, "long_phase": 2},
+    "wgan": GAN | {"network_evaluations": 120, "n_critic": 1, "long_phase": 2, "labels": "critic"},
     "jem": JEM,
     "jem_weighted": JEM,
     "ebm_sampling": {"n_steps": 12, "samples": 16, "noise_start": 0.02},
