@@ -10,7 +10,19 @@ from rich.table import Table
 
 from benchmarks._figure import Figure, machine
 
-USUAL = ("langevin", "samplers", "sampling", "jem", "gan", "tracking", "orchestration", "book", "recovery", "report")
+USUAL = (
+    "langevin",
+    "samplers",
+    "sampling",
+    "jem",
+    "gan",
+    "tracking",
+    "orchestration",
+    "book",
+    "recovery",
+    "first_image",
+    "report",
+)
 MAIN_JOB = "ebm_sweep"  # on its own it takes as long as all others, and more
 
 

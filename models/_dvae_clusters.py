@@ -3,34 +3,35 @@
 True labels are read only behind the line that says so; nothing before it depends on them.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models import _dvae_cluster_looks as looks
 from models._dvae_classifier import answers, interval
 from models._dvae_config import Config
 from models._dvae_network import Autoencoder
 from models._dvae_prior import by_place
 from models._env import Env, derive_seed
-from models._events import Curve, Diverged, Event, Images, Matrix, Points, Progress, Scalars
+from models._events import Diverged, Event, Matrix, Progress, Scalars
 from models.parts import clustering
 from models.parts import data as datasets
 from models.parts.classes import confusion
-from models.parts.clustering import Clusters, Floats, Ints
+from models.parts.clustering import Clusters
+from models.parts.spectral import Floats, Ints, embed
 
-QUANTILES = 51  # of the silhouettes of a cluster
 CORE = 0.8  # share of each cluster's pseudo-labels that are farthest from its borders
 
 
 def features(config: Config, network: Autoencoder, tokens: Tensor) -> Floats:
     """What an image is to KMeans, (n, dimensions): its quantised vectors, or how often it has each token."""
     if config.clustered == "vectors":
-        return network.vectors(tokens).flatten(1).double().cpu().numpy()
+        return network.vectors(tokens).flatten(1).cpu().numpy()
     flat = tokens.flatten(1)
-    counts = torch.zeros(len(flat), network.size, dtype=torch.float64, device=flat.device)
-    return counts.scatter_add_(1, flat, torch.ones_like(flat, dtype=torch.float64)).cpu().numpy()
+    counts = torch.zeros(len(flat), network.size, device=flat.device)
+    return counts.scatter_add_(1, flat, torch.ones_like(flat, dtype=counts.dtype)).cpu().numpy()
 
 
 def clusters(
@@ -43,18 +44,19 @@ def clusters(
     seed = derive_seed(env.seed, "clusters") % 2**31
     yield Progress("clustering", 0, 3)
     points = features(config, network, tokens)
-    space = embedded(config, points, seed)
     scored = config.silhouette_images
     ks = range(config.k_least, config.k_most + 1)
-    found = clustering.cluster(space, ks, config.initialisations, seed, scored)
+    spaces = embedded(config, points, config.k_most, seed)
+    found = clustering.cluster(points, ks, config.initialisations, seed, scored, spaces)
     if not found:
         distinct = len(np.unique(points, axis=0))
         raise Diverged("codebook_collapse", step, f"all training images have only {distinct} different codes")
     chosen = clustering.choose(found, config.k_rule, config.k_given)
-    yield from curves(found, chosen, step)
-    yield from silhouettes(space[:scored], chosen, step)
-    yield nearest(space, chosen, data, step)
-    yield borders(space, chosen, data, step)
+    space = spaces(chosen.k)
+    yield from looks.curves(found, chosen, step)
+    yield from looks.silhouettes(space[:scored], chosen, step)
+    yield looks.nearest(space, chosen, data, step)
+    yield looks.borders(space, chosen, data, step)
     yield Progress("clustering", 1, 3)
     values = {
         "silhouette": float(chosen.silhouette.mean()),
@@ -68,28 +70,32 @@ def clusters(
 
     # From here on true labels are read: to judge, and for pictures.
     labels = data.train.labels[: len(tokens)].numpy()
-    yield from agreements(found, chosen, labels, len(data.classes), step)
-    yield from confusions(chosen, labels, data.classes, step)
-    yield tsne(space, chosen, labels, data.classes, config.tsne_images, seed, step)
+    yield from looks.agreements(found, chosen, labels, len(data.classes), step)
+    yield from looks.confusions(chosen, labels, data.classes, step)
+    yield looks.tsne(points, chosen, labels, data.classes, config.tsne_images, seed, step)
     yield Progress("clustering", 2, 3)
     yield from classifiers(config, data, chosen, core(space, chosen), labels, env, step)
     yield Progress("clustering", 3, 3)
     return values
 
 
-def embedded(config: Config, points: Floats, seed: int) -> Floats:
-    """Where KMeans works."""
+def embedded(config: Config, points: Floats, k_most: int, seed: int) -> Callable[[int], Floats]:
+    """Where KMeans looks for K clusters, K up to ``k_most``: (n, dimensions).
+
+    A graph of K clusters has K eigenvectors of its own; a few more keep apart what the graph itself would merge first.
+    """
     if config.embedding == "none":
-        return points
-    return clustering.embed(points, config.embedding_dimension, config.embedding_neighbours, seed)
+        return lambda k: points
+    graph = embed(points, k_most + config.embedding_margin, config.embedding_neighbours, seed)
+    return lambda k: graph.space(k + config.embedding_margin)
 
 
 def of_no_clusters(config: Config, network: Autoencoder, tokens: Tensor, k: int, env: Env) -> float:
     """What the silhouette is, all else equal, where the tokens of each place go with those of the others by chance."""
     seed = derive_seed(env.seed, "clusters") % 2**31
     shuffled = by_place(tokens, len(tokens), env.generator("no clusters"))
-    space = embedded(config, features(config, network, shuffled), seed)
-    found = clustering.cluster(space, [k], 2, seed, config.silhouette_images)
+    points = features(config, network, shuffled)
+    found = clustering.cluster(points, [k], 2, seed, config.silhouette_images, embedded(config, points, k, seed))
     return float(found[0].silhouette.mean()) if found else 0.0
 
 
@@ -99,117 +105,12 @@ def _silhouette(points: Floats, ids: Ints) -> float:
     return float(silhouette_score(points, ids))
 
 
-def curves(found: Sequence[Clusters], chosen: Clusters, step: int) -> Iterator[Event]:
-    """Scores against K, the silhouette with its range over initialisations."""
-    x = [float(one.k) for one in found]
-    lines = {
-        "mean": [float(one.silhouette.mean()) for one in found],
-        "highest": [float(one.silhouette.max()) for one in found],
-        "lowest": [float(one.silhouette.min()) for one in found],
-    }
-    n = len(chosen.silhouette)
-    axis = f"K (chosen {chosen.k})"
-    yield Curve(step, "clusters/silhouette", x, lines, axis, f"silhouette over {n} initialisations")
-    for name in ("davies_bouldin", "calinski_harabasz"):
-        scores = {"mean": [float(getattr(one, name).mean()) for one in found]}
-        yield Curve(step, f"clusters/{name}", x, scores, axis, name.replace("_", " "))
-
-
-def silhouettes(space: Floats, chosen: Clusters, step: int) -> Iterator[Event]:
-    """Of each image of a cluster, from the one deepest inside to the one that would rather be elsewhere, below 0."""
-    from sklearn.metrics import silhouette_samples
-
-    ids = chosen.ids[: len(space)]
-    values = silhouette_samples(space, ids)
-    shares = np.linspace(0, 1, QUANTILES)
-    lines = {
-        f"cluster {number} ({int((ids == number).sum())})": np.quantile(values[ids == number], 1 - shares).tolist()
-        for number in range(chosen.k)
-        if (ids == number).any()
-    }
-    yield Curve(step, "clusters/silhouettes", shares.tolist(), lines, "share of the cluster's images", "silhouette")
-
-
-def nearest(space: Floats, chosen: Clusters, data: datasets.Data, step: int) -> Images:
-    """A row for each cluster: the images nearest to its centre, the nearest first."""
-    return _rows("clusters/nearest", np.linalg.norm(space - chosen.centres[chosen.ids], axis=1), chosen, data, step)
-
-
-def borders(space: Floats, chosen: Clusters, data: datasets.Data, step: int) -> Images:
-    """A row for each cluster: the images that are hardly nearer to its centre than to another, the most doubtful first."""
-    from sklearn.metrics import pairwise_distances
-
-    ordered = np.sort(pairwise_distances(space, chosen.centres), axis=1)
-    return _rows("clusters/borders", ordered[:, 1] - ordered[:, 0], chosen, data, step)
-
-
-def _rows(key: str, values: Floats, chosen: Clusters, data: datasets.Data, step: int) -> Images:
-    """A row for each cluster: its images of the least ``values``."""
-    rows = []
-    for number in range(chosen.k):
-        members = np.flatnonzero(chosen.ids == number)
-        first = members[np.argsort(values[members], kind="stable")][:8]
-        images = data.train.floats(torch.from_numpy(first))
-        blank = torch.zeros(8 - len(first), *data.shape)  # of a cluster that has fewer
-        rows.append(torch.cat([images, blank]))
-    return Images(step, key, torch.cat(rows), columns=8)
-
-
-def agreements(found: Sequence[Clusters], chosen: Clusters, labels: Ints, n_classes: int, step: int) -> Iterator[Event]:
-    """How far clusters are the true classes: at the chosen K, at as many clusters as classes, and against K."""
-    each = [clustering.agreement(labels, one.ids) for one in found]
-    lines = {name.upper(): [one[name] for one in each] for name in ("acc", "nmi", "ari")}
-    x = [float(one.k) for one in found]
-    yield Curve(step, "clusters/agreement", x, lines, f"K (chosen {chosen.k})", "agreement with true classes")
-    values: dict[str, float] = {}
-    for one, scores in zip(found, each, strict=True):
-        if one is chosen:
-            values |= {f"clusters/{name}": score for name, score in scores.items()}
-        if one.k == n_classes:
-            values |= {f"clusters_as_many_as_classes/{name}": score for name, score in scores.items()}
-    yield Scalars(step, values)
-
-
-def confusions(chosen: Clusters, labels: Ints, classes: Sequence[str], step: int) -> Iterator[Event]:
-    """True classes against cluster ids, against the classes that the Hungarian method reads them as, and shares."""
-    counts = clustering.contingency(labels, chosen.ids, len(classes), chosen.k)
-    names = [str(number) for number in range(chosen.k)]
-    yield Matrix(step, "clusters/confusion", torch.from_numpy(counts), classes, names, column_label="cluster")
-    mapping = clustering.hungarian(counts)
-    mapped = np.zeros((len(classes), len(classes) + 1), np.int64)
-    np.add.at(mapped.T, mapping, counts.T)  # −1, a cluster without a class, is the last column
-    columns = [*classes, "none"] if (mapping < 0).any() else classes
-    read = torch.from_numpy(mapped[:, : len(columns)])
-    yield Matrix(step, "clusters/confusion_mapped", read, classes, columns, column_label="cluster, read as a class")
-    shares = torch.from_numpy((counts / counts.sum(0)).T)
-    parts = "share of each true class"
-    yield Matrix(step, "clusters/label_shares", shares, names, classes, "cluster", parts, stacked=True)
-
-
-def tsne(
-    space: Floats, chosen: Clusters, labels: Ints, classes: Sequence[str], most: int, seed: int, step: int
-) -> Points:
-    """The first images in two dimensions (van der Maaten and Hinton 2008), coloured by true class and by cluster."""
-    from sklearn.manifold import TSNE
-
-    some = space[:most]
-    perplexity = min(30.0, (len(some) - 1) / 3)
-    flat = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(some)
-    groups = {
-        "true class": [classes[label] for label in labels[: len(some)]],
-        "cluster": [str(number) for number in chosen.ids[: len(some)]],
-    }
-    return Points(step, "clusters/tsne", torch.from_numpy(flat), groups)
-
-
 def core(space: Floats, chosen: Clusters) -> Tensor:
-    """Numbers of the images with the largest silhouettes of their cluster, so far inside it: CORE of each, in their order.
+    """Numbers of the images that are farthest from the borders of their cluster: CORE of each, in their order.
 
     Of each, not of all: else a loose cluster would lose all of its images, and a classifier never see its class.
     """
-    from sklearn.metrics import silhouette_samples
-
-    deepest = np.argsort(-silhouette_samples(space, chosen.ids), kind="stable")
+    deepest = np.argsort(-clustering.margins(space, chosen), kind="stable")
     of_each = [deepest[chosen.ids[deepest] == number] for number in range(chosen.k)]
     return torch.from_numpy(np.sort(np.concatenate([some[: max(1, round(CORE * len(some)))] for some in of_each])))
 

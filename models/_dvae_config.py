@@ -53,10 +53,12 @@ class Config(BaseModel):
     clustered: Literal["vectors", "histogram"] = Field(
         "vectors", description="of an image: its quantised vectors | how often it has each token"
     )
-    clustered_images: int = Field(10_000, ge=30, description="training images that are clustered, at most")
-    embedding: Literal["none", "spectral"] = Field("none", description="what is done before KMeans")
-    embedding_dimension: int = Field(15, ge=1, description="of embedding=spectral")
-    embedding_neighbours: int = Field(10, ge=1, description="of each image in the graph of embedding=spectral")
+    clustered_images: int = Field(70_000, ge=30, description="training images that are clustered, at most")
+    embedding: Literal["none", "spectral"] = Field("spectral", description="what is done before KMeans")
+    embedding_margin: int = Field(5, ge=0, description="dimensions beyond K, where K clusters are tried (spectral)")
+    embedding_neighbours: int | None = Field(
+        None, ge=1, description="of each image in the graph; None: log₂ of the number of images (spectral)"
+    )
     k_least: int = Field(2, ge=2, description="fewest clusters that are tried")
     k_most: int = Field(20, ge=2, le=200, description="most clusters that are tried")
     k_rule: Literal["silhouette", "davies_bouldin", "calinski_harabasz", "given"] = Field(

@@ -72,7 +72,7 @@ class Autoencoder(nn.Module):
         with torch.no_grad():
             for some in torch.split(images, BATCH):
                 flat, _ = _vectors(self.encoder(some.to(device)))
-                found.append(self.quantiser.tokens(flat).view(len(some), *self.map))
+                found.append(self.quantiser.tokens(flat).view(-1, *self.map))
         return torch.cat(found)
 
     def vectors(self, tokens: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class Autoencoder(nn.Module):
             raise ValueError("an autoencoder without quantiser has no codes; ask for its reconstructions")
         with torch.no_grad():
             codes = self.quantiser.vectors(tokens.flatten())
-        return _map(codes, (len(tokens), *self.map))
+        return _map(codes, (tokens.shape[0], *self.map))
 
     def decode(self, tokens: Tensor) -> Tensor:
         """Images of tokens (n, rows, columns), in [-1, 1], a batch at a time, without gradients."""

@@ -40,7 +40,7 @@ class Generator(nn.Module):
         self.apply(_begin)
 
     def forward(self, noise: Tensor) -> Tensor:
-        maps = self.body(self.first(noise).view(len(noise), -1, *self.start))
+        maps = self.body(self.first(noise).unflatten(1, (-1, *self.start)))
         height, width = self.shape[1:]
         top, left = (maps.shape[2] - height) // 2, (maps.shape[3] - width) // 2
         images: Tensor = maps[:, :, top : top + height, left : left + width].sigmoid() * 2 - 1

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import figures
-from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.courier import Delivery
 from orchestrator.errors import UserError
 from orchestrator.outbox import Outbox
+from orchestrator.places import run_of, trial_folder
 from orchestrator.tables import settings_line, short
 from orchestrator.tracker import MlflowStore
 from orchestrator.trial import SAMPLES

@@ -14,7 +14,13 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from orchestrator import sqlite
 from orchestrator.errors import UserError
 
+TRACKING = "sqlite:///mlflow.db"  # MLflow's own default
 CONNECT_SECONDS = "10"  # for PostgreSQL's answer; where nothing answers at all it would be waited for for minutes
+
+
+def tracking() -> str:
+    """MLFLOW_TRACKING_URI, else the file that a plain ``mlflow ui`` in this folder looks into."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or TRACKING
 
 
 def shown(url: str) -> str:

@@ -3,13 +3,10 @@
 from collections import deque
 from pathlib import Path
 
-from optuna.trial import FrozenTrial
-
 from orchestrator import checkpoint, ending, leftovers
 from orchestrator.book import Asked, Book
 from orchestrator.messages import Ended
-from orchestrator.outbox import run_id
-from orchestrator.spec import Spec
+from orchestrator.places import trial_folder
 
 BATCH = 4  # trials that are asked, and told, together where a sweep is to be deterministic
 EVICT_SECONDS = 2.0  # that workers of a supervisor that is gone have to leave, after all that we took to start
@@ -110,16 +107,6 @@ class Agenda:
                 self.book.drop(arm, why)
                 self.events.append(f"{compared.arms[arm].name} leaves the race: {why}")
             self.total = self.book.total()
-
-
-def trial_folder(sweep_folder: str, number: int) -> Path:
-    """Where a trial's files are."""
-    return Path(sweep_folder) / f"trial-{number}"
-
-
-def run_of(spec: Spec, trial: FrozenTrial) -> str:
-    """The MLflow run of a trial; '' where none is known."""
-    return run_id(trial_folder(spec.folder, trial.number)) or trial.user_attrs.get("run") or ""
 
 
 def _clear(folder: Path) -> None:

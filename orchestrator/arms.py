@@ -8,10 +8,10 @@ from rich.console import Group
 from rich.markdown import Markdown
 
 from orchestrator import comparison, descriptions, figures, figures_comparison, tables
-from orchestrator.agenda import trial_folder
 from orchestrator.book import Book
 from orchestrator.courier import begun
 from orchestrator.outbox import Entry, File, Note, Numbers, Outbox, Status, Tags
+from orchestrator.places import trial_folder
 from orchestrator.spec import Spec
 from orchestrator.tracker import MlflowStore
 from orchestrator.trial import SAMPLES

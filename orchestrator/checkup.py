@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import agenda, checkpoint, ending, files, leftovers, outbox
-from orchestrator.agenda import trial_folder
 from orchestrator.book import FINISHED, Book
 from orchestrator.courier import REFUSED, Delivery, Store
 from orchestrator.outbox import Begin, End, File, Numbers, Picture, Position, Tags
+from orchestrator.places import trial_folder
 
 # What only an unfinished trial needs.
 PASSING = (checkpoint.NAME, checkpoint.PREVIOUS, ending.NAME, leftovers.LOCK, leftovers.WHO)

@@ -53,7 +53,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(short_help="Search the space of STUDY.")
 @click.argument("study", shell_complete=complete_study)
 @click.option("--trials", type=WHOLE, metavar="N", help="Trials in all.  [default: the study's own, often 12]")
 @click.option(
@@ -100,7 +100,7 @@ def run(
     _begin(options, **common)
 
 
-@main.command()
+@main.command(short_help="Compare settings of STUDY over seeds, with a verdict in words.")
 @click.argument("study", shell_complete=complete_study)
 @click.option(
     "--vary",
@@ -196,7 +196,7 @@ def _compare(driven: list["Book"], made: str | None, console: "Console") -> None
     console.print(Markdown(across.page(driven, store, made)))
 
 
-@main.command()
+@main.command(short_help="Go on with the sweep NAME, to its total or a new one.")
 @click.argument("name", shell_complete=complete_sweep)
 @click.option("--trials", type=WHOLE, metavar="N", help="A new total.  [default: the one that it has]")
 @machine_options
@@ -231,7 +231,7 @@ def resume(
     raise SystemExit(_drive(book, room, workers == 0, make_console(), **limits))
 
 
-@main.command("studies")
+@main.command("studies", short_help="List the questions, what they search, and all settings of one.")
 @click.argument("study", required=False, shell_complete=complete_study)
 @click.option("--data", type=TEXT, help="Show ranges and settings for this data set.  [default: the study's]")
 @click.option("--data-folder", type=TEXT, envvar="SWEEP_DATA", help="Where downloads are kept.  [default: data]")
@@ -273,7 +273,7 @@ def studies_(study: str | None, data: str | None, data_folder: str | None, as_js
         raise UserError(str(error)) from None
 
 
-@main.command()
+@main.command(short_help="Open the MLflow pages of a sweep.")
 @click.argument("name", required=False, shell_complete=complete_sweep)
 @click.option("--folder", type=click.Path(exists=True, file_okay=False), default=".", help="Where the sweeps were run.")
 @click.option("--tracking-uri", type=TEXT, metavar="URI", help="MLflow store.  [default: mlflow.db in the folder]")

@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from orchestrator.book import Book
 
 ANSWER_SECONDS = 5.0  # how long a supervisor may take to answer
+# What `sweep --help` has room for, where a command's own first sentence is longer.
+SHORT = {
+    "show": "Show the trials of the sweep NAME, or one TRIAL whole.",
+    "stop": "End the sweep NAME when its running trials have ended.",
+    "sync": "Deliver to MLflow what did not arrive while NAME ran.",
+    "pause": "Free the machine for a while; `sweep resume` goes on.",
+    "enqueue": "Try a configuration next in the sweep NAME.",
+    "rm": "Remove the sweep NAME: its trials, files and MLflow runs.",
+    "report": "Write one HTML file about the sweep NAME, or two side by side.",
+    "sample": "Draw new images by the best trial of the sweep NAME, or by TRIAL.",
+}
 
 
 def complete_sweep(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -27,7 +38,7 @@ def complete_sweep(ctx: click.Context, param: click.Parameter, incomplete: str) 
 def sweep_command(function: Callable[..., Any]) -> click.Command:
     """A command on one sweep, with --storage."""
     function = click.argument("name", shell_complete=complete_sweep)(storage_option(function))
-    return click.command(function.__name__)(function)
+    return click.command(function.__name__, short_help=SHORT.get(function.__name__))(function)
 
 
 def complete_trial(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -209,7 +220,7 @@ def rm(name: str, keep_runs: bool, yes: bool, storage: str | None) -> None:
     make_console().print(f"removed {found}", highlight=False)
 
 
-@click.command()
+@click.command(short_help="Compare stores, files and processes; mend what does not fit.")
 @click.argument("name", required=False, shell_complete=complete_sweep)
 @click.option("--repair", is_flag=True, help="Mend what was found, and nothing else.")
 @storage_option

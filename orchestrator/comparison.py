@@ -7,10 +7,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator import contrasts, tables
-from orchestrator.agenda import run_of
 from orchestrator.book import FINISHED, Book
 from orchestrator.contrasts import Contrast, Interval, Played, words
 from orchestrator.factorial import ARM, REPLICATE, Arm, Comparison
+from orchestrator.places import run_of
 
 if TYPE_CHECKING:
     from orchestrator.tracker import MlflowStore

@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from optuna.trial import FrozenTrial
 
-from orchestrator.agenda import run_of
 from orchestrator.book import Book
 from orchestrator.messages import Ended
+from orchestrator.places import run_of
 from orchestrator.spec import BETTER, Spec
 from orchestrator.tables import clock, short
 

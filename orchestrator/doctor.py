@@ -11,6 +11,7 @@ from orchestrator.book import Book
 from orchestrator.checkup import Finding
 from orchestrator.checkup_runs import Runs
 from orchestrator.errors import UserError
+from orchestrator.tables import counted
 from orchestrator.tracker import MlflowStore
 
 ROUNDS = 5  # of looking and mending, for what is mended may show more
@@ -56,7 +57,7 @@ class _Visit:
             self._say(f"driven by {by}, so only trials that have ended are looked at, and nothing is mended")
             repair = False
         elif not findings:
-            self._say(f"whole ({_count(look.trials, 'trial')}, {_count(look.runs, 'run')})")
+            self._say(f"whole ({counted(look.trials)}, {counted(look.runs, 'run')})")
         if repair and any(finding.mend for finding in findings):
             self._mend(findings)
         else:
@@ -136,7 +137,7 @@ class _Visit:
             lines.setdefault((finding.what, finding.remedy, state), []).append(finding.trial)
         if lines:
             mended = [state for _, state in self.seen.values() if state == MENDED]
-            self._say(_count(len(self.seen), "finding") + (f", {len(mended)} mended" if mended else ""))
+            self._say(counted(len(self.seen), "finding") + (f", {len(mended)} mended" if mended else ""))
         for (what, remedy, state), trials in lines.items():
             self._print(f"  {_who(trials)}: {what} → {remedy}" + (f" · {state}" if state else ""))
 
@@ -176,10 +177,6 @@ def _who(trials: Sequence[int | None]) -> str:
             parts.append([number])
     words = ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
     return ("the sweep, " if None in trials else "") + ("trials " if len(numbers) > 1 else "trial ") + words
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")
 
 
 def _sentence(error: Exception) -> str:

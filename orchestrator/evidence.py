@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator import influence, tracker
-from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.errors import UserError
+from orchestrator.places import run_of, trial_folder
 from orchestrator.trial import SAMPLES
 from studies._study import Section, Study, StudyError
 

@@ -13,7 +13,7 @@ from orchestrator.book import AVOIDED, Book
 from orchestrator.figures_tradeoff import front, knee
 from orchestrator.plan import program
 from orchestrator.spec import BETTER, Spec
-from orchestrator.tables import settings_line, short
+from orchestrator.tables import counted, settings_line, short
 
 CLOSE = 0.1  # of the best value: trials that lie so near are named beside it
 NAMED = 3  # of the parameters that matter
@@ -31,7 +31,7 @@ def answer(book: Book, finals: Mapping[str, float]) -> list[str]:
         return ["No trial was completed, so there is no answer yet. What became of them is told below."]
     best, values = ranked[0], [trial.values[0] for trial in ranked]
     said = [
-        f"Trial {best.number} is the best of {_count(len(ranked), 'completed trial')}: {key} {values[0]:.4g} "
+        f"Trial {best.number} is the best of {counted(len(ranked), 'completed trial')}: {key} {values[0]:.4g} "
         f"({better(book)} is better) with {settings_line(best.params) or 'the settings of the study'}."
     ]
     if len(ranked) > 1:
@@ -52,7 +52,7 @@ def _compromises(book: Book, trials: Sequence[FrozenTrial]) -> str:
     points = [(trial.values[0], trial.values[1]) for trial in trials]
     found = front(points, (one, other))
     at = knee([points[i] for i in found], (one, other))
-    said = f"It asks for two things, {first} and {second}: {_count(len(found), 'trial')} of them are beaten by none in both."
+    said = f"It asks for two things, {first} and {second}: {counted(len(found))} of them are beaten by none in both."
     if at is None:
         return said
     chosen = trials[found[at]]
@@ -159,9 +159,9 @@ def failures(book: Book) -> list[str]:
         return ["No trial has ended yet."]
     if not lost:
         return [f"All {len(done)} trials that have ended were completed."]
-    counted = Counter(str(outcome.of(trial)) for trial in lost)
-    said = [f"{_count(len(done), 'trial')} have ended: {len(done) - len(lost)} complete, {_listed(counted)}."]
-    if counted["pruned"]:
+    outcomes = Counter(str(outcome.of(trial)) for trial in lost)
+    said = [f"{counted(len(done))} have ended: {len(done) - len(lost)} complete, {_listed(outcomes)}."]
+    if outcomes["pruned"]:
         said.append(
             "A pruned trial was ended early, for it was worse than others at the same time; its last value stands for "
             "less training."
@@ -169,7 +169,7 @@ def failures(book: Book) -> list[str]:
     avoided = [trial for trial in lost if outcome.of(trial) in AVOIDED]
     if avoided:
         why = Counter(str(trial.user_attrs.get("reason", "unknown")) for trial in avoided)
-        said.append(f"{_count(len(avoided), 'trial')} could not be played to the end: {_listed(why)}.")
+        said.append(f"{counted(len(avoided))} could not be played to the end: {_listed(why)}.")
         differing = influence.apart(
             [trial.params for trial in avoided], [trial.params for trial in book.trials(TrialState.COMPLETE)]
         )
@@ -178,7 +178,7 @@ def failures(book: Book) -> list[str]:
     failed = [trial for trial in lost if outcome.of(trial) == "failed"]
     if failed:
         why = Counter(str(trial.user_attrs.get("reason", "unknown")) for trial in failed)
-        said.append(f"{_count(len(failed), 'trial')} failed: {_listed(why)}.")
+        said.append(f"{counted(len(failed))} failed: {_listed(why)}.")
     return said
 
 
@@ -198,10 +198,6 @@ def again(book: Book) -> list[str]:
             f"# new images by the best trial\n{program()} sample {spec.name} {best[0].number} --n 64 -o grid.png"
         )
     return commands
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

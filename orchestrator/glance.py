@@ -12,9 +12,9 @@ from rich.style import Style
 from rich.text import Text
 
 from orchestrator import tables
-from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.errors import UserError
+from orchestrator.places import run_of, trial_folder
 from orchestrator.trial import SAMPLES
 
 UPPER_HALF = "▀"  # its colour is one pixel, its background the one below

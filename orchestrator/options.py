@@ -16,7 +16,7 @@ class Refused(click.ClickException):
 
 
 class Group(click.Group):
-    """Turns a UserError from anywhere below into a refusal."""
+    """Turns a UserError from anywhere below into a refusal, and what the shell took for pairs of --set as well."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """See click."""
@@ -24,6 +24,11 @@ class Group(click.Group):
             return super().invoke(ctx)
         except UserError as error:
             raise Refused(str(error)) from None
+        except click.UsageError as error:
+            stray = re.search(r"unexpected extra arguments? \((\S+=.*)\)", error.message)
+            if stray is None:
+                raise
+            raise Refused(f"'{stray[1]}' follows no option; part pairs by commas: --set a=1,b=2") from None
 
 
 class Optional(click.ParamType[Any]):

@@ -13,6 +13,7 @@ from PIL import Image
 from orchestrator.figures import Drawing, svg
 
 WIDEST = 560  # pixels of samples; more would not be seen on paper
+UNBROKEN = 14  # letters of a cell that fit beside others
 HEAVY = 120_000  # bytes: beyond, a coloured picture makes do with 256 colours of its own
 
 
@@ -31,6 +32,10 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: str = ""
+
+    def short(self, column: int) -> bool:
+        """Whether no cell of a column need ever be broken."""
+        return all(len(row[column]) <= UNBROKEN for row in self.rows)
 
     def numeric(self, column: int) -> bool:
         """Whether a column holds numbers alone, and at least one."""

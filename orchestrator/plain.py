@@ -6,8 +6,8 @@ from optuna.trial import FrozenTrial
 from pydantic import BaseModel
 
 from orchestrator import lease
-from orchestrator.agenda import run_of
 from orchestrator.book import Book
+from orchestrator.places import run_of
 from studies import _space
 from studies._study import Study
 

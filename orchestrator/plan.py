@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 from optuna.storages import RDBStorage
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 import studies
 from models.parts import data as datasets
 from models.parts.hints import did_you_mean
-from orchestrator import address, devices, factorial, pretrained, tracker
+from orchestrator import address, devices, factorial, pretrained, sqlite
 from orchestrator import book as books
 from orchestrator.devices import Room
 from orchestrator.errors import UserError
@@ -227,14 +228,14 @@ def writable(folder: str) -> None:
 def _tracking_uri(given: str | None, storage: str) -> str:
     """Where MLflow is: stored with the sweep and shown, so without a password. Elsewhere than Optuna's ``storage``."""
     option = "--tracking-uri" if given else "MLFLOW_TRACKING_URI"
-    uri = tracker.absolute(address.public(given or tracker.default_uri(), option))
-    if address.same(uri, tracker.absolute(storage)):
+    uri = sqlite.absolute(address.public(given or address.tracking(), option))
+    if address.same(uri, sqlite.absolute(storage)):
         raise UserError(f"{option}={uri} is the database of --storage as well; MLflow and Optuna need one each")
     return uri
 
 
 def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any], held: str) -> dict[str, Any]:
-    """The pairs of --set as fields and texts; None where the text is "none". ``held`` says why one of ``space`` cannot be."""
+    """The pairs of --set as fields and texts; see _meant. ``held`` says why one of ``space`` cannot be."""
     fields = type(base).model_fields
     changed: dict[str, Any] = {}
     for text in texts:
@@ -246,8 +247,24 @@ def _overrides(texts: Sequence[str], base: BaseModel, space: Mapping[str, Any], 
         if key not in fields:
             known = [name for name in fields if name not in space]
             raise UserError(f"--set {key}: no such setting; {did_you_mean(key, known)}there are: {', '.join(known)}")
-        changed[key] = None if value.lower() == "none" else value
+        changed[key] = _meant(value, _field(fields[key]))
     return changed
+
+
+def _field(info: FieldInfo) -> TypeAdapter[Any]:
+    kind: Any = Annotated[info.annotation, info]
+    return TypeAdapter(kind)
+
+
+def _meant(text: str, field: TypeAdapter[Any]) -> str | None:
+    """What was typed; None for "none" where the setting may be that, for some have a choice of this name."""
+    if text.lower() != "none":
+        return text
+    try:
+        field.validate_python(None)
+    except ValidationError:
+        return text
+    return None
 
 
 def _model(options: Options, study: Study[Any, Any], storage: RDBStorage) -> tuple[dict[str, Any], str]:
@@ -278,10 +295,9 @@ def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
             raise UserError(f"--vary {text}: nothing to compare; write --vary {key}=VALUE,VALUE")
         if key not in fields:
             raise UserError(f"--vary {key}: no such setting; {did_you_mean(key, fields)}there are: {', '.join(fields)}")
-        kind: Any = Annotated[fields[key].annotation, fields[key]]
-        field: TypeAdapter[Any] = TypeAdapter(kind)
+        field = _field(fields[key])
         try:
-            values = [field.validate_python(None if value.lower() == "none" else value) for value in given]
+            values = [field.validate_python(_meant(value, field)) for value in given]
         except ValidationError as error:
             raise UserError(f"--vary {text}: {_space.sentence(error)}") from None
         if len(set(values)) < len(values) or key in vary:

@@ -8,9 +8,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
 from orchestrator import book as books
-from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.errors import UserError
+from orchestrator.places import run_of, trial_folder
 from orchestrator.trial import MODEL, WEIGHTS
 
 CHAMPION = "champion"

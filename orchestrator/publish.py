@@ -8,11 +8,11 @@ from contextlib import suppress
 from optuna.trial import TrialState
 
 from orchestrator import figures, figures_report, figures_sweep, figures_tradeoff, outcome
-from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Book
 from orchestrator.courier import Refused
 from orchestrator.descriptions import SHOWN
 from orchestrator.outbox import Outbox, Tags
+from orchestrator.places import run_of, trial_folder
 from orchestrator.spec import Spec
 from orchestrator.tracker import MlflowStore
 from orchestrator.trial import SAMPLES, WEIGHTS
@@ -123,9 +123,10 @@ def champion(book: Book, store: MlflowStore) -> str:
     crowned = book.notes().get(CHAMPION)
     if crowned is not None and crowned["run"] == run:
         return str(crowned["address"])
-    network = book.search.restore(book.config(best[0]), spec.image_shape)
+    config = book.config(best[0])
+    network = book.search.restore(config, spec.image_shape)
     network.load_state_dict(load_file(folder / WEIGHTS))
     tags = {"trial": str(best[0].number), spec.objectives[0][0]: f"{best[0].values[0]:.6g}", "data": spec.data}
-    address = store.champion(run, network, spec.image_shape, spec.name, tags)
+    address = store.champion(run, network, book.search.takes(config, spec.image_shape), spec.name, tags)
     book.note(CHAMPION, {"run": run, "address": address})
     return address

@@ -8,12 +8,12 @@ from optuna.trial import FrozenTrial
 
 from models._env import derive_seed
 from orchestrator import checkup, descriptions, outbox, outcome, publish, record
-from orchestrator.agenda import run_of, trial_folder
 from orchestrator.book import Asked, Book, better
 from orchestrator.courier import Store
 from orchestrator.descriptions import SHOWN
 from orchestrator.messages import Ended
 from orchestrator.outbox import Entry, File, Numbers, Outbox, Picture, Status
+from orchestrator.places import run_of, trial_folder
 from orchestrator.trial import SAMPLES, WEIGHTS
 from studies._study import StudyError
 

@@ -247,11 +247,13 @@ def _trials(book: Book) -> Part:
     names = [name for name in book.spec.space if any(name in trial.params for trial in book.trials())]
     rows = []
     for trial in book.trials():
+        values = [f"{value:.4g}" for value in trial.values or ()]
         ending = outcome.of(trial) if trial.state in FINISHED else trial.state.name.lower()
         told = [
             str(trial.number),
             ending,
-            *([f"{value:.4g}" for value in trial.values] if trial.values else [""] * len(goals)),
+            *values,
+            *[""] * (len(goals) - len(values)),
             clock(trial.user_attrs.get("seconds")),
         ]
         rows.append([*told, *(short(trial.params[name]) if name in trial.params else "" for name in names)])

@@ -8,9 +8,9 @@ from optuna.trial import FrozenTrial, TrialState
 from models._env import Env, derive_seed
 from models._events import Images
 from models.parts import data as datasets
-from orchestrator.agenda import trial_folder
 from orchestrator.book import Book
 from orchestrator.errors import UserError
+from orchestrator.places import trial_folder
 from orchestrator.trial import WEIGHTS
 from studies._study import StudyError
 

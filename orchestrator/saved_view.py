@@ -50,15 +50,16 @@ def _packed(name: str, state: dict[str, Any]) -> str:
 
 
 def _charts(book: Book, goals: list[str]) -> Iterator[dict[str, Any]]:
-    """The objectives over training, the pictures, what the objectives depend on, and what else the study names."""
+    """The objectives over training, what they depend on, what else the study names, and the pictures."""
     study, searched = book.search, [name for name in _always(book) if name not in book.spec.fixed]
     for goal in goals:
         yield _card("LINE", goal, metricKey=goal, selectedMetricKeys=[goal], **LINE)
-    yield _card("IMAGE", study.pictures, imageKeys=[study.pictures], step=0, showRunParams=False)
     lines = {"selectedParams": searched[:AXES], "selectedMetrics": goals, "showAllRuns": True}
     yield _card("PARALLEL", "parallel", **lines)
     for chart in study.charts:
         yield _card("LINE", chart, metricKey=chart, selectedMetricKeys=[chart], **LINE)
+    # Last: of each trial MLflow shows what was logged at the very step of the slider, which trials mostly share at 0 alone.
+    yield _card("IMAGE", study.pictures, imageKeys=[study.pictures], step=0, showRunParams=False)
 
 
 def _always(book: Book) -> list[str]:

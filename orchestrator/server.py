@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import webbrowser
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 
@@ -20,6 +22,7 @@ from orchestrator import address, pages, tracker
 from orchestrator.errors import UserError
 
 START_SECONDS = 60.0
+LINES = 20  # of what a server said, where it failed
 # One worker: with more, every request stalls for some 40 ms on this server's sockets. No job runner: it takes two GB.
 WORKERS = ("--workers", "1")
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -44,6 +47,20 @@ class Wanted:
     browser: bool
 
 
+@dataclass(frozen=True)
+class Server:
+    """A process, and the file that holds what it says."""
+
+    process: "subprocess.Popen[bytes]"
+    said: IO[bytes]
+
+    def failed(self, how: str) -> UserError:
+        """How it failed, and the end of what it said."""
+        self.said.seek(0)
+        lines = self.said.read().decode(errors="replace").rstrip().splitlines()[-LINES:]
+        return UserError("\n".join([f"a server {how}; it said:", *lines]))
+
+
 def serve(wanted: Wanted, console: Console) -> None:
     """Serve the pages until interrupted; UserError where there is nothing to show or a port is taken."""
     uri = _uri(wanted)
@@ -57,7 +74,6 @@ def serve(wanted: Wanted, console: Console) -> None:
         commands.append(_dashboard(wanted.storage, wanted.host, second := _free(wanted.host, port + 1)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no server may outlive us
     servers = [_start(one, wanted.folder, more) for one in commands]
-    status = 0
     try:
         _await(servers[0], f"http://{_reached(wanted.host)}:{port}")
         with tracker.opening(uri, "--tracking-uri"):
@@ -71,23 +87,24 @@ def serve(wanted: Wanted, console: Console) -> None:
         console.print(_signing_in(f"http://{_reached(wanted.host)}:{port}") if wanted.auth else "Ctrl-C ends it")
         if wanted.browser and _can_open():
             webbrowser.open(next(iter(shown.values())))
-        while all(server.poll() is None for server in servers):
+        while all(server.process.poll() is None for server in servers):
             time.sleep(0.2)
-        status = next(server.returncode for server in servers if server.poll() is not None)
+        ended = next(server for server in servers if server.process.poll() is not None)
+        if ended.process.returncode:
+            raise ended.failed(f"ended with exit status {ended.process.returncode}")
     except KeyboardInterrupt:
         pass
     finally:
         for server in servers:
             with suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGTERM)
-            server.wait()
-    if status:
-        raise UserError(f"a server ended with exit status {status}; what it said is above")
+                os.killpg(server.process.pid, signal.SIGTERM)
+            server.process.wait()
+            server.said.close()
 
 
 def _uri(wanted: Wanted) -> str:
     """The store that is shown."""
-    file = wanted.folder / tracker.DEFAULT_URI.removeprefix("sqlite:///")
+    file = wanted.folder / address.TRACKING.removeprefix("sqlite:///")
     uri = address.public(wanted.tracking_uri or f"sqlite:///{file}", "--tracking-uri")
     if uri.startswith(("http:", "https:")):
         raise UserError(f"--tracking-uri {uri} is a server already; open it in a browser")
@@ -129,22 +146,24 @@ def _dashboard(storage: str, host: str, port: int) -> list[str]:
     return [sys.executable, "-c", DASHBOARD, storage, host, str(port)]
 
 
-def _start(command: list[str], folder: Path, more: dict[str, str]) -> "subprocess.Popen[bytes]":
-    quiet = subprocess.DEVNULL if command[2] == DASHBOARD else None  # it tells of every request
+def _start(command: list[str], folder: Path, more: dict[str, str]) -> Server:
+    """What it says goes to a file that is gone with us: it tells of every request, and the addresses would be out of sight."""
     environment = {**os.environ, **QUIET, **more}
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=quiet, stderr=quiet, start_new_session=True)
+    said = tempfile.TemporaryFile()
+    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True)
+    return Server(server, said)
 
 
-def _await(server: "subprocess.Popen[bytes]", url: str) -> None:
+def _await(server: Server, url: str) -> None:
     """Until it answers."""
     end = time.monotonic() + START_SECONDS
-    while server.poll() is None:
+    while server.process.poll() is None:
         with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
             return
         if time.monotonic() > end:
-            raise UserError(f"mlflow server did not answer within {START_SECONDS:g} s; what it said is above")
+            raise server.failed(f"did not answer within {START_SECONDS:g} s")
         time.sleep(0.1)
-    raise UserError(f"mlflow server ended with exit status {server.returncode}; what it said is above")
+    raise server.failed(f"ended with exit status {server.process.returncode}")
 
 
 def _reached(host: str) -> str:

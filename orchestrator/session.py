@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from orchestrator import arms, descriptions, lease, plan, publish, saved_view, tables, tracker
+from orchestrator import address, arms, descriptions, lease, plan, publish, saved_view, sqlite, tables, tracker
 from orchestrator.book import UNWRITABLE, Book, create, unwritable
 from orchestrator.courier import Courier, begun
 from orchestrator.devices import Room, cores
@@ -55,7 +55,9 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
     gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
     with lease.driving(book) as driver, Halt().listening() as halt:
         if len(book.finished()) >= book.total() and not book.trials_running():
-            console.print(f"sweep {spec.name} has all of its {book.total()} trials; --trials sets a higher total")
+            console.print(
+                f"sweep {spec.name} has all of its {tables.counted(book.total())}; --trials sets a higher total"
+            )
             _ending(book, console)
             return 0
         together = book.search.together > 1  # then all trials are one process
@@ -72,7 +74,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
         _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
         supervisor = Supervisor(book, launcher, courier, outbox, threads, patience)
         console.print(
-            f"[bold]{spec.name}[/]: {spec.question}\n{book.total()} trials on {spec.data}, {launcher.slots} at a time, "
+            f"[bold]{spec.name}[/]: {spec.question}\n{tables.counted(book.total())} on {spec.data}, {launcher.slots} at a time, "
             f"{threads} thread{'s' if threads > 1 else ''}{'' if together else ' each'}, {', '.join(sorted(set(room.devices)))}",
             highlight=False,
         )
@@ -179,7 +181,16 @@ def _publish(book: Book, store: tracker.MlflowStore, console: Console) -> str:
     """What is made of records that have arrived: a comparison's verdict, or the address of a search's champion."""
     publish.mark(book, store)
     if book.spec.comparison is None:
-        return publish.champion(book, store)
+        try:
+            return publish.champion(book, store)
+        except Exception as error:  # a network may fail to be exported in as many ways as there are networks
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            console.print(
+                f"the best network could not be registered as a model ({said}); its weights are kept in {book.spec.folder}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            return ""
     if book.finished():
         console.print(arms.report(book, store))
     return ""
@@ -213,6 +224,6 @@ def _pictures(uri: str) -> str:
     """Where MLflow's pages of a store are."""
     if uri.startswith(("http:", "https:")):
         return uri
-    if uri == tracker.absolute(tracker.DEFAULT_URI):
+    if uri == sqlite.absolute(address.TRACKING):
         return f"{plan.program()} ui   (or: mlflow ui)"
     return f"{plan.program()} ui --tracking-uri {uri}"

@@ -22,6 +22,12 @@ _open: "WeakSet[Any]" = WeakSet()  # connections of this process
 WAIT_SECONDS = 30  # for another process's write, before "database is locked"
 
 
+def absolute(uri: str) -> str:
+    """A SQLite address that means the same file from every folder; others as they are."""
+    prefix = "sqlite:///"
+    return prefix + str(Path(uri.removeprefix(prefix)).absolute()) if uri.startswith(prefix) else uri
+
+
 @event.listens_for(Engine, "connect")
 def _prepare(connection: Any, record: Any) -> None:
     if isinstance(connection, sqlite3.Connection):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator import control, descriptions, record
-from orchestrator.agenda import Agenda, trial_folder
+from orchestrator.agenda import Agenda
 from orchestrator.book import UNWRITABLE, Asked, Book, better, unwritable
 from orchestrator.courier import Courier
 from orchestrator.files import CannotWrite
@@ -15,6 +15,8 @@ from orchestrator.launchers._protocol import Died, Launcher
 from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
 from orchestrator.outbox import Outbox
 from orchestrator.patience import Patience
+from orchestrator.places import trial_folder
+from orchestrator.tables import counted
 from orchestrator.trial import CANNOT_WRITE
 from orchestrator.view import Running, View, estimate
 
@@ -282,21 +284,21 @@ class Supervisor:
         """Have running trials leave with a checkpoint, until the sweep goes on."""
         self.view.state = "paused"
         self._stop_running()
-        return f"{_trials(len(self.view.running))} to leave with a checkpoint"
+        return f"{counted(len(self.view.running))} to leave with a checkpoint"
 
     def go_on(self) -> str:
         """End a pause."""
         self.view.state, self.kill_at = "running", float("inf")
-        return f"{_trials(len(self.agenda.queue))} to go on"
+        return f"{counted(len(self.agenda.queue))} to go on"
 
     def stop(self, now: bool) -> str:
         """Start no trial any more; those that run go on to their end, or leave ``now``."""
         count = len(self.view.running)
         if now:
             self._leave(STOPPED)
-            return f"{_trials(count)} to leave with a checkpoint"
+            return f"{counted(count)} to leave with a checkpoint"
         self.reason, self.view.state = STOPPED, "stopping"
-        return f"no trial is started any more, {_trials(count)} to be ended"
+        return f"no trial is started any more, {counted(count)} to be ended"
 
     def enqueue(self, params: Mapping[str, Any]) -> str:
         """Try a configuration next."""
@@ -329,7 +331,3 @@ class Supervisor:
             ([f"its total is {self.view.total}"] if trials is not None else [])
             + ([f"trials are started for another {timeout:g} s"] if timeout is not None else [])
         )
-
-
-def _trials(count: int) -> str:
-    return f"{count} trial" if count == 1 else f"{count} trials"

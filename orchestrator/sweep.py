@@ -20,11 +20,11 @@ from rich.console import Console
 from orchestrator import book as books
 from orchestrator import outcome, plan, publish, session
 from orchestrator import storage as storages
-from orchestrator.agenda import run_of
 from orchestrator.book import Book
 from orchestrator.errors import UserError
 from orchestrator.evidence import Evidence
 from orchestrator.patience import Patience
+from orchestrator.places import run_of
 from orchestrator.plan import Options
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import control, lease
-from orchestrator.agenda import run_of
 from orchestrator.book import Book
 from orchestrator.devices import Room
+from orchestrator.places import run_of
 from orchestrator.spec import Spec
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ COURSE = 12  # letters for how a trial went
 def short(value: Any) -> str:
     """A value in few letters."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def counted(number: int, word: str = "trial") -> str:
+    """So many of them, in words."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def interval(value: "Interval") -> str:
@@ -123,7 +128,8 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
         outcome = trial.user_attrs.get("outcome", trial.state.name.lower())
         reason = trial.user_attrs.get("reason") or (running or {}).get(trial.number, "")
         deaths = len(trial.user_attrs.get("deaths", []))
-        value = trial.values[0] if trial.values else _last(trial.intermediate_values)
+        values = list(trial.values or [_last(trial.intermediate_values)])
+        told = [f"{value:.4g}" if value is not None else "" for value in values] + [""] * (len(goals) - len(values))
         reports = trial.intermediate_values
         mark = "★ " if best and trial.number == best[0].number else ""
         table.add_row(
@@ -132,8 +138,8 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
                 outcome + (f": {reason}" if reason else "") + (f" ({deaths} deaths)" if deaths else ""),
                 STYLES.get(outcome, ""),
             ),
-            mark + (f"{value:.4g}" if value is not None else ""),
-            *(f"{trial.values[index]:.4g}" if trial.values else "" for index in range(1, len(goals))),
+            mark + told[0],
+            *told[1:],
             sparkline((reports[index] for index in sorted(reports)), COURSE) if len(reports) > 1 else "",
             clock(trial.user_attrs.get("seconds")),
             Text(run_of(book.spec, trial)[:8], "dim"),

@@ -30,19 +30,7 @@ PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures
 KEY = "sweep.key"  # the tag that holds a record's own key
 # Asking again is of no use.
 NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
-DEFAULT_URI = "sqlite:///mlflow.db"
 AWAY = (MlflowException, OSError)  # what looking at a tracker raises that cannot be reached
-
-
-def default_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the file that a plain ``mlflow ui`` in this folder looks into."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-
-
-def absolute(uri: str) -> str:
-    """A SQLite address that means the same file from every folder; others as they are."""
-    prefix = "sqlite:///"
-    return prefix + str(Path(uri.removeprefix(prefix)).absolute()) if uri.startswith(prefix) else uri
 
 
 class Recorded(NamedTuple):
@@ -133,17 +121,18 @@ class MlflowStore:
         for noisy in ("mlflow", "torch.export", "torch.fx"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
         ended = self.client.get_run(run).info
-        with warnings.catch_warnings(), mlflow.start_run(run_id=run):
-            warnings.simplefilter("ignore")  # of exporting, which either works or raises
-            info = mlflow.pytorch.log_model(
-                network.eval(),
-                name="network",
-                input_example=torch.zeros(2, *shape).numpy(),
-                pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-                tags=dict(tags),
-            )
-        # As it was before: else the trial seems to have lasted until now.
-        self.client.set_terminated(run, ended.status, ended.end_time)
+        try:
+            with warnings.catch_warnings(), mlflow.start_run(run_id=run):
+                warnings.simplefilter("ignore")  # of exporting, which either works or raises
+                info = mlflow.pytorch.log_model(
+                    network.eval(),
+                    name="network",
+                    input_example=torch.zeros(2, *shape).numpy(),
+                    pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+                    tags=dict(tags),
+                )
+        finally:  # as it was before: else the trial seems to have lasted until now, or to have failed
+            self.client.set_terminated(run, ended.status, ended.end_time)
         try:
             self.client.create_registered_model(name)
         except MlflowException:  # it has one, of the sweep's earlier end

@@ -16,6 +16,11 @@ def base(shape: ImageShape, loss: Loss) -> Config:
     return Config(loss=loss, width=64, network_evaluations=400_000, ema_decay=0.999)
 
 
+def noise(config: Config, shape: ImageShape) -> tuple[int, ...]:
+    """What a generator makes an image of."""
+    return (config.latent_size,)
+
+
 def first(loss: Loss) -> dict[str, Any]:
     """The recipe of a loss, as far as it is searched."""
     searched = ["generator_learning_rate", "critic_learning_rate", "n_critic"]

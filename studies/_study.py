@@ -91,6 +91,7 @@ class Study(Generic[C, R]):
     label: str = ""  # what tells one trial from another at a glance, with fields of the config: "{n_steps} steps"
     charts: tuple[str, ...] = ()  # metrics that tell how training goes, shown beside the objectives
     restore: Callable[[C, ImageShape], nn.Module] | None = None  # the untrained network that a trial's weights fit
+    takes: Callable[[C, ImageShape], tuple[int, ...]] = lambda config, shape: shape  # the shape of one of its inputs
     sample: Callable[[C, Env, Mapping[str, Tensor], int], Images] | None = None  # so many new images by its weights
 
     model_of: tuple[str, ...] = ()  # studies one of whose trained networks it begins with: --model, the field ``model``

@@ -28,9 +28,6 @@ def space(suggest: Suggest, base: Config) -> Config:
         chosen["commitment"] = suggest.suggest_float("commitment", 0.05, 2.0, log=True)
         chosen["decay"] = suggest.suggest_float("decay", 0.8, 0.99)
     chosen["embedding"] = suggest.suggest_categorical("embedding", ["none", "spectral"])
-    if chosen["embedding"] == "spectral":
-        most = max(30, base.embedding_dimension)
-        chosen["embedding_dimension"] = suggest.suggest_int("embedding_dimension", 5, most)
     if base.k_rule != "given":
         chosen["k_least"] = suggest.suggest_int("k_least", 2, 8)
         chosen["k_most"] = suggest.suggest_int("k_most", 12, max(20, base.k_most))

@@ -30,6 +30,7 @@ STUDY = Study(
     label="{loss}",
     charts=("loss/generator", "loss/critic"),
     restore=gan.network,
+    takes=_gan.noise,
     sections=_gan.SECTIONS,
     sample=gan.draw,
 )

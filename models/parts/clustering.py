@@ -3,16 +3,14 @@
 Nothing that clusters or chooses is given a label: `cluster` has no argument for one.
 """
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from models.parts.spectral import Floats, Ints
+
 Rule = Literal["silhouette", "davies_bouldin", "calinski_harabasz", "given"]
 
 
@@ -28,11 +26,19 @@ class Clusters:
     calinski_harabasz: Floats  # (initialisations,), higher is better
 
 
-def cluster(points: Floats, ks: Sequence[int], initialisations: int, seed: int, scored: int) -> list[Clusters]:
-    """KMeans of ``points`` (n, dimensions) for each of ``ks``, from so many k-means++ starts each.
+def cluster(
+    points: Floats,
+    ks: Sequence[int],
+    initialisations: int,
+    seed: int,
+    scored: int,
+    space: Callable[[int], Floats] | None = None,
+) -> list[Clusters]:
+    """KMeans of ``points`` (n, features) for each of ``ks``, from so many k-means++ starts each.
 
-    Scores are means over the first ``scored`` points, or all: the silhouette compares every pair. A K that is not below
-    the number of distinct points is left out; the list is empty where that leaves none.
+    ``space`` gives the points (n, dimensions) as K clusters are looked for, where that is not as they are. Scores are means
+    over the first ``scored`` points, or all: the silhouette compares every pair. A K that is not below the number of distinct
+    points among these is left out; the list is empty where that leaves none.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
@@ -42,10 +48,11 @@ def cluster(points: Floats, ks: Sequence[int], initialisations: int, seed: int, 
     for k in ks:
         if k >= distinct:
             continue
-        runs = [KMeans(k, n_init=1, random_state=seed + number).fit(points) for number in range(initialisations)]
+        seen = space(k) if space else points
+        runs = [KMeans(k, n_init=1, random_state=seed + number).fit(seen) for number in range(initialisations)]
         scores: dict[str, list[float]] = {"silhouette": [], "davies_bouldin": [], "calinski_harabasz": []}
         for run in runs:
-            some = points[:scored], run.labels_[:scored]
+            some = seen[:scored], run.labels_[:scored]
             if len(np.unique(some[1])) < 2:
                 continue
             scores["silhouette"].append(float(silhouette_score(*some)))
@@ -57,7 +64,7 @@ def cluster(points: Floats, ks: Sequence[int], initialisations: int, seed: int, 
         order = np.argsort(-np.bincount(best.labels_, minlength=k), kind="stable")
         ids = np.argsort(order)[best.labels_].astype(np.int64)
         arrays = {name: np.array(values) for name, values in scores.items()}
-        found.append(Clusters(k, ids, np.asarray(best.cluster_centers_[order], np.float64), **arrays))
+        found.append(Clusters(k, ids, best.cluster_centers_[order], **arrays))
     return found
 
 
@@ -69,37 +76,13 @@ def choose(found: Sequence[Clusters], rule: Rule, given: int) -> Clusters:
     return best(found, key=lambda one: float(getattr(one, rule).mean()))
 
 
-def embed(points: Floats, dimensions: int, neighbours: int, seed: int) -> Floats:
-    """Directions (n, dimensions) on the graph of nearest neighbours: rows of its first eigenvectors, of length 1.
+def margins(space: Floats, chosen: Clusters) -> Floats:
+    """How much nearer each point (n, dimensions) is to the centre of its cluster than to the next: (n,), 0 at a border."""
+    from sklearn.metrics import pairwise_distances
 
-    Ng, Jordan and Weiss 2001, "On spectral clustering", with scikit-learn's eigenvectors of the normalised Laplacian. An edge
-    weighs the square of the share of neighbours that its ends have in common: what lies between two clusters has few.
-    """
-    from sklearn.manifold import spectral_embedding
-
-    dimensions = min(dimensions, len(points) - 2)
-    with warnings.catch_warnings():
-        # Then a component is a cluster: as it should be.
-        warnings.filterwarnings("ignore", "Graph is not fully connected")
-        graph = shared_neighbours(points, min(neighbours, len(points) - 1)).power(2)
-        found = spectral_embedding(graph, n_components=dimensions, random_state=seed, drop_first=False)
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    scaled: Floats = np.asarray(found / np.maximum(lengths, 1e-12), np.float64)
-    return scaled
-
-
-def shared_neighbours(points: Floats, neighbours: int) -> Any:
-    """A sparse matrix (n, n): of two points, one of which is among the other's nearest, the Jaccard index of those nearest.
-
-    A point is its own neighbour. Jarvis and Patrick 1973; weighted as in Levine et al. 2015 (PhenoGraph).
-    """
-    from sklearn.neighbors import kneighbors_graph
-
-    near = kneighbors_graph(points, neighbours, include_self=False)
-    near.setdiag(1)
-    common = (near @ near.T).multiply(near.maximum(near.T)).tocsr()
-    common.data /= 2 * (neighbours + 1) - common.data
-    return common
+    ordered = np.sort(pairwise_distances(space, chosen.centres), axis=1)
+    found: Floats = ordered[:, 1] - ordered[:, 0]
+    return found
 
 
 def contingency(labels: Ints, ids: Ints, n_labels: int, k: int) -> Ints:

@@ -38,22 +38,20 @@ def test_the_given_k_is_taken_or_the_nearest_that_could_be_tried() -> None:
     assert clustering.cluster(np.ones((10, 2)), range(2, 4), 2, 0, scored=1000) == []
 
 
-def test_spectral_coordinates_tell_rings_apart_that_kmeans_cannot() -> None:
-    """Two rings, one within the other: no plane parts them, their graph of neighbours does."""
-    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    ring = np.stack([np.cos(angle), np.sin(angle)], 1)
-    points, labels = np.concatenate([ring, 5 * ring]), np.repeat([0, 1], 60)
-    (plain,) = clustering.cluster(points, [2], 5, 0, scored=1000)
-    (spectral,) = clustering.cluster(clustering.embed(points, 2, 5, 0), [2], 5, 0, scored=1000)
-    assert clustering.agreement(labels, plain.ids)["acc"] < 0.9
-    assert clustering.agreement(labels, spectral.ids)["acc"] == 1
+def test_each_k_is_looked_for_in_its_own_space() -> None:
+    """A line of points as two heaps where two clusters are looked for, as four where four are."""
+    points = np.linspace(-1, 1, 40)[:, None]
+    spaces = {2: np.sign(points), 4: np.repeat(np.arange(4.0), 10)[:, None]}
+    two, four = clustering.cluster(points, [2, 4], 2, 0, scored=1000, space=lambda k: spaces[k])
+    assert np.bincount(two.ids).tolist() == [20, 20] and np.bincount(four.ids).tolist() == [10] * 4
+    assert two.silhouette.mean() == four.silhouette.mean() == 1, "scores are of that space"
 
 
-def test_points_share_neighbours_by_hand() -> None:
-    """On a line, with one neighbour each: 0 and 1 have both in common; 1 is 2's, which has one of three; 3 is 2's, too."""
-    shares = clustering.shared_neighbours(np.array([[0.0], [1.0], [2.5], [4.5]]), 1).toarray()
-    third = 1 / 3
-    assert shares == pytest.approx(np.array([[1, 1, 0, 0], [1, 1, third, 0], [0, third, 1, third], [0, 0, third, 1]]))
+def test_margins_by_hand() -> None:
+    """Centres at 0 and 10: a point at 4 is 4 from one and 6 from the other."""
+    points = np.array([[-1.0], [1.0], [9.0], [11.0]])
+    (two,) = clustering.cluster(points, [2], 2, 0, scored=1000)
+    assert clustering.margins(np.array([[4.0], [0.0], [10.0], [5.0]]), two).tolist() == [2, 10, 10, 0]
 
 
 def test_the_hungarian_reading_by_hand() -> None:

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 import studies
 from models import dvae
 from models._dvae_classifier import interval
-from models._dvae_clusters import borders, core
+from models._dvae_cluster_looks import borders
+from models._dvae_clusters import core, embedded
 from models._dvae_network import Autoencoder
 from models._dvae_quantisers import GumbelCodes, MovingCodes, divergence_from_even, perplexity, usage
 from models._env import Env
@@ -140,6 +141,13 @@ def test_borders_show_the_images_between_clusters(env: Env) -> None:
     assert not shown[5:8].any(), "a cluster of five has no more to show"
 
 
+def test_k_clusters_are_looked_for_in_a_few_dimensions_more() -> None:
+    points = np.random.default_rng(0).standard_normal((40, 6))
+    spaces = embedded(config(embedding_margin=3), points, 4, 0)
+    assert [spaces(k).shape for k in (2, 4)] == [(40, 5), (40, 7)]
+    assert embedded(config(embedding="none"), points, 4, 0)(2) is points
+
+
 def test_the_core_leaves_out_what_lies_between_clusters() -> None:
     """Two tight heaps of four, and two points half way: of ten, the eight of the heaps are kept."""
     space = np.array([[0.0], [0.1], [0.2], [0.1], [4.0], [6.2], [10.0], [10.1], [10.2], [10.1]])
@@ -241,7 +249,7 @@ def numbers(events: list[Event]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"quantiser": "gumbel", "clustered": "histogram"}, {"normalise": True, "embedding": "spectral"}]
+    "changes", [{}, {"quantiser": "gumbel", "clustered": "histogram"}, {"normalise": True, "embedding": "none"}]
 )
 def test_what_is_reported_stands_beside_its_references(changes: dict[str, Any], env: Env) -> None:
     torch.manual_seed(5)

@@ -61,7 +61,7 @@ def test_the_charts_that_matter_come_first(pages: dict[str, str], browser: Brows
     for words in ("samples/fresh", "Parallel Coordinates", "seconds"):
         browser.wait_for(words)
     text = browser.text()
-    places = [text.index(f"\n{words}\n") for words in ("the sweep", "distance", "samples/fresh", "noise", "seconds")]
+    places = [text.index(f"\n{words}\n") for words in ("the sweep", "distance", "noise", "samples/fresh", "seconds")]
     assert places == sorted(places)
 
 

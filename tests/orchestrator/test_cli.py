@@ -210,6 +210,11 @@ BAD: list[tuple[list[str], str]] = [
     (["run", "ebm", "--data", "npz:flat.npz"], "flat.npz"),
     (["run", "ebm", "--set", "widht=8"], "--set widht: no such setting; did you mean width?"),
     (["run", "ebm", "--set", "width"], "--set width has no value"),
+    (
+        ["run", "jem", "--set", "norm=none,width=0"],
+        "--set width=0: Input should be greater",
+    ),  # none is a choice of norm
+    (["run", "ebm", "--set", "width=8", "blocks=1"], "'blocks=1' follows no option; part pairs by commas"),
     (["run", "ebm", "--set", "step_size=8"], "the study searches step_size; hold it with --fix step_size=8"),
     (["run", "ebm", "--set", "width=0"], "--set width=0: Input should be greater than or equal to 1"),
     (["run", "ebm", "--set", "width=wide"], "--set width=wide"),

@@ -1,15 +1,15 @@
-"""The command line as it is learned: every command's help has an example that works, JSON for scripts, names by Tab."""
+"""The command line as it is learned: every command's help has an example, JSON for scripts, names by Tab.
+
+``tests/test_docs.py`` types the examples.
+"""
 
 import json
 import os
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner
@@ -17,32 +17,22 @@ from PIL import Image
 from rich.console import Console
 
 import studies
-from orchestrator import glance, tables
+from orchestrator import glance, report, server, tables
 from orchestrator.cli import main
 from orchestrator.errors import UserError
+from tests import documented
 from tests.orchestrator.conftest import Bench
 
 
-def examples(command: click.Command) -> list[list[str]]:
-    """The lines of a help that begin with `sweep`, without what they say beside it."""
-    lines = [line.strip() for line in (command.help or "").splitlines()]
-    return [shlex.split(re.split(r"\s{2,}", line)[0])[1:] for line in lines if re.match(r"sweep \w", line)]
-
-
 @pytest.mark.parametrize("name", sorted(main.commands))
-def test_the_help_of_every_command_has_an_example_that_parses(name: str, folder: Path) -> None:
-    (folder / "experiments").mkdir()
-    found = examples(main.commands[name])
-    assert any(words[0] == name for words in found)
-    for words in found:
-        main.commands[words[0]].make_context(words[0], words[1:])  # raises what a user would see
+def test_the_help_of_every_command_has_an_example(name: str) -> None:
+    assert name in {shown.words[1] for shown in documented.of_help(name, main.commands[name])}
 
 
-def test_the_first_help_teaches_by_examples_that_parse(folder: Path) -> None:
-    found = examples(main)
-    assert {"run", "compare", "show", "resume", "ui"} <= {words[0] for words in found}
-    for words in found:
-        main.commands[words[0]].make_context(words[0], words[1:])
+def test_the_first_help_teaches_by_examples_and_has_room_for_what_it_says() -> None:
+    assert {"run", "compare", "show", "resume", "ui"} <= {shown.words[1] for shown in documented.of_help("", main)}
+    said = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["--help"]).output
+    assert "ebm-digits-1" in said and "..." not in said.partition("Commands:")[2]
 
 
 def asked(*arguments: str) -> Any:
@@ -136,7 +126,34 @@ def test_completion_as_a_shell_asks_for_it(folder: Path, shell: str) -> None:
         assert "_SWEEP_COMPLETE" in said("source")
 
 
+def test_every_objective_has_its_column(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = bench.book(trials=2, pruner="none")
+    bench.drive(book)
+    two = book.spec.model_copy(update={"objectives": (*book.spec.objectives, ("accuracy", "maximize"))})
+    monkeypatch.setattr(book, "spec", two)
+    first, second = book.trials()
+    monkeypatch.setattr(book, "trials", lambda *states: [first, second])
+    monkeypatch.setattr(type(first), "values", [0.25, 0.875])
+    console = Console(width=160, file=open(os.devnull, "w"), record=True)
+    console.print(tables.trials(book))
+    console.file.close()
+    head, *rows = console.export_text().splitlines()
+    assert "distance ↓" in head and "accuracy ↑" in head
+    assert all(" 0.25 " in row and " 0.875 " in row for row in rows)
+    (table,) = report._trials(book).tables
+    assert list(table.head[1:5]) == ["outcome", "distance", "accuracy", "time"] and table.rows[0][2:4] == [
+        "0.25",
+        "0.875",
+    ]
+
+
 def test_a_trial_and_watching_do_not_go_together(bench: Bench) -> None:
     bench.book()
     done = CliRunner().invoke(main, ["show", "toy", "0", "--watch"])
     assert done.exit_code == 2 and "--watch follows a whole sweep" in done.output
+
+
+def test_a_server_that_fails_is_told_in_its_own_words(folder: Path) -> None:
+    failing = server._start([sys.executable, "-c", "print('no such store'); raise SystemExit(3)"], folder, {})
+    with failing.said, pytest.raises(UserError, match="a server ended with exit status 3; it said:\nno such store"):
+        server._await(failing, "http://127.0.0.1:9")

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from models._events import DataUsed
-from orchestrator import tracker
+from orchestrator import address, sqlite, tracker
 from orchestrator.courier import Delivery, Refused
 from orchestrator.errors import UserError
 from orchestrator.outbox import Begin, End, Entry, File, Note, Numbers, Outbox, Picture, Tags
@@ -232,7 +232,7 @@ def test_sqlite_is_in_write_ahead_logging(mlflow_store: Store, folder: Path) -> 
 
 
 def test_addresses_are_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tracker.absolute("sqlite:///mlflow.db") == f"sqlite:///{folder}/mlflow.db"
-    assert tracker.absolute("http://host:5000") == "http://host:5000"
+    assert sqlite.absolute("sqlite:///mlflow.db") == f"sqlite:///{folder}/mlflow.db"
+    assert sqlite.absolute("http://host:5000") == "http://host:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host")
-    assert tracker.default_uri() == "http://host"
+    assert address.tracking() == "http://host"

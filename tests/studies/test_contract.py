@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+import torch
 
 import studies
 from models._events import Scalars
@@ -46,6 +47,21 @@ def test_what_is_tried_first_lies_in_the_space(study: Study[Any, Any], shape: tu
     for change in study.first:
         recipe = _space.recipe(study.space, study.base(shape).model_copy(update=change))
         assert recipe.items() >= change.items()
+
+
+def test_the_champion_can_be_kept_and_takes_any_number_of_inputs(study: Study[Any, Any]) -> None:
+    """As MLflow keeps it: exported with an example of its input, two of them, whose number is free."""
+    if study.restore is None:
+        return
+    shape = SHAPES[0]
+    config = study.base(shape)
+    network = study.restore(config, shape).eval()
+    takes = study.takes(config, shape)
+    free = [{0: torch.export.Dim.AUTO}]
+    exported = torch.export.export(network, (torch.zeros(2, *takes),), dynamic_shapes=free).module()
+    inputs = torch.rand(5, *takes)
+    with torch.no_grad():
+        torch.testing.assert_close(exported(inputs), network(inputs))
 
 
 def test_question_and_objectives(study: Study[Any, Any]) -> None:
