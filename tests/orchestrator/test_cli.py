@@ -167,7 +167,9 @@ def test_kill_9_of_the_supervisor_leaves_no_process_and_resume_completes_the_tot
 
 
 def test_a_second_supervisor_is_turned_away(started: Any) -> None:
-    process = started("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", *SLOW)
+    process = started(
+        "run", QUADRATIC, "--name", "toy", "--trials", "30", "--workers", "2", *SLOW
+    )  # longer than we look
     wait_for(begun)
     second = sweep("resume", "toy")
     assert second.returncode == 2

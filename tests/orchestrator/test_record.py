@@ -92,7 +92,7 @@ def test_the_view_that_the_page_of_runs_opens_with(bench: Bench) -> None:
     trials = client.search_runs([client.get_run(book.spec.run).info.experiment_id], state["searchFilter"])
     assert {run.data.tags["trial"] for run in trials} == {"0", "1"}, "its filter is one that MLflow understands"
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`distance`", True)
-    assert [card["type"] for card in state["compareRunCharts"]] == ["LINE", "IMAGE", "PARALLEL", "LINE"]
+    assert [card["type"] for card in state["compareRunCharts"]] == ["LINE", "PARALLEL", "LINE", "IMAGE"]
     said = {key for run in trials for key in run.data.metrics}
     assert {card["metricKey"] for card in state["compareRunCharts"] if card["type"] == "LINE"} <= said
     wide = book.spec.model_copy(update={"space": {f"a_parameter_with_a_long_name_{i}": {} for i in range(200)}})
