@@ -258,12 +258,10 @@ class Book:
         """What is tried before the sampler is asked: all of a grid; else the study's own recipes."""
         if self.spec.sampler == "grid":
             return self._grid[index]
-        if index >= len(self.search.first):
+        recipes = _space.recipes(self.search.first, self.spec.fixed)
+        if index >= len(recipes):
             return {}
-        change, held = self.search.first[index], self.spec.fixed
-        if any(held.get(name, value) != value for name, value in change.items()):
-            return {}  # it would be another recipe once more
-        return _space.recipe(self._space(), self._base().model_copy(update={**change, **held}))
+        return _space.recipe(self._space(), self._base().model_copy(update=recipes[index]))
 
     @cached_property
     def _grid(self) -> list[dict[str, Any]]:

@@ -175,6 +175,20 @@ def _highest(values: list[Any]) -> Any:
     return values[-1]
 
 
+def recipes(changes: Sequence[Mapping[str, Any]], held: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is tried first: the ``changes`` of a study's recipes that lose least to what is ``held``, with it, each once.
+
+    A recipe that is of another branch than what is held, as one of another loss would be, is none of this search.
+    """
+    lost = [sum(held.get(name, value) != value for name, value in change.items()) for change in changes]
+    found: list[dict[str, Any]] = []
+    for change, count in zip(changes, lost, strict=True):
+        merged = {**change, **held}
+        if count == min(lost) and merged not in found:
+            found.append(merged)
+    return found
+
+
 def recipe(space: Space[C], base: C) -> dict[str, Any]:
     """The parameters' values in ``base`` itself, where each lies in the space; {} where one does not."""
     fields = base.model_dump()

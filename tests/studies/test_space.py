@@ -24,6 +24,31 @@ class Config(BaseModel, frozen=True):
         return self
 
 
+@pytest.mark.parametrize(
+    ("changes", "held", "tried"),
+    [
+        ([{}, {"start": "noise"}], {}, [{}, {"start": "noise"}]),
+        ([{}, {"start": "noise"}], {"start": "replay"}, [{"start": "replay"}]),
+        ([{}, {"start": "noise"}], {"start": "noise"}, [{"start": "noise"}]),
+        (
+            [{"loss": "bce", "rate": 1.0, "n": 1}, {"loss": "hinge", "rate": 2.0, "n": 5}],
+            {"rate": 3.0},
+            [{"loss": "bce", "rate": 3.0, "n": 1}, {"loss": "hinge", "rate": 3.0, "n": 5}],
+        ),
+        (
+            [{"loss": "bce", "rate": 1.0, "n": 1}, {"loss": "hinge", "rate": 2.0, "n": 5}],
+            {"loss": "hinge", "rate": 3.0},
+            [{"loss": "hinge", "rate": 3.0, "n": 5}],
+        ),
+        ([], {"rate": 3.0}, []),
+    ],
+)
+def test_recipes_keep_what_is_held_and_are_those_that_lose_least_to_it(
+    changes: list[dict[str, Any]], held: dict[str, Any], tried: list[dict[str, Any]]
+) -> None:
+    assert _space.recipes(changes, held) == tried
+
+
 def space(suggest: Suggest, base: Config) -> Config:
     chosen: dict[str, Any] = {
         "kind": suggest.suggest_categorical("kind", ["plain", "rich"]),
