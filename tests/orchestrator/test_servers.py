@@ -1,9 +1,11 @@
 """A sweep on servers that people share: Optuna in PostgreSQL, MLflow behind `mlflow server` with basic authentication."""
 
 import base64
+import re
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from orchestrator import book, tracker
+from orchestrator import book, server, tracker
 from orchestrator.outbox import Begin
 from tests.orchestrator.conftest import QUADRATIC
 from tests.orchestrator.test_cli import environment, short_name
@@ -174,3 +176,32 @@ def test_a_server_comes_back_with_its_data(
     server.start()
     assert MlflowClient(server.address).get_experiment_by_name("kept") is not None
     assert MlflowClient(mlflow_server().address).get_experiment_by_name("kept") is None, "cleared for the next test"
+
+
+def test_sweep_ui_with_accounts_lets_nobody_in_who_has_none(folder: Path) -> None:
+    tracker.connect(f"sqlite:///{folder}/mlflow.db", "--tracking-uri", "toy")
+    arguments = ["ui", "--auth", "--port", "0", "--no-browser", "--folder", str(folder)]
+    refused = sweep(arguments, {})
+    assert refused.returncode == 2 and f"export {server.PASSWORD}=" in refused.stderr
+    command = [sys.executable, "-m", "orchestrator", *arguments]
+    password = {server.PASSWORD: "of twelve letters"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment() | password) as process:
+        try:
+            assert process.stdout is not None
+            said = ""
+            while "Ctrl-C" not in said and (line := process.stdout.readline()):
+                said += line
+            assert "Sign in as admin." in said and "users/create" in said, said
+            found = re.search(r"http://127\.0\.0\.1:\d+", said)
+            assert found is not None
+            asked = f"{found[0]}/api/2.0/mlflow/experiments/search?max_results=5"
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(asked, timeout=30)
+            who = base64.b64encode(b"admin:of twelve letters").decode()
+            with urllib.request.urlopen(
+                urllib.request.Request(asked, headers={"Authorization": f"Basic {who}"}), timeout=30
+            ) as answer:
+                assert '"toy"' in answer.read().decode()
+        finally:
+            process.terminate()
+            process.wait(30)
