@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from orchestrator.view import Running
 
 TRAINING = "training"  # the stage that is never long silent; others are announced, and may be
-IDLE_SECONDS = 0.5  # of processor time: less, over the whole of a silence, is none
+# Processor time over a whole silence that is none: so much of it, and at most so many seconds. Who computes may get far less
+# than a core, where others want it as well; who hangs gets nothing but what its beats cost.
+IDLE_SHARE, IDLE_SECONDS = 0.05, 0.5
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Patience:
             used, before = one.job.processor_seconds(), one.processor
             if used is None:
                 return ""
-            if before is None or used - before > IDLE_SECONDS:
+            if before is None or used - before > min(IDLE_SECONDS, IDLE_SHARE * self.silence):
                 one.processor, one.heard = used, now  # it has as long again
                 return ""
         return f"silent for {self.silence:g} s at {one.words()}, so its worker was ended"

@@ -54,6 +54,19 @@ def test_elsewhere_a_worker_that_computes_is_not_hung(stage: str) -> None:
     assert "silent for 60 s at" in patience.silent(one), "it does not"
 
 
+def test_a_worker_that_gets_a_tenth_of_a_core_computes() -> None:
+    patience, worker = Patience(silence=1), Worker(5.0)
+    one = running(worker, "evaluation", 1.1)
+    assert not patience.silent(one)
+    for _ in range(3):
+        one.heard -= 1.1
+        worker.used += 0.1
+        assert not patience.silent(one), "others want the core as well"
+    one.heard -= 1.1
+    worker.used += 0.01
+    assert patience.silent(one)
+
+
 def test_where_processor_time_is_not_known_nothing_is_hung() -> None:
     patience, one = Patience(silence=60), running(Worker(None), "evaluation", 61)
     for _ in range(3):
