@@ -52,6 +52,17 @@ class Options:
     command: str | None = None  # what asks for the same in a terminal, where this is none
 
 
+def without_empty(arguments: Sequence[str]) -> list[str]:
+    """Without options that are said to be nothing, as `mlflow run` passes those that nobody gave."""
+    found: list[str] = []
+    for argument in arguments:
+        if not argument and found and found[-1].startswith("--"):
+            found.pop()
+        else:
+            found.append(argument)
+    return found
+
+
 def program() -> str:
     """How our command is called here: environments that `mlflow run` makes hold our dependencies, not our script."""
     return "sweep" if shutil.which("sweep") else "python -m orchestrator"
@@ -123,7 +134,7 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         folder=str(Path(SWEEPS, name).absolute()),
         tracking_uri=_tracking_uri(options.tracking_uri, str(storage.url)),
         version=version(),
-        command=options.command or f"{program()} {shlex.join(sys.argv[1:])}",
+        command=options.command or f"{program()} {shlex.join(without_empty(sys.argv[1:]))}",
         trials=len(comparison.arms) * options.seeds if comparison else options.trials or study.trials,
         comparison=comparison,
     )

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import studies
+from orchestrator.book import SPEC
 from orchestrator.record import TITLE
 from tests.orchestrator.conftest import QUADRATIC
 
@@ -202,6 +203,8 @@ def test_empty_options_mean_not_given(folder: Path) -> None:
     empty = ["--name", "", "--timeout", "", "--workers", "", "--set", "", "--fix", "", "--storage", "", "--device", ""]
     done = sweep("run", QUADRATIC, "--trials", "1", *empty)
     assert done.returncode == 0, done.stderr
+    told = study("quadratic-digits-1").user_attrs[SPEC]["command"]
+    assert told.endswith(f"run {QUADRATIC} --trials 1"), "nor are they told"
 
 
 BAD: list[tuple[list[str], str]] = [
