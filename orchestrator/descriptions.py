@@ -11,7 +11,6 @@ from orchestrator.spec import BETTER, Spec
 from orchestrator.tables import clock, short
 
 SHOWN = 6  # of the best trials
-WIDE = 740  # pixels of a picture: what leaves room beside it for what MLflow says of the run
 
 
 def result(spec: Spec, end: Ended) -> str:
@@ -91,7 +90,7 @@ def _best(book: Book, best: list[FrozenTrial]) -> list[str]:
 
 def _picture(path: str, run: str) -> str:
     """A picture of a run, in its description: an address beside that of MLflow's pages."""
-    return f'\n<img src="get-artifact?path={path}&run_uuid={run}" alt="{path}" width="{WIDE}">'
+    return f'\n<img src="get-artifact?path={path}&run_uuid={run}" alt="{path}" style="max-width: 100%">'
 
 
 def _link(text: str, run: str) -> str:

@@ -164,9 +164,14 @@ def beside(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture
     return np.array(sheet)
 
 
-def files_beside(files: Iterable[tuple[str, Path]], columns: int = 4) -> bytes | None:
-    """Titled PNG files beside each other, as PNG; None where none of them exists."""
-    there = [(title, np.asarray(Image.open(path).convert("RGB"))) for title, path in files if path.exists()]
+def files_beside(files: Iterable[tuple[str, Path]], columns: int = 4, widest: int = 10_000) -> bytes | None:
+    """Titled PNG files beside each other, each made at most ``widest`` pixels wide, as PNG; None where none of them exists."""
+    there = []
+    for title, path in files:
+        if path.exists():
+            picture = Image.open(path).convert("RGB")
+            picture.thumbnail((widest, picture.height), Image.Resampling.LANCZOS)
+            there.append((title, np.asarray(picture)))
     return png(beside(there, columns)) if there else None
 
 

@@ -18,6 +18,7 @@ from orchestrator.tracker import MlflowStore
 from orchestrator.trial import SAMPLES, WEIGHTS
 
 CHAMPION = "champion"  # what is kept with the sweep of the model that was registered
+WIDEST = 235  # pixels of each of three grids side by side: wider ones push out of sight what MLflow says of a run
 MARKED = "marked"  # and the run that is tagged as the best
 
 
@@ -57,7 +58,7 @@ def finish(book: Book, outbox: Outbox) -> list[str]:
         (f"trial {trial.number} · {key} {trial.values[0]:.4g}", trial_folder(folder, trial.number) / SAMPLES)
         for trial in book.best(SHOWN)
     )
-    best = figures.files_beside(titled, columns=3)
+    best = figures.files_beside(titled, columns=3, widest=WIDEST)
     if best:
         pictures = {"best_samples.png": best, **pictures}
     for name, picture in pictures.items():
