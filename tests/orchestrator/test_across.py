@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
-from orchestrator import across, cli
+from orchestrator import across, cli, sqlite
 from orchestrator.errors import UserError
 from tests.orchestrator.conftest import QUADRATIC
 
@@ -32,7 +32,7 @@ def other(folder: Path) -> str:
 def test_a_sweep_each_and_one_page_that_goes_into_the_run_of_mlflow_run(
     other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(sqlite.absolute("sqlite:///mlflow.db"))  # a relative one is kept for the whole process
     made = client.create_run(client.create_experiment("quadratic"), run_name="made").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
     done = sweep(*RUN, "--data", f"digits,{other}", "--name", "two")

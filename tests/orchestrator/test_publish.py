@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 
-from orchestrator import cli
+from orchestrator import cli, sqlite
 
 STUDY = """
 from dataclasses import replace
@@ -32,7 +32,7 @@ def test_a_network_that_cannot_be_exported_costs_the_champion_alone() -> None:
     assert done.exit_code == 0, done.output
     assert "the best network could not be registered as a model (" in done.output and "Traceback" not in done.output
     assert "champion   " not in done.output and "best trials" in done.output
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(sqlite.absolute("sqlite:///mlflow.db"))  # a relative one is kept for the whole process
     runs = [run for one in client.search_experiments() for run in client.search_runs([one.experiment_id])]
     assert [run.info.status for run in runs] == ["FINISHED"] * 3
     assert list(Path(".sweeps/toy").glob("trial-*/weights.safetensors"))
