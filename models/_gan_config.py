@@ -135,7 +135,8 @@ class Config(BaseModel):
 
         The penalty of wgan_gp is forward and its gradient, of a batch; the one at real images, of half a batch.
         """
-        return 3 + 2 * (self.loss == "wgan_gp") + bool(self.resolved().zero_penalty)
+        at_real = RECIPES[self.loss]["zero_penalty"] if self.zero_penalty is None else self.zero_penalty
+        return 3 + 2 * (self.loss == "wgan_gp") + bool(at_real)
 
     def critic_updates(self, update: int) -> int:
         """Of the critic, before the generator's ``update``, from 0."""

@@ -20,6 +20,7 @@ from models.parts import data as datasets
 from models.parts.augmentation import vary
 from models.parts.classes import accuracy
 from models.parts.classifier import learn
+from models.parts.nets import weights_digest
 from samplers.kernel import standard_normal
 
 VERSION = "1"  # of the training; a new one leaves older caches alone
@@ -108,17 +109,14 @@ def _given(path: str, config: Config, data: datasets.Data, env: Env) -> Pretrain
             f"{path} has no weights of this network ({why}); set network, width, depth, norm and classes as they were "
             "when it was trained, or give another classifier"
         ) from None
-    weights, digest = {name: tensor.clone() for name, tensor in net.state_dict().items()}, hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy())
+    weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     net.to(env.device).eval()
     history = {"update": [0.0]}
     for name, split in (("train", data.train), ("validation", data.validation)):
         logits, labels = read(net, split, env.device, len(data.validation))
         history[f"loss_{name}"] = [F.cross_entropy(logits, labels).item()]
         history[f"accuracy_{name}"] = [accuracy(logits, labels)]
-    return Pretrained(weights, digest.hexdigest()[:16], history)
+    return Pretrained(weights, weights_digest(net), history)
 
 
 def read(classifier: nn.Module, split: datasets.Split, device: str, most: int | None = None) -> tuple[Tensor, Tensor]:

@@ -88,9 +88,8 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
         try:
             with display(console) as screen:
                 reason = supervisor.drive(timeout, halt, show)
-            arrived = courier.drain(
-                DELIVERY_SECONDS
-            )  # the last trials too: only then are the runs known that pages link to
+            # The last trials too: only then are the runs known that pages link to.
+            arrived = courier.drain(DELIVERY_SECONDS)
             if book.finished() and reason in ORDERLY:
                 console.print("drawing figures and keeping the champion …")
                 pictures = publish.finish(book, outbox)

@@ -231,6 +231,8 @@ class MlflowStore:
 
         One by one in their order, the picture itself last: see _steps.
         """
+        if not entries:
+            return
         with tempfile.TemporaryDirectory() as folder:
             for entry in entries:
                 if isinstance(entry, File):

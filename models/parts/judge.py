@@ -1,6 +1,5 @@
 """The judge: a small classifier, trained once on real images, in whose features images are compared."""
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from models.parts.augmentation import move
 from models.parts.classes import confusion
 from models.parts.classifier import learn
 from models.parts.data import Data, Split
+from models.parts.nets import weights_digest
 from samplers.kernel import standard_normal
 
 VERSION = "1"  # of the network and its training; a new one leaves older caches alone
@@ -143,11 +143,7 @@ def _varied(images: Tensor, chance: Generator) -> Tensor:
 
 def _judge(network: Network, data: Data, accuracy: float) -> Judge:
     network.eval().requires_grad_(False)
-    digest = hashlib.sha256()
-    for name, weight in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.cpu().contiguous().numpy())
-    return Judge(network, digest.hexdigest()[:16], accuracy, len(data.train), len(data.validation))
+    return Judge(network, weights_digest(network), accuracy, len(data.train), len(data.validation))
 
 
 def _read(path: Path, data: Data, device: str) -> Judge | None:

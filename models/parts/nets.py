@@ -1,5 +1,6 @@
 """Networks that several families build on."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -25,6 +26,15 @@ def restored(network: Net, weights: Mapping[str, Tensor], device: str) -> Net:
     """The network with the weights of a finished trial, on the device, for use alone."""
     network.load_state_dict(weights)
     return network.to(device).eval().requires_grad_(False)
+
+
+def weights_digest(network: nn.Module) -> str:
+    """Of its weights: 16 hexadecimal digits."""
+    found = hashlib.sha256()
+    for name, weight in sorted(network.state_dict().items()):
+        found.update(name.encode())
+        found.update(weight.cpu().contiguous().numpy())
+    return found.hexdigest()[:16]
 
 
 def mixed(precision: Precision, at: Tensor) -> torch.autocast:
