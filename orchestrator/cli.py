@@ -142,7 +142,7 @@ def _begin(
     dry_run: bool,
     workers: int | None,
     device: str | None,
-    **limits: float | None,
+    **limits: Any,
 ) -> None:
     """Make a sweep, or find it, and drive it."""
     from dataclasses import replace
@@ -211,7 +211,7 @@ def resume(
     storage: str | None,
     workers: int | None,
     device: str | None,
-    **limits: float | None,
+    **limits: Any,
 ) -> None:
     """Go on with the sweep NAME: trials that were interrupted continue as themselves, then new ones up to its total.
 
@@ -323,6 +323,7 @@ def _drive(
     timeout: float | None,
     trial_timeout: float | None,
     silence: float | None,
+    deaths: int | None,
     checkpoint_every: float | None,
 ) -> int:
     from orchestrator import session
@@ -330,7 +331,7 @@ def _drive(
 
     default = Patience()
     quiet = default.silence if silence is None else silence or None
-    patience = Patience(checkpoint_every or default.checkpoint, quiet, trial_timeout)
+    patience = Patience(checkpoint_every or default.checkpoint, quiet, trial_timeout, deaths or default.deaths)
     return session.drive(book, room, inline, timeout, patience, console)
 
 

@@ -124,7 +124,7 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--workers, --device and the limits of time. They belong to the machine, so they are not kept with a sweep."""
+    """--workers, --device and the limits of time and of deaths. They belong to the machine, so they are not kept with a sweep."""
     for option in (
         click.option(
             "--checkpoint-every", type=SECONDS, metavar="SECONDS", help="At most this much is lost.  [default: 30]"
@@ -134,6 +134,13 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=Optional(click.FloatRange(min=0)),
             metavar="SECONDS",
             help="A worker that trains and says nothing for this time is hung, and replaced; 0 is never.  [default: 300]",
+        ),
+        click.option(
+            "--deaths",
+            type=Optional(click.IntRange(min=1)),
+            metavar="N",
+            help="A trial whose workers die so many times at the same checkpoint has failed; more where machines are taken "
+            "away at any moment.  [default: 3]",
         ),
         click.option(
             "--trial-timeout",

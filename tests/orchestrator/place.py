@@ -143,7 +143,8 @@ class Place:
         """The exact total, one run a trial, closed as the trial is, every point there once, no process or file left."""
         trials = self.trials()
         assert [trial.number for trial in trials] == list(range(total))
-        assert Counter(trial.user_attrs["outcome"] for trial in trials) == Counter(outcomes or {"complete": total})
+        found = Counter(trial.user_attrs["outcome"] for trial in trials)
+        assert found == Counter(outcomes or {"complete": total}), [trial.user_attrs for trial in trials]
         runs = self.runs()
         assert set(runs) == {"toy", *(f"trial {number}" for number in range(total))}
         statuses = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
