@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models._events import Compute
 from orchestrator import leftovers
-from orchestrator.launchers import inline
+from orchestrator.launchers import inline, local
 from orchestrator.launchers._protocol import Died, Job, Launcher
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.launchers.local import LOG, LocalLauncher
@@ -105,6 +105,36 @@ def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path) -> None:
             job.hear()
     assert time.monotonic() - began < 2
     assert not psutil.pid_exists(pid)
+
+
+def test_a_worker_that_the_system_kills_for_memory_is_told_from_one_that_somebody_kills(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = iter([7, 8])  # the system's count when it starts, and when it has died
+    monkeypatch.setattr(local, "_memory_kills", lambda: next(kills))
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    job = launcher.launch(toy_task(folder, seconds=0.05, steps=1000))
+    assert job.process.pid is not None
+    psutil.Process(job.process.pid).kill()
+    with pytest.raises(Died, match="want of memory") as caught:
+        while True:
+            launcher.wait([job], 1.0)
+            job.hear()
+    assert caught.value.out_of_memory
+
+
+def test_lack_of_memory_is_counted_in_our_own_control_group_where_there_is_one(tmp_path: Path) -> None:
+    def write(path: str, text: str) -> None:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    assert local._memory_kills(tmp_path) == 0
+    write("proc/vmstat", "oom_kill_disable 4\noom_kill 41\n")
+    assert local._memory_kills(tmp_path) == 41
+    write("proc/self/cgroup", "9:memory:/elsewhere\n0::/user.slice/ours\n")
+    assert local._memory_kills(tmp_path) == 41, "the group does not count"
+    write("sys/fs/cgroup/user.slice/ours/memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 1\n")
+    assert local._memory_kills(tmp_path) == 2
 
 
 def test_kill_ends_what_the_trainer_started_as_well(folder: Path) -> None:
