@@ -12,6 +12,17 @@ from models.parts.nets import ACTIVATIONS, ResidualBlock
 BATCH = 512  # images at a time when nothing is learned
 
 
+def map_size(config: Config, shape: tuple[int, int, int]) -> tuple[int, int]:
+    """Rows and columns of tokens; raises DataError for images that cannot be halved as often as asked."""
+    factor = 2**config.halvings
+    height, width = shape[1:]
+    if height % factor or width % factor:
+        raise DataError(
+            f"images of {height}×{width} pixels cannot be halved {config.halvings} times; lower it by --set halvings=1"
+        )
+    return height // factor, width // factor
+
+
 class Autoencoder(nn.Module):
     """Images (n, channels, height, width) in [-1, 1] to tokens (n, rows, columns) and back.
 
@@ -21,14 +32,9 @@ class Autoencoder(nn.Module):
 
     def __init__(self, config: Config, shape: tuple[int, int, int], plain: bool = False) -> None:
         super().__init__()
-        channels, height, wide = shape
-        factor = 2**config.halvings
-        if height % factor or wide % factor:
-            raise DataError(
-                f"images of {height}×{wide} pixels cannot be halved {config.halvings} times; lower it by --set halvings=1"
-            )
+        channels = shape[0]
         self.size = config.codebook_size
-        self.map = height // factor, wide // factor
+        self.map = map_size(config, shape)
         width, dimension, activation = config.width, config.code_dimension, config.activation
 
         def block(down: bool = False) -> nn.Module:

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.parts.inception import refuse
 from models.parts.nets import Precision
 
 Loss = Literal["bce", "hinge", "wgan", "wgan_gp"]
@@ -159,7 +158,6 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
-        refuse(self.inception_weights)
         if self.loss == "wgan_gp" and self.critic_norm == "batch":
             raise ValueError("the penalty of wgan_gp is of each image alone; set critic_norm=none, or none at all")
         resolved = self.resolved()

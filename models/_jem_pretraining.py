@@ -41,16 +41,24 @@ class Pretrained:
     history: dict[str, list[float]]  # "update", and what was seen there
 
 
+def check(config: Config, data: datasets.Data) -> None:
+    """Raises DataError where ``config`` has other classes than the data, or a classifier of the user's that does not fit."""
+    if len(data.classes) != config.classes:
+        raise datasets.DataError(f"{data.name} has {len(data.classes)} classes; say --set classes={len(data.classes)}")
+    if config.classifier is not None:
+        _given(config.classifier, config, data.shape)
+
+
 def obtain(config: Config, data: datasets.Data, env: Env) -> Generator[Event, None, Pretrained]:
     """The classifier of ``config``: its user's, or that of the cache, or trained now; of processes that ask at once, one trains.
 
     It depends on no trial's seed. What is said is the same either way, but for how far it is. A file of the cache that is
-    damaged is made anew. Raises Diverged for a classifier that reads too little, and ValueError for a file of the user's
+    damaged is made anew. Raises Diverged for a classifier that reads too little, and DataError for a file of the user's
     that does not fit.
     """
     yield Progress("pretraining", 0, config.pretrain_updates)
     if config.classifier is not None:
-        found = _given(config.classifier, config, data, env)
+        found = _read_now(_given(config.classifier, config, data.shape), data, env)
     else:
         found = yield from _shared(config, data, env)
     yield Facts({"pretraining/hash": found.digest})
@@ -97,18 +105,27 @@ def _shared(config: Config, data: datasets.Data, env: Env) -> Generator[Event, N
     return found
 
 
-def _given(path: str, config: Config, data: datasets.Data, env: Env) -> Pretrained:
-    """The user's own weights; their history is what they read now, training images as many as validation images at most."""
+def _given(path: str, config: Config, shape: tuple[int, int, int]) -> nn.Module:
+    """The network with the user's own weights, on the processor."""
     with training.seeded(0):  # overwritten at once
-        net = network(config, data.shape)
+        net = network(config, shape)
     try:
         net.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise datasets.DataError(
+            f"classifier={path}: there is no such file; give a .safetensors file of this network's weights, or none"
+        ) from None
     except cache.DAMAGED as error:
         why = " ".join(str(error).split())[:300]
-        raise ValueError(
+        raise datasets.DataError(
             f"{path} has no weights of this network ({why}); set network, width, depth, norm and classes as they were "
             "when it was trained, or give another classifier"
         ) from None
+    return net
+
+
+def _read_now(net: nn.Module, data: datasets.Data, env: Env) -> Pretrained:
+    """The history of such a network is what it reads now, training images as many as validation images at most."""
     weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     net.to(env.device).eval()
     history = {"update": [0.0]}

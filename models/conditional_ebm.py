@@ -15,7 +15,7 @@ from models._events import Event, Images
 from models.parts import data as datasets
 from models.parts.nets import Activation, EnergyResNet, Precision, ResidualBlock, restored
 
-__all__ = ["Config", "draw", "network", "report", "train"]
+__all__ = ["Config", "check", "draw", "network", "report", "train"]
 
 Way = Literal["modulation", "channels", "head"]
 
@@ -113,11 +113,16 @@ def network(config: Config, shape: tuple[int, int, int]) -> ConditionalEnergyRes
     return ConditionalEnergyResNet(shape, config.classes, config.label, *settings)
 
 
-def _network(config: Config, data: datasets.Data) -> nn.Module:
+def check(config: Config, data: datasets.Data) -> None:
+    """Raises DataError where the data have more classes than the network has room for."""
     if len(data.classes) > config.classes:
         raise datasets.DataError(
             f"{data.name} has {len(data.classes)} classes; make room by --set classes={len(data.classes)}"
         )
+
+
+def _network(config: Config, data: datasets.Data) -> nn.Module:
+    check(config, data)
     return network(config, data.shape)
 
 

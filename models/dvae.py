@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from models._dvae_config import Config
 from models._dvae_looks import Result, look, report, squared_error
-from models._dvae_network import Autoencoder, network
+from models._dvae_network import Autoencoder, map_size, network
 from models._dvae_quantisers import perplexity, usage
 from models._dvae_samples import draw
 from models._env import Env
@@ -22,7 +22,7 @@ from models.parts import training
 from models.parts.augmentation import deform
 from models.parts.nets import n_weights
 
-__all__ = ["Config", "Result", "draw", "network", "report", "train"]
+__all__ = ["Config", "Result", "check", "draw", "network", "report", "train"]
 
 SETTLING = 200  # updates before a training can be lost
 COLLAPSED = 1.5  # perplexity: hardly more than one code in use
@@ -50,6 +50,11 @@ class Watch:
         if watch.useless >= PATIENCE:
             raise Diverged("worse_than_mean", step, f"error {error:.3g}; the mean image alone has {of_mean:.3g}")
         return watch
+
+
+def check(config: Config, data: datasets.Data) -> None:
+    """Raises DataError for images that cannot be halved as often as asked."""
+    map_size(config, data.shape)
 
 
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:

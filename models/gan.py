@@ -21,11 +21,11 @@ from models._gan_looks import SHOWN, Result, draw, evaluate, network, report, sa
 from models._gan_nets import Critic, through
 from models._gan_watch import Watch
 from models.parts import data as datasets
-from models.parts import training
+from models.parts import inception, training
 from models.parts.quality import Quality
 from samplers.kernel import standard_normal
 
-__all__ = ["RECIPES", "Config", "Loss", "Result", "draw", "inputs", "network", "report", "train"]
+__all__ = ["RECIPES", "Config", "Loss", "Result", "check", "draw", "inputs", "network", "report", "train"]
 
 SETTLING = 200  # updates before a generator can be expected to draw anything
 SLOPES = 16  # points between two images where the critic's slope is looked at during training
@@ -45,6 +45,15 @@ def apart(images: Tensor) -> float:
     return float(torch.pdist(images[:PAIRED].detach().flatten(1)).mean())
 
 
+def check(config: Config, data: datasets.Data) -> None:
+    """Raises DataError where the data have more classes than the networks have room for, or Inception's weights are not there."""
+    if config.labels != "none" and len(data.classes) > config.classes:
+        raise datasets.DataError(
+            f"{data.name} has {len(data.classes)} classes and classes={config.classes}; say --set classes={len(data.classes)}"
+        )
+    inception.refuse(config.inception_weights)
+
+
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:
     """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training.
 
@@ -53,8 +62,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     """
     config = config.resolved()
     data = datasets.load(env.data, env.data_folder)
-    if config.labels != "none" and len(data.classes) > config.classes:
-        raise ValueError(f"{env.data} has {len(data.classes)} classes and classes={config.classes}; set it to as many")
+    check(config, data)
     quality = yield from Quality.obtain(data, env, config.evaluation_samples)
     with training.seeded(env.generator("weights").initial_seed()):
         generator = network(config, data.shape).to(env.device)

@@ -20,7 +20,7 @@ from models._jem_chains import Starts, kernel
 from models._jem_config import BOUNDS, Config, network
 from models._jem_looks import SHOWN, Result, draw, evaluate, glance, report, untrained
 from models._jem_nets import conditional, in_mode, marginal
-from models._jem_pretraining import obtain
+from models._jem_pretraining import check, obtain
 from models._jem_watch import Watch
 from models.parts import data as datasets
 from models.parts import training
@@ -31,7 +31,7 @@ from models.parts.quality import Quality
 from samplers import replay
 from samplers.kernel import run, standard_normal
 
-__all__ = ["Config", "Result", "draw", "network", "report", "train"]
+__all__ = ["Config", "Result", "check", "draw", "network", "report", "train"]
 
 GLANCES = 20  # looks at validation images over training; scores of chains are dearer, and rarer
 
@@ -62,8 +62,7 @@ def warm_at(config: Config, update: int) -> float:
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:
     """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training."""
     data = datasets.load(env.data, env.data_folder)
-    if len(data.classes) != config.classes:
-        raise datasets.DataError(f"{data.name} has {len(data.classes)} classes; say --set classes={len(data.classes)}")
+    check(config, data)
     quality = yield from Quality.obtain(data, env, config.evaluation_samples)
     pretrained = yield from obtain(config, data, env)
     begins = Starts.of(config, data, env.device)

@@ -21,6 +21,7 @@ from orchestrator import address, devices, factorial, pretrained, sqlite
 from orchestrator import book as books
 from orchestrator.devices import Room
 from orchestrator.errors import UserError
+from orchestrator.factorial import Comparison
 from orchestrator.spec import PRUNERS, SAMPLERS, Drift, Spec, current, parse_fixed
 from studies import _space
 from studies._study import Study, StudyError
@@ -99,8 +100,7 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         held = "it is what is compared" if comparison else "the study searches {key}; hold it with --fix {key}={value}"
         changed = _overrides(options.set, base, comparison.vary if comparison else searched, held)
         base = _validated(study.config, base.model_dump() | changed)
-        for arm in comparison.arms if comparison else ():
-            _validated(study.config, base.model_dump() | arm.settings, f"the arm {arm.name} cannot work: ")
+        _check(study, base.model_dump(), comparison, data)
         fixed = dict(parse_fixed(text, searched) for text in options.fix)
         space = _space.describe(comparison.space if comparison else _space.fix(study.space, fixed), base)
     except (StudyError, datasets.DataError) as error:
@@ -166,6 +166,7 @@ def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bo
         now = current(book.spec)
         data = datasets.load(book.spec.data, Path(book.spec.data_folder))
         now = now.model_copy(update={"data_digest": data.digest})
+        _check(studies.load(now.study), now.base, now.comparison, data)
     except datasets.DataError as error:
         raise UserError(f"sweep '{name}' cannot go on: {error}") from None
     except (StudyError, ValidationError) as error:
@@ -315,6 +316,17 @@ def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
             raise UserError(f"--vary {text}: each setting once, with different values")
         vary[key] = values
     return vary
+
+
+def _check(study: Study[Any, Any], base: dict[str, Any], comparison: Comparison | None, data: datasets.Data) -> None:
+    """Raises DataError where the recipe, or an arm of the comparison, cannot work on these data."""
+    for arm, settings in [(arm.name, arm.settings) for arm in comparison.arms] if comparison else [("", {})]:
+        what = f"the arm {arm} cannot work: " if arm else ""
+        config = _validated(study.config, base | settings, what or "--set ")
+        try:
+            study.check(config, data)
+        except ValueError as error:
+            raise datasets.DataError(f"{what}{error}") from None
 
 
 def _validated(config: type[BaseModel], values: Mapping[str, Any], what: str = "--set ") -> BaseModel:

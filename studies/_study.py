@@ -15,6 +15,8 @@ from models._events import Event, Images, Scalars
 if TYPE_CHECKING:  # commands that train nothing do not wait for torch
     from torch import Tensor, nn
 
+    from models.parts.data import Data
+
 C = TypeVar("C", bound=BaseModel)
 R = TypeVar("R")
 ImageShape = tuple[int, int, int]  # channels, height, width
@@ -83,6 +85,9 @@ class Study(Generic[C, R]):
     train: Callable[[C, Env, Mapping[str, Any] | None], Generator[Event, Any, R]]
     report: Callable[[R, Env], Iterator[Event]]
     objectives: tuple[Objective, ...]
+    # Raises ValueError, one sentence with the way out, where settings cannot work on these data or name files that cannot be
+    # used: asked before a sweep begins or goes on, and by the trainer.
+    check: Callable[[C, Data], None] = lambda config, data: None
     first: tuple[Mapping[str, Any], ...] = ({},)  # what a sweep tries before its sampler chooses: changes of the recipe
     trials: int = 12  # of a sweep, unless its user says otherwise
     data: str = "digits"  # likewise

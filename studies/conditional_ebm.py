@@ -39,6 +39,7 @@ STUDY = Study(
     space=space,
     train=conditional_ebm.train,
     report=conditional_ebm.report,
+    check=conditional_ebm.check,
     objectives=(Objective("fid_by_class/fresh"),),
     first=({}, {"label": "modulation"}, {"label": "channels"}, {"start": "replay"}),  # every way is tried
     label="{label}, {n_steps} steps",

@@ -41,6 +41,7 @@ STUDY = Study(
     space=space,
     train=dvae.train,
     report=dvae.report,
+    check=dvae.check,
     objectives=(Objective("reconstruction/validation"), Objective("silhouette", "maximize")),
     trials=8,
     pictures="reconstructions",

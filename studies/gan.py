@@ -23,6 +23,7 @@ STUDY = Study(
     space=space,
     train=gan.train,
     report=gan.report,
+    check=gan.check,
     objectives=(Objective("fid/generated"),),
     first=(_gan.first("bce"), _gan.first("hinge")),
     data="persian",

@@ -12,6 +12,7 @@ STUDY = Study(
     space=space,
     train=jem.train,
     report=jem.report,
+    check=jem.check,
     objectives=(Objective("fid/fresh"), Objective("accuracy/validation", "maximize")),
     first=({}, {"start": "mixture"}, {"sampler": "proximal"}, {"start": "mixture", "sampler": "proximal"}),
     label="{start} {sampler}, {n_steps} steps",

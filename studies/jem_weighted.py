@@ -12,6 +12,7 @@ STUDY = Study(
     space=space,
     train=jem.train,
     report=jem.report,
+    check=jem.check,
     objectives=(Objective("objective/weighted"),),
     first=({}, {"start": "mixture"}, {"sampler": "proximal"}, {"start": "mixture", "sampler": "proximal"}),
     label="{start} {sampler}, {n_steps} steps",

@@ -23,6 +23,7 @@ STUDY = Study(
     space=space,
     train=gan.train,
     report=gan.report,
+    check=gan.check,
     objectives=(Objective("fid/generated"),),
     first=(_gan.first("wgan"), _gan.first("wgan_gp")),
     data="persian",

@@ -245,13 +245,13 @@ def test_classes_to_draw_are_as_frequent_as_in_training() -> None:
 
 
 def test_classes_without_room_are_refused(cache_folder: Path) -> None:
-    with pytest.raises(ValueError, match="digits has 10 classes and classes=3; set it to as many"):
+    with pytest.raises(ValueError, match="digits has 10 classes and classes=3; say --set classes=10"):
         played(cache_folder, labels="critic", classes=3)
 
 
 def test_inception_is_refused_where_it_is_not(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="inception_weights=.*none.pth: there is no such file; give"):
-        Config(inception_weights=str(tmp_path / "none.pth"))
+    with pytest.raises(ValueError, match="inception_weights=.*none.pth: there is no such file; give"):
+        gan.check(Config(inception_weights=str(tmp_path / "none.pth")), datasets.load("digits", tmp_path))
 
 
 @pytest.mark.long

@@ -213,6 +213,14 @@ BAD: list[tuple[list[str], str]] = [
     (["run", "ebm", "--data", "npz:absent.npz"], "absent.npz"),
     (["run", "ebm", "--data", "npz:floats.npz"], "uint8"),
     (["run", "ebm", "--data", "npz:flat.npz"], "flat.npz"),
+    (["run", "jem", "--data", "npz:pairs.npz"], "npz:pairs.npz has 2 classes; say --set classes=2"),
+    (["run", "gan", "--data", "npz:dozen.npz"], "npz:dozen.npz has 12 classes and classes=10; say --set classes=12"),
+    (["run", "conditional_ebm", "--data", "npz:dozen.npz"], "has 12 classes; make room by --set classes=12"),
+    (["run", "dvae", "--set", "halvings=4"], "images of 8×8 pixels cannot be halved 4 times"),
+    (["run", "jem", "--set", "classifier=none.safetensors"], "none.safetensors: there is no such file; give a"),
+    (["run", "jem", "--set", "classifier=flat.npz"], "flat.npz has no weights of this network"),
+    (["run", "wgan", "--set", "inception_weights=none.pth"], "inception_weights=none.pth: there is no such file; give"),
+    (["compare", "jem", "--vary", "classes=10,20"], "the arm classes=20 cannot work: digits has 10 classes"),
     (["run", "ebm", "--set", "widht=8"], "--set widht: no such setting; did you mean width?"),
     (["run", "ebm", "--set", "width"], "--set width has no value"),
     (
@@ -268,6 +276,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     floats, flat = np.zeros((20, 8, 8)), np.zeros((20, 64), np.uint8)
     np.savez(folder / "floats.npz", x_train=floats, x_test=floats, **parts)
     np.savez(folder / "flat.npz", x_train=flat, x_test=flat, **parts)
+    for name, classes in (("pairs", 2), ("dozen", 12)):
+        images, labels = np.arange(48 * 64, dtype=np.uint8).reshape(48, 8, 8), np.arange(48) % classes
+        np.savez(folder / f"{name}.npz", x_train=images, x_test=images, y_train=labels, y_test=labels)
     (folder / "elsewhere").mkdir()
     return folder
 

@@ -1,5 +1,6 @@
 """The supervisor's promises, on the toy study: totals, seeds, outcomes, interruption."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from orchestrator import book as books
-from orchestrator import plan
+from orchestrator import plan, tables
 from orchestrator.book import INFEASIBLE
 from orchestrator.errors import UserError
 from tests.orchestrator.conftest import QUADRATIC, Bench
@@ -219,6 +220,34 @@ def test_drift_of_the_study_is_refused(bench: Bench, tmp_path: Any) -> None:
         plan.resumed(bench.storage, "mine", None)
 
 
+def test_what_a_study_cannot_work_with_is_refused_before_it_begins_and_before_it_goes_on(
+    bench: Bench, tmp_path: Any
+) -> None:
+    """Where a file of the user's is gone, the sweep is still shown."""
+    mine, weights = tmp_path / "mine.py", tmp_path / "weights"
+    check = f"""
+    def needs(config, data):
+        from pathlib import Path
+
+        if not Path({str(weights)!r}).exists():
+            raise ValueError(f"x={{config.x}} on {{data.name}}: no weights; bring some")
+
+    """
+    study = "STUDY = Study("
+    mine.write_text(Path(QUADRATIC).read_text().replace(study, f"{textwrap.dedent(check)}{study}check=needs,"))
+    options = plan.Options(str(mine), name="mine", trials=1)
+    with pytest.raises(UserError, match=r"^x=0\.5 on digits: no weights; bring some$"):
+        plan.resolve(options, bench.storage)
+    weights.touch()
+    bench.drive(books.create(bench.storage, plan.resolve(options, bench.storage)))
+    weights.unlink()
+    with pytest.raises(UserError, match="^sweep 'mine' cannot go on: x=.* no weights; bring some$"):
+        plan.resumed(bench.storage, "mine", 2)
+    assert tables.trials(books.load(bench.storage, "mine")).row_count == 1
+    weights.touch()
+    plan.resumed(bench.storage, "mine", 2)
+
+
 def test_a_name_with_other_settings_is_refused(bench: Bench) -> None:
     bench.drive(bench.book(trials=1))
     with pytest.raises(UserError, match=r"exists with other settings: seed 5 \(was 0\); choose another --name"):
@@ -241,8 +270,6 @@ def test_a_sweep_whose_study_or_data_are_gone_is_still_shown_and_says_why_it_can
     bench: Bench, tmp_path: Any
 ) -> None:
     import numpy as np
-
-    from orchestrator import tables
 
     mine, data = tmp_path / "mine.py", tmp_path / "mine.npz"
     mine.write_text(Path(QUADRATIC).read_text())
