@@ -41,10 +41,15 @@ class Pretrained:
     history: dict[str, list[float]]  # "update", and what was seen there
 
 
-def check(config: Config, data: datasets.Data) -> None:
-    """Raises DataError where ``config`` has other classes than the data, or a classifier of the user's that does not fit."""
+def same_classes(config: Config, data: datasets.Data) -> None:
+    """Raises DataError where ``config`` has other classes than the data."""
     if len(data.classes) != config.classes:
         raise datasets.DataError(f"{data.name} has {len(data.classes)} classes; say --set classes={len(data.classes)}")
+
+
+def check(config: Config, data: datasets.Data) -> None:
+    """Raises DataError for other classes than the data's, or a classifier of the user's that does not fit."""
+    same_classes(config, data)
     if config.classifier is not None:
         _given(config.classifier, config, data.shape)
 

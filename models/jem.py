@@ -20,7 +20,7 @@ from models._jem_chains import Starts, kernel
 from models._jem_config import BOUNDS, Config, network
 from models._jem_looks import SHOWN, Result, draw, evaluate, glance, report, untrained
 from models._jem_nets import conditional, in_mode, marginal
-from models._jem_pretraining import check, obtain
+from models._jem_pretraining import check, obtain, same_classes
 from models._jem_watch import Watch
 from models.parts import data as datasets
 from models.parts import training
@@ -62,7 +62,7 @@ def warm_at(config: Config, update: int) -> float:
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:
     """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training."""
     data = datasets.load(env.data, env.data_folder)
-    check(config, data)
+    same_classes(config, data)
     quality = yield from Quality.obtain(data, env, config.evaluation_samples)
     pretrained = yield from obtain(config, data, env)
     begins = Starts.of(config, data, env.device)

@@ -21,7 +21,6 @@ from orchestrator import address, devices, factorial, pretrained, sqlite
 from orchestrator import book as books
 from orchestrator.devices import Room
 from orchestrator.errors import UserError
-from orchestrator.factorial import Comparison
 from orchestrator.spec import PRUNERS, SAMPLERS, Drift, Spec, current, parse_fixed
 from studies import _space
 from studies._study import Study, StudyError
@@ -318,11 +317,13 @@ def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
     return vary
 
 
-def _check(study: Study[Any, Any], base: dict[str, Any], comparison: Comparison | None, data: datasets.Data) -> None:
-    """Raises DataError where the recipe, or an arm of the comparison, cannot work on these data."""
-    for arm, settings in [(arm.name, arm.settings) for arm in comparison.arms] if comparison else [("", {})]:
-        what = f"the arm {arm} cannot work: " if arm else ""
-        config = _validated(study.config, base | settings, what or "--set ")
+def _check(
+    study: Study[Any, Any], base: dict[str, Any], comparison: factorial.Comparison | None, data: datasets.Data
+) -> None:
+    """Raises DataError where the recipe, or an arm of the comparison, cannot work on these data; UserError for its settings."""
+    arms = {f"the arm {arm.name} cannot work: ": arm.settings for arm in comparison.arms} if comparison else {"": {}}
+    for what, settings in arms.items():
+        config = _validated(study.config, base | settings, what)
         try:
             study.check(config, data)
         except ValueError as error:

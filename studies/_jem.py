@@ -8,7 +8,7 @@ from studies._study import ImageShape, Section, Suggest
 
 
 def base(shape: ImageShape) -> Config:
-    """By the size of the images: measured at 8×8; beyond, the published recipes as far as they carry over.
+    """By the size of the images: measured at 8×8 and 28×28; beyond, the published recipes as far as they carry over.
 
     At 28×28 the regularisation, a low rate and few updates are what chains lasted with: longer, or without, they are outrun.
     At 8×8 no element of a gradient comes near the published clamp of 1, so it is lower there: as low as lets a chain of an

@@ -86,7 +86,7 @@ class Study(Generic[C, R]):
     report: Callable[[R, Env], Iterator[Event]]
     objectives: tuple[Objective, ...]
     # Raises ValueError, one sentence with the way out, where settings cannot work on these data or name files that cannot be
-    # used: asked before a sweep begins or goes on, and by the trainer.
+    # used: asked before a sweep begins or goes on.
     check: Callable[[C, Data], None] = lambda config, data: None
     first: tuple[Mapping[str, Any], ...] = ({},)  # what a sweep tries before its sampler chooses: changes of the recipe
     trials: int = 12  # of a sweep, unless its user says otherwise

@@ -242,7 +242,9 @@ def test_a_classifier_of_ones_own_is_what_training_begins_with(env: Env, tmp_pat
     with torch.no_grad():
         right = net(data.validation.floats()).argmax(1) == data.validation.labels
     assert found.history["accuracy_validation"] == [pytest.approx(right.float().mean().item())]
-    with pytest.raises(ValueError, match="set network, width"):
+    with pytest.raises(
+        ValueError, match=r"mine\.safetensors has no weights of this network .*set network, width.* or give another"
+    ):
         finished(_jem_pretraining.obtain(mine.model_copy(update={"width": 5}), data, env))
     events = jem.train(mine, env)
     begun = next(event for event in events if isinstance(event, Checkpoint))
