@@ -102,16 +102,16 @@ def _history(study: "Study", trials: "list[FrozenTrial]", objective: str, log: b
 
 
 def _slices(trials: "list[FrozenTrial]", scales: list[_Scale], objective: str, log: bool, title: str) -> Figure:
-    rows, columns = math.ceil(len(scales) / 4), min(4, len(scales))
-    figure = blank(max(6.5, 2.7 * columns + 1), 2.5 * rows + 0.6, title)
+    rows, columns = math.ceil(len(scales) / 3), min(3, len(scales))
+    figure = blank(max(6.5, 2.2 * columns + 1), 2.5 * rows + 0.6, title)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     values, numbers = [t.values[0] for t in trials], [t.number for t in trials]
     for axes, scale in zip(panels.flat[: len(scales)], scales, strict=True):
         points = axes.scatter(scale.places, values, c=numbers, cmap="viridis", s=28)
         axes.scatter(scale.places[-1:], values[-1:], s=110, facecolors="none", edgecolors=BEST, linewidths=2)
-        levels = min(4, 1 + sum(map(len, scale.labels)) // 26)  # crowded labels take turns on several lines
+        levels = min(4, 1 + sum(map(len, scale.labels)) // 22)  # crowded labels take turns on several lines
         axes.set_xticks(scale.ticks, ["\n" * (i % levels) + label for i, label in enumerate(scale.labels)], fontsize=8)
-        axes.set(xlim=(-0.08, 1.08), xlabel=fold(scale.name, 26))
+        axes.set(xlim=(-0.08, 1.08), xlabel=fold(scale.name, 22))
         value_axis(figure, axes, objective, log)
     for axes in panels.flat[len(scales) :]:
         axes.set_axis_off()
@@ -121,7 +121,7 @@ def _slices(trials: "list[FrozenTrial]", scales: list[_Scale], objective: str, l
 
 def _parallel(scales: list[_Scale], title: str) -> Figure:
     """One line a trial across all parameters to the objective, the last scale: the better, the darker."""
-    figure, absent = blank(max(6.5, 1.35 * len(scales) + 0.5), 5, title), -0.15
+    figure, absent = blank(max(6.5, 0.94 * len(scales)), 5, title), -0.15
     axes = figure.add_subplot(xlim=(-0.1, len(scales) - 0.4), ylim=(-0.2, 1.05), yticks=[])
     lines = np.array([np.where(np.isnan(scale.places), absent, scale.places) for scale in scales]).T
     for line in lines:
@@ -134,7 +134,7 @@ def _parallel(scales: list[_Scale], title: str) -> Figure:
         missing = [(absent, "absent")] if np.isnan(scale.places).any() else []
         for y, label in [*missing, *zip(scale.ticks, scale.labels, strict=True)]:
             axes.text(x + 0.04, y, label, va="center", fontsize=8, bbox=box, zorder=5)
-    axes.set_xticks(range(len(scales)), [fold(scale.name, 16) for scale in scales], fontsize=9)
+    axes.set_xticks(range(len(scales)), [fold(scale.name, 14) for scale in scales], fontsize=9)
     axes.spines[:].set_visible(False)
     return figure
 

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 
 from optuna.trial import TrialState
+from PIL import Image
 
 from orchestrator import figures, figures_report, figures_sweep, figures_tradeoff, outcome
 from orchestrator.book import Book
@@ -18,7 +19,8 @@ from orchestrator.tracker import MlflowStore
 from orchestrator.trial import SAMPLES, WEIGHTS
 
 CHAMPION = "champion"  # what is kept with the sweep of the model that was registered
-WIDEST = 235  # pixels of each of three grids side by side: wider ones push out of sight what MLflow says of a run
+PAGE = 780  # pixels of a picture on a run's page: a wider one pushes out of sight what MLflow says of the run
+GRID = 235  # pixels of each of three grids side by side, so that they fit
 MARKED = "marked"  # and the run that is tagged as the best
 
 
@@ -50,7 +52,10 @@ def settings(spec: Spec) -> bytes:
 
 
 def finish(book: Book, outbox: Outbox) -> list[str]:
-    """Put the best samples, the figures and the table of trials into the sweep's record; returns the pictures' paths there."""
+    """Put the best samples, the figures and the table of trials into the sweep's record.
+
+    Returns the paths there of the pictures for its page; wider ones, of many parameters, are among its artifacts.
+    """
     spec = book.spec
     pictures = {f"figures/{name}.png": figures.png(figure) for name, figure in drawings(book).items()}
     key, folder = spec.objectives[0][0], spec.folder
@@ -58,13 +63,13 @@ def finish(book: Book, outbox: Outbox) -> list[str]:
         (f"trial {trial.number} · {key} {trial.values[0]:.4g}", trial_folder(folder, trial.number) / SAMPLES)
         for trial in book.best(SHOWN)
     )
-    best = figures.files_beside(titled, columns=3, widest=WIDEST)
+    best = figures.files_beside(titled, columns=3, widest=GRID)
     if best:
         pictures = {"best_samples.png": best, **pictures}
     for name, picture in pictures.items():
         outbox.content(name, picture)
     outbox.content("trials.csv", _table(book))
-    return list(pictures)
+    return [name for name, picture in pictures.items() if Image.open(io.BytesIO(picture)).width <= PAGE]
 
 
 def _table(book: Book) -> bytes:

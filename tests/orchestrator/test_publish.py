@@ -1,4 +1,4 @@
-"""What is made of a sweep that has ended: here, a best network that nothing can be made of."""
+"""What is made of a sweep that has ended: its page, and a best network that nothing can be made of."""
 
 from pathlib import Path
 
@@ -6,7 +6,9 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 
-from orchestrator import cli, sqlite
+from orchestrator import cli, publish, sqlite
+from orchestrator.outbox import Outbox
+from tests.orchestrator.conftest import Bench
 
 STUDY = """
 from dataclasses import replace
@@ -36,3 +38,19 @@ def test_a_network_that_cannot_be_exported_costs_the_champion_alone() -> None:
     runs = [run for one in client.search_experiments() for run in client.search_runs([one.experiment_id])]
     assert [run.info.status for run in runs] == ["FINISHED"] * 3
     assert list(Path(".sweeps/toy").glob("trial-*/weights.safetensors"))
+
+
+def test_pictures_that_would_crowd_the_page_are_files_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = bench.book(trials=4)
+    bench.drive(book)
+    kept: list[str] = []
+    monkeypatch.setattr(Outbox, "content", lambda outbox, path, content: kept.append(path))
+    outbox = Outbox(Path(book.spec.folder))
+    shown = publish.finish(book, outbox)
+    assert {"best_samples.png", "figures/history.png", "figures/slices.png", "figures/parallel.png"} <= set(shown)
+    assert kept == [*shown, "trials.csv"], "all of a small search fit"
+    kept.clear()
+    monkeypatch.setattr(publish, "PAGE", 700)
+    assert "figures/history.png" not in publish.finish(book, outbox), "750 pixels"
+    assert kept == [*shown, "trials.csv"]
+    outbox.close()
