@@ -43,11 +43,11 @@ class Config(BaseModel):
     )
 
     start: Literal["noise", "mixture"] = Field(
-        "noise", description="of fresh chains: uniform noise, or a Gaussian of each class (JEM++)"
+        "mixture", description="of fresh chains: uniform noise (JEM), or a Gaussian of each class (JEM++)"
     )
     mixture_rank: int = Field(64, ge=1, description="principal directions that a class's Gaussian keeps")
     sampler: Literal["langevin", "proximal"] = Field(
-        "langevin", description="plain Langevin steps, or steps with a clamped gradient (JEM++)"
+        "proximal", description="plain Langevin steps (JEM), or steps with a clamped gradient (JEM++)"
     )
     step_size: float = Field(0.5, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I)")
     n_steps: int = Field(10, ge=1, le=10_000, description="of a chain per update, in evaluations of the network")
@@ -65,7 +65,11 @@ class Config(BaseModel):
     energy_regularisation: float = Field(0.0, ge=0, description="α in L = E⁺ − E⁻ + α(E⁺² + E⁻²)")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam, after a warm-up; falls to a twentieth by a cosine")
     warmup: int = Field(50, ge=0, description="updates over which learning rate and likelihood weight rise from 0")
-    data_noise: float = Field(0.03, ge=0, description="deviation of the noise on real images")
+    beta1: float = Field(0.0, ge=0, lt=1, description="of Adam: how much earlier gradients weigh in its mean")
+    data_noise: float = Field(0.03, ge=0, description="deviation of the noise on images that are learned from")
+    noised: Literal["data", "both"] = Field(
+        "both", description="which images those are: real ones, as in JEM, or also the samples they are told from"
+    )
     augmentation: Augmentation = Field("none", description="of real images: none | shift | shift_flip")
     parameter_grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient in the weights")
     ema_decay: float = Field(0.99, ge=0, lt=1, description="of the averaged weights that are scored and kept")

@@ -17,11 +17,10 @@ from models._events import Curve, Diverged, Event, Facts, Progress, Scalars
 from models._jem_config import Config, network
 from models.parts import cache, training
 from models.parts import data as datasets
-from models.parts.augmentation import vary
+from models.parts.augmentation import noisy, vary
 from models.parts.classes import accuracy
 from models.parts.classifier import learn
 from models.parts.nets import weights_digest
-from samplers.kernel import standard_normal
 
 VERSION = "1"  # of the training; a new one leaves older caches alone
 DECIDING = {
@@ -162,8 +161,7 @@ def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Genera
         history[name] = []
 
     def varied(batch: Tensor) -> Tensor:
-        batch = vary(batch, config.augmentation, chance)
-        return batch + config.data_noise * standard_normal(batch, chance)
+        return noisy(vary(batch, config.augmentation, chance), config.data_noise, chance)
 
     settings = updates, config.batch_size, config.pretrain_learning_rate, chance, varied
     for done, loss, logits, labels in learn(net, images, of_images, *settings, warmup=1):

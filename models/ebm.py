@@ -20,11 +20,12 @@ from models._env import Env
 from models._events import Checkpoint, Diverged, Event, Images, Progress, Scalars
 from models.parts import data as datasets
 from models.parts import training
+from models.parts.augmentation import noisy
 from models.parts.classes import of_slots
 from models.parts.divergence import SETTLING, Watch, saturation
 from models.parts.quality import Quality
 from samplers import replay, starts
-from samplers.kernel import Energy, standard_normal
+from samplers.kernel import Energy
 
 __all__ = ["Config", "Kind", "Result", "draw", "network", "report", "train"]
 
@@ -104,7 +105,7 @@ def train(
         training.set_learning_rate(optimizer, training.learning_rate(config.learning_rate, update, updates))
         picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
         real = datasets.floats(train_images[picked])
-        noisy = real + config.data_noise * standard_normal(real, batches)
+        learned = noisy(real, config.data_noise, batches)
         labels = train_labels[picked]
         if buffer is None:
             begin, asked = starts.uniform(config.batch_size, data.shape, BOUNDS, chains), labels
@@ -116,7 +117,7 @@ def train(
         if buffer is not None:
             buffer = replay.put(buffer, slots, samples)
 
-        both = kind.given(net, torch.cat([labels, asked]))(torch.cat([noisy, samples]))
+        both = kind.given(net, torch.cat([labels, asked]))(torch.cat([learned, samples]))
         on_data, on_samples = both.chunk(2)
         loss, gap = contrastive_divergence(on_data, on_samples, config.energy_regularisation)
         optimizer.zero_grad()

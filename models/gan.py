@@ -22,8 +22,8 @@ from models._gan_nets import Critic, through
 from models._gan_watch import Watch
 from models.parts import data as datasets
 from models.parts import inception, training
+from models.parts.augmentation import noisy
 from models.parts.quality import Quality
-from samplers.kernel import standard_normal
 
 __all__ = ["RECIPES", "Config", "Loss", "Result", "check", "draw", "inputs", "network", "report", "train"]
 
@@ -101,10 +101,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
 
     def seen(images: Tensor, update: int) -> Tensor:
         """As the critic sees them: under noise that fades, or it would tell the two by their greys alone."""
-        deviation = config.instance_noise * max(0.0, 1 - update / updates)
-        if not deviation:
-            return images
-        return images + deviation * standard_normal(images, chance)
+        return noisy(images, config.instance_noise * max(0.0, 1 - update / updates), chance)
 
     def generated(labels: Tensor) -> Tensor:
         z = torch.randn(config.batch_size, config.latent_size, generator=chance, device=env.device)

@@ -24,12 +24,12 @@ from models._jem_pretraining import check, obtain, same_classes
 from models._jem_watch import Watch
 from models.parts import data as datasets
 from models.parts import training
-from models.parts.augmentation import vary
+from models.parts.augmentation import noisy, vary
 from models.parts.classes import accuracy, of_slots
 from models.parts.divergence import SETTLING, saturation
 from models.parts.quality import Quality
 from samplers import replay
-from samplers.kernel import run, standard_normal
+from samplers.kernel import run
 
 __all__ = ["Config", "Result", "check", "draw", "network", "report", "train"]
 
@@ -73,7 +73,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # input gradients are the quicker for it
     plain = copy.deepcopy(net).requires_grad_(False).eval()
     average = copy.deepcopy(plain)
-    optimizer = torch.optim.Adam(net.parameters(), config.learning_rate)
+    optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, betas=(config.beta1, 0.999))
     batches, chains = env.generator("batches"), env.generator("chains")
     parts: dict[str, training.Part] = {
         "network": net,
@@ -106,7 +106,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         training.set_learning_rate(optimizer, rate)
         picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
         real, labels = vary(datasets.floats(train_images[picked]), config.augmentation, batches), train_labels[picked]
-        noisy = real + config.data_noise * standard_normal(real, batches)
+        learned = noisy(real, config.data_noise, batches)
         samples = on_samples = None
         if config.generates:
             begin, slots = replay.draw(
@@ -120,9 +120,10 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
                 energy = marginal(net) if config.target == "marginal" else conditional(net, slot_labels[slots])
                 samples, info = run(kernel(config, energy), begin, config.n_steps, chains)
             buffer = replay.put(buffer, slots, samples)
+            seen = noisy(samples, config.data_noise, batches) if config.noised == "both" else samples
             with in_mode(net, config.sampling_mode, frozen=False):
-                on_samples = marginal(net)(samples)
-        logits = net(noisy)
+                on_samples = marginal(net)(seen)
+        logits = net(learned)
         loss, entropy, gap = losses(logits, labels, on_samples, config, warm_at(config, update))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

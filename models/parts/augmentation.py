@@ -1,10 +1,12 @@
-"""Real images, varied as classifiers are trained on them."""
+"""Images, varied as networks are trained on them."""
 
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
+
+from samplers.kernel import standard_normal
 
 Augmentation = Literal["none", "shift", "shift_flip"]
 
@@ -24,6 +26,11 @@ def vary(images: Tensor, kind: Augmentation, generator: Generator) -> Tensor:
     )
     moved = move(images, down, right, reach, "reflect")
     return torch.where(flip.view(-1, 1, 1, 1) == 1, moved.flip(3), moved) if kind == "shift_flip" else moved
+
+
+def noisy(images: Tensor, deviation: float, generator: Generator) -> Tensor:
+    """Gaussian noise of ``deviation`` upon every pixel, not cut: an image may leave its range."""
+    return images + deviation * standard_normal(images, generator) if deviation else images
 
 
 def move(images: Tensor, down: Tensor, right: Tensor, reach: int, missing: Literal["reflect", "replicate"]) -> Tensor:

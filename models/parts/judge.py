@@ -12,12 +12,11 @@ from torch import Generator, Tensor, nn
 
 from models._env import derive_seed
 from models.parts import cache, training
-from models.parts.augmentation import move
+from models.parts.augmentation import move, noisy
 from models.parts.classes import confusion
 from models.parts.classifier import learn
 from models.parts.data import Data, Split
 from models.parts.nets import weights_digest
-from samplers.kernel import standard_normal
 
 VERSION = "1"  # of the network and its training; a new one leaves older caches alone
 N_FEATURES = 64
@@ -138,7 +137,7 @@ def _varied(images: Tensor, chance: Generator) -> Tensor:
     reach = max(1, min(height, width) // 10)
     down, right = torch.randint(2 * reach + 1, (2, n), generator=chance, device=images.device)
     shifted = move(images, down, right, reach, "replicate")
-    return shifted + NOISE * standard_normal(shifted, chance)
+    return noisy(shifted, NOISE, chance)
 
 
 def _judge(network: Network, data: Data, accuracy: float) -> Judge:

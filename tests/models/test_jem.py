@@ -1,7 +1,7 @@
 """A classifier that generates: energies and losses by hand, normalisation while sampling, what is trained once, what is told."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -304,6 +304,36 @@ def test_without_the_likelihood_it_is_a_plain_classifier_of_the_same_budget(env:
     keys = {key for event in jem.train(plain, env) if isinstance(event, Scalars) for key in event.values}
     assert {"loss/classification", "accuracy/validation"} <= keys
     assert not {key for key in keys if key.startswith(("energy/", "chain/", "fid/replay"))}
+
+
+@pytest.mark.parametrize(("noised", "deviation"), [("both", 0.3), ("data", 0.0)])
+def test_samples_are_seen_under_the_noise_of_real_images_and_kept_without_it(
+    noised: str, deviation: float, env: Env, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain black and plain white images, and chains that stay where the mixture has them: at these very images."""
+    images, labels = np.repeat(np.uint8([0, 255]), 100)[:, None, None].repeat(8, 1).repeat(8, 2), np.arange(200) // 100
+    np.savez(tmp_path / "plain.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    learned: list[Tensor] = []
+
+    def heard(*given: Any) -> nn.Module:
+        net = network(*given)
+        net.body.register_forward_pre_hook(
+            lambda body, batch: learned.append(batch[0].detach()) if next(body.parameters()).requires_grad else None
+        )
+        return net
+
+    network = jem.network
+    monkeypatch.setattr(jem, "network", heard)
+    still = {"start": "mixture", "step_size": 1e-9, "noise": 0.0, "data_noise": 0.3, "noised": noised}
+    plain = replace(env, data=f"npz:{tmp_path / 'plain.npz'}")
+    kept = finished(jem.train(config(**still, classes=2, pretrain_updates=0), plain)).images
+    assert torch.equal(kept, kept.sign())
+    of_samples, of_real = (torch.cat(learned[first::2]) for first in (0, 1))
+    assert len(of_samples) == len(of_real) == 20 * 64
+    pixels = of_real.numel()
+    for seen, wanted in ((of_samples, deviation), (of_real, 0.3)):
+        off = seen.sub(seen.sign()).square().mean().sqrt().item()
+        assert off == pytest.approx(wanted, abs=5 * wanted / (2 * pixels) ** 0.5)
 
 
 def test_slots_have_labels_as_frequent_as_images(env: Env) -> None:

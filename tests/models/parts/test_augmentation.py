@@ -1,8 +1,8 @@
-"""Varied images are windows into the mirrored image, flipped or not; deformed ones are seen through affine maps."""
+"""Noise has its deviation; varied images are windows into the mirrored image; deformed ones are seen through affine maps."""
 
 import torch
 
-from models.parts.augmentation import deform, vary
+from models.parts.augmentation import deform, noisy, vary
 
 
 def test_each_is_a_window_of_the_mirrored_image() -> None:
@@ -20,6 +20,15 @@ def test_each_is_a_window_of_the_mirrored_image() -> None:
     mirrored = (flipped.flip(3).reshape(-1, 1, 64) == windows.view(1, 9, 64)).all(2).any(1)
     assert (upright ^ mirrored).all()
     assert abs(upright.float().mean() - 0.5) < 4 * (0.25 / 2000) ** 0.5
+
+
+def test_noise_has_its_deviation_and_is_not_cut() -> None:
+    n, deviation, chance = 100_000, 0.3, torch.Generator().manual_seed(0)
+    x = torch.ones(n, 1, 1, 1)
+    noise = noisy(x, deviation, chance) - x
+    assert abs(noise.mean()) < 4 * deviation / n**0.5
+    assert abs(noise.std() - deviation) < 4 * deviation / (2 * n) ** 0.5
+    assert noisy(x, 0.0, chance) is x
 
 
 def test_a_deformed_ramp_is_a_ramp_whose_map_is_within_reach_and_evenly_so() -> None:
