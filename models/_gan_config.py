@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.parts.named_files import NamedFile
 from models.parts.nets import Precision
 
 Loss = Literal["bce", "hinge", "wgan", "wgan_gp"]
@@ -126,7 +127,9 @@ class Config(BaseModel):
         8, ge=1, le=1000, description="times that generated images are scored, evenly over training"
     )
     evaluation_samples: int = Field(1_000, ge=16, description="images that are scored; FID depends on it")
-    inception_weights: str = Field("", description="file of torch-fidelity's Inception weights, for fid/inception")
+    inception_weights: NamedFile | None = Field(
+        None, description="file of torch-fidelity's Inception weights, for fid/inception"
+    )
 
     @property
     def critic_cost(self) -> int:

@@ -113,7 +113,7 @@ def evaluate(result: Result, env: Env) -> Generator[Event, None, dict[str, float
     yield Images(result.step, "samples/generated", images[:SHOWN])
     found = quality.scores("generated", images) | read(quality.judge, "", images)
     found |= read(quality.judge, "_real", result.data.validation.floats()[: quality.n])
-    if config.inception_weights:
+    if config.inception_weights is not None:
         real = result.data.validation.floats()[: quality.n]
         found["fid/inception"] = inception.fid(config.inception_weights, real, images, env.device)
     yield Scalars(result.step, found)

@@ -1,12 +1,12 @@
 """The settings of a joint energy-based model, and the network that they mean."""
 
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models._jem_nets import Classifier, Mode, Norm, resnet18, small, wide_resnet
 from models.parts.augmentation import Augmentation
+from models.parts.named_files import NamedFile
 from models.parts.nets import Activation, Precision
 
 BOUNDS = (-1.0, 1.0)  # of every pixel of data and of every chain
@@ -35,7 +35,7 @@ class Config(BaseModel):
         600, ge=0, description="of the classifier before it generates; trials share the result"
     )
     pretrain_learning_rate: float = Field(2e-3, gt=0, description="of Adam; falls to 0 by a cosine")
-    classifier: str | None = Field(
+    classifier: NamedFile | None = Field(
         None, description="a .safetensors file of the network's weights to begin with, instead of training them"
     )
     least_accuracy: float = Field(
@@ -99,12 +99,6 @@ class Config(BaseModel):
     def evaluation_steps(self) -> int:
         """Steps of the chains that are scored."""
         return self.n_steps * (self.evaluation_length or (1 if self.fresh_share == 1 else 10))
-
-    @field_validator("classifier")
-    @classmethod
-    def _anywhere(cls, path: str | None) -> str | None:
-        """Found again by a sweep that is resumed in another folder."""
-        return None if path is None else str(Path(path).expanduser().absolute())
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":

@@ -15,9 +15,9 @@ from models.parts.data import DataError
 BATCH = 64  # images of 299×299 pixels at a time
 
 
-def refuse(weights: str) -> None:
-    """Raises DataError where ``weights``, unless it is "", names no file that could be Inception's, or nothing can read it."""
-    if not weights:
+def refuse(weights: str | None) -> None:
+    """Raises DataError where ``weights``, unless it is None, names no file that could be Inception's, or nothing can read it."""
+    if weights is None:
         return
     if not Path(weights).is_file():
         raise DataError(

@@ -219,7 +219,7 @@ BAD: list[tuple[list[str], str]] = [
     (["run", "dvae", "--set", "halvings=4"], "images of 8×8 pixels cannot be halved 4 times"),
     (["run", "jem", "--set", "classifier=none.safetensors"], "none.safetensors: there is no such file; give a"),
     (["run", "jem", "--set", "classifier=flat.npz"], "flat.npz has no weights of this network"),
-    (["run", "wgan", "--set", "inception_weights=none.pth"], "inception_weights=none.pth: there is no such file; give"),
+    (["run", "wgan", "--set", "inception_weights=none.pth"], "none.pth: there is no such file; give torch-fidelity's"),
     (["compare", "jem", "--vary", "classes=10,20"], "the arm classes=20 cannot work: digits has 10 classes"),
     (["run", "ebm", "--set", "widht=8"], "--set widht: no such setting; did you mean width?"),
     (["run", "ebm", "--set", "width"], "--set width has no value"),
