@@ -1,13 +1,12 @@
 """Updates of JEM and JEM++ against the plain classifier's, and the floor that they can have.
 
 An update of the classifier, and an input gradient for each step of the chains: less cannot be. What comes on top is the
-batch of samples in the loss, the replay buffer, and the sampler's own arithmetic. The trainer itself is timed, between its
-offers of a checkpoint, by processor time and one thread; the median leaves out updates at which it looks or reports.
+batch of samples in the loss, the replay buffer, and the sampler's own arithmetic. The trainers themselves are timed, between
+their offers of a checkpoint, by processor time and one thread; the median leaves out updates at which they look or report.
 """
 
 import time
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,15 +36,20 @@ def measure(quick: bool = False) -> Iterator[Figure]:
     try:
         with empty_folder() as folder:
             config = base((1, 8, 8)).model_copy(update={"evaluations": 1, "evaluation_length": 1})
-            plain = _update(config.model_copy(update={"likelihood_weight": 0.0}), updates, folder)
-            gradient = _gradient(config, updates)
-            floor = plain + config.n_steps * gradient
+            plain, gradients, *ways = _medians(
+                [
+                    _training(config.model_copy(update={"likelihood_weight": 0.0}), folder),
+                    _gradients(config),
+                    *(_training(config.model_copy(update=switches), folder) for switches in WAYS.values()),
+                ],
+                updates,
+            )
+            floor = plain + gradients
             yield Figure(
                 f"updates a second of the plain classifier, 8×8, {config.width} channels, {config.batch_size} images",
-                f"{1 / plain:.0f} ({plain * 1e3:.1f} ms; an input gradient {gradient * 1e3:.1f} ms)",
+                f"{1 / plain:.0f} ({plain * 1e3:.1f} ms; {config.n_steps} input gradients {gradients * 1e3:.1f} ms)",
             )
-            for name, switches in WAYS.items():
-                found = _update(config.model_copy(update=switches), updates, folder)
+            for name, found in zip(WAYS, ways, strict=True):
                 ratio = found / floor
                 yield Figure(
                     f"  {name}, chains of {config.n_steps} steps",
@@ -57,27 +61,31 @@ def measure(quick: bool = False) -> Iterator[Figure]:
         torch.set_num_threads(before)
 
 
-def _update(config: jem.Config, updates: int, folder: Path) -> float:
-    """Median processor time of the first updates of a training, in seconds: a whole one so short may be lost on its way."""
-    times, began = [], None
-    training = jem.train(config, Env("digits", cache_folder=folder))
-    for _ in islice((event for event in training if isinstance(event, Checkpoint)), updates):
-        if began is not None:
-            times.append(time.process_time() - began)
-        began = time.process_time()
-    training.close()
-    return median(times)
+def _medians(works: Sequence[Iterator[object]], times: int) -> list[float]:
+    """Median processor time of a piece of each of ``works``, in seconds; in turns, so that what else runs harms all alike."""
+    for work in works:
+        next(work)
+    taken: list[list[float]] = [[] for _ in works]
+    for _ in range(times):
+        for work, found in zip(works, taken, strict=True):
+            began = time.process_time()
+            next(work)
+            found.append(time.process_time() - began)
+    return [median(found) for found in taken]
 
 
-def _gradient(config: jem.Config, repeats: int) -> float:
-    """Median processor time of the energy's gradient in a batch of images, in seconds."""
+def _training(config: jem.Config, folder: Path) -> Iterator[object]:
+    """An update at a time of a training that is longer than what is timed: so short a one may be lost on its way."""
+    return (event for event in jem.train(config, Env("digits", cache_folder=folder)) if isinstance(event, Checkpoint))
+
+
+def _gradients(config: jem.Config) -> Iterator[object]:
+    """As many gradients of the energy in a batch of images as a chain takes, one after another."""
     torch.manual_seed(0)
     net, x = jem.network(config, (1, 8, 8)), torch.rand(config.batch_size, 1, 8, 8)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in training
-    times = []
     with in_mode(net, config.sampling_mode):
-        for _ in range(repeats):
-            began = time.process_time()
-            energy_and_gradient(marginal(net), x)
-            times.append(time.process_time() - began)
-    return median(times)
+        while True:
+            for _ in range(config.n_steps):
+                found = energy_and_gradient(marginal(net), x)
+            yield found
