@@ -10,7 +10,7 @@ from models._dvae_config import Config
 from models._dvae_network import Autoencoder
 from models._dvae_prior import bits_by_place, by_place, learn
 from models._env import Env
-from models._events import Curve, Event, Images, Progress
+from models._events import Curve, Event, Images
 from models.parts import data as datasets
 from models.parts import judge as judges
 from models.parts.data import Data
@@ -52,8 +52,8 @@ def samples(
         yield from beside(images["fresh"][:16], data, step)
     yield from edits(network, held_out, step)
     yield from book(network, tokens, held_out, step)
-    yield Progress("judge", 0, 1)
-    quality = Quality.of(judges.obtain(data, env.cache_folder, env.device), data, config.evaluation_samples)
+    judge = yield from judges.obtain(data, env.cache_folder, env.device)
+    quality = Quality.of(judge, data, config.evaluation_samples)
     values |= quality.anchors(data, env.generator("anchors"))
     values["fid/reconstructions"] = quality.fid(network.decode(tokens[: config.evaluation_samples]))
     for name, some in images.items():

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -88,25 +87,15 @@ def _shared(config: Config, data: datasets.Data, env: Env) -> Generator[Event, N
     """From the cache, or trained and put there."""
     digest = _digest(config, data, env)
     path = env.cache_folder / f"classifier-{digest}.safetensors"
-    found = _read(path, config, data, digest)
-    if found is not None:
-        return found
-    env.cache_folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_suffix(".lock"))
-    while True:
-        try:
-            lock.acquire(timeout=1)
-            break
-        except Timeout:  # another process trains it: whoever waits is alive
-            yield Progress("pretraining", 0, config.pretrain_updates)
-    try:
-        found = _read(path, config, data, digest)
-        if found is None:
-            found = yield from _train(config, data, env, digest)
-            cache.write(path, found.weights, "history", found.history)
-    finally:
-        lock.release()
-    return found
+    return (
+        yield from cache.shared(
+            path,
+            lambda: _read(path, config, data, digest),
+            lambda: _train(config, data, env, digest),
+            lambda found: cache.write(path, found.weights, "history", found.history),
+            Progress("pretraining", 0, config.pretrain_updates),
+        )
+    )
 
 
 def _given(path: str, config: Config, shape: tuple[int, int, int]) -> nn.Module:

@@ -18,6 +18,7 @@ from models._ebm_chains import SAMPLERS, build
 from models._ebm_config import BOUNDS
 from models._env import Env
 from models._events import Checkpoint, Compute, Curve, Diverged, Event, Facts, Images, Progress, Scalars
+from models.parts import cache
 from models.parts import data as datasets
 from models.parts import judge as judges
 from models.parts.divergence import saturation
@@ -112,7 +113,7 @@ def bench(model: str, data: str, data_folder: Path, cache_folder: Path, device: 
     """The trained network at ``model`` and what its samples are held against."""
     loaded = datasets.load(data, data_folder)
     trained, network = _trained(model, loaded.shape, device)
-    judge = judges.obtain(loaded, cache_folder, device)
+    judge = cache.at_once(judges.obtain(loaded, cache_folder, device))
     quality = Quality.of(judge, loaded, samples)
     chance = Env(data, 0, device).generator("anchors")
     noise = starts.uniform(samples, loaded.shape, BOUNDS, chance)

@@ -24,7 +24,7 @@ from mlflow.projects import utils as projects
 from PIL import Image
 
 import benchmarks.__main__ as benchmarks
-from models.parts import _sources, judge
+from models.parts import _sources, cache, judge
 from models.parts import data as datasets
 from models.parts._sources import CLASSES, Arrays
 from orchestrator import server
@@ -74,7 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Itera
             "persian": stand_in(28),
         }
         patch.setattr(datasets, "KNOWN", {**_sources.KNOWN, **sets})
-        judge.obtain(datasets.load("digits", Path("data")), cache_folder, "cpu")
+        cache.at_once(judge.obtain(datasets.load("digits", Path("data")), cache_folder, "cpu"))
         shutil.copytree(cache_folder, folder / ".sweeps" / "cache")
         for label in range(26):
             letters = folder / "letters" / chr(ord("a") + label)

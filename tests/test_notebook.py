@@ -8,8 +8,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from models.parts import cache, judge
 from models.parts import data as datasets
-from models.parts import judge
 
 ROOT = Path(__file__).parents[1]
 TINY = {
@@ -29,7 +29,7 @@ def test_the_notebook_can_be_followed(tmp_path: Path, cache_folder: Path, monkey
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    judge.obtain(datasets.load("digits", Path("data")), cache_folder, "cpu")
+    cache.at_once(judge.obtain(datasets.load("digits", Path("data")), cache_folder, "cpu"))
     shutil.copytree(cache_folder, tmp_path / ".sweeps" / "cache")
     notebook = nbformat.read(ROOT / "docs" / "first_sweep.ipynb", as_version=4)
     (settings,) = (cell for cell in notebook.cells if cell.cell_type == "code" and "TRIALS = " in cell.source)

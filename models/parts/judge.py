@@ -1,16 +1,16 @@
 """The judge: a small classifier, trained once on real images, in whose features images are compared."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from filelock import FileLock
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from models._env import derive_seed
+from models._events import Event, Progress
 from models.parts import cache, training
 from models.parts.augmentation import move, noisy
 from models.parts.classes import confusion
@@ -95,43 +95,39 @@ class Judge:
             return torch.cat([of(some.to(device)) for some in torch.split(images, BATCH)])
 
 
-def obtain(data: Data, cache_folder: Path, device: str, on_progress: Callable[[int, int], None] | None = None) -> Judge:
-    """The judge of ``data``, from the cache or trained now; of processes that ask at once, one trains.
-
-    ``on_progress(done, total)`` counts steps of training, and is not called where there is nothing to train. A cache
-    file that is damaged is made anew.
-    """
+def obtain(data: Data, cache_folder: Path, device: str) -> Generator[Event, None, Judge]:
+    """The judge of ``data``, from the cache or trained now, which it says how far it is with; a damaged file is made anew."""
     path = cache_folder / f"judge-{VERSION}-{data.digest[:16]}.safetensors"
-    judge = _read(path, data, device)
-    if judge is None:
-        cache_folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            judge = _read(path, data, device)  # another process may have been faster
-            if judge is None:
-                judge = _train(data, device, on_progress or (lambda done, total: None))
-                about = {"digest": judge.digest, "accuracy": judge.accuracy}
-                cache.write(path, judge.network.state_dict(), "judge", about)
-    return judge
+
+    def keep(judge: Judge) -> None:
+        about = {"digest": judge.digest, "accuracy": judge.accuracy}
+        cache.write(path, judge.network.state_dict(), "judge", about)
+
+    begins = Progress("judge", 0, TRAINING[data.shape[0]][0])
+    yield begins
+    return (
+        yield from cache.shared(path, lambda: _read(path, data, device), lambda: _train(data, device), keep, begins)
+    )
 
 
-def _train(data: Data, device: str, on_progress: Callable[[int, int], None]) -> Judge:
+def _train(data: Data, device: str) -> Generator[Event, None, Judge]:
     seed = derive_seed("judge", VERSION, data.digest)
     with training.seeded(seed):
         network = Network(data.shape, len(data.classes))
     network.to(device)
-    chance = Generator(device).manual_seed(seed)
+    chance = torch.Generator(device).manual_seed(seed)
     images, labels = data.train.images.to(device), data.train.labels.to(device)
     steps, batch_size = TRAINING[data.shape[0]]
     settings = steps, batch_size, LEARNING_RATE, chance, lambda some: _varied(some, chance)
     for step in learn(network, images, labels, *settings, weight_decay=1e-4):
         if step.done % 10 == 0:
-            on_progress(step.done, steps)
+            yield Progress("judge", step.done, steps)
     judge = _judge(network, data, math.nan)
     counts = judge.confusion(data.validation)
     return replace(judge, accuracy=float(counts.trace() / counts.sum()))
 
 
-def _varied(images: Tensor, chance: Generator) -> Tensor:
+def _varied(images: Tensor, chance: torch.Generator) -> Tensor:
     """Each image shifted by up to a tenth of its size, with a little noise."""
     n, _, height, width = images.shape
     reach = max(1, min(height, width) // 10)

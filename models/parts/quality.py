@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from models._env import Env
-from models._events import Event, Facts, Matrix, Progress, Scalars
+from models._events import Event, Facts, Matrix, Scalars
 from models.parts import judge as judges
 from models.parts import metrics
 from models.parts.classes import accuracy
@@ -36,8 +36,8 @@ class Quality:
     def obtain(data: Data, env: Env, n: int) -> abc.Generator[Event, None, "Quality"]:
         """By the judge of ``data``, from the cache or trained now: how a trainer begins."""
         yield data.used
-        yield Progress("judge", 0, 1)
-        return Quality.of(judges.obtain(data, env.cache_folder, env.device), data, n)
+        judge = yield from judges.obtain(data, env.cache_folder, env.device)
+        return Quality.of(judge, data, n)
 
     def introduced(self, data: Data, network: nn.Module) -> abc.Iterator[Event]:
         """What is learned once: who the judge is and how well it judges, and the size of the network that it will judge."""

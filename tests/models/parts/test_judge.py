@@ -16,9 +16,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.parts import data, judge, metrics
+from models._events import Progress
+from models.parts import cache, data, judge, metrics
 from models.parts.data import Data
-from models.parts.judge import Judge, Network, obtain
+from models.parts.judge import Judge, Network
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 
@@ -29,6 +30,10 @@ class Trained(NamedTuple):
     cache: Path
 
 
+def obtain(of: Data, folder: Path) -> Judge:
+    return cache.at_once(judge.obtain(of, folder, "cpu"))
+
+
 def random_state() -> tuple[bytes, str, object]:
     return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state()), random.getstate()
 
@@ -37,7 +42,7 @@ def random_state() -> tuple[bytes, str, object]:
 def trained(cache_folder: Path) -> Trained:
     """A judge of digits, trained in full: the session's."""
     digits = data.load("digits", cache_folder)
-    return Trained(obtain(digits, cache_folder, "cpu"), digits, cache_folder)
+    return Trained(obtain(digits, cache_folder), digits, cache_folder)
 
 
 @pytest.fixture
@@ -67,11 +72,8 @@ def test_it_knows_the_digits(trained: Trained) -> None:
 
 def test_training_says_how_far_it_is(digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "TRAINING", {1: (150, 16)})
-    heard: list[tuple[int, int]] = []
-    obtain(digits, tmp_path, "cpu", lambda done, total: heard.append((done, total)))
-    steps, total = [done for done, _ in heard], heard[0][1]
-    assert steps == sorted(set(steps)) and len(steps) > 10
-    assert steps[-1] == total and {total for _, total in heard} == {total}
+    heard = list(judge.obtain(digits, tmp_path, "cpu"))
+    assert heard == [Progress("judge", done, 150) for done in range(0, 160, 10)]
 
 
 def test_confusion_counts_each_image_once(trained: Trained) -> None:
@@ -137,10 +139,8 @@ def test_fid_tells_real_from_blurred_from_noise(trained: Trained) -> None:
 
 
 def test_it_comes_back_from_the_cache_as_it_was(trained: Trained) -> None:
-    def untimely(done: int, total: int) -> None:
-        raise AssertionError("it trains again")
-
-    again = obtain(trained.data, trained.cache, "cpu", untimely)
+    assert len(list(judge.obtain(trained.data, trained.cache, "cpu"))) == 1, "it does not train again"
+    again = obtain(trained.data, trained.cache)
     assert (again.digest, again.accuracy) == (trained.judge.digest, trained.judge.accuracy)
     assert (again.n_train, again.n_validation) == (trained.judge.n_train, trained.judge.n_validation)
     images = trained.data.test.floats()
@@ -150,7 +150,7 @@ def test_it_comes_back_from_the_cache_as_it_was(trained: Trained) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_the_cache_is_named_after_data_and_version_and_says_what_it_holds(digits: Data, tmp_path: Path) -> None:
-    found = obtain(digits, tmp_path / "cache", "cpu")
+    found = obtain(digits, tmp_path / "cache")
     (path,) = (tmp_path / "cache").glob("judge-*.safetensors")
     assert path.name == f"judge-{judge.VERSION}-{digits.digest[:16]}.safetensors"
     with safe_open(path, "pt") as file:
@@ -162,13 +162,13 @@ def test_the_cache_is_named_after_data_and_version_and_says_what_it_holds(digits
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "weight", "foreign"])
 def test_a_damaged_cache_is_made_anew(damage: str, digits: Data, tmp_path: Path) -> None:
-    first = obtain(digits, tmp_path / "cache", "cpu")
+    first = obtain(digits, tmp_path / "cache")
     (path,) = (tmp_path / "cache").glob("judge-*.safetensors")
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[-100] ^= 64  # the file still reads, with another weight
     if damage == "foreign":
-        obtain(held(digits, 8), tmp_path / "other", "cpu")
+        obtain(held(digits, 8), tmp_path / "other")
         (other,) = (tmp_path / "other").glob("judge-*.safetensors")
     contents = {
         "cut": whole[: len(whole) // 2],
@@ -180,9 +180,7 @@ def test_a_damaged_cache_is_made_anew(damage: str, digits: Data, tmp_path: Path)
     path.write_bytes(contents[damage])
     if damage == "weight":
         assert load_file(path)  # readable: only the digest can tell
-    steps: list[int] = []
-    second = obtain(digits, tmp_path / "cache", "cpu", lambda done, total: steps.append(done))
-    assert steps == [10, 20]
+    second = obtain(digits, tmp_path / "cache")
     assert second.digest == first.digest
     assert path.read_bytes() == whole
 
@@ -203,29 +201,29 @@ def test_training_depends_on_the_data_alone(digits: Data, tmp_path: Path) -> Non
     state = torch.get_rng_state()
     try:
         torch.manual_seed(1)
-        first = obtain(digits, tmp_path / "a", "cpu")
+        first = obtain(digits, tmp_path / "a")
         torch.manual_seed(2)
         with torch.no_grad():  # whatever the caller has open
-            second = obtain(digits, tmp_path / "b", "cpu")
+            second = obtain(digits, tmp_path / "b")
     finally:
         torch.set_rng_state(state)
     assert first.digest == second.digest
     other = Data("other", "", digits.train, digits.validation, digits.test, digits.classes, digits.digest[::-1])
-    assert obtain(other, tmp_path / "a", "cpu").digest != first.digest
+    assert obtain(other, tmp_path / "a").digest != first.digest
 
 
 OBTAIN = """
 import sys
 from pathlib import Path
-from models.parts import data, judge
+from models.parts import cache, data, judge
 judge.TRAINING = {1: (150, 16)}
-cache = Path(sys.argv[1])
-digits = data.load("digits", cache)
+folder = Path(sys.argv[1])
+digits = data.load("digits", folder)
 print("ready", flush=True)
 sys.stdin.readline()
-steps = []
-found = judge.obtain(digits, cache, "cpu", lambda done, total: steps.append(done))
-print(found.digest, len(steps), flush=True)
+said = list(judge.obtain(digits, folder, "cpu"))
+found = cache.at_once(judge.obtain(digits, folder, "cpu"))
+print(found.digest, len({event.done for event in said}) - 1, flush=True)
 """
 
 
@@ -273,7 +271,7 @@ def test_colour_and_tiny_sets_can_be_judged(tmp_path: Path) -> None:
     labels = np.repeat([0, 1, 2], 3)
     np.savez(tmp_path / "tiny.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
     tiny = data.load(f"npz:{tmp_path / 'tiny.npz'}", tmp_path)
-    found = obtain(tiny, tmp_path, "cpu")
+    found = obtain(tiny, tmp_path)
     assert found.confusion(tiny.validation).sum() == 3
     assert found.features(tiny.test.floats()).isfinite().all()
 
@@ -286,5 +284,5 @@ def test_it_knows_mnist(tmp_path: Path) -> None:
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     for file in raw.iterdir():
         (tmp_path / "MNIST" / "raw" / file.name).write_bytes(file.read_bytes())
-    found = obtain(data.load("mnist", tmp_path), tmp_path, "cpu")
+    found = obtain(data.load("mnist", tmp_path), tmp_path)
     assert found.accuracy >= 0.985
