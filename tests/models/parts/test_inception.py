@@ -11,7 +11,7 @@ from models.parts.data import DataError
 
 
 def test_what_is_no_file_or_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inception.refuse("")
+    inception.refuse(None)
     with pytest.raises(DataError, match="there is no such file; give torch-fidelity's Inception weights, or none"):
         inception.refuse(str(tmp_path / "none.pth"))
     (tmp_path / "some.pth").write_bytes(b"no weights")
