@@ -1,5 +1,6 @@
 """What MLflow shows of a sweep and of a trial in words: Markdown, in which the first lines say what matters."""
 
+import re
 from collections.abc import Collection
 
 from optuna.trial import FrozenTrial
@@ -11,6 +12,7 @@ from orchestrator.spec import BETTER, Spec
 from orchestrator.tables import clock, short
 
 SHOWN = 6  # of the best trials
+PAIRS = re.compile(r"(--set|--fix) ([^\s'\"]+)(?=\s|$)")  # settings parted by commas, where nothing is quoted
 
 
 def result(spec: Spec, end: Ended) -> str:
@@ -63,7 +65,7 @@ def sweep(book: Book, ending: str, pictures: Collection[str] = ()) -> str:
     ]
     lines += [f"Went on although it had changed after {drift.before} trials: {drift.what}.\n" for drift in spec.drifts]
     lines += [
-        f"Made by `{spec.command}`; go on with more trials: `sweep resume {spec.name} --trials {book.total() * 2}`",
+        f"Made by {_command(spec.command)}; go on with more trials: `sweep resume {spec.name} --trials {book.total() * 2}`",
         *(_picture(path, spec.run) for path in pictures if spec.run),
     ]
     return "\n".join(lines)
@@ -86,6 +88,11 @@ def _best(book: Book, best: list[FrozenTrial]) -> list[str]:
         cells += [short(one.params[name]) if name in one.params else "" for name in names]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
+
+
+def _command(command: str) -> str:
+    """As code that may break: each setting behind an option of its own, which means the same, or the page becomes too wide."""
+    return f"`{PAIRS.sub(lambda found: ' '.join(f'{found[1]} {pair}' for pair in found[2].split(',')), command)}`"
 
 
 def _picture(path: str, run: str) -> str:

@@ -30,7 +30,9 @@ def timeline(trials: Sequence[Lived]) -> Figure | None:
         for size, name in ((3600, "hours"), (60, "minutes"), (1, "seconds"))
         if longest >= size or size == 1
     )
-    figure = blank(7.5, min(7.0, 2.2 + 0.045 * len(lived)), f"what became of {len(lived)} trials")
+    figure = blank(
+        7.5, min(7.0, 2.2 + 0.045 * len(lived)), f"what became of {len(lived)} trial{'s' if len(lived) != 1 else ''}"
+    )
     axes = figure.add_subplot(xlabel=f"{name} during which trials ran, breaks left out", ylabel="trial")
     for outcome, (color, marker) in OUTCOMES.items():
         those = [one for one in lived if one.outcome == outcome]
@@ -49,7 +51,8 @@ def timeline(trials: Sequence[Lived]) -> Figure | None:
                 zorder=3,
                 label=f"{outcome.replace('_', ' ')} ({len(those)})",
             )
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(min(one.number for one in lived) - 0.7, max(one.number for one in lived) + 0.7)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=9)
     return figure

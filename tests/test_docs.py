@@ -81,6 +81,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Itera
             letters.mkdir(parents=True)
             for number in range(8):
                 Image.new("L", (28, 28), 8 * label + number).save(letters / f"{number}.png")
+        photographs = np.random.RandomState(0).randint(0, 256, (60, 32, 32, 3)).astype(np.uint8)
+        parts = {f"x_{part}": photographs for part in ("train", "test")}
+        np.savez(folder / "cifar10_20k.npz", **parts, y_train=np.arange(60) % 10, y_test=np.arange(60) % 10)
         (folder / "path/to/hoda").mkdir(parents=True)
         (folder / "experiments").mkdir()
         shutil.copy(STAND_IN, folder / "path/to/yours.py")

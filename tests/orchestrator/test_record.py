@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
@@ -53,6 +54,21 @@ def test_a_value_stands_beside_what_it_is_read_against(bench: Bench) -> None:
     assert "**accuracy 0.9** (higher is better) · judge 0.99\n" in said
     assert "complete after 1:05" in said and f"`sweep show {spec.name} 2`" in said
     assert descriptions.result(spec, end) == "fid 3.5 · accuracy 0.9"
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("sweep run ebm --set width=8,blocks=1 --trials 2", "sweep run ebm --set width=8 --set blocks=1 --trials 2"),
+        ("sweep run ebm --fix start=noise", "sweep run ebm --fix start=noise"),
+        ("sweep run jem --set 'classifier=my file,norm=batch'", "sweep run jem --set 'classifier=my file,norm=batch'"),
+        ("sweep compare ebm --vary n_steps=10,20", "sweep compare ebm --vary n_steps=10,20"),
+    ],
+)
+def test_a_command_with_many_settings_can_break_where_it_is_shown(typed: str, shown: str, bench: Bench) -> None:
+    book, _ = driven(bench, trials=1)
+    told = Book(book.study, book.spec.model_copy(update={"command": typed}))
+    assert f"Made by `{shown}`; go on" in descriptions.sweep(told, "")
 
 
 def test_the_page_of_a_sweep(bench: Bench) -> None:
