@@ -92,7 +92,12 @@ def _best(book: Book, best: list[FrozenTrial]) -> list[str]:
 
 def _command(command: str) -> str:
     """As code that may break: each setting behind an option of its own, which means the same, or the page becomes too wide."""
-    return f"`{PAIRS.sub(lambda found: ' '.join(f'{found[1]} {pair}' for pair in found[2].split(',')), command)}`"
+
+    def apart(found: re.Match[str]) -> str:
+        option, pairs = found.groups()
+        return " ".join(f"{option} {pair}" for pair in pairs.split(",") if pair)
+
+    return f"`{PAIRS.sub(apart, command)}`"
 
 
 def _picture(path: str, run: str) -> str:
