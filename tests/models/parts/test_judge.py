@@ -16,10 +16,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models._events import Progress
+from models._events import Event, Progress
 from models.parts import cache, data, judge, metrics
 from models.parts.data import Data
 from models.parts.judge import Judge, Network
+from tests.models.playing import finished
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 
@@ -139,8 +140,9 @@ def test_fid_tells_real_from_blurred_from_noise(trained: Trained) -> None:
 
 
 def test_it_comes_back_from_the_cache_as_it_was(trained: Trained) -> None:
-    assert len(list(judge.obtain(trained.data, trained.cache, "cpu"))) == 1, "it does not train again"
-    again = obtain(trained.data, trained.cache)
+    said: list[Event] = []
+    again: Judge = finished(judge.obtain(trained.data, trained.cache, "cpu"), said.append)
+    assert said == [Progress("judge", 0, judge.TRAINING[1][0])], "it does not train again"
     assert (again.digest, again.accuracy) == (trained.judge.digest, trained.judge.accuracy)
     assert (again.n_train, again.n_validation) == (trained.judge.n_train, trained.judge.n_validation)
     images = trained.data.test.floats()
@@ -180,7 +182,9 @@ def test_a_damaged_cache_is_made_anew(damage: str, digits: Data, tmp_path: Path)
     path.write_bytes(contents[damage])
     if damage == "weight":
         assert load_file(path)  # readable: only the digest can tell
-    second = obtain(digits, tmp_path / "cache")
+    said: list[Event] = []
+    second: Judge = finished(judge.obtain(digits, tmp_path / "cache", "cpu"), said.append)
+    assert said == [Progress("judge", done, 20) for done in (0, 10, 20)]
     assert second.digest == first.digest
     assert path.read_bytes() == whole
 
