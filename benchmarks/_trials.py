@@ -13,10 +13,10 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial
 
-from orchestrator import book as books
-from orchestrator import plan
 from orchestrator.messages import Ended
-from orchestrator.spec import Spec
+from orchestrator.search import book as books
+from orchestrator.search import plan
+from orchestrator.search.spec import Spec
 
 CHUNK = 500  # in memory, too, a sweep becomes slower as it grows
 

@@ -1,6 +1,6 @@
 """What deciding costs as a sweep grows: one ask, five reports with the pruner's answer and one tell, through our book.
 
-The space is the ebm study's; sampler and pruner are as in orchestrator.search: TPE, multivariate, by groups, after six
+The space is the ebm study's; sampler and pruner are as in orchestrator.search.samplers: TPE, multivariate, by groups, after six
 trials by chance, with running trials counted as bad (Optuna's constant liar), and the median pruner. The same by chance, and
 without a pruner, stands beside it: that is the storage's part, and the differences are the pruner's and TPE's.
 
@@ -20,9 +20,10 @@ import sqlalchemy
 
 from benchmarks import _trials
 from benchmarks._figure import Figure, empty_folder
-from orchestrator import book as books
-from orchestrator import search
 from orchestrator.messages import Ended
+from orchestrator.search import book as books
+from orchestrator.search import samplers as search
+from orchestrator.stores import optuna_storage
 
 SIZES = (100, 1_000, 10_000)
 REPORTS, REPEATS = 5, 15
@@ -75,7 +76,7 @@ def costs(url: str, size: int, repeats: int) -> dict[str, list[float]]:
 
     The ways take turns, and the few trials that they add stay.
     """
-    storage = books.connect(url)
+    storage = optuna_storage.connect(url)
     book = books.create(storage, _trials.spec(size + len(WAYS) * (repeats + 1)))
     _trials.fill(storage, book, size)
     began = time.perf_counter()

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from models._env import Env
-from models._events import Event, Scalars
-from studies._study import ImageShape, Objective, Study, Suggest
+from models.env import Env
+from models.events import Event, Scalars
+from studies.parts.study import ImageShape, Objective, Study, Suggest
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

@@ -14,15 +14,15 @@ from typing import Any
 import torch
 
 from benchmarks._figure import Figure, empty_folder
-from models import _gan_losses as losses
-from models import gan
-from models._gan_labels import misread, told, values
-from models._gan_nets import Critic
-from models.parts import data as datasets
-from models.parts import training
+from models.data import dataset as datasets
+from models.gan import losses
+from models.gan import training as gan
+from models.gan.conditioning import misread, told, values
+from models.gan.networks import Critic
+from models.parts.training import optimisation as training
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.messages import Pulse, Task
-from orchestrator.outbox import Outbox
-from orchestrator.trial import play
+from orchestrator.worker.trial import play
 from studies._gan import base
 
 UPDATES = 2_000

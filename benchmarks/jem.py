@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from benchmarks._figure import Figure, empty_folder
-from models import jem
-from models._env import Env
-from models._events import Checkpoint
-from models._jem_nets import in_mode, marginal
+from models.env import Env
+from models.events import Checkpoint
+from models.jem import training as jem
+from models.jem.networks import in_mode, marginal
 from samplers.kernel import energy_and_gradient
 from studies._jem import base
 

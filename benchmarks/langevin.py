@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks._figure import Figure
-from models import ebm
+from models.ebm import training as ebm
 from samplers import langevin, starts
 from samplers.kernel import run
 from studies.ebm import base

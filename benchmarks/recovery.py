@@ -20,8 +20,8 @@ import optuna
 import psutil
 
 from benchmarks._figure import SWEEP, Figure, empty_folder, environment
-from models._env import derive_seed
-from orchestrator.leftovers import WHO
+from models.env import derive_seed
+from orchestrator.worker.lock import WHO
 
 T = TypeVar("T")
 STUDY = Path(__file__).parents[1] / "tests" / "toy_studies" / "quadratic.py"

@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks._figure import SWEEP, Figure, empty_folder, environment
-from tests.browser import Browser, absent
 from tests.screenshots import served
+from tests.support.browser import Browser, absent
 
 TRIALS, QUICK, SECONDS, MEGABYTES = 200, 12, 20, 10
 PAGE_SECONDS, LOOKS = 3, 5

@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 
 from benchmarks._figure import Figure
 from benchmarks.langevin import BOUNDS, SIZES, TARGET, Loop, compare
-from models import ebm
+from models.ebm import training as ebm
 from samplers import hmc, langevin, mala, preconditioned, proximal, starts, tempering, underdamped
 from samplers.kernel import Kernel, run
 from studies.ebm import base

@@ -17,13 +17,14 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks._figure import Figure, empty_folder
-from models import ebm
-from models.ebm_sampling import Config
-from models.parts import data as datasets
+from models.data import dataset as datasets
+from models.ebm import training as ebm
+from models.ebm.frozen_sampling import Config
 from orchestrator.launchers.inline import InlineJob, InlineLauncher
 from orchestrator.messages import Ended, Report, Task
-from studies import _space, ebm_sampling
+from studies import ebm_sampling
 from studies.ebm import base
+from studies.parts import space as _space
 
 TOGETHER, SETTINGS, REPEATS = 32, 64, 3
 TARGET = 5.0  # times as many settings a minute, on a GPU

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks._figure import Figure, empty_folder
-from orchestrator import tracker
-from orchestrator.courier import Delivery
-from orchestrator.outbox import Outbox
+from orchestrator.delivery.courier import Delivery
+from orchestrator.delivery.outbox import Outbox
+from orchestrator.tracking import mlflow_store as tracker
 
 KEYS = [f"group/metric_{index}" for index in range(10)]
 CALLS = 500  # of outbox.numbers, with a number for each key

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 Outcome = Literal["complete", "pruned", "diverged", "out_of_memory", "failed", "stopped"]
 Reply = Literal["go", "prune", "stop"]
 
+CANNOT_WRITE = "cannot_write"  # why a trial has stopped by itself
+
 
 class Task(BaseModel, frozen=True):
     """One trial to play: all that a worker is told. It is JSON, so that a worker may be anywhere."""

@@ -8,22 +8,31 @@ from pathlib import Path
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from orchestrator import address, arms, descriptions, lease, plan, publish, saved_view, sqlite, tables, tracker
-from orchestrator.book import UNWRITABLE, Book, create, unwritable
-from orchestrator.courier import Courier, begun
+from orchestrator import text
+from orchestrator.delivery.courier import Courier, begun
+from orchestrator.delivery.outbox import Note, Outbox, Status, Tags
 from orchestrator.devices import Room, cores
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
-from orchestrator.halt import Halt
-from orchestrator.launchers._protocol import Launcher
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.launchers.local import LocalLauncher
-from orchestrator.outbox import Note, Outbox, Status, Tags
-from orchestrator.patience import Patience
-from orchestrator.progress import display
-from orchestrator.spec import Spec
-from orchestrator.supervisor import STOPPED, Supervisor
-from orchestrator.view import View
+from orchestrator.launchers.protocol import Launcher
+from orchestrator.search import plan
+from orchestrator.search.book import Book, create
+from orchestrator.search.spec import Spec
+from orchestrator.stores import sqlite
+from orchestrator.stores import urls as address
+from orchestrator.stores.optuna_storage import UNWRITABLE, unwritable
+from orchestrator.supervisor import lease
+from orchestrator.supervisor.interrupts import Halt
+from orchestrator.supervisor.limits import Patience
+from orchestrator.supervisor.status import View
+from orchestrator.supervisor.supervisor import STOPPED, Supervisor
+from orchestrator.terminal import tables
+from orchestrator.terminal.progress import display
+from orchestrator.tracking import comparison_runs as arms
+from orchestrator.tracking import descriptions, publish, saved_view
+from orchestrator.tracking import mlflow_store as tracker
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 ORDERLY = ("", "timeout", STOPPED)  # endings that somebody wanted
@@ -56,7 +65,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
     with lease.driving(book) as driver, Halt().listening() as halt:
         if len(book.finished()) >= book.total() and not book.trials_running():
             console.print(
-                f"sweep {spec.name} has all of its {tables.counted(book.total())}; --trials sets a higher total"
+                f"sweep {spec.name} has all of its {text.counted(book.total())}; --trials sets a higher total"
             )
             _ending(book, console)
             return 0
@@ -74,7 +83,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
         _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
         supervisor = Supervisor(book, launcher, courier, outbox, threads, patience)
         console.print(
-            f"[bold]{spec.name}[/]: {spec.question}\n{tables.counted(book.total())} on {spec.data}, {launcher.slots} at a time, "
+            f"[bold]{spec.name}[/]: {spec.question}\n{text.counted(book.total())} on {spec.data}, {launcher.slots} at a time, "
             f"{threads} thread{'s' if threads > 1 else ''}{'' if together else ' each'}, {', '.join(sorted(set(room.devices)))}",
             highlight=False,
         )
@@ -108,7 +117,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
         _ending(book, console, champion)
         _undelivered(book, courier, console, delivered)
         if reason:
-            again = f"Go on with:  [bold]{plan.program()} resume {spec.name}[/]"
+            again = f"Go on with:  [bold]{text.program()} resume {spec.name}[/]"
             console.print(f"ended early: {reason}. {again}", highlight=False, soft_wrap=True)
         if reason in ORDERLY:
             return 0 if book.best() else 1
@@ -191,7 +200,7 @@ def _publish(book: Book, store: tracker.MlflowStore, console: Console) -> str:
             )
             return ""
     if book.finished():
-        console.print(arms.report(book, store))
+        console.print(tables.verdict(arms.report(book, store)))
     return ""
 
 
@@ -199,7 +208,7 @@ def _undelivered(book: Book, courier: Courier, console: Console, delivered: bool
     if not delivered:
         console.print(
             f"{courier.pending() / 1000:.1f} kB could not be delivered to {book.spec.tracking_uri} ({courier.trouble}). "
-            f"They are kept; deliver them later:  [bold]{plan.program()} sync {book.spec.name}[/]",
+            f"They are kept; deliver them later:  [bold]{text.program()} sync {book.spec.name}[/]",
             highlight=False,
             soft_wrap=True,
         )
@@ -212,10 +221,10 @@ def _ending(book: Book, console: Console, champion: str = "") -> None:
         console.print("\nbest trials")
         console.print(tables.trials(book, only=5))
     elif book.finished():
-        console.print(f"no trial was completed; `{plan.program()} show {book.spec.name}` tells how each ended")
+        console.print(f"no trial was completed; `{text.program()} show {book.spec.name}` tells how each ended")
     if champion:
         console.print(f"\nchampion   mlflow.pytorch.load_model('{champion}')", highlight=False)
-    console.print(f"all trials {plan.program()} show {book.spec.name}", highlight=False)
+    console.print(f"all trials {text.program()} show {book.spec.name}", highlight=False)
     console.print(f"pictures   {_pictures(book.spec.tracking_uri)}", highlight=False, soft_wrap=True)
 
 
@@ -224,5 +233,5 @@ def _pictures(uri: str) -> str:
     if uri.startswith(("http:", "https:")):
         return uri
     if uri == sqlite.absolute(address.TRACKING):
-        return f"{plan.program()} ui   (or: mlflow ui)"
-    return f"{plan.program()} ui --tracking-uri {uri}"
+        return f"{text.program()} ui   (or: mlflow ui)"
+    return f"{text.program()} ui --tracking-uri {uri}"

@@ -17,15 +17,18 @@ from optuna.trial import FrozenTrial, TrialState
 from PIL import Image
 from rich.console import Console
 
-from orchestrator import book as books
-from orchestrator import outcome, plan, publish, session
-from orchestrator import storage as storages
-from orchestrator.book import Book
+from orchestrator import session, text
 from orchestrator.errors import UserError
-from orchestrator.evidence import Evidence
-from orchestrator.patience import Patience
-from orchestrator.places import run_of
-from orchestrator.plan import Options
+from orchestrator.reports.sweep_data import Evidence
+from orchestrator.search import book as books
+from orchestrator.search import plan
+from orchestrator.search import trials as outcome
+from orchestrator.search.book import Book
+from orchestrator.search.plan import Options
+from orchestrator.search.trials import run_of
+from orchestrator.stores import optuna_storage as storages
+from orchestrator.supervisor.limits import Patience
+from orchestrator.tracking import publish
 
 if TYPE_CHECKING:
     import pandas
@@ -91,7 +94,7 @@ class Sweep:
 
     def trial(self, number: int | None = None) -> Trial:
         """A completed trial, the best one unless its number is given."""
-        from orchestrator import sampling
+        from orchestrator.search import sampling
 
         one, spec = sampling.completed(self._book, number), self._book.spec
         shown = Evidence(self._book).samples(one)
@@ -127,7 +130,7 @@ class Sweep:
         """What a trial, the best one unless its number is given, logged as ``key``, by step; UserError where it did not."""
         import pandas
 
-        from orchestrator import sampling
+        from orchestrator.search import sampling
 
         found, one = Evidence(self._book), sampling.completed(self._book, trial)
         points = found.ask(lambda store: store.history(run_of(self._book.spec, one), key)) or []
@@ -141,7 +144,8 @@ class Sweep:
 
         UserError where the sweep has no such figure, or cannot bear it yet.
         """
-        from orchestrator import figures, report_comparison
+        from orchestrator.figures import canvas as figures
+        from orchestrator.reports import comparison as report_comparison
 
         drawn = publish.drawings(self._book)
         if self._book.spec.comparison and (bands := report_comparison.bands(Evidence(self._book))):
@@ -152,14 +156,16 @@ class Sweep:
 
     def sample(self, n: int = 64, trial: int | None = None, seed: int = 0, device: str = "auto") -> Image.Image:
         """``n`` new images by a trial, the best one unless its number is given, as one grid."""
-        from orchestrator import devices, figures, sampling
+        from orchestrator import devices
+        from orchestrator.figures import canvas as figures
+        from orchestrator.search import sampling
 
         place = devices.resolve(device, 1, 1).devices[0]
         return Image.fromarray(figures.grid(sampling.draw(self._book, trial, n, seed, place).images))
 
     def report(self, path: str | Path = "") -> Path:
         """Write the report, NAME.html unless another path is given; returns where it is."""
-        from orchestrator import report
+        from orchestrator.reports import sweep as report
 
         file = Path(path or f"{self.name}.html")
         file.write_text(report.write(self._book), encoding="utf-8")
@@ -172,7 +178,7 @@ class Sweep:
         return _drive(plan.resumed(self._storage, self.name, trials), self._storage, workers, device, **more)
 
     def _repr_html_(self) -> str:
-        from orchestrator import findings
+        from orchestrator.reports import findings
 
         best, done = self._book.best(5), self._book.finished()
         said = [
@@ -319,7 +325,7 @@ def _command(options: Options) -> str:
     for option in ("vary", "set", "fix"):
         words += [word for pair in getattr(options, option) for word in (f"--{option}", pair)]
     words += [f"--{option}" for option in ("race", "deterministic") if getattr(options, option)]
-    return f"{plan.program()} {shlex.join(words)}"
+    return f"{text.program()} {shlex.join(words)}"
 
 
 def _pairs(settings: Mapping[str, Any] | None) -> list[str]:
@@ -336,7 +342,7 @@ def _text(value: Any) -> str:
 
 def _inline(image: Image.Image) -> str:
     """A picture inside HTML."""
-    from orchestrator import page
+    from orchestrator.reports import html as page
 
     buffer = BytesIO()
     image.save(buffer, "png")

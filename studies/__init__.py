@@ -5,8 +5,8 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from models.parts.hints import did_you_mean
-from studies._study import Study, StudyError
+from models.hints import did_you_mean
+from studies.parts.study import Study, StudyError
 
 
 def names() -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from models.gan import RECIPES, Config, Loss, inputs
-from studies._study import ImageShape, Section, Suggest
+from models.gan.training import RECIPES, Config, Loss, inputs
+from studies.parts.study import ImageShape, Section, Suggest
 
 
 def base(shape: ImageShape, loss: Loss) -> Config:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from models.jem import Config
-from studies._sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
-from studies._study import ImageShape, Section, Suggest
+from models.jem.training import Config
+from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
+from studies.parts.study import ImageShape, Section, Suggest
 
 
 def base(shape: ImageShape) -> Config:

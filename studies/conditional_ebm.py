@@ -1,9 +1,9 @@
 """Which way of telling an energy the label, and which chains, end in good images of what was asked for?"""
 
-from models import conditional_ebm
-from models.conditional_ebm import Config
-from studies._sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
-from studies._study import ImageShape, Objective, Section, Study, Suggest
+from models.ebm import conditional as conditional_ebm
+from models.ebm.conditional import Config
+from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
+from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:

@@ -1,8 +1,8 @@
 """Which codebook gives images back best, and whose codes fall into clusters?"""
 
-from models import dvae
-from models.dvae import Config
-from studies._study import ImageShape, Objective, Section, Study, Suggest
+from models.dvae import training as dvae
+from models.dvae.training import Config
+from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:

@@ -1,9 +1,9 @@
 """Which Langevin settings train an energy-based model whose fresh chains end in good images?"""
 
-from models import ebm
-from models.ebm import Config
-from studies._sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
-from studies._study import ImageShape, Objective, Section, Study, Suggest
+from models.ebm import training as ebm
+from models.ebm.training import Config
+from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
+from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:

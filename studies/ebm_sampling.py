@@ -1,9 +1,9 @@
 """Which sampler and settings draw the best images from an energy that is trained already, and what does each cost?"""
 
-from models import ebm_sampling
-from models.ebm_sampling import Config
-from studies._sections import CHAINS, SCORES
-from studies._study import ImageShape, Objective, Section, Study, Suggest
+from models.ebm import frozen_sampling as ebm_sampling
+from models.ebm.frozen_sampling import Config
+from studies.parts.sections import CHAINS, SCORES
+from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:

@@ -1,9 +1,9 @@
 """Which settings make a generator and a discriminator draw legible Persian digits of all ten classes?"""
 
-from models import gan
-from models.gan import Config
+from models.gan import training as gan
+from models.gan.training import Config
 from studies import _gan
-from studies._study import ImageShape, Objective, Section, Study, Suggest
+from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:

@@ -1,9 +1,9 @@
 """How well can a classifier generate, and what does that cost its accuracy?"""
 
-from models import jem
-from models.jem import Config
+from models.jem import training as jem
+from models.jem.training import Config
 from studies._jem import SECTIONS, base, space
-from studies._study import Objective, Study
+from studies.parts.study import Objective, Study
 
 STUDY = Study(
     question=__doc__,

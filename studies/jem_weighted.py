@@ -1,9 +1,9 @@
 """Which settings make the best classifier that generates, where a unit of FID is worth so many points of accuracy?"""
 
-from models import jem
-from models.jem import Config
+from models.jem import training as jem
+from models.jem.training import Config
 from studies._jem import SECTIONS, base, space
-from studies._study import Objective, Study
+from studies.parts.study import Objective, Study
 
 STUDY = Study(
     question=__doc__,

@@ -1,9 +1,9 @@
 """Which settings make Wasserstein critics, clipped or penalised, teach a generator to draw legible Persian digits?"""
 
-from models import gan
-from models.gan import Config
+from models.gan import training as gan
+from models.gan.training import Config
 from studies import _gan
-from studies._study import ImageShape, Objective, Study, Suggest
+from studies.parts.study import ImageShape, Objective, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.support.servers"]
 
 
 @pytest.fixture(scope="session")

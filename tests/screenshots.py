@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.browser import Browser, absent
+from tests.support.browser import Browser, absent
 
 
 @contextmanager

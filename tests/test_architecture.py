@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
+
 OURS = {"orchestrator", "studies", "models", "samplers"}
 
 
@@ -24,12 +24,15 @@ def imported(statement: str) -> set[str]:
             "import samplers.langevin, samplers.replay",
             {"models", "studies", "orchestrator", "mlflow", "optuna", "click"},
         ),
-        ("import models.ebm", {"studies", "orchestrator", "mlflow", "optuna", "matplotlib", "click", "torchvision"}),
+        (
+            "import models.ebm.training",
+            {"studies", "orchestrator", "mlflow", "optuna", "matplotlib", "click", "torchvision"},
+        ),
         ("import studies.ebm", {"orchestrator", "mlflow", "optuna", "matplotlib", "click"}),
-        ("import orchestrator.cli", {"torch", "mlflow", "optuna", "matplotlib", "rich", "pandas"}),
-        ("import orchestrator.book", {"mlflow", "matplotlib", "click"}),
-        ("import orchestrator.trial", {"mlflow", "click", "optuna"}),
-        ("import orchestrator.supervisor", {"mlflow", "click"}),
+        ("import orchestrator.cli.main", {"torch", "mlflow", "optuna", "matplotlib", "rich", "pandas"}),
+        ("import orchestrator.search.book", {"mlflow", "matplotlib", "click"}),
+        ("import orchestrator.worker.trial", {"mlflow", "click", "optuna"}),
+        ("import orchestrator.supervisor.supervisor", {"mlflow", "click"}),
     ],
 )
 def test_what_is_never_imported(statement: str, never: set[str]) -> None:
@@ -40,20 +43,12 @@ def test_what_is_never_imported(statement: str, never: set[str]) -> None:
 @pytest.mark.parametrize(
     ("library", "file"),
     [
-        ("mlflow", {"orchestrator/tracker.py"}),
+        ("mlflow", {"orchestrator/tracking/mlflow_store.py"}),
         (
             "matplotlib",
-            {f"orchestrator/figures{what}.py" for what in ("", "_comparison", "_report", "_sweep", "_tradeoff")},
+            {f"orchestrator/figures/{name}.py" for name in ("canvas", "comparison", "sweep", "timeline", "tradeoff")},
         ),
-        (
-            "click",
-            {
-                "orchestrator/cli.py",
-                "orchestrator/cli_reports.py",
-                "orchestrator/cli_sweeps.py",
-                "orchestrator/options.py",
-            },
-        ),
+        ("click", {f"orchestrator/cli/{name}.py" for name in ("main", "manage", "options", "report")}),
     ],
 )
 def test_a_library_has_one_home(library: str, file: set[str]) -> None:

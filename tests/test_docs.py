@@ -24,13 +24,15 @@ from mlflow.projects import utils as projects
 from PIL import Image
 
 import benchmarks.__main__ as benchmarks
-from models.parts import _sources, cache, judge
-from models.parts import data as datasets
-from models.parts._sources import CLASSES, Arrays
-from orchestrator import server
-from orchestrator.cli import main
-from tests.documented import ROOT, Shown, everywhere
-from tests.orchestrator.test_cli import environment
+from models.data import dataset as datasets
+from models.data import known as _sources
+from models.data.arrays import CLASSES, Arrays
+from models.parts.evaluation import judge
+from models.parts.training import cache
+from orchestrator.cli.main import main
+from orchestrator.tracking import server
+from tests.orchestrator.cli.test_cli import environment
+from tests.support.documented import ROOT, Shown, everywhere
 from tests.test_packaging import PROJECT
 
 pytestmark = pytest.mark.slow

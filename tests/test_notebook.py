@@ -8,10 +8,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from models.parts import cache, judge
-from models.parts import data as datasets
+from models.data import dataset as datasets
+from models.parts.evaluation import judge
+from models.parts.training import cache
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 TINY = {
     "blocks": 1,
     "width": 4,

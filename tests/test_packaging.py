@@ -16,13 +16,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import studies
+from tests.support.paths import ROOT
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("orchestrator", "models", "samplers", "studies")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 MLFLOW_PARTS = {"mlflow-skinny", "mlflow-tracing"}  # not asked for by name, but of one version with mlflow
@@ -167,7 +167,7 @@ def test_mlproject_names_the_environment_and_the_entry_points(project: Any) -> N
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
 def test_an_entry_point_passes_each_parameter_to_an_option_of_its_name(project: Any, entry_point: str) -> None:
-    from orchestrator import cli
+    from orchestrator.cli import main as cli
 
     parameters = project.get_entry_point(entry_point).parameters
     given = {name: f"value of {name}, it's quoted" for name in parameters}
@@ -186,7 +186,7 @@ def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
     """An empty value means "not given", and the defaults of MLproject are those of the command line."""
     from click.testing import CliRunner
 
-    from orchestrator import cli
+    from orchestrator.cli import main as cli
 
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "SWEEP_DATA", "SWEEP_STORAGE"):

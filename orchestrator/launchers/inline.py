@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models._events import Compute
-from orchestrator.launchers._protocol import Job
+from models.events import Compute
+from orchestrator.launchers.protocol import Job
 from orchestrator.messages import Ended, Message, Reply, Task
-from orchestrator.trial import play_together
+from orchestrator.worker.trial import play_together
 
 
 class InlineJob:

@@ -18,13 +18,13 @@ from typing import Any
 
 import psutil
 
-from orchestrator import leftovers
-from orchestrator.launchers._protocol import Died, Job
+from orchestrator.launchers.protocol import Died, Job
+from orchestrator.layout import LOG
 from orchestrator.messages import Ended, Message, Reply, Report, Task
+from orchestrator.worker import lock as leftovers
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-PRELOAD = "orchestrator.launchers._preload"
-LOG = "log.txt"
+PRELOAD = "orchestrator.launchers.preload"
 FORK_SECONDS = 30.0  # how long a server that dies is started anew
 ORPHAN_SECONDS = 8.0  # how long a worker may take to leave once its supervisor is gone
 
@@ -41,7 +41,7 @@ def _work(task: Task, pipe: Connection) -> None:
 
     import torch
 
-    from orchestrator.trial import play
+    from orchestrator.worker.trial import play
 
     torch.set_num_threads(task.threads)
     with leftovers.holding(Path(task.folder)):

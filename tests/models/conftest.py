@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models._env import Env
+from models.env import Env
 
 
 @pytest.fixture

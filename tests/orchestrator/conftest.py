@@ -6,21 +6,22 @@ from typing import Any
 
 import pytest
 
-from models._env import derive_seed
-from orchestrator import book as books
-from orchestrator import plan
-from orchestrator.book import Book
-from orchestrator.courier import Courier
+from models.env import derive_seed
+from orchestrator.delivery.courier import Courier
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.messages import Task
-from orchestrator.outbox import Outbox
-from orchestrator.patience import Patience
-from orchestrator.plan import Options
-from orchestrator.supervisor import Supervisor, View
-from tests.memory import MemoryStore, Record
+from orchestrator.search import book as books
+from orchestrator.search import plan
+from orchestrator.search.book import Book
+from orchestrator.search.plan import Options
+from orchestrator.stores import optuna_storage
+from orchestrator.supervisor.limits import Patience
+from orchestrator.supervisor.supervisor import Supervisor, View
+from tests.support.memory import MemoryStore, Record
+from tests.support.paths import QUADRATIC
 
 PATIENT = Patience(checkpoint=1e9, silence=None)
-QUADRATIC = str(Path(__file__).parents[1] / "toy_studies" / "quadratic.py")
 
 
 def toy_task(folder: Path, **config: Any) -> Task:
@@ -55,7 +56,7 @@ class Bench:
     """A storage, a tracker in memory, and sweeps of the toy study on them."""
 
     def __init__(self) -> None:
-        self.storage = books.connect("sqlite:///sweeps.db")
+        self.storage = optuna_storage.connect("sqlite:///sweeps.db")
         self.store = MemoryStore()
         self.views: list[View] = []
 

@@ -8,13 +8,14 @@ import torch
 from safetensors.torch import load_file
 
 import studies
-from models._env import Env
-from models.parts import data as datasets
-from orchestrator.courier import Delivery
+from models.data import dataset as datasets
+from models.env import Env
+from orchestrator.delivery.courier import Delivery
+from orchestrator.delivery.outbox import Outbox
+from orchestrator.layout import WEIGHTS
 from orchestrator.messages import Ended, Message, Saved, Task
-from orchestrator.outbox import Outbox
-from orchestrator.trial import WEIGHTS, play
-from tests.memory import MemoryStore, Record
+from orchestrator.worker.trial import play
+from tests.support.memory import MemoryStore, Record
 
 JEM: dict[str, Any] = {
     "width": 4,

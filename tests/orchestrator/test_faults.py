@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import checkpoint
-from tests.orchestrator.conftest import QUADRATIC
-from tests.orchestrator.place import Place, gone, kill, wait_for
-from tests.servers import MlflowServer
+from orchestrator.worker import checkpoint
+from tests.support.paths import QUADRATIC
+from tests.support.place import Place, gone, kill, wait_for
+from tests.support.servers import MlflowServer
 
 pytestmark = pytest.mark.slow
 STEPS = 40
@@ -100,18 +100,18 @@ def test_a_death_in_every_trial_costs_none(place: Place) -> None:
 
 
 MOMENTS = {
-    "asked": "from orchestrator.book import Book as owner; name, after = 'ask', True",
+    "asked": "from orchestrator.search.book import Book as owner; name, after = 'ask', True",
     "queued": "from optuna import Study as owner; name, after = 'enqueue_trial', True",
-    "half asked": "from orchestrator.book import Book as owner; name, after = '_asked', False",
+    "half asked": "from orchestrator.search.book import Book as owner; name, after = '_asked', False",
     "begun": "import orchestrator.record as owner; name, after = 'begin', True",
     "launched": "from orchestrator.launchers.local import LocalLauncher as owner; name, after = 'launch', True",
-    "reported": "from orchestrator.book import Book as owner; name, after = 'report', True",
+    "reported": "from orchestrator.search.book import Book as owner; name, after = 'report', True",
     "ended": "import orchestrator.record as owner; name, after = 'end', False",
     "recorded": "import orchestrator.record as owner; name, after = 'end', True",
-    "to be told": "from orchestrator.book import Book as owner; name, after = 'tell', False",
-    "told": "from orchestrator.book import Book as owner; name, after = 'tell', True",
-    "delivered": "from orchestrator.tracker import MlflowStore as owner; name, after = 'deliver', True",
-    "record made": "from orchestrator.tracker import MlflowStore as owner; name, after = 'begin', True",
+    "to be told": "from orchestrator.search.book import Book as owner; name, after = 'tell', False",
+    "told": "from orchestrator.search.book import Book as owner; name, after = 'tell', True",
+    "delivered": "from orchestrator.tracking.mlflow_store import MlflowStore as owner; name, after = 'deliver', True",
+    "record made": "from orchestrator.tracking.mlflow_store import MlflowStore as owner; name, after = 'begin', True",
 }
 FIRST = "queued"  # only the study's own recipe is: trial 0
 KILLER = """

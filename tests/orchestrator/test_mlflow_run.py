@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.orchestrator.test_cli import begun, environment, statuses, study, sweep, wait_for
+from tests.orchestrator.cli.test_cli import begun, environment, statuses, study, sweep, wait_for
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 

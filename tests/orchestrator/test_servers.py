@@ -15,11 +15,14 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from orchestrator import book, server, tracker
-from orchestrator.outbox import Begin
-from tests.orchestrator.conftest import QUADRATIC
-from tests.orchestrator.test_cli import environment, short_name
-from tests.servers import MlflowServer, Postgresql
+from orchestrator.delivery.outbox import Begin
+from orchestrator.search import book
+from orchestrator.stores import optuna_storage
+from orchestrator.tracking import mlflow_store as tracker
+from orchestrator.tracking import server
+from tests.orchestrator.cli.test_cli import environment, short_name
+from tests.support.paths import QUADRATIC
+from tests.support.servers import MlflowServer, Postgresql
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +139,7 @@ def test_the_champion_is_loaded_from_an_authenticated_server(
 ) -> None:
     import mlflow.pytorch
 
-    from models.parts.nets import EnergyResNet
+    from models.parts.networks.blocks import EnergyResNet
 
     server = mlflow_server()
     for name, value in server.environment.items():
@@ -155,7 +158,7 @@ def test_connections_that_were_cut_are_made_anew(
     for name, value in postgresql.environment.items():
         monkeypatch.setenv(name, value)
     database = postgresql.database()
-    storage = book.connect(database)
+    storage = optuna_storage.connect(database)
     assert book.names(storage) == []
     postgresql.disconnect(database)
     assert book.names(storage) == []

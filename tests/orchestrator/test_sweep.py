@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import plan, sweep
-from tests.orchestrator.conftest import QUADRATIC
-from tests.orchestrator.test_cli import environment
+from orchestrator import sweep, text
+from tests.orchestrator.cli.test_cli import environment
+from tests.support.paths import QUADRATIC
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_a_sweep_is_a_table_its_best_trial_and_its_pictures(toy: sweep.Sweep) ->
 
 def test_it_is_the_sweep_that_the_command_line_makes(toy: sweep.Sweep) -> None:
     words = f"run {QUADRATIC} --trials 6 --name toy --sampler random --seed 1 --set steps=3 --set mode=left"
-    assert toy._book.spec.command == f"{plan.program()} {words}"
+    assert toy._book.spec.command == f"{text.program()} {words}"
     assert "toy" in sweep.names() and sweep.load("toy").best.value == toy.best.value
 
 

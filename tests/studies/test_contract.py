@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import studies
-from models._events import Scalars
-from studies import _space
-from studies._study import Study, StudyError
+from models.events import Scalars
+from studies.parts import space as _space
+from studies.parts.study import Study, StudyError
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 

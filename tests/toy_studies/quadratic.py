@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from pydantic import BaseModel, Field
 
-from models._env import Env
-from models._events import Checkpoint, Diverged, Event, Images, Progress, Scalars, Weights
-from studies._study import ImageShape, Objective, Section, Study, Suggest
+from models.env import Env
+from models.events import Checkpoint, Diverged, Event, Images, Progress, Scalars, Weights
+from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

@@ -1,0 +1,114 @@
+"""What is seen of clusters: scores against K, images inside them and at their borders, and what true classes they are made of."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from models.data import dataset as datasets
+from models.events import Curve, Event, Images, Matrix, Points, Scalars
+from models.parts.clustering import clustering
+from models.parts.clustering.clustering import Clusters
+from models.parts.clustering.spectral import Floats, Ints
+
+QUANTILES = 51  # of the silhouettes of a cluster
+
+
+def curves(found: Sequence[Clusters], chosen: Clusters, step: int) -> Iterator[Event]:
+    """Scores against K, the silhouette with its range over initialisations."""
+    x = [float(one.k) for one in found]
+    lines = {
+        "mean": [float(one.silhouette.mean()) for one in found],
+        "highest": [float(one.silhouette.max()) for one in found],
+        "lowest": [float(one.silhouette.min()) for one in found],
+    }
+    n = len(chosen.silhouette)
+    axis = f"K (chosen {chosen.k})"
+    yield Curve(step, "clusters/silhouette", x, lines, axis, f"silhouette over {n} initialisations")
+    for name in ("davies_bouldin", "calinski_harabasz"):
+        scores = {"mean": [float(getattr(one, name).mean()) for one in found]}
+        yield Curve(step, f"clusters/{name}", x, scores, axis, name.replace("_", " "))
+
+
+def silhouettes(space: Floats, chosen: Clusters, step: int) -> Iterator[Event]:
+    """Of each image of a cluster, from the one deepest inside to the one that would rather be elsewhere, below 0."""
+    from sklearn.metrics import silhouette_samples
+
+    ids = chosen.ids[: len(space)]
+    values = silhouette_samples(space, ids)
+    shares = np.linspace(0, 1, QUANTILES)
+    lines = {
+        f"cluster {number} ({int((ids == number).sum())})": np.quantile(values[ids == number], 1 - shares).tolist()
+        for number in range(chosen.k)
+        if (ids == number).any()
+    }
+    yield Curve(step, "clusters/silhouettes", shares.tolist(), lines, "share of the cluster's images", "silhouette")
+
+
+def nearest(space: Floats, chosen: Clusters, data: datasets.Data, step: int) -> Images:
+    """A row for each cluster: the images nearest to its centre, the nearest first."""
+    return _rows("clusters/nearest", np.linalg.norm(space - chosen.centres[chosen.ids], axis=1), chosen, data, step)
+
+
+def borders(space: Floats, chosen: Clusters, data: datasets.Data, step: int) -> Images:
+    """A row for each cluster: the images that are hardly nearer to its centre than to another, the most doubtful first."""
+    return _rows("clusters/borders", clustering.margins(space, chosen), chosen, data, step)
+
+
+def _rows(key: str, values: Floats, chosen: Clusters, data: datasets.Data, step: int) -> Images:
+    """A row for each cluster: its images of the least ``values``."""
+    rows = []
+    for number in range(chosen.k):
+        members = np.flatnonzero(chosen.ids == number)
+        first = members[np.argsort(values[members], kind="stable")][:8]
+        images = data.train.floats(torch.from_numpy(first))
+        blank = torch.zeros(8 - len(first), *data.shape)  # of a cluster that has fewer
+        rows.append(torch.cat([images, blank]))
+    return Images(step, key, torch.cat(rows), columns=8)
+
+
+def agreements(found: Sequence[Clusters], chosen: Clusters, labels: Ints, n_classes: int, step: int) -> Iterator[Event]:
+    """How far clusters are the true classes: at the chosen K, at as many clusters as classes, and against K."""
+    each = [clustering.agreement(labels, one.ids) for one in found]
+    lines = {name.upper(): [one[name] for one in each] for name in ("acc", "nmi", "ari")}
+    x = [float(one.k) for one in found]
+    yield Curve(step, "clusters/agreement", x, lines, f"K (chosen {chosen.k})", "agreement with true classes")
+    values: dict[str, float] = {}
+    for one, scores in zip(found, each, strict=True):
+        if one is chosen:
+            values |= {f"clusters/{name}": score for name, score in scores.items()}
+        if one.k == n_classes:
+            values |= {f"clusters_as_many_as_classes/{name}": score for name, score in scores.items()}
+    yield Scalars(step, values)
+
+
+def confusions(chosen: Clusters, labels: Ints, classes: Sequence[str], step: int) -> Iterator[Event]:
+    """True classes against cluster ids, against the classes that the Hungarian method reads them as, and shares."""
+    counts = clustering.contingency(labels, chosen.ids, len(classes), chosen.k)
+    names = [str(number) for number in range(chosen.k)]
+    yield Matrix(step, "clusters/confusion", torch.from_numpy(counts), classes, names, column_label="cluster")
+    mapping = clustering.hungarian(counts)
+    mapped = np.zeros((len(classes), len(classes) + 1), np.int64)
+    np.add.at(mapped.T, mapping, counts.T)  # −1, a cluster without a class, is the last column
+    columns = [*classes, "none"] if (mapping < 0).any() else classes
+    read = torch.from_numpy(mapped[:, : len(columns)])
+    yield Matrix(step, "clusters/confusion_mapped", read, classes, columns, column_label="cluster, read as a class")
+    shares = torch.from_numpy((counts / counts.sum(0)).T)
+    parts = "share of each true class"
+    yield Matrix(step, "clusters/label_shares", shares, names, classes, "cluster", parts, stacked=True)
+
+
+def tsne(
+    points: Floats, chosen: Clusters, labels: Ints, classes: Sequence[str], most: int, seed: int, step: int
+) -> Points:
+    """The first images' codes, not embedded, in two dimensions (van der Maaten and Hinton 2008), by true class and by cluster."""
+    from sklearn.manifold import TSNE
+
+    some = points[:most]
+    perplexity = min(30.0, (len(some) - 1) / 3)
+    flat = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(some)
+    groups = {
+        "true class": [classes[label] for label in labels[: len(some)]],
+        "cluster": [str(number) for number in chosen.ids[: len(some)]],
+    }
+    return Points(step, "clusters/tsne", torch.from_numpy(flat), groups)

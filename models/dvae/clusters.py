@@ -1,0 +1,151 @@
+"""What is made of the codes: clusters of training images, pseudo-labels, and two classifiers.
+
+True labels are read only behind the line that says so; nothing before it depends on them.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data import dataset as datasets
+from models.dvae import cluster_figures as looks
+from models.dvae.config import Config
+from models.dvae.networks import Autoencoder
+from models.dvae.prior import by_place
+from models.dvae.pseudo_labels import answers, interval
+from models.env import Env, derive_seed
+from models.events import Diverged, Event, Matrix, Progress, Scalars
+from models.parts.clustering import clustering
+from models.parts.clustering.clustering import Clusters
+from models.parts.clustering.spectral import Floats, Ints, embed
+from models.parts.evaluation.classes import confusion
+
+CORE = 0.8  # share of each cluster's pseudo-labels that are farthest from its borders
+
+
+def features(config: Config, network: Autoencoder, tokens: Tensor) -> Floats:
+    """What an image is to KMeans, (n, dimensions): its quantised vectors, or how often it has each token."""
+    if config.clustered == "vectors":
+        return network.vectors(tokens).flatten(1).cpu().numpy()
+    flat = tokens.flatten(1)
+    counts = torch.zeros(len(flat), network.size, device=flat.device)
+    return counts.scatter_add_(1, flat, torch.ones_like(flat, dtype=counts.dtype)).cpu().numpy()
+
+
+def clusters(
+    config: Config, network: Autoencoder, data: datasets.Data, tokens: Tensor, env: Env, step: int
+) -> Generator[Event, None, dict[str, float]]:
+    """Cluster the first training images, whose ``tokens`` are given; the scores of the chosen K are returned.
+
+    Raises Diverged where the codes tell too few images apart to be clustered.
+    """
+    seed = derive_seed(env.seed, "clusters") % 2**31
+    yield Progress("clustering", 0, 3)
+    points = features(config, network, tokens)
+    scored = config.silhouette_images
+    ks = range(config.k_least, config.k_most + 1)
+    spaces = embedded(config, points, config.k_most, seed)
+    found = clustering.cluster(points, ks, config.initialisations, seed, scored, spaces)
+    if not found:
+        distinct = len(np.unique(points, axis=0))
+        raise Diverged("codebook_collapse", step, f"all training images have only {distinct} different codes")
+    chosen = clustering.choose(found, config.k_rule, config.k_given)
+    space = spaces(chosen.k)
+    yield from looks.curves(found, chosen, step)
+    yield from looks.silhouettes(space[:scored], chosen, step)
+    yield looks.nearest(space, chosen, data, step)
+    yield looks.borders(space, chosen, data, step)
+    yield Progress("clustering", 1, 3)
+    values = {
+        "silhouette": float(chosen.silhouette.mean()),
+        "silhouette/spread": float(np.ptp(chosen.silhouette)),
+        "silhouette/codes": _silhouette(points[:scored], chosen.ids[:scored]),
+        "silhouette/by_place": of_no_clusters(config, network, tokens, chosen.k, env),
+        "clusters/k": float(chosen.k),
+        "clusters/davies_bouldin": float(chosen.davies_bouldin.mean()),
+        "clusters/calinski_harabasz": float(chosen.calinski_harabasz.mean()),
+    }
+
+    # From here on true labels are read: to judge, and for pictures.
+    labels = data.train.labels[: len(tokens)].numpy()
+    yield from looks.agreements(found, chosen, labels, len(data.classes), step)
+    yield from looks.confusions(chosen, labels, data.classes, step)
+    yield looks.tsne(points, chosen, labels, data.classes, config.tsne_images, seed, step)
+    yield Progress("clustering", 2, 3)
+    yield from classifiers(config, data, chosen, core(space, chosen), labels, env, step)
+    yield Progress("clustering", 3, 3)
+    return values
+
+
+def embedded(config: Config, points: Floats, k_most: int, seed: int) -> Callable[[int], Floats]:
+    """Where KMeans looks for K clusters, K up to ``k_most``: (n, dimensions).
+
+    A graph of K clusters has K eigenvectors of its own; a few more keep apart what the graph itself would merge first.
+    """
+    if config.embedding == "none":
+        return lambda k: points
+    graph = embed(points, k_most + config.embedding_margin, config.embedding_neighbours, seed)
+    return lambda k: graph.space(k + config.embedding_margin)
+
+
+def of_no_clusters(config: Config, network: Autoencoder, tokens: Tensor, k: int, env: Env) -> float:
+    """What the silhouette is, all else equal, where the tokens of each place go with those of the others by chance."""
+    seed = derive_seed(env.seed, "clusters") % 2**31
+    shuffled = by_place(tokens, len(tokens), env.generator("no clusters"))
+    points = features(config, network, shuffled)
+    found = clustering.cluster(points, [k], 2, seed, config.silhouette_images, embedded(config, points, k, seed))
+    return float(found[0].silhouette.mean()) if found else 0.0
+
+
+def _silhouette(points: Floats, ids: Ints) -> float:
+    from sklearn.metrics import silhouette_score
+
+    return float(silhouette_score(points, ids))
+
+
+def core(space: Floats, chosen: Clusters) -> Tensor:
+    """Numbers of the images that are farthest from the borders of their cluster: CORE of each, in their order.
+
+    Of each, not of all: else a loose cluster would lose all of its images, and a classifier never see its class.
+    """
+    deepest = np.argsort(-clustering.margins(space, chosen), kind="stable")
+    of_each = [deepest[chosen.ids[deepest] == number] for number in range(chosen.k)]
+    return torch.from_numpy(np.sort(np.concatenate([some[: max(1, round(CORE * len(some)))] for some in of_each])))
+
+
+def classifiers(
+    config: Config, data: datasets.Data, chosen: Clusters, inside: Tensor, labels: Ints, env: Env, step: int
+) -> Iterator[Event]:
+    """Accuracy on the test split of classifiers that learned true labels, cluster ids, and those ``inside`` alone.
+
+    The same network, budget and seeds; what the others take for cluster k is read as the class that the Hungarian
+    method gives k on all clustered images.
+    """
+    counts = clustering.contingency(labels, chosen.ids, len(data.classes), chosen.k)
+    mapped, ids = torch.from_numpy(clustering.hungarian(counts)), torch.from_numpy(chosen.ids)
+    every, n_classes = torch.arange(len(labels)), len(data.classes)
+    read = {
+        "true": (torch.arange(n_classes), torch.from_numpy(labels), every),
+        "pseudo": (mapped, ids, every),
+        "pseudo_core": (mapped, ids, inside),
+    }
+    values: dict[str, float] = {}
+    for name, (mapping, targets, which) in read.items():
+        accuracies, counted = [], torch.zeros(n_classes, n_classes + 1)
+        budget = config.classifier_steps, config.classifier_seeds
+        learned = data.train.images[which], targets[which], len(mapping)
+        for given in answers(*learned, data.test, env, *budget):
+            classes = mapping[given]
+            accuracies.append(float((classes == data.test.labels).double().mean()))
+            with_none = classes.where(classes >= 0, n_classes)  # the last column
+            counted += confusion(data.test.labels, with_none, n_classes, n_classes + 1)
+        low, high = interval(accuracies)
+        mean = sum(accuracies) / len(accuracies)
+        ends = {f"classifier/{name}_low": max(0.0, low), f"classifier/{name}_high": min(1.0, high)}
+        values |= {f"classifier/{name}": mean} | ends
+        columns = [*data.classes, "none"] if bool(counted[:, -1].any()) else data.classes
+        per_seed = counted[:, : len(columns)] / len(accuracies)
+        yield Matrix(step, f"classifier/confusion_{name}", per_seed, data.classes, columns)
+    yield Scalars(step, values)

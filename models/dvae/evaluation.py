@@ -1,0 +1,107 @@
+"""Looking at a discrete autoencoder: reconstructions beside their references, and all else that is made of its codes."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.data import dataset as datasets
+from models.dvae.clusters import clusters
+from models.dvae.config import Config
+from models.dvae.generation import samples
+from models.dvae.networks import Autoencoder
+from models.dvae.quantisers import perplexity, usage
+from models.env import Env
+from models.events import Event, Images, Progress, Scalars, Weights
+from models.parts.evaluation.pictures import pairs
+from models.parts.training import optimisation as training
+
+SHOWN = 32  # images in a grid, and as many reconstructions
+PCA_IMAGES = 20_000  # training images that principal components are of, at most
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained model and what is needed to report on it."""
+
+    config: Config
+    network: Autoencoder
+    plain: Autoencoder | None  # without quantiser
+    data: datasets.Data
+    step: int
+
+
+def squared_error(given_back: Tensor, images: Tensor) -> float:
+    """Mean over images and pixels, which lie in [-1, 1]: in [0, 4]."""
+    return float((given_back.to(images.device) - images).square().double().mean())
+
+
+def look(network: Autoencoder, data: datasets.Data, step: int) -> Iterator[Event]:
+    """Of validation images: their reconstructions, the error, and the use of the codes."""
+    images = data.validation.floats()
+    tokens = network.tokens(images)
+    given_back = network.decode(tokens).cpu()
+    values = {
+        "reconstruction/validation": squared_error(given_back, images),
+        "codes/perplexity_validation": perplexity(tokens, network.size),
+        "codes/usage_validation": usage(tokens, network.size),
+    }
+    yield reconstructions(images, given_back, step)
+    yield Scalars(step, training.finite(values))
+
+
+def reconstructions(images: Tensor, given_back: Tensor, step: int) -> Images:
+    """Originals in the upper row, what is given back of them in the row below."""
+    n = min(SHOWN, len(images)) // 8 * 8
+    return pairs(step, "reconstructions", images[:n], given_back[:n])
+
+
+def report(result: Result, env: Env) -> Iterator[Event]:
+    """Errors beside their references, images that are drawn and edited by their codes, and clusters of the codes."""
+    network, data, step = result.network, result.data, result.step
+    yield Progress("evaluation", 0, 2)
+    images = data.validation.floats()
+    tokens = network.tokens(images)
+    given_back = network.decode(tokens).cpu()
+    yield reconstructions(images, given_back, step)
+    some = min(result.config.clustered_images, len(data.train))
+    train_tokens = network.tokens(data.train.floats(torch.arange(some)))
+    values = yield from samples(result.config, network, data, train_tokens, tokens, env, step)
+    values["codes/perplexity_validation"] = perplexity(tokens, network.size)
+    values["codes/usage_validation"] = usage(tokens, network.size)
+    values |= references(result)
+    yield Progress("evaluation", 1, 2)
+    # The objectives are said together, in one event: a trial's values are of one moment.
+    chosen = yield from clusters(result.config, network, data, train_tokens, env, step)
+    yield Scalars(step, values | chosen | {"reconstruction/validation": squared_error(given_back, images)})
+    yield Weights.of(network)
+    yield Progress("evaluation", 2, 2)
+
+
+def references(result: Result) -> dict[str, float]:
+    """Errors on validation images that the model's own is read beside, and its own on the test split.
+
+    ``plain``: the same network, trained as long, without quantiser. ``pca``: the training images' principal components,
+    as many as an image has tokens, each a real number where a token is one of ``codebook_size``. ``mean``: the mean
+    training image.
+    """
+    from sklearn.decomposition import PCA
+
+    data, network = result.data, result.network
+    images = data.validation.floats()
+    flat = data.train.floats(torch.arange(min(PCA_IMAGES, len(data.train)))).flatten(1).numpy()
+    found = {
+        "reconstruction/mean": squared_error(data.train.floats().mean(0), images),
+        "reconstruction/test": squared_error(network(data.test.floats()), data.test.floats()),
+    }
+    n_components = min(network.map[0] * network.map[1], *flat.shape)
+    pca = PCA(n_components, random_state=0).fit(flat)
+    back = torch.from_numpy(pca.inverse_transform(pca.transform(images.flatten(1).numpy()))).float()
+    found["reconstruction/pca"] = squared_error(back.view(images.shape).clamp(-1, 1), images)
+    if result.plain is not None:
+        plain = squared_error(result.plain(images), images)
+        if math.isfinite(plain):
+            found["reconstruction/plain"] = plain
+    return found

@@ -1,0 +1,123 @@
+"""The settings of an energy-based model, and the network and the chains that they mean."""
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.parts.networks.blocks import Activation, EnergyResNet, Precision
+from samplers import schedules
+from samplers.kernel import Schedule
+
+BOUNDS = (-1.0, 1.0)  # of every pixel of data and of every chain
+
+
+class Config(BaseModel):
+    """One energy-based model and how it is trained. All fields are settings of a trial."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    blocks: int = Field(2, ge=1, le=64, description="residual blocks")
+    width: int = Field(16, ge=1, le=1024, description="channels of the first stage; each later stage has twice as many")
+    activation: Activation = Field("silu", description="smooth ones give smooth gradients to follow")
+    spectral_norm: bool = Field(False, description="bound the Lipschitz constant of every layer")
+    precision: Precision = Field(
+        "float32", description="of the network's inner layers; auto: bfloat16 where it is multiplied in"
+    )
+
+    sampler: Literal["langevin", "preconditioned", "underdamped", "mala", "hmc", "tempering", "proximal"] = Field(
+        "langevin",
+        description="of the chains: langevin | preconditioned | underdamped | mala | hmc | tempering | proximal",
+    )
+    step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I), its mean over a chain")
+    n_steps: int = Field(20, ge=1, le=10_000, description="of a chain per update, in evaluations of the network")
+    friction: float = Field(
+        1.0, ge=0, description="of sampler=underdamped: 1 / how many steps a velocity is remembered"
+    )
+    noise_start: float = Field(0.005, ge=0, description="s at the start of a chain")
+    noise_end: float = Field(0.005, ge=0, description="s at the end of a chain (schedule constant ignores it)")
+    schedule: Literal["constant", "geometric", "linear", "cosine"] = Field(
+        "constant", description="way from start to end"
+    )
+    coupled: bool = Field(False, description="the step size follows the noise, a_t ∝ s_t²: one temperature all along")
+    grad_clip: float | None = Field(0.1, gt=0, description="cut each element of the gradient of E in x")
+
+    start: Literal["noise", "replay"] = Field("replay", description="where the chains of an update begin")
+    fresh_share: float = Field(0.05, ge=0, le=1, description="share of replayed chains that begin anew from noise")
+    buffer_size: int = Field(5_000, ge=1, description="chains in the replay buffer")
+
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam, after a warm-up; falls to a twentieth by a cosine")
+    energy_regularisation: float = Field(0.1, ge=0, description="α in L = E⁺ − E⁻ + α(E⁺² + E⁻²)")
+    parameter_grad_clip: float = Field(0.1, gt=0, description="largest norm of the gradient in the weights")
+    data_noise: float = Field(0.03, ge=0, description="deviation of the noise on real images")
+    ema_decay: float = Field(0.995, ge=0, lt=1, description="of the averaged weights that are sampled and kept")
+    batch_size: int = Field(64, ge=2, description="real images, and as many chains, per update")
+
+    network_evaluations: int = Field(20_000, ge=1, description="budget: batches through the network, a step being one")
+    evaluations: int = Field(4, ge=1, le=1000, description="times that fresh chains are scored, evenly over training")
+    evaluation_samples: int = Field(256, ge=16, description="chains that are scored; FID depends on it")
+    evaluation_length: int | None = Field(
+        None, ge=1, description="their length, in n_steps (1 from noise, 10 with replay)"
+    )
+    annealing_temperatures: int = Field(
+        0, ge=0, description="of annealed importance sampling, for the likelihood in the final report; 0 leaves it out"
+    )
+
+    @property
+    def updates(self) -> int:
+        """Updates that the budget pays for: each costs its chain's steps, one forward and one backward pass."""
+        return max(1, self.network_evaluations // (self.n_steps + 2))
+
+    @property
+    def evaluation_steps(self) -> int:
+        """Steps of the chains that are scored: as many as training's chains have behind them.
+
+        Chains from noise are n_steps old. A replayed chain is 1 / fresh_share updates old on average in the long run; ten
+        is what a buffer reaches in a short training (measured: longer and shorter both score worse).
+        """
+        return self.n_steps * (self.evaluation_length or (1 if self.start == "noise" else 10))
+
+    @property
+    def reach(self) -> float:
+        """The farthest that clipped gradients can carry a pixel in one chain of training; infinite without clipping."""
+        if self.grad_clip is None:
+            return math.inf
+        step_size, _ = self.schedules(self.n_steps)
+        return self.grad_clip * sum(step_size(k) for k in range(self.n_steps))
+
+    def schedules(self, n_steps: int) -> tuple[Schedule, Schedule]:
+        """Step size and noise over a chain of ``n_steps``.
+
+        Coupled or not, the mean step size is the same: what is compared is the shape, not how far a chain may go. The
+        textbook rule a_t = ε_t²/2, s_t = ε_t is coupled, with half the mean of ε² for a step size.
+        """
+        noise = schedules.build(self.schedule, self.noise_start, self.noise_end, n_steps)
+        if not self.coupled:
+            return lambda step: self.step_size, noise
+        scale = self.step_size * n_steps / sum(noise(k) ** 2 for k in range(n_steps))
+        return lambda step: scale * noise(step) ** 2, noise
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        if self.coupled and self.noise_start == 0:
+            raise ValueError("coupled needs noise_start above 0: the step size follows the noise")
+        if self.schedule == "geometric" and not (self.noise_start > 0 and self.noise_end > 0):
+            raise ValueError("schedule=geometric needs noise_start and noise_end above 0; linear can reach 0")
+        if self.sampler in ("mala", "hmc", "tempering") and min(self.noise_start, self.noise_end) == 0:
+            raise ValueError(f"sampler={self.sampler} needs noise_start and noise_end above 0, for its temperature")
+        if self.sampler == "proximal" and self.grad_clip is None:
+            raise ValueError("sampler=proximal needs grad_clip: it is what its steps are cut to")
+        width = BOUNDS[1] - BOUNDS[0]
+        if self.reach < width * (1 - 1e-9):
+            raise ValueError(
+                f"chains cannot cross the data range: steps of at most step_size × grad_clip carry a pixel {self.reach:.2g} "
+                f"of the {width:g} from black to white; raise step_size, n_steps or grad_clip"
+            )
+        if self.start == "replay" and self.buffer_size < self.batch_size:
+            raise ValueError(f"buffer_size={self.buffer_size} is below batch_size={self.batch_size}; raise it")
+        return self
+
+
+def network(config: Config, shape: tuple[int, int, int]) -> EnergyResNet:
+    """The untrained E(x) for images of ``shape``; its weights come from torch's global generator."""
+    return EnergyResNet(shape, config.blocks, config.width, config.activation, config.spectral_norm, config.precision)

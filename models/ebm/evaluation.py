@@ -1,0 +1,141 @@
+"""Looking at an energy-based model: scores of its chains beside their anchors, samples, neighbours, energies along a chain."""
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.data import dataset as datasets
+from models.ebm.chains import build, chains
+from models.ebm.config import BOUNDS, Config, network
+from models.ebm.likelihood import likelihood
+from models.env import Env
+from models.events import Curve, Event, Images, Progress, Scalars, Weights
+from models.parts.evaluation import outliers
+from models.parts.evaluation.long_chains import LONGEST, energy_curve, followed
+from models.parts.evaluation.neighbours import beside
+from models.parts.evaluation.quality import Quality
+from models.parts.networks.blocks import restored
+from samplers import starts
+from samplers.kernel import Energy
+
+SHOWN = 64  # images in a grid
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained model and what is needed to report on it."""
+
+    config: Config
+    network: nn.Module  # the averaged one
+    data: datasets.Data
+    quality: Quality
+    images: Tensor | None  # of the replay buffer
+    step: int
+
+
+def untrained(config: Config, env: Env, energy: nn.Module, data: datasets.Data) -> Iterator[Event]:
+    """Fresh chains before the first update: where the picture that plays over training begins."""
+    yield Images(0, "samples/fresh", sample(config, env, energy, data.shape, SHOWN)[1])
+
+
+def schedule_curve(config: Config) -> Iterator[Event]:
+    steps = range(config.n_steps)
+    step_size, noise = config.schedules(config.n_steps)
+    lines = {"step size a": [step_size(k) for k in steps], "noise s": [noise(k) for k in steps]}
+    x = [float(k + 1) for k in steps]
+    yield Curve(0, "chain/schedule", x, lines, "step of a chain of training", "value", log_y=True)
+
+
+def sample(config: Config, env: Env, energy: Energy, shape: tuple[int, ...], n: int) -> tuple[Tensor, Tensor]:
+    """Starts and ends of ``n`` fresh chains, the same starts at every call."""
+    generator = env.generator("evaluation")
+    begin = starts.uniform(n, shape, BOUNDS, generator)
+    n_steps = config.evaluation_steps
+    return begin, chains(config, energy, env, begin, n_steps, generator)[0]
+
+
+def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
+    """``n`` new images by a trained network: ends of fresh chains."""
+    shape = datasets.load(env.data, env.data_folder).shape
+    net = restored(network(config, shape), weights, env.device)
+    return Images(0, "samples/new", sample(config, env, net, shape, n)[1])
+
+
+def replayed(config: Config, env: Env, images: Tensor) -> Tensor:
+    """Slots of the replay buffer that are scored, the same at every call."""
+    some = torch.randperm(len(images), generator=env.generator("replayed"), device=env.device)
+    return some[: config.evaluation_samples]
+
+
+def evaluate(
+    config: Config,
+    env: Env,
+    energy: nn.Module,
+    data: datasets.Data,
+    quality: Quality,
+    buffer: Tensor | None,
+    step: int,
+) -> Iterator[Event]:
+    """A look during training: is it getting better?"""
+    yield Progress("evaluation", 0, 1)
+    _, fresh = sample(config, env, energy, data.shape, config.evaluation_samples)
+    values = {"fid/fresh": quality.fid(fresh)}
+    yield Images(step, "samples/fresh", fresh[:SHOWN])
+    if buffer is not None:
+        kept = buffer[replayed(config, env, buffer)]
+        values["fid/replay"] = quality.fid(kept)
+        yield Images(step, "samples/replay", kept[:SHOWN])
+    yield Scalars(step, values)
+
+
+def report(result: Result, env: Env) -> Iterator[Event]:
+    """All scores of the finished model beside their anchors, its samples, their nearest neighbours and a chain's energy."""
+    config, network, data, step = result.config, result.network, result.data, result.step
+    yield Progress("evaluation", 0, 2)
+    begin, fresh = sample(config, env, network, data.shape, config.evaluation_samples)
+    yield Images(step, "samples/fresh", fresh[:SHOWN])
+    kept = None if result.images is None else result.images[replayed(config, env, result.images)]
+    if kept is not None:
+        yield Images(step, "samples/replay", kept[:SHOWN])
+    yield Scalars(step, scores(result, env, begin, fresh, kept))
+    yield Progress("evaluation", 1, 2)
+    yield from beside(fresh[:16], data, step)
+    longest = yield from energy_along_chain(result, env, network, network)
+    yield Scalars(step, outliers.auroc(network, data, env, config.evaluation_samples, {"fresh": fresh}))
+    if config.annealing_temperatures:
+        yield from likelihood(config, network, data, longest, env, step)
+    yield Weights.of(network)
+    yield Progress("evaluation", 2, 2)
+
+
+def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, kept: Tensor | None) -> dict[str, float]:
+    """All scores of the ends of fresh chains and of the replay buffer, and the anchors that they are read against."""
+    quality = result.quality
+    values = quality.anchors(result.data, env.generator("anchors")) | {"fid/start": quality.fid(begin)}
+    if kept is not None:
+        values |= quality.scores("replay", kept)
+    return values | quality.scores("fresh", fresh)
+
+
+def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Energy) -> Generator[Event, None, Tensor]:
+    """SHOWN fresh chains far beyond the length at which they are scored: their energy beside that of real images.
+
+    Returns where they end, (SHOWN, *shape).
+
+    Numbers say how far to trust them: the slope of the energy up to 1, 4 and 16 times the length of training's chains,
+    and, of the second half, split R̂ and the effective sample size of the energy, and how often proposals were accepted.
+    """
+    config, generator = result.config, env.generator("energy along a chain")
+    n_steps = config.evaluation_steps
+    x = starts.uniform(SHOWN, result.data.shape, BOUNDS, generator)
+    kernel, scored = build(config, of_chains, env, n_steps)
+    _, trained = build(config, of_chains, env, config.n_steps)
+    end, energies, values = followed(kernel, x, max(4 * scored, LONGEST * trained), trained, generator)
+    yield Scalars(result.step, values)
+    real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
+    with torch.no_grad():
+        level = float(of_real(real).mean())
+    yield energy_curve(result.step, energies.mean(0).tolist(), level, f"step (scored at {scored})", "mean energy")
+    return end

@@ -1,0 +1,44 @@
+"""What the two rivals are told of classes: nothing, the critic alone those of real images, or both."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.gan.config import Config
+
+
+def inputs(config: Config) -> int:
+    """Numbers that the generator makes an image of."""
+    return config.latent_size + (config.classes if config.labels == "both" else 0)
+
+
+def outputs(config: Config) -> int:
+    """Numbers that the critic's last layer has for an image."""
+    return {"none": 1, "critic": config.classes, "both": 1 + config.classes}[config.labels]
+
+
+def told(config: Config, noise: Tensor, labels: Tensor) -> Tensor:
+    """What the generator is given, (n, inputs): noise (n, latent_size), and with labels=both a one for the class besides."""
+    return torch.cat([noise, F.one_hot(labels, config.classes)], 1) if config.labels == "both" else noise
+
+
+def values(config: Config, logits: Tensor, labels: Tensor) -> Tensor:
+    """The critic's values (n,) by its last layer (n, outputs), for images of classes ``labels`` (n,), or asked to be.
+
+    - none: the one number there is.
+    - critic: the logarithm of the mean of the exponentials, for real is what is a real image of any class
+      (Salimans et al. 2016, arXiv:1606.03498).
+    - both: a number for all and one for the class, which is the projection of Miyato and Koyama 2018, arXiv:1802.05637.
+    """
+    if config.labels == "both":
+        return logits[:, 0] + logits[:, 1:].gather(1, labels[:, None])[:, 0]
+    return logits.logsumexp(1) - math.log(logits.shape[1])
+
+
+def misread(config: Config, logits: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropy of the classes that the critic reads in real images; 0 where it is told none."""
+    if config.labels == "none":
+        return logits.new_zeros(())
+    return F.cross_entropy(logits[:, -config.classes :], labels)

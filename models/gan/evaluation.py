@@ -1,0 +1,239 @@
+"""Looking at two rivals: scores of what the generator draws, which classes it draws, what the critic makes of images."""
+
+import math
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from models.data import dataset as datasets
+from models.env import Env
+from models.events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
+from models.gan import losses
+from models.gan.conditioning import told
+from models.gan.config import Config
+from models.gan.networks import Critic, binarised
+from models.gan.networks import Generator as Network
+from models.parts.evaluation import calibration, inception
+from models.parts.evaluation.classes import in_turn
+from models.parts.evaluation.judge import Judge
+from models.parts.evaluation.neighbours import beside
+from models.parts.evaluation.quality import Quality
+from models.parts.networks.blocks import restored
+from models.parts.training.optimisation import finite
+
+SHOWN = 64  # images in a grid
+BATCH = 256  # images drawn or judged at a time
+STEPS = 8  # images on the way from one to another
+WAYS = 8
+CONFIDENT = 0.9  # a probability
+BARS = 60  # of a histogram
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Trained rivals and what is needed to report on them."""
+
+    config: Config  # resolved
+    network: Network  # the averaged generator
+    critic: Critic
+    data: datasets.Data
+    quality: Quality
+    step: int
+    history: list[tuple[float, float]]  # epochs, and fid/generated then
+
+
+def network(config: Config, shape: tuple[int, int, int]) -> Network:
+    """The untrained generator of images of ``shape``; its weights come from torch's global generator."""
+    return Network(config, shape)
+
+
+def binary(config: Config, data: datasets.Data) -> bool:
+    """Whether images are thresholded: as is said, or where the training images are black and white alone."""
+    if config.binary is not None:
+        return config.binary
+    return bool(((data.train.images == 0) | (data.train.images == 255)).all())
+
+
+def drawn(net: Network, noise: Tensor, threshold: bool) -> Tensor:
+    """Images of noise (n, latent_size), on its device."""
+    with torch.no_grad():
+        images = torch.cat([net(some) for some in torch.split(noise, BATCH)])
+    return binarised(images) if threshold else images
+
+
+def classes_of(data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
+    """Labels (n,) to draw, as frequent as in training, the same at every call; by chance, as those of real images are."""
+    chance = env.generator(f"{salt}, classes")
+    some = torch.randint(len(data.train), (n,), generator=chance, device=env.device)
+    return data.train.labels.to(env.device)[some]
+
+
+def asked(config: Config, data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
+    """What ``n`` images are drawn of, (n, inputs): the same at every call."""
+    noise = torch.randn(n, config.latent_size, generator=env.generator(salt), device=env.device)
+    return told(config, noise, classes_of(data, env, n, salt))
+
+
+def samples(result: Result, env: Env) -> Tensor:
+    """Images that are shown and scored, always of the same noise."""
+    config, data = result.config, result.data
+    return drawn(
+        result.network, asked(config, data, env, config.evaluation_samples, "evaluation"), binary(config, data)
+    )
+
+
+def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
+    """``n`` new images by a trained network."""
+    data = datasets.load(env.data, env.data_folder)
+    net = restored(network(config, data.shape), weights, env.device)
+    return Images(0, "samples/new", drawn(net, asked(config, data, env, n, "samples"), binary(config, data)))
+
+
+def read(judge: Judge, name: str, images: Tensor) -> dict[str, float]:
+    """Which classes the judge sees, and how sure it is: ``classes/entropy`` in nats, ``legibility/share`` above 0.9."""
+    probabilities = judge.predict(images)
+    shares = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(probabilities)
+    confidence = probabilities.amax(1)
+    found = {
+        "classes/entropy": float(torch.special.entr(shares).sum()),
+        "classes/present": float((shares > 0).sum()),
+        "legibility/confidence": float(confidence.mean()),
+        "legibility/share": float((confidence > CONFIDENT).float().mean()),
+    }
+    return {f"{key}{name}": value for key, value in found.items()}
+
+
+def evaluate(result: Result, env: Env) -> Generator[Event, None, dict[str, float]]:
+    """All scores of what is drawn now, with the pictures that play over training; returns what was said."""
+    yield Progress("evaluation", 0, 1)
+    images, quality, config = samples(result, env), result.quality, result.config
+    yield Images(result.step, "samples/generated", images[:SHOWN])
+    found = quality.scores("generated", images) | read(quality.judge, "", images)
+    found |= read(quality.judge, "_real", result.data.validation.floats()[: quality.n])
+    if config.inception_weights is not None:
+        real = result.data.validation.floats()[: quality.n]
+        found["fid/inception"] = inception.fid(config.inception_weights, real, images, env.device)
+    yield Scalars(result.step, found)
+    return found
+
+
+def report(result: Result, env: Env) -> Iterator[Event]:
+    """Scores beside their anchors, ways between images, nearest neighbours, classes, FID over epochs, and the critic."""
+    config, data, step, quality = result.config, result.data, result.step, result.quality
+    yield Progress("evaluation", 0, 2)
+    images = samples(result, env)
+    raw = drawn(result.network, asked(config, data, env, len(images), "evaluation"), threshold=False)
+    undecided = {
+        "samples/undecided": float((raw.abs() < 0.9).float().mean())
+    }  # pixels that are neither black nor white
+    anchors = quality.anchors(data, env.generator("anchors"))
+    yield Scalars(step, anchors | undecided)
+    found = yield from evaluate(result, env)
+    yield Progress("evaluation", 1, 2)
+    yield from beside(images[:16], data, step)
+    yield Images(step, "samples/interpolation", interpolation(result, env), columns=STEPS)
+    yield classes(result, images)
+    yield from over_epochs(result, found["fid/generated"], anchors)
+    yield from of_critic(result, images, raw, env)
+    yield Weights.of(result.network)
+    yield Progress("evaluation", 2, 2)
+
+
+def interpolation(result: Result, env: Env) -> Tensor:
+    """Images along the way from one noise to another, a row each, on great circles, as noise lies near a sphere.
+
+    White 2016, arXiv:1609.04468. A row is of one class where the generator is told classes.
+    """
+    config, data = result.config, result.data
+    begin, end = torch.randn(
+        2 * WAYS, config.latent_size, generator=env.generator("interpolation"), device=env.device
+    ).chunk(2)
+    cosine = torch.nn.functional.cosine_similarity(begin, end)[:, None, None]
+    angle = cosine.clamp(-0.999, 0.999).acos()
+    share = torch.linspace(0, 1, STEPS, device=begin.device)[None, :, None]
+    way = ((1 - share) * angle).sin() * begin[:, None] + (share * angle).sin() * end[:, None]
+    labels = in_turn(WAYS, len(data.classes), env.device).repeat_interleave(STEPS)
+    return drawn(result.network, told(config, (way / angle.sin()).flatten(0, 1), labels), binary(config, data))
+
+
+def classes(result: Result, images: Tensor) -> Matrix:
+    """How often the judge sees each class in real and in generated images."""
+    judge, names = result.quality.judge, result.data.classes
+    real = result.data.validation.floats()[: len(images)]
+    rows = [
+        torch.bincount(judge.predict(some).argmax(1).cpu(), minlength=len(names)) / len(some) for some in (real, images)
+    ]
+    return Matrix(result.step, "classes/shares", torch.stack(rows), ("real", "generated"), names, "images", "read as")
+
+
+def over_epochs(result: Result, last: float, anchors: Mapping[str, float]) -> Iterator[Event]:
+    """FID over epochs, one being as many real images as there are for training, beside its anchor."""
+    epochs = result.step * result.config.batch_size / len(result.data.train)
+    points = [*result.history, (epochs, last)]
+    lines = {"generated": [fid for _, fid in points], "real": [anchors["fid/real"]] * len(points)}
+    yield Curve(
+        result.step, "fid/over_epochs", [at for at, _ in points], lines, "epoch", "FID by the judge", log_y=True
+    )
+
+
+def of_critic(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iterator[Event]:
+    """What the critic can tell apart, how steep it is, what became of its weights; calibration where it is a probability.
+
+    ``raw`` are the images as the critic knows them, not thresholded.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    config, data, step = result.config, result.data, result.step
+    critic = result.critic.eval()
+    shown = images if config.straight_through else raw
+    some = torch.arange(min(len(shown), len(data.train)))
+    sets = {"train": data.train.floats(some), "validation": data.validation.floats()[: len(shown)], "generated": shown}
+
+    labels = {
+        "train": data.train.labels[some],
+        "validation": data.validation.labels[: len(shown)],
+        "generated": classes_of(data, env, len(shown), "evaluation"),
+    }
+
+    def judged(name: str) -> Tensor:
+        parts = zip(torch.split(sets[name], BATCH), torch.split(labels[name], BATCH), strict=True)
+        with torch.no_grad():
+            return torch.cat([critic(these.to(env.device), of.to(env.device)).cpu() for these, of in parts])
+
+    values = {name: judged(name) for name in sets}
+    found = {f"critic/mean_{name}": float(of.mean()) for name, of in values.items()}
+    for name, low, high in (("auroc", "generated", "validation"), ("auroc_seen", "validation", "train")):
+        truth = torch.cat([torch.zeros(len(values[low])), torch.ones(len(values[high]))])
+        found[f"critic/{name}"] = float(roc_auc_score(truth, torch.cat([values[low], values[high]])))
+    pairs = min(BATCH, len(sets["validation"]), len(shown))
+    real, fake = sets["validation"][:pairs].to(env.device), shown[:pairs]
+    points = {"real": real, "generated": fake, "between": losses.between(real, fake, env.generator("between"))}
+    slopes = {}
+    for name, these in points.items():
+        of = labels["generated" if name == "generated" else "validation"][:pairs].to(env.device)
+        slopes[name] = losses.gradient_norms(partial(critic, labels=of), these)
+    found |= {f"critic/slope_{name}": float(slope.mean()) for name, slope in slopes.items()}
+    found["critic/slope_deviation"] = float(slopes["between"].std() / slopes["between"].mean())
+    yield weights(result)
+    if config.loss == "bce":
+        odds = torch.cat([values["validation"], values["generated"]])
+        logits = torch.stack([torch.zeros_like(odds), odds], 1)
+        truth = torch.cat([torch.ones(len(values["validation"])), torch.zeros(len(values["generated"]))]).long()
+        middles, right = calibration.reliability(logits, truth)
+        lines = {"discriminator": right, "calibrated": middles}
+        yield Curve(step, "calibration/reliability", middles, lines, "confidence", "share that it has right")
+        found["calibration/error"] = calibration.error(logits, truth)
+    yield Scalars(step, finite(found))
+
+
+def weights(result: Result) -> Curve:
+    """How the weights of the critic's convolutions and its last layer are spread; by clipping they pile up at ±c."""
+    flat = torch.cat([w.detach().flatten().cpu() for w in result.critic.parameters() if w.dim() > 1])
+    bound = max(float(flat.abs().max()), 1e-12)
+    counts = torch.histc(flat, BARS, -bound, bound) / len(flat)
+    middles = [bound * ((2 * i + 1) / BARS - 1) for i in range(BARS)]
+    line = {"share of all": [float(count) or math.nan for count in counts]}
+    return Curve(result.step, "critic/weights", middles, line, "weight of the critic", "share", log_y=True)

@@ -1,0 +1,158 @@
+"""The judge: a small classifier, trained once on real images, in whose features images are compared."""
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.data.dataset import Data, Split
+from models.env import derive_seed
+from models.events import Event, Progress
+from models.parts.evaluation.classes import confusion
+from models.parts.networks.blocks import weights_digest
+from models.parts.training import cache
+from models.parts.training import optimisation as training
+from models.parts.training.augmentation import move, noisy
+from models.parts.training.classifier import learn
+
+VERSION = "1"  # of the network and its training; a new one leaves older caches alone
+N_FEATURES = 64
+BATCH = 512  # images at a time when judging
+TRAINING = {1: (800, 64), 3: (1_500, 128)}  # channels -> steps, images in each; one thread: 6 s at 8×8, 25 s at 28×28
+LEARNING_RATE = 2e-3
+NOISE = 0.05  # deviation, of pixels in [-1, 1]
+
+
+class Network(nn.Module):
+    """Images (n, *shape) in [-1, 1] -> logits (n, classes); ``features`` is the layer before them, (n, 64).
+
+    Two convolutions for each size of map, which is halved down to 4 to 7 pixels. What is larger than 63 pixels is
+    first averaged down: the judge looks at no finer detail.
+
+    Features are taken before the last ReLU, where they are nearest to the Gaussians that FID takes them for, and
+    scaled to mean 0 and variance 1 over real images, so that scores are of one size on all data sets.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], n_classes: int) -> None:
+        super().__init__()
+        channels, *size = shape
+        shrink = max(1, min(size) // 32)
+        layers: list[nn.Module] = [nn.AvgPool2d(shrink)] if shrink > 1 else []
+        halvings = max(0, int(math.log2(min(size) / shrink / 4)))
+        before = channels
+        for stage in range(halvings + 1):
+            after = min(64, (32 if halvings < 2 else 16) * 2**stage)
+            for channels_in in (before, after):
+                layers += [nn.Conv2d(channels_in, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            if stage < halvings:
+                layers.append(nn.AvgPool2d(2))
+            before = after
+        self.body = nn.Sequential(*layers, nn.Flatten())
+        with torch.no_grad():
+            n_pixels = self.body.eval()(torch.zeros(1, *shape)).shape[1]
+        self.body.train()
+        self.penultimate = nn.Sequential(nn.Linear(n_pixels, N_FEATURES), nn.BatchNorm1d(N_FEATURES, affine=False))
+        self.head = nn.Linear(N_FEATURES, n_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 64)."""
+        features: Tensor = self.penultimate(self.body(images))
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(F.relu(self.features(images)))
+        return logits
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A trained judge; its weights never change."""
+
+    network: Network
+    digest: str  # of its weights
+    accuracy: float  # share of the validation split that it gets right
+    n_train: int  # images that it learned from
+    n_validation: int
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 64) for images in [-1, 1] on any device, on the judge's device."""
+        return self._each(self.network.features, images)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Probabilities (n, classes) for images in [-1, 1] on any device, on the judge's device."""
+        return self._each(lambda some: self.network(some).softmax(1), images)
+
+    def confusion(self, split: Split) -> Tensor:
+        """Counts (classes, classes) over a split of the data: a row for each true class, a column for each answer."""
+        return confusion(split.labels, self.predict(split.floats()).argmax(1), self.network.head.out_features)
+
+    def _each(self, of: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        device = self.network.head.weight.device
+        with torch.no_grad():
+            return torch.cat([of(some.to(device)) for some in torch.split(images, BATCH)])
+
+
+def obtain(data: Data, cache_folder: Path, device: str) -> Generator[Event, None, Judge]:
+    """The judge of ``data``, from the cache or trained now, which it says how far it is with; a damaged file is made anew."""
+    path = cache_folder / f"judge-{VERSION}-{data.digest[:16]}.safetensors"
+
+    def keep(judge: Judge) -> None:
+        about = {"digest": judge.digest, "accuracy": judge.accuracy}
+        cache.write(path, judge.network.state_dict(), "judge", about)
+
+    begins = Progress("judge", 0, TRAINING[data.shape[0]][0])
+    yield begins
+    return (
+        yield from cache.shared(path, lambda: _read(path, data, device), lambda: _train(data, device), keep, begins)
+    )
+
+
+def _train(data: Data, device: str) -> Generator[Event, None, Judge]:
+    seed = derive_seed("judge", VERSION, data.digest)
+    with training.seeded(seed):
+        network = Network(data.shape, len(data.classes))
+    network.to(device)
+    chance = torch.Generator(device).manual_seed(seed)
+    images, labels = data.train.images.to(device), data.train.labels.to(device)
+    steps, batch_size = TRAINING[data.shape[0]]
+    settings = steps, batch_size, LEARNING_RATE, chance, lambda some: _varied(some, chance)
+    for step in learn(network, images, labels, *settings, weight_decay=1e-4):
+        if step.done % 10 == 0:
+            yield Progress("judge", step.done, steps)
+    judge = _judge(network, data, math.nan)
+    counts = judge.confusion(data.validation)
+    return replace(judge, accuracy=float(counts.trace() / counts.sum()))
+
+
+def _varied(images: Tensor, chance: torch.Generator) -> Tensor:
+    """Each image shifted by up to a tenth of its size, with a little noise."""
+    n, _, height, width = images.shape
+    reach = max(1, min(height, width) // 10)
+    down, right = torch.randint(2 * reach + 1, (2, n), generator=chance, device=images.device)
+    shifted = move(images, down, right, reach, "replicate")
+    return noisy(shifted, NOISE, chance)
+
+
+def _judge(network: Network, data: Data, accuracy: float) -> Judge:
+    network.eval().requires_grad_(False)
+    return Judge(network, weights_digest(network), accuracy, len(data.train), len(data.validation))
+
+
+def _read(path: Path, data: Data, device: str) -> Judge | None:
+    """The judge in the cache; None where there is none, or none that is whole."""
+    try:
+        weights, about = cache.read(path, "judge")
+        with training.seeded(0):  # overwritten at once
+            network = Network(data.shape, len(data.classes))
+        network.load_state_dict(weights)
+        judge = _judge(network, data, float(about["accuracy"]))
+        if judge.digest != about["digest"]:
+            return None
+    except cache.DAMAGED:
+        return None
+    judge.network.to(device)
+    return judge

@@ -1,0 +1,53 @@
+"""How far chains can be trusted: do they still descend, did they find the same distribution, do they move?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from models.events import Curve
+from models.parts.training.optimisation import finite
+from samplers import diagnostics
+from samplers.kernel import Kernel, walk
+
+LONGEST = 16  # times the length of training's chains: as far as their energy is followed at least
+
+
+def followed(
+    kernel: Kernel, begin: Tensor, n_steps: int, trained: int, generator: Generator
+) -> tuple[Tensor, Tensor, dict[str, float]]:
+    """Where chains from ``begin`` end, (chains, *shape), their energies on the way, (chains, steps), and ``trust`` of them."""
+    end, infos = begin, []
+    for position, info in walk(kernel, begin, n_steps, generator):
+        end = position
+        infos.append(info)
+    energies = torch.stack([info.energy for info in infos], 1)
+    return end, energies, trust(energies, infos, trained)
+
+
+def energy_curve(step: int, energies: Sequence[float], of_real: float, x_label: str, y_label: str) -> Curve:
+    """Mean energies of fresh chains, step by step, beside that of real images."""
+    axis = [float(k) for k in range(len(energies))]
+    lines = {"fresh chains": energies, "real images": [of_real] * len(energies)}
+    return Curve(step, "chain/energy", axis, lines, x_label, y_label)
+
+
+def trust(energies: Tensor, infos: Sequence[Any], trained: int) -> dict[str, float]:
+    """Of energies (chains, steps) and the steps' infos: ``chain/NAME``, without what cannot be said.
+
+    ``drift_4x`` is the slope of the energy up to 4 times the ``trained`` steps; split R̂ and the effective sample size are
+    those of the second half.
+    """
+    found = {
+        f"chain/drift_{times}x": diagnostics.energy_drift(energies[:, times * trained // 2 : times * trained]).slope
+        for times in (1, 4, LONGEST)
+        if times * trained >= 4
+    }
+    settled = energies[:, energies.shape[1] // 2 :]
+    if settled.shape[1] >= 4:
+        found["chain/rhat"] = float(diagnostics.split_rhat(settled))
+        found["chain/effective_samples"] = float(diagnostics.effective_sample_size(settled))
+    if hasattr(infos[0], "acceptance"):
+        found["chain/acceptance"] = diagnostics.acceptance(torch.stack([one.acceptance for one in infos], 1)).mean
+    return finite(found)

@@ -1,0 +1,66 @@
+"""How good generated images are by the judge, always beside what the same numbers are for real images and for noise."""
+
+from collections import abc
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from models.data.dataset import Data
+from models.env import Env
+from models.events import Event, Facts, Matrix, Scalars
+from models.parts.evaluation import judge as judges
+from models.parts.evaluation import metrics
+from models.parts.evaluation.classes import accuracy
+from models.parts.evaluation.judge import Judge
+from models.parts.networks.blocks import n_weights
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Scores against the validation split, from ``n`` images each: FID falls as n grows, so n is the same for all.
+
+    The reference is the validation split, so neither copies of training images nor a look at the test split can win.
+    """
+
+    judge: Judge
+    reference: Tensor  # (images of the validation split, features)
+    n: int
+
+    @staticmethod
+    def of(judge: Judge, data: Data, n: int) -> "Quality":
+        """Against all of ``data``'s validation split."""
+        return Quality(judge, judge.features(data.validation.floats()), n)
+
+    @staticmethod
+    def obtain(data: Data, env: Env, n: int) -> abc.Generator[Event, None, "Quality"]:
+        """By the judge of ``data``, from the cache or trained now: how a trainer begins."""
+        yield data.used
+        judge = yield from judges.obtain(data, env.cache_folder, env.device)
+        return Quality.of(judge, data, n)
+
+    def introduced(self, data: Data, network: nn.Module) -> abc.Iterator[Event]:
+        """What is learned once: who the judge is and how well it judges, and the size of the network that it will judge."""
+        judge, size = self.judge, n_weights(network)
+        yield Facts({"judge/hash": judge.digest, "judge/images": judge.n_train, "network/parameters": size})
+        yield Scalars(0, {"judge/accuracy": judge.accuracy})
+        yield Matrix(0, "judge/confusion", judge.confusion(data.validation), data.classes, data.classes)
+
+    def fid(self, images: Tensor) -> float:
+        """FID of the first n images, (n, channels, height, width) in [-1, 1], in the judge's features."""
+        return metrics.fid(self.reference, self.judge.features(images[: self.n]))
+
+    def read_as(self, images: Tensor, labels: Tensor) -> float:
+        """The share of images that the judge reads as their label."""
+        return accuracy(self.judge.predict(images), labels)
+
+    def scores(self, name: str, images: Tensor) -> dict[str, float]:
+        """FID, KID, precision, recall, density, coverage of the first n images, as ``metric/name``."""
+        found = metrics.scores(self.reference, self.judge.features(images[: self.n]))
+        return {f"{metric}/{name}": value for metric, value in found.items()}
+
+    def anchors(self, data: Data, generator: Generator) -> dict[str, float]:
+        """``metric/real``: n training images. ``metric/noise``: n images of uniform noise, as bad as it gets."""
+        some = torch.randperm(len(data.train), generator=generator, device=generator.device)[: self.n].cpu()
+        noise = torch.rand(self.n, *data.shape, generator=generator, device=generator.device) * 2 - 1
+        return self.scores("real", data.train.floats(some)) | self.scores("noise", noise)

@@ -1,0 +1,51 @@
+"""How classifiers learn here: the judge, those that are held beside clusters, and those that will generate."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from models.data.dataset import floats
+from models.parts.training import optimisation as training
+
+
+class Step(NamedTuple):
+    """What an update was made of."""
+
+    done: int  # updates so far
+    loss: Tensor
+    logits: Tensor  # (n, classes)
+    labels: Tensor  # (n,)
+
+
+def learn(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    updates: int,
+    batch_size: int,
+    learning_rate: float,
+    generator: Generator,
+    vary: Callable[[Tensor], Tensor] = lambda images: images,
+    warmup: int = training.WARMUP,
+    weight_decay: float = 0.0,
+) -> Iterator[Step]:
+    """Teach ``network`` the ``labels`` of ``images``, bytes, all on its device: Adam, cross-entropy, a rate that falls to 0.
+
+    Batches are drawn by ``generator``; ``vary`` is what is done to images in [-1, 1] before they are shown. Yields after
+    each update.
+    """
+    optimizer = torch.optim.Adam(network.parameters(), weight_decay=weight_decay)
+    for update in range(updates):
+        training.set_learning_rate(optimizer, training.learning_rate(learning_rate, update, updates, warmup, 0.0))
+        picked = torch.randint(len(images), (batch_size,), generator=generator, device=images.device)
+        batch, truth = vary(floats(images[picked])), labels[picked]
+        with torch.enable_grad():  # whatever the caller has open
+            logits = network(batch)
+            loss = F.cross_entropy(logits, truth)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        yield Step(update + 1, loss, logits, truth)

@@ -1,0 +1,257 @@
+"""A comparison read from the book and from MLflow: what its trials were, and what they support, in a table and in words."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any, NamedTuple, Protocol
+
+from orchestrator.analysis import paired_tests as contrasts
+from orchestrator.analysis.paired_tests import Contrast, Interval, Played, words
+from orchestrator.search.book import FINISHED, Book
+from orchestrator.search.factorial import ARM, REPLICATE, Arm, Comparison
+from orchestrator.search.trials import run_of
+from orchestrator.text import short
+
+EVALUATIONS = "training/network_evaluations"  # a metric of trainers that count them: batches through the network so far
+
+
+class History(Protocol):
+    """What a tracker knows of a run's metrics."""
+
+    def last(self, run: str) -> Mapping[str, float]:
+        """The last value of every metric."""
+
+    def history(self, run: str, key: str) -> Sequence[tuple[int, float]]:
+        """Steps and values of a metric."""
+
+
+class ArmResult(NamedTuple):
+    """What an arm's trials say."""
+
+    name: str
+    trials: int
+    completed: Interval  # share of its trials
+    endings: dict[str, int]  # of those that were not completed, by what ended them
+    quality: dict[str, Interval]  # last values of the objectives and of the first one's group, over completed trials
+    reached: int  # completed trials that reached the mark
+    updates: float | None  # median over them
+    evaluations: float | None  # the same in network evaluations
+    dropped: str
+
+
+class Result(NamedTuple):
+    """What a comparison says."""
+
+    objective: str
+    direction: str
+    mark: float | None  # the score to whose reaching convergence is timed
+    arms: list[ArmResult]
+    contrasts: list[Contrast]
+    best: int | None  # the arm with the best mean
+
+
+def losers(book: Book) -> dict[int, str]:
+    """Arms that are to leave the race, and why."""
+    assert book.spec.comparison is not None
+    return contrasts.losers(book.spec.comparison, played(book), book.spec.objectives[0][1])
+
+
+def played(book: Book, store: History | None = None) -> list[Played]:
+    """All ended trials; with a ``store`` also what only MLflow knows: their curves and other metrics."""
+    keys = [key for key, _ in book.spec.objectives]
+    found = []
+    for trial in book.trials(*FINISHED):
+        notes = trial.user_attrs
+        outcome = notes.get("outcome", "failed")
+        one = Played(
+            number=trial.number,
+            arm=notes[ARM],
+            replicate=notes[REPLICATE],
+            outcome=outcome,
+            value=trial.values[0] if outcome == "complete" else None,
+            why=_why(notes) if outcome != "complete" else "",
+            run=run_of(book.spec, trial),
+        )
+        found.append(_looked_up(one, keys, store) if store and one.run else one)
+    return found
+
+
+def _why(notes: dict[str, Any]) -> str:
+    """How a trial ended that was not completed, in a few words: a divergence tells its step."""
+    reason = notes.get("reason", "")
+    return reason or str(notes.get("outcome", "failed"))
+
+
+def _looked_up(one: Played, keys: Sequence[str], store: History) -> Played:
+    """With the group of metrics of the first objective, by which trials are compared, and the other objectives."""
+    group = keys[0].rpartition("/")[0]
+    last = store.last(one.run)
+    finals = {name: value for name, value in last.items() if name.rpartition("/")[0] == group or name in keys}
+    curve = store.history(one.run, keys[0])
+    spent = store.history(one.run, EVALUATIONS) if EVALUATIONS in last else []
+    cost = spent[-1][1] / spent[-1][0] if spent and spent[-1][0] else None
+    return one._replace(finals=finals, curve=curve, cost=cost)
+
+
+def result(comparison: Comparison, trials: Sequence[Played], objective: str, direction: str) -> Result:
+    """What the trials say."""
+    mark = contrasts.mark(trials, direction)
+    arms = [
+        _arm(arm, [one for one in trials if one.arm == i], objective, direction, mark)
+        for i, arm in enumerate(comparison.arms)
+    ]
+    order = contrasts.ranked(contrasts.by_arm(trials, len(arms)), direction)
+    tests = contrasts.contrasts(comparison, trials, direction)
+    return Result(objective, direction, mark, arms, tests, order[0] if order else None)
+
+
+def _arm(arm: Arm, trials: Sequence[Played], objective: str, direction: str, mark: float | None) -> ArmResult:
+    done = [one for one in trials if one.value is not None]
+    quality = {objective: contrasts.interval([one.value for one in done if one.value is not None])} if done else {}
+    for key in sorted({key for one in done for key in one.finals} - {objective}):
+        values = [one.finals[key] for one in done if key in one.finals]
+        quality[key] = contrasts.interval(values)
+    updates, evaluations = [], []
+    for one in done:
+        update = None if mark is None else contrasts.reached(one, mark, direction)
+        if update is not None:
+            updates.append(update)
+            if one.cost is not None:
+                evaluations.append(update * one.cost)
+    return ArmResult(
+        name=arm.name,
+        trials=len(trials),
+        completed=contrasts.share(len(done), len(trials)) if trials else Interval(0.0, 0.0, 1.0, 0),
+        endings=dict(Counter(one.why for one in trials if one.why)),
+        quality=quality,
+        reached=len(updates),
+        updates=median(updates) if updates else None,
+        evaluations=median(evaluations) if evaluations else None,
+        dropped=arm.dropped,
+    )
+
+
+def paragraph(said: Result) -> str:
+    """In words: what the numbers support, and what they do not."""
+    done = [arm for arm in said.arms if arm.quality]
+    if said.best is None:
+        return "No trial was completed, so nothing can be said of quality." + _endings(said.arms)
+    best, key = said.arms[said.best], said.objective
+    mean = best.quality[key]
+    parts = [f"The best mean {key} is {_interval(mean)}, by {best.name}."]
+    of_factors = [one for one in said.contrasts if one.of]
+    of_arms = [one for one in said.contrasts if not one.of]
+    parts += [_sentence(one, said) for one in of_factors]
+    beaten = [one.b for one in of_arms if one.found]
+    open_ = [one.b for one in of_arms if not one.found]
+    if beaten:
+        parts.append(f"{best.name} is better beyond doubt than {_list(beaten)}.")
+    if open_:
+        parts.append(f"These trials do not tell {best.name} from {_list(open_)}.")
+    untested = {arm.name for arm in done} - {one.b for one in of_arms} - {best.name}
+    if untested:
+        parts.append(
+            f"With fewer than {contrasts.LEAST} seeds in common, {_list(sorted(untested))} cannot be tested against the best."
+        )
+    if said.contrasts:
+        tests = f"{len(said.contrasts)} paired test{'s' if len(said.contrasts) > 1 else ''}"
+        parts.append(f"Doubt is judged at 5 % over {tests} in all (Holm).")
+    return " ".join(parts) + _endings(said.arms) + _speed(said)
+
+
+def _sentence(one: Contrast, said: Result) -> str:
+    pair = f"{one.of}={one.a} against {one.of}={one.b}"
+    if one.found:
+        lower = one.effect < (1 if one.ratio else 0)
+        better = one.a if lower == (said.direction == "minimize") else one.b
+        effect = f"{pair} has {words(one)} the {said.objective}, averaged over the rest"
+        return f"{one.of}={better} is better: {effect} (p = {one.adjusted:.2g})."
+    effect = f"{words(one)} the {said.objective}, p = {one.adjusted:.2g}"
+    return f"Between {pair} no difference is shown ({effect}), which does not show that there is none."
+
+
+def _endings(arms: Sequence[ArmResult]) -> str:
+    lost = [
+        f"{arm.name} ({', '.join(f'{n} × {why}' for why, n in arm.endings.items())} of {arm.trials})"
+        for arm in arms
+        if arm.endings
+    ]
+    if not lost:
+        return f" All {sum(arm.trials for arm in arms)} trials were completed."
+    caveat = "Means are over completed trials alone, which flatters an arm that loses its bad ones."
+    return f" Not all were completed: {'; '.join(lost)}. {caveat}"
+
+
+def _speed(said: Result) -> str:
+    counted = all(arm.evaluations is not None for arm in said.arms if arm.reached)
+    timed = [(arm, cost) for arm in said.arms if (cost := arm.evaluations if counted else arm.updates) is not None]
+    if not timed or said.mark is None:
+        return ""
+    fastest, cost = min(timed, key=lambda one: (-one[0].reached / one[0].trials, one[1]))
+    unit = "network evaluations" if counted else "updates"
+    return (
+        f" {said.objective} = {said.mark:.3g}, the median of all ends, is reached soonest by {fastest.name}: "
+        f"{fastest.reached} of {fastest.trials} trials, at a median of {cost:,.0f} {unit}, "
+        "as finely as a trial looks at itself."
+    )
+
+
+def _interval(value: Interval) -> str:
+    if value.n < 2:
+        return f"{value.mean:.3g} (a single trial)"
+    return f"{value.mean:.3g} (95 % interval {value.low:.3g} to {value.high:.3g}, {value.n} seeds)"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
+
+
+def interval_text(value: Interval) -> str:
+    """A mean and its interval."""
+    return short(value.mean) + (f" ({short(value.low)} to {short(value.high)})" if value.n > 1 else "")
+
+
+def arms(said: Result) -> tuple[list[str], list[list[str]]]:
+    """A table's head and rows: a row an arm, what it was compared by first."""
+    keys = sorted({key for arm in said.arms for key in arm.quality}, key=lambda key: (key != said.objective, key))
+    rows = []
+    for arm in said.arms:
+        cells = [interval_text(arm.quality[key]) if key in arm.quality else "" for key in keys]
+        rows.append([arm.name, f"{round(arm.completed.mean * arm.trials)}/{arm.trials}", *cells])
+    return ["arm", "completed", *keys], rows
+
+
+def tests(said: Result) -> tuple[list[str], list[list[str]]]:
+    """The same of the paired tests."""
+    rows = []
+    for one in said.contrasts:
+        pair = f"{one.of}={one.a} against {one.of}={one.b}" if one.of else f"{one.a} against {one.b}"
+        rows.append([pair, str(one.n), words(one), f"{one.p:.2g}", f"{one.adjusted:.2g}"])
+    return ["test", "pairs", "effect (95 % interval)", "p", "p, corrected"], rows
+
+
+def markdown(said: Result) -> str:
+    """The arms in a table, and the tests in another."""
+    lines = _markdown(*arms(said))
+    if said.contrasts:
+        lines += ["", *_markdown(*tests(said))]
+    return "\n".join(lines)
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _plain(value: Interval) -> dict[str, Any]:
+    """JSON has no NaN."""
+    return {name: None if math.isnan(number) else number for name, number in value._asdict().items()}
+
+
+def plain(said: Result) -> dict[str, Any]:
+    """All of it as values for JSON."""
+    arms = []
+    for arm in said.arms:
+        quality = {key: _plain(value) for key, value in arm.quality.items()}
+        arms.append(arm._asdict() | {"completed": _plain(arm.completed), "quality": quality})
+    return said._asdict() | {"arms": arms, "contrasts": [vars(one) for one in said.contrasts]}

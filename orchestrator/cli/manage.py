@@ -1,0 +1,308 @@
+"""The commands that look at sweeps and steer them: ``sweep list | show | stop | pause | extend | skip | enqueue | sync | …``."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.options import SECONDS, WHOLE, Pairs, json_option, storage_option
+from orchestrator.errors import UserError
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from rich.console import Console
+
+    from orchestrator.search.book import Book
+
+ANSWER_SECONDS = 5.0  # how long a supervisor may take to answer
+# What `sweep --help` has room for, where a command's own first sentence is longer.
+SHORT = {
+    "show": "Show the trials of the sweep NAME, or one TRIAL whole.",
+    "stop": "End the sweep NAME when its running trials have ended.",
+    "sync": "Deliver to MLflow what did not arrive while NAME ran.",
+    "pause": "Free the machine for a while; `sweep resume` goes on.",
+    "enqueue": "Try a configuration next in the sweep NAME.",
+    "rm": "Remove the sweep NAME: its trials, files and MLflow runs.",
+    "report": "Write one HTML file about the sweep NAME, or two side by side.",
+    "sample": "Draw new images by the best trial of the sweep NAME, or by TRIAL.",
+}
+
+
+def complete_sweep(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Sweeps here that begin with what was typed."""
+    from orchestrator.search import book
+
+    return [name for name in book.names(open_books(ctx.params.get("storage"))) if name.startswith(incomplete)]
+
+
+def sweep_command(function: Callable[..., Any]) -> click.Command:
+    """A command on one sweep, with --storage."""
+    function = click.argument("name", shell_complete=complete_sweep)(storage_option(function))
+    return click.command(function.__name__, short_help=SHORT.get(function.__name__))(function)
+
+
+def complete_trial(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Trials of the sweep that was named."""
+    from orchestrator.search import book
+
+    name = ctx.params.get("name")
+    books = open_books(ctx.params.get("storage"))
+    numbers = [str(one.number) for one in load_book(books, name).trials()] if name in book.names(books) else []
+    return [number for number in numbers if number.startswith(incomplete)]
+
+
+@click.command("list")
+@json_option
+@storage_option
+def list_(as_json: bool, storage: str | None) -> None:
+    """List the sweeps here: how far each is and its best value.
+
+    \b
+    sweep list
+    sweep list --json
+    """
+    from orchestrator.search import book
+    from orchestrator.terminal import as_json as plain
+    from orchestrator.terminal import tables
+
+    books = open_books(storage)
+    console, found = make_console(), [book.load(books, name) for name in book.names(books)]
+    if as_json:
+        print_json([plain.sweep(one) for one in found])
+    elif found:
+        console.print(tables.sweeps(found))
+    else:
+        console.print("no sweeps here yet; begin one with:  sweep run ebm")
+
+
+@sweep_command
+@click.argument("trial", type=click.IntRange(min=0), required=False, shell_complete=complete_trial)
+@click.option("--best", type=WHOLE, metavar="N", help="Only the N best trials.")
+@click.option("--watch", is_flag=True, help="Follow it until it ends, or until Ctrl-C, which ends only the looking.")
+@json_option
+def show(name: str, trial: int | None, best: int | None, watch: bool, as_json: bool, storage: str | None) -> None:
+    """Show the trials of the sweep NAME, each with its settings, outcome and MLflow run, and who drives it; or one TRIAL whole.
+
+    \b
+    sweep show ebm-digits-1
+    sweep show ebm-digits-1 --watch --best 5
+    sweep show ebm-digits-1 7                with its samples, where the terminal has colours
+    sweep show ebm-digits-1 --json
+    """
+    from orchestrator.search import book
+    from orchestrator.terminal import as_json as plain
+    from orchestrator.terminal import tables
+
+    if watch and (as_json or trial is not None):
+        raise UserError("--watch follows a whole sweep; leave out the trial and --json")
+    books = open_books(storage)
+    if trial is not None:
+        from orchestrator.terminal import trial_view as glance
+
+        console, found = make_console(), book.load(books, name)
+        if as_json:
+            print_json(plain.trial(found, glance.find(found, trial)))
+        else:
+            console.print(glance.trial(found, trial, console))
+    elif as_json:
+        found = book.load(books, name)
+        shown = found.trials() if best is None else found.best(best)
+        print_json({**plain.sweep(found), "every_trial": [plain.trial(found, one) for one in shown]})
+    elif watch:
+        from orchestrator.terminal import follow as watching
+
+        watching.follow(books, name, best, make_console())
+    else:
+        make_console().print(tables.sweep(book.load(books, name), best))
+
+
+@sweep_command
+@click.option("--now", is_flag=True, help="Have running trials leave with a checkpoint instead of ending them.")
+def stop(name: str, now: bool, storage: str | None) -> None:
+    """End the sweep NAME when its running trials have ended; `sweep resume` goes on with it.
+
+    \b
+    sweep stop ebm-digits-1
+    sweep stop ebm-digits-1 --now      within seconds, running trials keep their checkpoints
+    """
+    ask_driver(open_books(storage), name, "stop", now=now)
+
+
+@sweep_command
+def pause(name: str, storage: str | None) -> None:
+    """Free the machine for a while: running trials of NAME leave with checkpoints, `sweep resume NAME` goes on.
+
+    \b
+    sweep pause ebm-digits-1
+    """
+    ask_driver(open_books(storage), name, "pause")
+
+
+@sweep_command
+@click.option("--trials", type=WHOLE, metavar="N", help="The new total.")
+@click.option("--timeout", type=SECONDS, metavar="SECONDS", help="Start trials for this long, from now.")
+def extend(name: str, trials: int | None, timeout: float | None, storage: str | None) -> None:
+    """Give the sweep NAME, running or not, another total, or more time.
+
+    \b
+    sweep extend ebm-digits-1 --trials 40
+    """
+    from orchestrator import text
+    from orchestrator.search import plan
+    from orchestrator.supervisor import lease
+
+    if trials is None and timeout is None:
+        raise UserError("say how far: --trials N or --timeout SECONDS")
+    books = open_books(storage)
+    if ask_driver(books, name, "extend", idle=trials is not None, trials=trials, timeout=timeout):
+        return
+    book = load_book(books, name)
+    with lease.driving(book):
+        plan.total(book, trials or 1)
+    make_console().print(
+        f"{name}: its total is {book.total()}; go on with:  {text.program()} resume {name}", highlight=False
+    )
+
+
+@sweep_command
+@click.argument("trial", type=click.IntRange(min=0), shell_complete=complete_trial)
+def skip(name: str, trial: int, storage: str | None) -> None:
+    """Prune TRIAL of the sweep NAME: it ends now, and counts as tried.
+
+    \b
+    sweep skip ebm-digits-1 7
+    """
+    ask_driver(open_books(storage), name, "skip", trial=trial)
+
+
+@sweep_command
+@click.argument("settings", nargs=-1, required=True, type=Pairs(), metavar="PARAM=VALUE…")
+def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> None:
+    """Try a configuration next in the sweep NAME, running or not; parameters that are not named are the sampler's.
+
+    \b
+    sweep enqueue ebm-digits-1 step_size=10 n_steps=40
+    """
+    from orchestrator.search import plan
+    from orchestrator.supervisor import lease
+
+    books = open_books(storage)
+    book = load_book(books, name)
+    params = plan.configuration(book, [pair for pairs in settings for pair in pairs])
+    if ask_driver(books, name, "enqueue", idle=True, params=params):
+        return
+    with lease.driving(book):
+        book.enqueue(params)
+    make_console().print(f"{name}: it is tried first when the sweep goes on", highlight=False)
+
+
+@sweep_command
+def sync(name: str, storage: str | None) -> None:
+    """Deliver to MLflow what could not be delivered while the sweep NAME ran.
+
+    \b
+    sweep sync ebm-digits-1
+    """
+    from orchestrator import session
+
+    raise SystemExit(session.sync(load_book(open_books(storage), name), make_console()))
+
+
+@sweep_command
+@click.option("--keep-runs", is_flag=True, help="Leave its runs and its model in MLflow.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rm(name: str, keep_runs: bool, yes: bool, storage: str | None) -> None:
+    """Remove the sweep NAME: its trials, its files and, unless kept, its MLflow runs, which MLflow can restore.
+
+    \b
+    sweep rm ebm-digits-1 --keep-runs
+    """
+    from orchestrator.repair import removal
+
+    book = load_book(open_books(storage), name)
+    found = removal.describe(book, keep_runs)
+    if not yes:
+        click.confirm(f"remove {found}?", abort=True)
+    removal.remove(book, keep_runs)
+    make_console().print(f"removed {found}", highlight=False)
+
+
+@click.command(short_help="Compare stores, files and processes; mend what does not fit.")
+@click.argument("name", required=False, shell_complete=complete_sweep)
+@click.option("--repair", is_flag=True, help="Mend what was found, and nothing else.")
+@storage_option
+def doctor(name: str | None, repair: bool, storage: str | None) -> None:
+    """Compare what Optuna, MLflow, checkpoints, outboxes and processes say of the sweep NAME, or of all sweeps here.
+
+    Tells what does not fit and what it would do; exit status 1 where something was found and not mended.
+
+    \b
+    sweep doctor
+    sweep doctor ebm-digits-1 --repair
+    """
+    from orchestrator.repair import doctor as doctor_
+    from orchestrator.search import book as books_
+
+    books = open_books(storage)
+    names = [name] if name else books_.names(books)
+    raise SystemExit(doctor_.visit([load_book(books, one) for one in names], repair, make_console()))
+
+
+def add_to(group: click.Group) -> None:
+    """All commands of this file."""
+    for command in (list_, show, stop, pause, extend, skip, enqueue, sync, doctor, rm):
+        group.add_command(command)
+
+
+def print_json(value: Any) -> None:
+    """For scripts: nothing but the value."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def make_console() -> "Console":
+    """Standard output."""
+    from orchestrator.terminal import tables
+
+    return tables.console()
+
+
+def open_books(storage: str | None, create: bool = False) -> Any:
+    """The Optuna storage that is meant."""
+    from orchestrator.stores import optuna_storage as storages
+
+    return storages.meant(storage, create)
+
+
+def load_book(books: "RDBStorage", name: str) -> "Book":
+    """The sweep that is meant."""
+    from orchestrator.search import book
+
+    return book.load(books, name)
+
+
+def ask_driver(
+    books: "RDBStorage", name: str, command: Any, only: str | None = None, idle: bool = False, **details: Any
+) -> bool:
+    """Ask the sweep's supervisor for something and print its answer; returns whether there was one to ask.
+
+    ``only`` is the state in which it is asked at all. UserError where nobody drives the sweep, unless it may be ``idle``.
+    """
+    from orchestrator.supervisor import commands as control
+    from orchestrator.supervisor import lease
+
+    book = load_book(books, name)
+    driver = lease.present(book)
+    if driver is None and not idle and only is None:
+        raise UserError(f"nobody drives sweep '{name}'; `sweep show {name}` tells where it stands")
+    if driver is None or only is not None and driver.state != only:
+        return False
+    key = control.post(book, command, **details)
+    answer = control.wait(book, key, ANSWER_SECONDS)
+    if answer is None:
+        raise UserError(
+            f"process {driver.process} on {driver.host}, which drives sweep '{name}', did not answer yet; it will"
+        )
+    make_console().print(f"{name}: {answer}", highlight=False, soft_wrap=True)
+    return True

@@ -1,0 +1,78 @@
+"""The commands that make something of a finished sweep: ``sweep report | sample``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.cli.manage import complete_sweep, complete_trial, load_book, make_console, open_books, sweep_command
+from orchestrator.cli.options import TEXT
+from orchestrator.errors import UserError
+
+OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+@sweep_command
+@click.argument("trial", type=click.IntRange(min=0), required=False, shell_complete=complete_trial)
+@click.option("--n", type=click.IntRange(1, 10_000), default=64, show_default=True, help="Images.")
+@click.option("-o", "--output", type=OUTPUT, metavar="FILE", help="A PNG file.  [default: NAME-TRIAL-samples.png]")
+@click.option("--seed", type=click.INT, default=0, show_default=True, help="Others for every seed.")
+@click.option("--device", type=TEXT, metavar="NAME", help="auto, cpu, cuda, cuda:1.  [default: auto]")
+def sample(
+    name: str, trial: int | None, n: int, output: Path | None, seed: int, device: str | None, storage: str | None
+) -> None:
+    """Draw new images by a completed trial of the sweep NAME, the best one unless TRIAL says which, as one grid.
+
+    \b
+    sweep sample ebm-digits-1
+    sweep sample ebm-digits-1 7 --n 100 --seed 3 -o grid.png
+    """
+    from orchestrator import devices
+    from orchestrator.figures import canvas as figures
+    from orchestrator.search import sampling
+
+    book = load_book(open_books(storage), name)
+    path = _file(output or Path(f"{name}-{sampling.completed(book, trial).number}-samples.png"), ".png")
+    drawn = sampling.draw(book, trial, n, seed, devices.resolve(device or "auto", 1, 1).devices[0])
+    path.write_bytes(figures.png(figures.grid(drawn.images)))
+    make_console().print(f"{n} images by trial {drawn.trial.number} of {name}: {path}", highlight=False, soft_wrap=True)
+
+
+@sweep_command
+@click.argument("other", required=False, shell_complete=complete_sweep)
+@click.option("-o", "--output", type=OUTPUT, metavar="FILE", help="An HTML file.  [default: NAME.html]")
+def report(name: str, other: str | None, output: Path | None, storage: str | None) -> None:
+    """Write one HTML file about the sweep NAME, or about it and OTHER side by side: to read offline, to print, to pass on.
+
+    \b
+    sweep report ebm-digits-1
+    sweep report ebm-digits-1 ebm-digits-2 -o two.html
+    """
+    from orchestrator.reports import pair as report_pair
+    from orchestrator.reports import sweep as reports
+
+    books = open_books(storage)
+    path = _file(output or Path(f"{name}-{other}.html" if other else f"{name}.html"), ".html")
+    book = load_book(books, name)
+    page = report_pair.write(book, load_book(books, other)) if other else reports.write(book)
+    path.write_text(page, encoding="utf-8")
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    make_console().print(
+        f"report of {name}{f' and {other}' if other else ''}: {path}, {size}", highlight=False, soft_wrap=True
+    )
+
+
+def _file(path: Path, suffix: str) -> Path:
+    """A file that can be written; UserError where it cannot."""
+    if path.suffix.lower() != suffix:
+        raise UserError(f"{path}: what is written is a {suffix} file; name it so")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+    return path
+
+
+def add_to(group: click.Group) -> None:
+    """All commands of this file."""
+    commands: tuple[Any, ...] = (report, sample)
+    for command in commands:
+        group.add_command(command)

@@ -1,0 +1,276 @@
+"""The record of a trial or of a sweep, on disk first: what was said is kept there until a courier has delivered it.
+
+An outbox is a folder of segments, text files with one entry a line. Whoever writes begins a segment of its own, so a file
+that was cut costs the rest of that file and nothing after it.
+
+Within a record the steps of a key only increase. That makes delivery exact: what a trial says again, when it goes on from
+a checkpoint, is known by its step and passed over.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from io import FileIO
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from models.events import DataUsed
+from orchestrator.files import CannotWrite
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+FOLDER = "outbox"
+SENT = "sent.json"  # how far a courier is
+
+
+class _Entry(BaseModel, frozen=True, ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"):
+    at: int = Field(default_factory=lambda: int(time.time() * 1000))  # milliseconds since 1970
+
+
+class Begin(_Entry):
+    """The record begins, or goes on. ``key`` is its own for ever: by it a record is found that was begun already."""
+
+    do: Literal["begin"] = "begin"
+    key: str
+    name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    parent: str | None = None  # id of the record that it is shown below
+    run: str | None = None  # its id, where that is known
+
+
+class Numbers(_Entry):
+    """Numbers at a step."""
+
+    do: Literal["numbers"] = "numbers"
+    step: int
+    values: dict[str, float]
+
+
+class Picture(_Entry):
+    """A picture that plays over steps, as PNG."""
+
+    do: Literal["picture"] = "picture"
+    step: int
+    key: str
+    png: bytes
+    id: str = Field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class File(_Entry):
+    """A file at a path of the record; a later one of the same path replaces it."""
+
+    do: Literal["file"] = "file"
+    path: str
+    content: bytes
+
+
+class Tags(_Entry):
+    """Facts to find records by; a later one of the same name replaces it."""
+
+    do: Literal["tags"] = "tags"
+    values: dict[str, str]
+
+
+class Note(_Entry):
+    """The description that the record's page shows, in Markdown."""
+
+    do: Literal["note"] = "note"
+    markdown: str
+
+
+class Data(_Entry):
+    """The data set that was read."""
+
+    do: Literal["data"] = "data"
+    name: str
+    source: str
+    digest: str
+    sizes: dict[str, int]
+
+
+class End(_Entry):
+    """The record is closed; it may begin again."""
+
+    do: Literal["end"] = "end"
+    status: Status
+    tags: dict[str, str]
+    name: str = ""  # that it has from now on; '' leaves the one it has
+
+
+Entry = Begin | Numbers | Picture | File | Tags | Note | Data | End
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="do")])
+
+
+class Sent(BaseModel):
+    """What has been delivered of an outbox: everything before ``offset`` in ``segment``."""
+
+    run: str = ""  # id of the record, once there is one
+    segment: int = 0
+    offset: int = 0
+    passed: dict[int, int] = {}  # how far earlier segments were delivered: one that was cut has not been to its end
+    closed: bool = False  # whether the last entry of the segment was an End
+    steps: dict[str, int] = {}  # the last step of every key
+    refused: int = 0  # entries that will never be taken, kept in refused.jsonl
+    reason: str = ""  # of the last refusal
+
+
+class Position(BaseModel, frozen=True):
+    """A place in an outbox: a checkpoint remembers it."""
+
+    segment: int
+    offset: int
+
+
+class Outbox:
+    """Where one process writes a record. Its file is made by the first entry."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is the trial's or the sweep's."""
+        self.folder = folder / FOLDER
+        self.file: FileIO | None = None
+        self.segment, self.offset = 0, 0
+        self.steps: dict[str, int] = {}
+
+    def begin(
+        self,
+        key: str,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        parent: str | None = None,
+        run: str | None = None,
+    ) -> None:
+        """Begin the record, or open it again."""
+        texts = {name: str(value) for name, value in params.items()}
+        self._append(Begin(key=key, name=name, params=texts, tags=dict(tags), parent=parent, run=run))
+
+    def numbers(self, step: int, values: Mapping[str, float]) -> None:
+        """Record numbers; ValueError where a key's steps do not increase."""
+        for key in values:
+            self._increases(key, step)
+        self._append(Numbers(step=step, values=dict(values)))
+
+    def picture(self, key: str, step: int, png: bytes) -> None:
+        """Record a picture that plays over steps; ValueError where its steps do not increase."""
+        self._increases(of_picture(key), step)
+        self._append(Picture(step=step, key=key, png=png))
+
+    def content(self, path: str, content: bytes) -> None:
+        """Keep ``content`` as a file."""
+        self._append(File(path=path, content=content))
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        self._append(Tags(values=dict(values)))
+
+    def note(self, markdown: str) -> None:
+        """Set the description."""
+        self._append(Note(markdown=markdown))
+
+    def data(self, used: DataUsed) -> None:
+        """Record what data were read."""
+        self._append(Data(name=used.name, source=used.source, digest=used.digest, sizes=dict(used.sizes)))
+
+    def end(self, status: Status, tags: Mapping[str, str], name: str = "") -> None:
+        """Close the record, and the file."""
+        self._append(End(status=status, tags=dict(tags), name=name))
+        self.close()
+
+    def position(self) -> Position:
+        """The end of what has been written, once it would survive a crash of the machine."""
+        if self.file is not None:
+            os.fsync(self.file.fileno())
+        return Position(segment=self.segment, offset=self.offset)
+
+    def close(self) -> None:
+        """Write no more into this file."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    def _increases(self, key: str, step: int) -> None:
+        before = self.steps.get(key)
+        if before is not None and step <= before:
+            raise ValueError(f"{key} was said at step {step} after step {before}: the steps of a key only increase")
+        self.steps[key] = step
+
+    def _append(self, entry: Entry) -> None:
+        line = entry.model_dump_json().encode() + b"\n"
+        try:
+            if self.file is None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.segment, self.offset = _last(self.folder) + 1, 0
+                self.file = path_of(self.folder, self.segment).open("xb", buffering=0)
+            written = 0
+            while written < len(line):  # where there is room for a part of it, the rest raises
+                written += self.file.write(line[written:])
+        except OSError as error:
+            self.close()  # what follows goes into a new segment, not behind half a line
+            raise CannotWrite(self.folder, error) from error
+        self.offset += len(line)
+
+
+def of_picture(key: str) -> str:
+    """What the steps of a picture are counted under, apart from those of numbers."""
+    return f"picture {key}"
+
+
+def path_of(folder: Path, segment: int) -> Path:
+    """The file of a segment, in the outbox at ``folder``."""
+    return folder / f"{segment:06}.jsonl"
+
+
+def segments(folder: Path) -> list[int]:
+    """The segments in the outbox at ``folder``, in their order."""
+    return sorted(int(path.stem) for path in folder.glob("[0-9]*.jsonl"))
+
+
+def sent(folder: Path) -> Sent:
+    """What has been delivered of the outbox at ``folder``."""
+    try:
+        return Sent.model_validate_json((folder / SENT).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return Sent()
+
+
+def holds(folder: Path, position: Position) -> bool:
+    """Whether the outbox of a trial's ``folder`` still has all that was written before ``position``, or delivered it."""
+    delivered = sent(folder / FOLDER)
+    reached = delivered.passed | {delivered.segment: delivered.offset}
+    if reached.get(position.segment, 0) >= position.offset:
+        return True
+    path = path_of(folder / FOLDER, position.segment)
+    return path.exists() and path.stat().st_size >= position.offset
+
+
+def run_id(folder: Path) -> str:
+    """The id of the record of a trial's ``folder``; '' where none is known."""
+    return sent(folder / FOLDER).run
+
+
+def read(folder: Path, segment: int, offset: int, most: int) -> tuple[list[Entry], int, int]:
+    """Up to ``most`` whole entries from ``offset``, the offset behind them, and how many lines there could not be read."""
+    entries: list[Entry] = []
+    damaged = 0
+    try:
+        with path_of(folder, segment).open("rb") as file:
+            file.seek(offset)
+            while len(entries) < most:
+                line = file.readline()
+                if not line.endswith(b"\n"):
+                    break
+                offset += len(line)
+                try:
+                    entries.append(_ENTRY.validate_json(line))
+                except ValueError:
+                    damaged += 1
+    except FileNotFoundError:
+        pass
+    return entries, offset, damaged
+
+
+def _last(folder: Path) -> int:
+    return max([sent(folder).segment, *segments(folder)])

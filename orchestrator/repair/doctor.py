@@ -1,0 +1,186 @@
+"""`sweep doctor`: what Optuna, MLflow, folders and processes say of a sweep, compared, told, and mended if wanted."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestrator import text
+from orchestrator.errors import UserError
+from orchestrator.repair import files as checkup
+from orchestrator.repair.files import Finding
+from orchestrator.repair.runs import Runs
+from orchestrator.search.book import Book
+from orchestrator.supervisor import lease
+from orchestrator.text import counted
+from orchestrator.tracking import mlflow_store as tracker
+from orchestrator.tracking.mlflow_store import MlflowStore
+
+ROUNDS = 5  # of looking and mending, for what is mended may show more
+MENDED, LEFT, UNTOUCHED = "mended", "not mended", ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a sweep."""
+
+    findings: list[Finding]
+    trials: int = 0
+    runs: int = 0
+    earlier: int = 0  # runs of sweeps that had its name before
+
+
+def visit(books: Sequence[Book], repair: bool, console: Console) -> int:
+    """Tell what does not fit in these sweeps, and mend it if ``repair``; returns the exit status, 1 where anything stays."""
+    if not books:
+        console.print("no sweeps here yet; begin one with:  sweep run ebm")
+    whole = [_Visit(book, console).whole(repair) for book in books]  # a list, for all are to be visited
+    return 0 if all(whole) else 1
+
+
+class _Visit:
+    """A visit at one sweep."""
+
+    def __init__(self, book: Book, console: Console) -> None:
+        self.book, self.console, self.name = book, console, book.spec.name
+        self.store: MlflowStore | None = None
+        self.seen: dict[tuple[int | None, str], tuple[Finding, str]] = {}  # what was found, and what became of it
+
+    def whole(self, repair: bool) -> bool:
+        """Tell and mend; returns whether all is whole then."""
+        stands = lease.driver(self.book)
+        driver = lease.present(self.book)
+        look = self._look(driven=driver is not None)
+        if driver is None and (driver := lease.present(self.book)) is not None:
+            look = self._look(driven=True)  # it began while we looked
+        findings = [*look.findings] if driver or not stands else [_gone(stands), *look.findings]
+        if driver is not None:
+            by = f"process {driver.process} on {driver.host}"
+            self._say(f"driven by {by}, so only trials that have ended are looked at, and nothing is mended")
+            repair = False
+        elif not findings:
+            self._say(f"whole ({counted(look.trials)}, {counted(look.runs, 'run')})")
+        if repair and any(finding.mend for finding in findings):
+            self._mend(findings)
+        else:
+            self._note(findings, LEFT if repair else UNTOUCHED)
+        self._tell()
+        if not repair and driver is None and any(finding.mend for finding in findings):
+            self._say(f"mend it with:  {text.program()} doctor {self.name} --repair")
+        self._remark(look, driver is not None)
+        return all(state == MENDED for _, state in self.seen.values())
+
+    # ---- looking -----------------------------------------------------------------------------------------------------
+
+    def _look(self, driven: bool = False) -> Look:
+        spec, here = self.book.spec, list(checkup.refusals(self.book))
+        if not driven:
+            here += checkup.folders(self.book)
+        try:
+            if self.store is None:
+                self.store = tracker.look(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
+            runs = Runs(self.book, self.store, self._reach)
+            found = runs.findings(driven)
+            return Look([*here, *found], len(runs.trials), len(runs.kept), runs.earlier())
+        except (UserError, *tracker.AWAY) as error:
+            here.append(
+                Finding(None, f"MLflow cannot be looked at: {_sentence(error)}", "none; look again when it can")
+            )
+        for number in (None, *(trial.number for trial in self.book.trials())):
+            if not driven and checkup.waiting(checkup.folder_of(self.book, number)).entries:
+                here.append(Finding(number, checkup.WAITS, f"none; `sweep sync {self.name}` delivers them when it can"))
+        return Look(here)
+
+    # ---- mending -----------------------------------------------------------------------------------------------------
+
+    def _reach(self) -> MlflowStore:
+        """The tracker to mend in, made where there is none."""
+        if self.store is None:
+            spec = self.book.spec
+            self.store = tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
+        return self.store
+
+    def _mend(self, findings: list[Finding]) -> None:
+        """Mend as the one who drives, so that nobody begins meanwhile; look again until nothing new is found."""
+        Path(self.book.spec.folder).mkdir(parents=True, exist_ok=True)
+        try:
+            with lease.driving(self.book):
+                for _ in range(ROUNDS):
+                    for finding in findings:
+                        if (finding.trial, finding.what) not in self.seen:
+                            self._try(finding)
+                    findings = self._look().findings
+                    back = [one for one in findings if self.seen.get((one.trial, one.what), (one, ""))[1] == MENDED]
+                    self._note(back, f"{LEFT}, it is still so")
+                    if all((one.trial, one.what) in self.seen for one in findings):
+                        return
+                self._note(findings, LEFT)
+        except UserError as error:
+            self._note(findings, f"{LEFT} ({error})")
+
+    def _try(self, finding: Finding) -> None:
+        if finding.mend is None:
+            return self._note([finding], LEFT)
+        try:
+            finding.mend()
+            self._note([finding], MENDED)
+        except Exception as error:  # trackers, disks and studies fail in many ways, and the rest can be mended
+            self._note([finding], f"{LEFT} ({_sentence(error)})")
+
+    # ---- telling -----------------------------------------------------------------------------------------------------
+
+    def _note(self, findings: Iterable[Finding], state: str) -> None:
+        self.seen |= {(finding.trial, finding.what): (finding, state) for finding in findings}
+
+    def _tell(self) -> None:
+        """What is the same of several trials is one line."""
+        lines: dict[tuple[str, str, str], list[int | None]] = {}
+        for finding, state in self.seen.values():
+            lines.setdefault((finding.what, finding.remedy, state), []).append(finding.trial)
+        if lines:
+            mended = [state for _, state in self.seen.values() if state == MENDED]
+            self._say(counted(len(self.seen), "finding") + (f", {len(mended)} mended" if mended else ""))
+        for (what, remedy, state), trials in lines.items():
+            self._print(f"  {_who(trials)}: {what} → {remedy}" + (f" · {state}" if state else ""))
+
+    def _remark(self, look: Look, driven: bool) -> None:
+        """What is as it should be and good to know."""
+        left = len(self.book.trials_running())
+        if left and not driven:
+            wait = "trial waits" if left == 1 else "trials wait"
+            self._say(f"{left} {wait} for `{text.program()} resume {self.name}`")
+        if look.earlier:
+            runs = "1 run is" if look.earlier == 1 else f"{look.earlier} runs are"
+            self._say(f"{runs} of another sweep that had this name, as `rm --keep-runs` leaves them")
+
+    def _say(self, text: str) -> None:
+        self._print(f"{self.name}: {text}")
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _gone(who: lease.Driver) -> Finding:
+    """A supervisor that left without a word. Whoever drives the sweep next takes its place, as we do to mend it."""
+    what = f"process {who.process} on {who.host} stands as its supervisor and is gone"
+    return Finding(None, what, "cleared", lambda: None)
+
+
+def _who(trials: Sequence[int | None]) -> str:
+    """'the sweep', 'trial 3', 'trials 0-4, 7'."""
+    numbers = sorted(number for number in trials if number is not None)
+    if not numbers:
+        return "the sweep"
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    words = ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
+    return ("the sweep, " if None in trials else "") + ("trials " if len(numbers) > 1 else "trial ") + words
+
+
+def _sentence(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]

@@ -1,0 +1,179 @@
+"""What a sweep's folder shows to `sweep doctor`: processes and files that were left, checkpoints, outboxes.
+
+Looking changes nothing; each finding brings what would mend it.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orchestrator import files
+from orchestrator.delivery import outbox
+from orchestrator.delivery.courier import REFUSED, Delivery, Store
+from orchestrator.delivery.outbox import Begin, End, File, Numbers, Picture, Position, Tags
+from orchestrator.layout import trial_folder
+from orchestrator.search.book import FINISHED, Book
+from orchestrator.supervisor import queue as agenda
+from orchestrator.worker import checkpoint
+from orchestrator.worker import lock as leftovers
+from orchestrator.worker import result as ending
+
+# What only an unfinished trial needs.
+PASSING = (checkpoint.NAME, checkpoint.PREVIOUS, ending.NAME, leftovers.LOCK, leftovers.WHO)
+WAITS = "entries of its outbox wait for delivery"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not fit. ``what`` and ``remedy`` are phrases; ``mend`` is None where nothing can be done."""
+
+    trial: int | None  # None: the sweep itself
+    what: str
+    remedy: str
+    mend: Callable[[], object] | None = None
+
+
+@dataclass
+class Waiting:
+    """What an outbox holds that is not delivered: how the record will stand when it is."""
+
+    entries: int = 0
+    begins: bool = False
+    status: str = ""  # '' where none of it says so
+    tags: dict[str, str] = field(default_factory=dict)
+    numbers: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)  # at the top of the record
+    cut: bool = False  # the last line is half a line
+
+
+def waiting(folder: Path) -> Waiting:
+    """What waits in the outbox of a trial's or sweep's ``folder``."""
+    place, found = folder / outbox.FOLDER, Waiting()
+    sent = outbox.sent(place)
+    for segment in outbox.segments(place):
+        if segment < sent.segment:
+            continue
+        offset = sent.offset if segment == sent.segment else 0
+        while True:
+            entries, offset, damaged = outbox.read(place, segment, offset, 500)
+            if not entries and not damaged:
+                break
+            found.entries += len(entries) + damaged
+            for entry in entries:
+                _add(found, entry)
+        with suppress(FileNotFoundError):  # a courier has just delivered and dropped it
+            found.cut = outbox.path_of(place, segment).stat().st_size > offset
+    return found
+
+
+def _add(found: Waiting, entry: outbox.Entry) -> None:
+    match entry:
+        case Begin():
+            found.begins, found.status = True, "RUNNING"
+            found.tags |= entry.tags
+        case End():
+            found.status = entry.status
+            found.tags |= entry.tags
+        case Tags():
+            found.tags |= entry.values
+        case Numbers():
+            found.numbers |= entry.values.keys()
+        case Picture():
+            found.files.add("images")
+        case File():
+            found.files.add(entry.path.partition("/")[0])
+
+
+def deliver(folder: Path, store: Store) -> None:
+    """Deliver all of an outbox that nobody writes to, and drop half a line at its end, which nobody will complete."""
+    delivery = Delivery(folder, store)
+    delivery.drain()
+    for segment in outbox.segments(delivery.folder):
+        outbox.path_of(delivery.folder, segment).unlink()
+
+
+def lead(folder: Path, run: str) -> None:
+    """Have the outbox of ``folder`` lead to another record; with '' to a new one, which has none of the numbers yet."""
+    place = folder / outbox.FOLDER
+    sent = outbox.sent(place)
+    changes: dict[str, Any] = {"run": run} if run else {"run": "", "steps": {}}
+    place.mkdir(parents=True, exist_ok=True)
+    files.replace(place / outbox.SENT, sent.model_copy(update=changes).model_dump_json().encode())
+
+
+def folders(book: Book) -> list[Finding]:
+    """What is wrong with the files and processes of a sweep that nobody drives."""
+    trials = {trial.number: trial for trial in book.trials()}
+    found: list[Finding] = []
+    for folder in sorted(Path(book.spec.folder).glob("trial-*")):
+        number = int(text) if (text := folder.name.removeprefix("trial-")).isdecimal() else None
+        if number not in trials:
+            found.append(Finding(None, f"{folder} belongs to no trial of it", "remove it if nothing in it is wanted"))
+        elif leftovers.held(folder):
+            found.append(_worker(number, folder))
+        else:
+            found += _files(number, folder, trials[number].state in FINISHED)
+    own = [path for path in Path(book.spec.folder).glob("outbox/*.part")]
+    if own:
+        found.append(_unneeded(None, own))
+    return found
+
+
+def refusals(book: Book) -> Iterator[Finding]:
+    """What the tracker never took."""
+    for number in (None, *(trial.number for trial in book.trials())):
+        folder = folder_of(book, number) / outbox.FOLDER
+        sent = outbox.sent(folder)
+        if sent.refused:
+            what = f"the tracker refused {sent.refused} of its entries ({sent.reason})"
+            yield Finding(number, what, f"none; they are kept in {folder / REFUSED}, as far as they can be read")
+
+
+def folder_of(book: Book, number: int | None) -> Path:
+    """The folder of a trial, or of the sweep itself."""
+    return Path(book.spec.folder) if number is None else trial_folder(book.spec.folder, number)
+
+
+def _worker(number: int, folder: Path) -> Finding:
+    # A worker whose supervisor is gone leaves by itself within this time, and writes its checkpoint before.
+    grace = agenda.EVICT_SECONDS
+    return Finding(
+        number,
+        "its worker still runs",
+        f"ended, if it does not leave by itself within {grace:g} s",
+        lambda: leftovers.evict([folder], grace),
+    )
+
+
+def _files(number: int, folder: Path, finished: bool) -> Iterator[Finding]:
+    unneeded = list(folder.glob("**/*.part"))
+    if finished:
+        unneeded += [folder / name for name in PASSING if (folder / name).exists()]
+    if unneeded:
+        yield _unneeded(number, unneeded)
+    if not finished and ending.load(folder) is None and _unreadable(folder):
+        yield Finding(number, "its checkpoint cannot be read", "none; it begins anew when the sweep is resumed")
+
+
+def _unneeded(number: int | None, paths: list[Path]) -> Finding:
+    # How a trial ended goes last, for it shows that there is something to clear.
+    paths = sorted(paths, key=lambda path: (path.name == ending.NAME, path.name))
+    names = ", ".join(path.name for path in paths)
+    return Finding(number, f"files are left that it does not need ({names})", "removed", partial(_remove, paths))
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _unreadable(folder: Path) -> bool:
+    """Whether there are checkpoints and none that a worker would go on from."""
+    if not any((folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS)):
+        return False
+    with redirect_stdout(io.StringIO()):  # it is for a worker's log
+        return checkpoint.load(folder, lambda state: outbox.holds(folder, Position(**state["outbox"]))) is None

@@ -1,0 +1,151 @@
+"""Runs that MLflow has lost, made again from what Optuna and the folders of a sweep still know."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from models.env import derive_seed
+from orchestrator.delivery import outbox
+from orchestrator.delivery.courier import Store
+from orchestrator.delivery.outbox import Entry, File, Numbers, Outbox, Picture, Status
+from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
+from orchestrator.messages import Ended
+from orchestrator.repair import files as checkup
+from orchestrator.search import trials as outcome
+from orchestrator.search.book import Asked, Book, better
+from orchestrator.search.trials import run_of
+from orchestrator.tracking import descriptions, publish
+from orchestrator.tracking import trial_record as record
+from orchestrator.tracking.descriptions import SHOWN
+from studies.parts.study import StudyError
+
+WHOLE = ("complete", "timeout")  # outcomes of a sweep that ended by itself
+CONFIG, PICTURES = "config.json", "pictures"
+UNKNOWN = {"device": "unknown", "host": "unknown", "remade": "from Optuna, by sweep doctor"}
+
+
+def numbers(book: Book, trial: FrozenTrial) -> dict[str, dict[int, float]]:
+    """What Optuna knows of a trial's objectives: values by report, counted from 1, the final one last."""
+    keys = [key for key, _ in book.spec.objectives]
+    known = {keys[0]: dict(trial.intermediate_values)}
+    for key, value in zip(keys, trial.values or (), strict=False):
+        steps = known.setdefault(key, {})
+        last = max(steps, default=0)
+        if steps.get(last) != value:
+            steps[last + 1] = value
+    return {key: steps for key, steps in known.items() if steps}
+
+
+def entries(book: Book, trial: FrozenTrial, wanted: Collection[str]) -> list[Entry]:
+    """What a trial's run holds of CONFIG, PICTURES and the objectives that are ``wanted``."""
+    made: list[Entry] = []
+    if CONFIG in wanted:
+        made.append(File(path=CONFIG, content=json.dumps(_config(book, trial), indent=2).encode()))
+    known = numbers(book, trial)
+    for key in known.keys() & set(wanted):
+        made += [Numbers(step=step, values={key: value}) for step, value in known[key].items()]
+    picture = trial_folder(book.spec.folder, trial.number) / SAMPLES
+    if PICTURES in wanted and picture.exists():
+        step = max((max(steps) for steps in known.values()), default=0)
+        made.append(Picture(step=step, key=book.search.pictures, png=picture.read_bytes()))
+    return made
+
+
+def trial(book: Book, trial: FrozenTrial, store: Store) -> None:
+    """Make the run of a finished trial, written as a supervisor would."""
+    folder = trial_folder(book.spec.folder, trial.number)
+    seed = derive_seed(book.spec.seed, "trial", trial.number)
+    asked = Asked(trial.number, trial.params, _config(book, trial), seed, None)
+    checkup.lead(folder, "")
+    record.begin(folder, book.spec, asked, book.label(trial), UNKNOWN["device"])
+    box = Outbox(folder)
+    box.tags(UNKNOWN)
+    box.close()
+    checkup.deliver(folder, store)
+    store.deliver(outbox.run_id(folder), entries(book, trial, {PICTURES, *numbers(book, trial)}))
+    told = trial.user_attrs
+    values, seconds = tuple(trial.values or ()), told.get("seconds", 0.0)
+    end = Ended(outcome.of(trial), values, told.get("reason", ""), told.get("detail", ""), seconds)
+    record.end(folder, book.spec, trial.number, book.label(trial), end)
+    checkup.deliver(folder, store)
+
+
+def sweep(book: Book, store: Store) -> None:
+    """Make the sweep's own run."""
+    spec, folder = book.spec, Path(book.spec.folder)
+    checkup.lead(folder, "")
+    box = Outbox(folder)
+    box.begin(spec.id, spec.name, publish.params(spec), {**publish.tags(spec), "outcome": "running"})
+    box.content(CONFIG, publish.settings(spec))
+    (key, direction), *_ = spec.objectives
+    best = float("nan")
+    for count, one in enumerate(sorted(book.finished(), key=lambda one: one.datetime_complete or 0), 1):
+        if one.values and (best != best or better(direction, one.values[0], best)):
+            best = one.values[0]
+        if best == best:
+            box.numbers(count, {f"best/{key}": best})
+    box.close()
+    checkup.deliver(folder, store)
+    book.update(run=outbox.run_id(folder))
+    close(book, store, book.spec.run, ending(book))
+
+
+def ending(book: Book) -> str:
+    """The outcome of a sweep that nobody drives and that did not say how it ended."""
+    return "complete" if len(book.finished()) >= book.total() and not book.trials_running() else "stopped"
+
+
+def status(outcome: str) -> Status:
+    """The status of a sweep's run, by its outcome."""
+    return "FINISHED" if outcome in WHOLE else "FAILED" if outcome == "failed" else "KILLED"
+
+
+def close(book: Book, store: Store, run: str, outcome: str) -> None:
+    """Close the sweep's run as its supervisor would have."""
+    box = _own(book, run)
+    pictures = publish.finish(book, box) if book.finished() else []
+    box.note(descriptions.sweep(book, "" if outcome == "complete" else f"Ended early: {outcome}.", pictures))
+    box.end(status(outcome), {"outcome": outcome})
+    checkup.deliver(Path(book.spec.folder), store)
+
+
+def draw(book: Book, store: Store, run: str) -> None:
+    """Draw the figures of the sweep's run, and leave the rest of it as it is."""
+    box = _own(book, run)
+    publish.finish(book, box)
+    box.close()
+    checkup.deliver(Path(book.spec.folder), store)
+
+
+def drawn(book: Book) -> set[str]:
+    """Names of the files that ``draw`` makes, and of the folder that holds some."""
+    samples = any((trial_folder(book.spec.folder, one.number) / SAMPLES).exists() for one in book.best(SHOWN))
+    return ({"figures"} if len(book.best(2)) == 2 else set()) | ({"best_samples.png"} if samples else set())
+
+
+def uncrowned(book: Book) -> bool:
+    """Whether the best trial's network is not the champion, though it can be."""
+    best = book.best()
+    try:
+        if not best or book.search.restore is None:
+            return False
+    except StudyError:  # its file is gone
+        return False
+    folder = trial_folder(book.spec.folder, best[0].number)
+    run = run_of(book.spec, best[0])
+    crowned = book.notes().get(publish.CHAMPION) or {}
+    return bool(run) and (folder / WEIGHTS).exists() and crowned.get("run") != run
+
+
+def _own(book: Book, run: str) -> Outbox:
+    folder = Path(book.spec.folder)
+    if outbox.run_id(folder) != run:
+        checkup.lead(folder, run)
+    return Outbox(folder)
+
+
+def _config(book: Book, trial: FrozenTrial) -> dict[str, object]:
+    config: dict[str, object] = book.config(trial).model_dump(mode="json")
+    return config

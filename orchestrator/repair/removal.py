@@ -1,0 +1,39 @@
+"""Removing a sweep: its trials, its files, and its runs and model in MLflow."""
+
+import shutil
+from pathlib import Path
+
+import optuna
+
+from orchestrator.search.book import Book
+from orchestrator.supervisor import lease
+from orchestrator.tracking import mlflow_store as tracker
+
+
+def describe(book: Book, keep_runs: bool) -> str:
+    """What removing the sweep takes away."""
+    runs = "" if keep_runs else " and MLflow runs"
+    return f"sweep '{book.spec.name}' with its {len(book.trials())} trials, files{runs}"
+
+
+def remove(book: Book, keep_runs: bool) -> None:
+    """Remove the sweep; UserError where somebody drives it or MLflow cannot be reached.
+
+    Its book goes last: what fails in between can be done again.
+    """
+    spec = book.spec
+    if Path(spec.folder).exists():
+        with lease.driving(book):
+            _runs(book, keep_runs)
+            shutil.rmtree(spec.folder)
+    else:
+        _runs(book, keep_runs)
+    optuna.delete_study(study_name=spec.name, storage=book.study._storage)
+
+
+def _runs(book: Book, keep_runs: bool) -> None:
+    if keep_runs or not book.spec.run:
+        return
+    store = tracker.connect(book.spec.tracking_uri, "--tracking-uri", experiment=Path(book.spec.study).stem)
+    store.follow(book.spec.run)
+    store.forget(book.spec.id, book.spec.name)

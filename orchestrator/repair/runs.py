@@ -1,0 +1,252 @@
+"""What MLflow shows to `sweep doctor`, beside what Optuna knows: one run a trial, closed as the trial was, and whole.
+
+Looking changes nothing; each finding brings what would mend it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+from orchestrator.delivery import outbox
+from orchestrator.delivery.outbox import End, Entry, Tags
+from orchestrator.layout import SAMPLES
+from orchestrator.messages import Outcome
+from orchestrator.repair import files as checkup
+from orchestrator.repair import rebuild as remake
+from orchestrator.repair.files import Finding, Waiting, folder_of
+from orchestrator.search import trials as outcome
+from orchestrator.search.book import FINISHED, SPEC, Book
+from orchestrator.tracking import comparison_runs as arms
+from orchestrator.tracking import publish
+from orchestrator.tracking import trial_record as record
+from orchestrator.tracking.mlflow_store import KEY, MlflowStore, Recorded
+from orchestrator.worker import result as ending
+
+PARENT = "mlflow.parentRunId"
+PICTURED = "mlflow.loggedImages"
+DELETED = "deleted; MLflow can restore it"
+AGAIN = "made again from Optuna and the trial's files"
+
+
+class Runs:
+    """One look at the runs of a sweep."""
+
+    def __init__(self, book: Book, store: MlflowStore | None, reach: Callable[[], MlflowStore]) -> None:
+        """``store`` is None where there is none yet; ``reach`` gives the one to mend in, made if need be."""
+        self.book, self.store, self.reach = book, store, reach
+        self.spec = book.spec
+        self.trials = {trial.number: trial for trial in book.trials() if trial.state is not TrialState.WAITING}
+        self.waits: dict[int | None, Waiting] = {}
+        self.kept: dict[int | None, Recorded] = {}
+        self.found: list[Recorded] = []
+
+    def findings(self, driven: bool) -> list[Finding]:
+        """What does not fit; where the sweep is ``driven``, of finished trials only, for they do not change any more."""
+        numbers: list[int | None] = [n for n, trial in self.trials.items() if not driven or trial.state in FINISHED]
+        if not driven:
+            numbers.insert(0, None)
+        # In this order: what a courier takes out of an outbox meanwhile is in its run.
+        self.waits = {number: checkup.waiting(folder_of(self.book, number)) for number in numbers}
+        self.found = self.store.records(self.spec.id, deleted=True) if self.store else []
+        found = [finding for number in numbers for finding in self._run(number)]
+        if not driven:
+            found += [*self._undelivered(), *self._strangers(), *self._arms()]
+        for number, run in self.kept.items():
+            seen = _as_delivered(run, self.waits[number])
+            found += self._own(seen) if number is None else self._trial(number, seen)
+        return found
+
+    def earlier(self) -> int:
+        """How many runs bear the name of the sweep and belong to one that this storage does not know."""
+        studies = self.book.study._storage.get_all_studies()
+        known = {study.user_attrs[SPEC]["id"] for study in studies if SPEC in study.user_attrs}
+        runs = self.store.named(self.spec.name) if self.store else []
+        return sum(bool(run.key) and run.key.partition("/")[0] not in known for run in runs)
+
+    # ---- which run is whose ------------------------------------------------------------------------------------------
+
+    def _run(self, number: int | None) -> Iterator[Finding]:
+        """Find the one run of a trial, or of the sweep, which is ``kept``; tell what is in the way."""
+        folder, begins = folder_of(self.book, number), self.waits[number].begins
+        key = self.spec.id if number is None else record.key(self.spec, number)
+        led = outbox.run_id(folder)
+        noted = self.spec.run if number is None else self.trials[number].user_attrs.get("run") or ""
+        ours = [run for run in self.found if run.key == key]
+        named = [run for id in (led, noted) if id and (run := self._named(id, key))]
+        there = [run for run in [*named, *ours] if not run.deleted]
+        finished = bool(self.book.finished()) if number is None else self.trials[number].state in FINISHED
+        if there:
+            kept = self.kept[number] = there[0]
+            for run in ours:
+                if not run.deleted and run.run != kept.run:
+                    yield Finding(
+                        number, f"run {run.run[:8]} is a second one of it", DELETED, partial(self._discard, run.run)
+                    )
+            if kept.key != key:
+                mend = partial(self._add, kept.run, [Tags(values={KEY: key})])
+                yield Finding(number, f"its run has lost the tag {KEY}", "set", mend)
+            if led and led != kept.run:
+                mend = partial(checkup.lead, folder, kept.run)
+                yield Finding(number, "its outbox leads to a run that is gone", "led to its run", mend)
+        elif named or ours:
+            run = [*named, *reversed(ours)][0]
+            yield Finding(number, "its run was deleted", "restored", lambda: self.reach().restore(run.run))
+        elif finished and not begins:
+            yield Finding(number, "it has no run", AGAIN, partial(self._remake, number))
+        elif led or noted:
+            yield Finding(number, "its run is gone", "forgotten; a new one is made", partial(self._forget, number))
+
+    def _named(self, id: str, key: str) -> Recorded | None:
+        """The run of that id, unless it is another's or there is none."""
+        run = next((run for run in self.found if run.run == id), None) or (
+            self.store.record(id) if self.store else None
+        )
+        return run if run and run.key in (key, "") else None
+
+    def _undelivered(self) -> Iterator[Finding]:
+        for number, wait in self.waits.items():
+            mend = partial(self._deliver, folder_of(self.book, number))
+            if wait.entries:
+                yield Finding(number, checkup.WAITS, "delivered", mend)
+            elif wait.cut:
+                yield Finding(number, "its outbox ends in half a line", "dropped", mend)
+
+    def _strangers(self) -> Iterator[Finding]:
+        keys = {self.spec.id, *(record.key(self.spec, number) for number in self.trials), *arms.keys(self.spec)}
+        for run in self.found:
+            if run.key not in keys and not run.deleted:
+                what = f"run {run.run[:8]} is of a trial {run.key.partition('/')[2]}, which there is not"
+                yield Finding(None, what, DELETED, partial(self._discard, run.run))
+
+    def _arms(self) -> Iterator[Finding]:
+        """Runs of a comparison's arms that nobody closed; what they lack is made when the comparison goes on."""
+        outcome, keys = remake.ending(self.book), arms.keys(self.spec)
+        for run in self.found:
+            if run.key in keys and run.status == "RUNNING" and not run.deleted:
+                end = End(status=remake.status(outcome), tags={"outcome": outcome}, at=_end(run))
+                what = f"the run {run.run[:8]} of an arm is RUNNING, but nobody drives it"
+                yield Finding(None, what, f"{end.status}, outcome {outcome}", partial(self._add, run.run, [end]))
+
+    # ---- how a run stands --------------------------------------------------------------------------------------------
+
+    def _trial(self, number: int, run: Recorded) -> Iterator[Finding]:
+        trial = self.trials[number]
+        outcomes = self._outcomes(trial)
+        if (run.status, run.tags.get("outcome")) not in [(record.STATUS[one], one) for one in outcomes]:
+            outcome = outcomes[0]
+            end = End(status=record.STATUS[outcome], tags={"outcome": outcome}, at=_end(run, trial))
+            is_ = "nobody plays it" if outcome == "stopped" else f"it is {outcome}"
+            yield Finding(
+                number,
+                f"{_stands(run)}, but {is_}",
+                f"{end.status}, outcome {outcome}",
+                partial(self._add, run.run, [end]),
+            )
+        if run.tags.get(PARENT) != self.spec.parent_of(trial.params):
+            mend = partial(self._put_below, run.run, trial)
+            yield Finding(number, "its run is not below the sweep's", "put there", mend)
+        lacking = self._lacking(trial, run)
+        if remake.PICTURES in lacking and not (folder_of(self.book, number) / SAMPLES).exists():
+            lacking.remove(remake.PICTURES)
+            yield Finding(number, "its run has lost its pictures", f"none; there is no {SAMPLES} to make one of")
+        if lacking:
+            yield Finding(
+                number, f"its run lacks {', '.join(lacking)}", AGAIN, lambda: self._complete(trial, run.run, lacking)
+            )
+
+    def _outcomes(self, trial: FrozenTrial) -> list[Outcome]:
+        """As what the trial's run may be closed while nobody plays it, the likeliest first."""
+        if trial.state in FINISHED:
+            return [outcome.of(trial)]
+        end = ending.load(folder_of(self.book, trial.number))
+        return ["stopped"] if end is None else [end.outcome, "stopped"]
+
+    def _lacking(self, trial: FrozenTrial, run: Recorded) -> list[str]:
+        lacking = [key for key in remake.numbers(self.book, trial) if key not in run.numbers]
+        files = self._files(trial.number, run)
+        if remake.CONFIG not in files:
+            lacking.append(remake.CONFIG)
+        if PICTURED in run.tags and "images" not in files:
+            lacking.append(remake.PICTURES)
+        return lacking
+
+    def _own(self, run: Recorded) -> Iterator[Finding]:
+        """The sweep's own run. How it ended is told by its outcome only, for a study in Optuna has no end."""
+        outcome = run.tags.get("outcome", "running")
+        if run.status not in ("FINISHED", "FAILED", "KILLED") or outcome == "running":
+            outcome = remake.ending(self.book)
+            remedy = f"{remake.status(outcome)}, outcome {outcome}"
+            yield Finding(None, f"{_stands(run)}, but nobody drives it", remedy, lambda: self._close(run.run, outcome))
+            return
+        if (outcome in remake.WHOLE) != (run.status == "FINISHED"):
+            end = End(status=remake.status(outcome), tags={}, at=_end(run))
+            yield Finding(None, _stands(run), end.status, partial(self._add, run.run, [end]))
+        if outcome in remake.WHOLE and not remake.drawn(self.book) <= self._files(None, run):
+            yield Finding(None, "its run lacks figures", "drawn again", lambda: self._draw(run.run))
+        if outcome in remake.WHOLE and remake.uncrowned(self.book):
+            yield Finding(None, "its best trial is not the champion", "registered", self._crown)
+
+    def _files(self, number: int | None, run: Recorded) -> set[str]:
+        assert self.store is not None  # for the run is in it
+        return self.store.artifacts(run.run) | self.waits[number].files
+
+    # ---- mending -----------------------------------------------------------------------------------------------------
+
+    def _add(self, run: str, entries: Sequence[Entry]) -> None:
+        self.reach().deliver(run, entries)
+
+    def _put_below(self, run: str, trial: FrozenTrial) -> None:
+        self._add(run, [Tags(values={PARENT: self.book.spec.parent_of(trial.params)})])  # which may just have been made
+
+    def _discard(self, run: str) -> None:
+        self.reach().discard(run)
+
+    def _deliver(self, folder: Path) -> None:
+        checkup.deliver(folder, self.reach())
+
+    def _complete(self, trial: FrozenTrial, run: str, lacking: Sequence[str]) -> None:
+        self._add(run, remake.entries(self.book, trial, lacking))
+
+    def _close(self, run: str, outcome: str) -> None:
+        remake.close(self.book, self.reach(), run, outcome)
+
+    def _draw(self, run: str) -> None:
+        remake.draw(self.book, self.reach(), run)
+
+    def _crown(self) -> None:
+        publish.champion(self.book, self.reach())
+
+    def _remake(self, number: int | None) -> None:
+        if number is None:
+            remake.sweep(self.book, self.reach())
+        else:
+            remake.trial(self.book, self.trials[number], self.reach())
+
+    def _forget(self, number: int | None) -> None:
+        checkup.lead(folder_of(self.book, number), "")
+        if number is None:
+            self.book.update(run="")
+        else:
+            self.book.study._storage.set_trial_user_attr(self.trials[number]._trial_id, "run", None)
+
+
+def _as_delivered(run: Recorded, wait: Waiting) -> Recorded:
+    """The run as it will be when its outbox is delivered."""
+    return run._replace(
+        status=wait.status or run.status, tags=run.tags | wait.tags, numbers=run.numbers | frozenset(wait.numbers)
+    )
+
+
+def _stands(run: Recorded) -> str:
+    return f"its run is {run.status}, outcome {run.tags.get('outcome', 'unknown')}"
+
+
+def _end(run: Recorded, trial: FrozenTrial | None = None) -> int:
+    """When what the run tells of ended, as far as it is known, in milliseconds since 1970."""
+    if run.ended is not None:
+        return run.ended
+    when = trial.datetime_complete if trial else None
+    return int((when or datetime.now()).timestamp() * 1000)

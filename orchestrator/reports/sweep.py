@@ -1,0 +1,258 @@
+"""The report of a sweep: one page that answers its question, and shows by what."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from optuna.trial import FrozenTrial, TrialState
+
+from orchestrator.figures import sweep as figures_sweep
+from orchestrator.figures import timeline as figures_report
+from orchestrator.figures import tradeoff as figures_tradeoff
+from orchestrator.figures.canvas import Drawing
+from orchestrator.figures.timeline import OUTCOMES
+from orchestrator.reports import comparison as report_comparison
+from orchestrator.reports import findings
+from orchestrator.reports.html import Part, Table, figure, picture, render
+from orchestrator.reports.sweep_data import Evidence
+from orchestrator.search import trials as outcome
+from orchestrator.search.book import FINISHED, Book
+from orchestrator.text import clock, short
+from studies.parts.study import named
+
+WIDE = 720  # pixels of a picture that has letters
+LOOKS = 6  # pictures of how samples came about
+EVALUATIONS = "network_evaluations"  # ends the names of what counts them
+CAPTIONS = {
+    "importance": "Which parameters explain the differences between completed trials.",
+    "slices": "Every completed trial by each of its parameters: later trials are brighter, the best is ringed.",
+    "parallel": "A line a trial across its parameters to the objective at the right: the better, the darker.",
+}
+
+
+def write(book: Book) -> str:
+    """The page of one sweep, as HTML."""
+    found = Evidence(book)
+    if book.spec.comparison:
+        parts = [*report_comparison.parts(found), samples(found)]
+    else:
+        drawn = figures_sweep.sweep_figures(book.study, book.spec.objectives[0][0])
+        parts = [_answer(found), _history(book, drawn), _mattered(found, drawn), samples(found)]
+    parts += [_evolution(found), *_sections(found), _failures(book), _cost(found), again(found), _trials(book)]
+    if found.missing:
+        parts[0].words.append(f"What only MLflow knows is left out of this report: {found.missing}.")
+    return render(book.spec.name, book.spec.question, about(book), parts)
+
+
+def about(book: Book) -> str:
+    """The sweep in a line."""
+    spec, done = book.spec, book.trials(*FINISHED)
+    begun = min((trial.datetime_start for trial in done if trial.datetime_start), default=None)
+    size = "×".join(map(str, spec.image_shape))
+    said = f"study {spec.study} · data {spec.data} ({size}) · {len(done)} of {book.total()} trials ended · seed {spec.seed}"
+    return f"{said} · begun {begun:%Y-%m-%d %H:%M}" if begun else said
+
+
+def _answer(found: Evidence) -> Part:
+    book, best, part = found.book, found.typical.get("best"), Part("The answer")
+    part.words = findings.answer(book, found.finals(best) if best else {})
+    if best is None:
+        return part
+    space = book.spec.parameters()
+    rows = [[name, short(value), str(space[name]) if name in space else ""] for name, value in best.params.items()]
+    if rows:
+        part.tables.append(Table(["parameter", f"trial {best.number}", "searched"], rows, "The best configuration."))
+    part.words += findings.certainty(book)
+    if command := findings.surer(book, found.shares):
+        part.commands.append(f"# more than luck? the best and the next trial, each with several seeds\n{command}")
+    return part
+
+
+def _history(book: Book, drawn: Mapping[str, Drawing]) -> Part:
+    part = Part("How the search went")
+    if "history" in drawn:
+        words = "Every trial's value by its number, and the best so far. Marks at the foot are of trials that were ended early."
+        part.figures.append(figure(drawn["history"], words))
+    if len(book.spec.objectives) == 2:
+        keys = (book.spec.objectives[0][0], book.spec.objectives[1][0])
+        one, other = book.spec.signs
+        if trade_off := figures_tradeoff.trade_off(book.trials(TrialState.COMPLETE), keys, (one, other)):
+            part.figures.append(
+                figure(trade_off, "Each completed trial by its two objectives; the line joins the best compromises.")
+            )
+    return part
+
+
+def _mattered(found: Evidence, drawn: Mapping[str, Drawing]) -> Part:
+    part = Part("What mattered", findings.mattered(found.book, found.shares))
+    if mapped := _interaction(found):
+        words = "Two settings together: the best value in each cell, white where no trial was. Brighter is better."
+        part.figures.append(figure(mapped, words))
+    part.figures += [figure(drawn[name], words) for name, words in CAPTIONS.items() if name in drawn]
+    return part
+
+
+def _interaction(found: Evidence) -> Drawing | None:
+    """The objective over the settings that the study names, else over the two numbers that matter most."""
+    book, trials = found.book, found.completed
+    key, sign = book.spec.objectives[0][0], book.spec.signs[0]
+    names: list[tuple[str, str, str | None]] = []
+    if found.study is not None and found.study.heat_map is not None:
+        names.append(found.study.heat_map)
+    numbers = [name for name in found.shares if not book.spec.parameters()[name].choices]
+    names += [(numbers[0], numbers[1], None)] if len(numbers) > 1 else []
+    drawn = (figures_tradeoff.heat_map(trials, key, sign, one) for one in names)
+    return next((one for one in drawn if one is not None), None)
+
+
+def samples(found: Evidence) -> Part:
+    """Best, median and worst trial beside each other."""
+    part, key = Part("Samples"), found.book.spec.objectives[0][0]
+    for name, trial in found.typical.items():
+        if png := found.samples(trial):
+            part.samples.append(picture(png, f"{name}: trial {trial.number}, {key} {trial.values[0]:.4g}"))
+    if part.samples:
+        part.words = [
+            "The same picture of three trials. A score that is good with pictures that are not is a reason to doubt it."
+        ]
+    return part
+
+
+def _evolution(found: Evidence) -> Part:
+    part, best = Part("How samples came about"), found.typical.get("best")
+    if best is None or found.study is None:
+        return part
+    steps = found.pictures(best).get(found.study.pictures, {})
+    order = sorted(steps)
+    if len(order) < 2:
+        return part
+    chosen = sorted({order[round(i * (len(order) - 1) / (LOOKS - 1))] for i in range(LOOKS)})
+    part.words = [
+        f"The best trial, {best.number}, over its training: {found.study.pictures} at {len(chosen)} of {len(order)} looks."
+    ]
+    part.samples = [picture(png, f"step {step:,}") for step in chosen if (png := found.picture(best, steps[step]))]
+    return part
+
+
+def _sections(found: Evidence) -> list[Part]:
+    """What the study says belongs to its report: the best trial's pictures, the numbers of best, median and worst."""
+    if not found.typical:
+        return []
+    best = found.typical["best"]
+    pictures, parts = found.pictures(best), []
+    for section in found.sections:
+        part = Part(section.title)
+        for key in section.pictures:
+            if steps := pictures.get(key):
+                png = found.picture(best, steps[max(steps)])
+                part.pictures += [picture(png, f"{key}, trial {best.number}", WIDE)] if png else []
+        rows = numbers(found, section.numbers)
+        if rows:
+            head = ["", *(f"{name}: trial {trial.number}" for name, trial in found.typical.items())]
+            part.tables.append(Table(head, rows))
+        if part:
+            part.words = [section.words]
+            parts.append(part)
+    return parts
+
+
+def numbers(found: Evidence, keys: Sequence[str]) -> list[list[str]]:
+    """Rows of the metrics that ``keys`` name, in their order: one a metric, a column for best, median and worst."""
+    finals = [found.finals(trial) for trial in found.typical.values()]
+    there = {name for values in finals for name in values}
+    return [
+        [name, *(f"{values[name]:.4g}" if name in values else "" for values in finals)] for name in named(keys, there)
+    ]
+
+
+def _failures(book: Book) -> Part:
+    part = Part("What failed, and why", findings.failures(book))
+    if drawn := figures_report.timeline(outcome.lived(book)):
+        part.figures.append(figure(drawn, "A line a trial from its beginning to its end; the mark says how it ended."))
+    rows = []
+    for trial in book.finished():
+        reason, detail = (str(trial.user_attrs.get(key, "")).strip() for key in ("reason", "detail"))
+        if outcome.of(trial) not in ("complete", "pruned"):
+            rows.append([str(trial.number), outcome.of(trial), reason, detail.splitlines()[-1] if detail else ""])
+    if rows:
+        part.tables.append(Table(["trial", "outcome", "reason", "detail"], rows))
+    return part
+
+
+def _cost(found: Evidence) -> Part:
+    book, part = found.book, Part("What it cost")
+    by_outcome = {name: [one for one in book.finished() if outcome.of(one) == name] for name in OUTCOMES}
+    groups = {name.replace("_", " "): those for name, those in by_outcome.items() if those}
+    rows = [[name, *cost(found, those)] for name, those in (groups | {"all": book.finished()}).items()]
+    if groups:
+        words = "Time is of workers, which may have run side by side; hours:minutes:seconds."
+        part.tables = [Table(["outcome", "trials", "time of all", "median", "network evaluations"], rows, words)]
+    tagged = [tags for trial in book.finished() if "host" in (tags := found.tags(trial))]
+    machines = sorted({f"{tags['host']}, {tags.get('device', '')}" for tags in tagged})
+    part.words = [f"Trials ran on {'; '.join(machines)}."] if machines else []
+    return part
+
+
+def cost(found: Evidence, trials: Sequence[FrozenTrial]) -> list[str]:
+    """Of some trials: how many, their time in all, the median of it, and evaluations of their networks where counted."""
+    seconds = [float(trial.user_attrs.get("seconds", 0)) for trial in trials]
+    spent = [count for trial in trials if (count := evaluated(found, trial)) is not None]
+    return [str(len(trials)), clock(sum(seconds)), clock(median(seconds or [0])), f"{sum(spent):,.0f}" if spent else ""]
+
+
+def evaluated(found: Evidence, trial: FrozenTrial) -> float | None:
+    """How often a trial evaluated its network, where it counted that."""
+    counts = [value for name, value in found.finals(trial).items() if name.rpartition("/")[2] == EVALUATIONS]
+    return max(counts, default=None)
+
+
+def again(found: Evidence) -> Part:
+    """Everything needed to run it again."""
+    book = found.book
+    spec = book.spec
+    facts = {
+        "study": spec.study,
+        "objectives": ", ".join(f"{direction} {key}" for key, direction in spec.objectives),
+        "data": f"{spec.data}, digest {spec.data_digest[:12]}",
+        "sampler, pruner, seed": f"{spec.sampler}, {spec.pruner}, {spec.seed}",
+        "deterministic": "yes" if spec.deterministic else "no",
+        "version": spec.version,
+        "MLflow": f"{spec.tracking_uri}, run {spec.run}",
+    }
+    noted = found.tags(found.typical["best"]) if found.typical else {}
+    facts |= {
+        name: value for name, value in sorted(noted.items()) if "/" in name
+    }  # what trainers note, such as the judge
+    held = {name: value for name, value in spec.base.items() if name not in spec.space}
+    part = Part("Run it again", commands=findings.again(book))
+    part.tables = [
+        Table(["", ""], [[name, value] for name, value in facts.items()], "The sweep."),
+        Table(
+            ["setting", "value"],
+            [[name, short(value)] for name, value in held.items()],
+            "Settings that all trials share.",
+        ),
+        Table(
+            ["parameter", "searched"],
+            [[name, str(one)] for name, one in spec.parameters().items()],
+            "The search space.",
+        ),
+    ]
+    return part
+
+
+def _trials(book: Book) -> Part:
+    goals = [key for key, _ in book.spec.objectives]
+    names = [name for name in book.spec.space if any(name in trial.params for trial in book.trials())]
+    rows = []
+    for trial in book.trials():
+        values = [f"{value:.4g}" for value in trial.values or ()]
+        ending = outcome.of(trial) if trial.state in FINISHED else trial.state.name.lower()
+        told = [
+            str(trial.number),
+            ending,
+            *values,
+            *[""] * (len(goals) - len(values)),
+            clock(trial.user_attrs.get("seconds")),
+        ]
+        rows.append([*told, *(short(trial.params[name]) if name in trial.params else "" for name in names)])
+    return Part("All trials", tables=[Table(["trial", "outcome", *goals, "time", *names], rows)] if rows else [])

@@ -1,0 +1,115 @@
+"""What a report is made of: a sweep's trials, and what they logged, as far as MLflow can be reached."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from optuna.trial import FrozenTrial, TrialState
+
+from orchestrator.analysis import importance as influence
+from orchestrator.errors import UserError
+from orchestrator.layout import SAMPLES, trial_folder
+from orchestrator.search.book import Book
+from orchestrator.search.trials import run_of
+from orchestrator.tracking import mlflow_store as tracker
+from studies.parts.study import Section, Study, StudyError
+
+T = TypeVar("T")
+
+
+class Evidence:
+    """Everything is looked up when it is first wanted. What is out of reach is left out, and ``missing`` says so."""
+
+    def __init__(self, book: Book) -> None:
+        self.book, self.missing = book, ""
+        self.store: tracker.MlflowStore | None = None
+        spec = book.spec
+        try:
+            self.store = tracker.look(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
+        except UserError as error:
+            self.missing = str(error)
+        if self.store is None and not self.missing:
+            self.missing = f"there is nothing of it at {spec.tracking_uri}"
+
+    @cached_property
+    def completed(self) -> list[FrozenTrial]:
+        """Completed trials, the best first."""
+        return self.book.best(len(self.book.trials(TrialState.COMPLETE)))
+
+    @cached_property
+    def typical(self) -> dict[str, FrozenTrial]:
+        """The best, the median and the worst completed trial, where they are different ones."""
+        done, found = self.completed, dict[str, FrozenTrial]()
+        for name, place in (("best", 0), ("median", len(done) // 2), ("worst", len(done) - 1)):
+            if done and done[place] not in found.values():
+                found[name] = done[place]
+        return found
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """See influence.shares."""
+        return influence.shares(self.book.study)
+
+    @cached_property
+    def study(self) -> Study[Any, Any] | None:
+        """Our study, unless its file is gone."""
+        try:
+            return self.book.search
+        except StudyError:
+            return None
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """What the study says belongs together."""
+        return self.study.sections if self.study else ()
+
+    def finals(self, trial: FrozenTrial) -> Mapping[str, float]:
+        """The last value of everything that a trial counted or scored."""
+        return self._finals.get(run_of(self.book.spec, trial), {})
+
+    def tags(self, trial: FrozenTrial) -> Mapping[str, str]:
+        """What is noted with a trial's run: device, host, the judge."""
+        return self._tags.get(run_of(self.book.spec, trial), {})
+
+    def pictures(self, trial: FrozenTrial) -> dict[str, dict[int, str]]:
+        """The pictures of a trial by key and step: their paths."""
+        run = run_of(self.book.spec, trial)
+        found: dict[str, dict[int, str]] = {}
+        for key, step, path in (self.ask(lambda store: store.pictures(run)) if run else None) or []:
+            found.setdefault(key, {})[step] = path
+        return found
+
+    def picture(self, trial: FrozenTrial, path: str) -> bytes | None:
+        """One of them, as PNG."""
+        return self.ask(lambda store: store.content(run_of(self.book.spec, trial), path))
+
+    def samples(self, trial: FrozenTrial) -> bytes | None:
+        """A trial's last samples, as PNG: from its folder, else from MLflow."""
+        kept = trial_folder(self.book.spec.folder, trial.number) / SAMPLES
+        if kept.exists():
+            return kept.read_bytes()
+        steps = self.pictures(trial).get(self.study.pictures, {}) if self.study else {}
+        return self.picture(trial, steps[max(steps)]) if steps else None
+
+    @cached_property
+    def _runs(self) -> list[tracker.Recorded]:
+        return self.ask(lambda store: store.records(self.book.spec.id)) or []
+
+    @cached_property
+    def _finals(self) -> dict[str, Mapping[str, float]]:
+        return {one.run: one.last for one in self._runs}
+
+    @cached_property
+    def _tags(self) -> dict[str, dict[str, str]]:
+        return {one.run: one.tags for one in self._runs}
+
+    def ask(self, question: Callable[[tracker.MlflowStore], T]) -> T | None:
+        """What MLflow answers; None where it is out of reach."""
+        if self.store is None:
+            return None
+        try:
+            return question(self.store)
+        except tracker.AWAY as error:
+            self.missing = f"{self.book.spec.tracking_uri} does not answer ({str(error).splitlines()[0]})"
+            return None

@@ -1,0 +1,77 @@
+"""The plan of a comparison: every arm with every seed, one block of seeds after the other.
+
+All arms have the same seeds, so they are compared in pairs. In a race an arm that is worse beyond doubt is dropped.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from optuna.trial import FrozenTrial
+from pydantic import BaseModel
+
+from studies.parts.study import Suggest
+
+C = TypeVar("C", bound=BaseModel)
+ARM = "arm"  # the user attribute of a trial that says which arm's it is, from 0
+REPLICATE = "replicate"  # and this one, which of its arm's seeds it has, from 0
+
+
+class Arm(BaseModel, frozen=True):
+    """One configuration of a comparison."""
+
+    settings: dict[str, Any]  # the fields that are varied
+    run: str = ""  # its MLflow run, once there is one
+    dropped: str = ""  # why it has left the race, where it has
+
+    @property
+    def name(self) -> str:
+        """Its settings in a line."""
+        return " ".join(f"{key}={value}" for key, value in self.settings.items())
+
+
+class Comparison(BaseModel, frozen=True):
+    """What is compared: a full factorial of ``vary``."""
+
+    vary: dict[str, list[Any]]
+    arms: list[Arm]
+    race: bool = False
+
+    def arm_of(self, settings: Mapping[str, Any]) -> int:
+        """Which arm a trial with these settings belongs to."""
+        return next(i for i, arm in enumerate(self.arms) if arm.settings == dict(settings))
+
+    def space(self, suggest: Suggest, base: C) -> C:
+        """The arms as a search space: each field that is varied is a choice."""
+        chosen = {name: suggest.suggest_categorical(name, values) for name, values in self.vary.items()}
+        return type(base).model_validate(base.model_dump() | chosen)
+
+
+def full(vary: Mapping[str, Sequence[Any]], race: bool) -> Comparison:
+    """All combinations, the last field varying fastest."""
+    arms = [Arm(settings=dict(zip(vary, values, strict=True))) for values in itertools.product(*vary.values())]
+    return Comparison(vary={name: list(values) for name, values in vary.items()}, arms=arms, race=race)
+
+
+def begun(comparison: Comparison, trials: Sequence[FrozenTrial]) -> list[int]:
+    """How many trials of each arm there are."""
+    counts = [0] * len(comparison.arms)
+    for trial in trials:
+        counts[trial.user_attrs[ARM]] += 1
+    return counts
+
+
+def upcoming(begun: Sequence[int], comparison: Comparison) -> tuple[int, int]:
+    """Arm and replicate to be played next: the first of the arms that have the fewest trials."""
+    replicate, arm = min((count, i) for i, count in enumerate(begun) if not comparison.arms[i].dropped)
+    return arm, replicate
+
+
+def total(begun: Sequence[int], trials: int, comparison: Comparison) -> int:
+    """Of ``trials`` in all, those that are played where dropped arms get no more than they have."""
+    arms = len(comparison.arms)
+    quotas = [(trials + arms - 1 - i) // arms for i in range(arms)]
+    return sum(
+        have if arm.dropped else max(have, quota)
+        for have, arm, quota in zip(begun, comparison.arms, quotas, strict=True)
+    )

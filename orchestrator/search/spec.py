@@ -1,0 +1,135 @@
+"""What a sweep knows of itself: everything that decides its trials, stored with it."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+import studies
+from orchestrator.errors import UserError
+from orchestrator.search.factorial import Comparison
+from studies.parts import space as _space
+from studies.parts.study import ImageShape, Study
+
+SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes")
+PRUNERS = ("median", "asha", "hyperband", "none")
+GRID_POINTS = 3  # values of a number in a grid
+Direction = Literal["minimize", "maximize"]
+BETTER: Mapping[Direction, str] = {"minimize": "lower", "maximize": "higher"}  # the values that are
+
+
+class Drift(BaseModel, frozen=True):
+    """A change of study or data with which a sweep went on, because its user said so."""
+
+    before: int  # trials that were asked under what was before
+    base: dict[str, Any]  # the config that they vary
+    what: str
+
+
+class Spec(BaseModel, frozen=True):
+    """A sweep, resolved: no default is looked up again when it is resumed."""
+
+    id: str = Field(default_factory=lambda: uuid.uuid4().hex)  # its own, where a name may be used again
+    name: str
+    study: str
+    question: str
+    objectives: list[tuple[str, Direction]]
+    data: str
+    data_digest: str
+    data_folder: str
+    image_shape: ImageShape
+    base: dict[str, Any]  # the config that trials vary
+    set: dict[str, Any]  # what the user changed in it
+    fixed: dict[str, Any]  # searched parameters that the user holds
+    space: dict[str, dict[str, Any]]
+    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"]
+    pruner: Literal["median", "asha", "hyperband", "none"]
+    seed: int
+    deterministic: bool = False  # the same trials whatever the number of workers
+    folder: str  # of checkpoints, weights and samples
+    tracking_uri: str
+    version: str
+    command: str
+    run: str = ""  # the MLflow run of the sweep, once there is one
+    trials: int = Field(ge=1)  # the total; resuming may change it
+    drifts: list[Drift] = []  # resuming may add one
+    comparison: Comparison | None = None  # of its arms, where that is what the sweep is for
+
+    @property
+    def cache_folder(self) -> str:
+        """Shared by all sweeps of the folder: what is trained once, like the judge."""
+        return f"{self.folder.rpartition('/')[0]}/cache"
+
+    def space_of(self, study: Study[Any, Any]) -> _space.Space[Any]:
+        """What trials are asked from: the study's space with what is held, or the arms of a comparison."""
+        return self.comparison.space if self.comparison else _space.fix(study.space, self.fixed)
+
+    def parent_of(self, settings: Mapping[str, Any]) -> str:
+        """The MLflow run that a trial with these settings is shown below: the sweep's, or its arm's."""
+        return self.comparison.arms[self.comparison.arm_of(settings)].run if self.comparison else self.run
+
+    def base_of(self, number: int) -> dict[str, Any]:
+        """The config that a trial varies."""
+        return next((drift.base for drift in self.drifts if number < drift.before), self.base)
+
+    @property
+    def signs(self) -> list[int]:
+        """1 for each objective of which lower values are better, else -1."""
+        return [1 if direction == "minimize" else -1 for _, direction in self.objectives]
+
+    def parameters(self) -> dict[str, _space.Parameter]:
+        """The search space."""
+        return {
+            name: _space.Parameter(**{**stored, "choices": tuple(stored["choices"])})
+            for name, stored in self.space.items()
+        }
+
+    def same_search(self, other: "Spec") -> str:
+        """'' where both search the same, else what differs, as 'seed 0 (was 1)'."""
+        keys = (
+            "study",
+            "data_digest",
+            "objectives",
+            "base",
+            "fixed",
+            "space",
+            "sampler",
+            "pruner",
+            "seed",
+            "deterministic",
+        )
+        differing = []
+        for key in keys:
+            now, was = (one.parameters() if key == "space" else getattr(one, key) for one in (self, other))
+            if isinstance(now, dict) and isinstance(was, dict):
+                for field in sorted(now.keys() | was.keys()):
+                    if now.get(field) != was.get(field):
+                        differing.append(f"{field} {now.get(field, 'absent')} (was {was.get(field, 'absent')})")
+            elif now != was:
+                differing.append(f"{key.replace('_', ' ')} {now} (was {was})")
+        return ", ".join(differing)
+
+
+def current(spec: Spec) -> Spec:
+    """The sweep as the study's code would make it now. Raises StudyError, pydantic's ValidationError."""
+    study = studies.load(spec.study)
+    base = study.config.model_validate(study.base(spec.image_shape).model_dump() | spec.set)
+    space = spec.space_of(study)
+    return spec.model_copy(
+        update={
+            "base": base.model_dump(mode="json"),
+            "space": {name: parameter.asdict() for name, parameter in _space.describe(space, base).items()},
+            "objectives": [(objective.key, objective.direction) for objective in study.objectives],
+        }
+    )
+
+
+def parse_fixed(text: str, space: dict[str, _space.Parameter]) -> tuple[str, Any]:
+    """``name=value`` as a parameter of the space and a value it may take; UserError with the way out."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--fix {text} has no value; write --fix {name}=VALUE")
+    if name not in space:
+        raise UserError(f"--fix {name}: the study does not search it; it searches {', '.join(space)}")
+    return name, space[name].parse(name, value)

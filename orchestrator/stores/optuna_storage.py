@@ -1,0 +1,44 @@
+"""Optuna's storage: which one is meant, and how it is opened."""
+
+import os
+
+import sqlalchemy.exc
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+
+from orchestrator.stores import sqlite
+from orchestrator.stores import urls as address
+
+DEFAULT_STORAGE = "sqlite:///sweeps.db"
+UNWRITABLE = (
+    StorageInternalError,
+    sqlalchemy.exc.OperationalError,
+)  # what writing raises where the storage takes no more
+
+
+def meant(url: str | None, create: bool = False) -> RDBStorage:
+    """The storage that is meant: at ``url``, else where SWEEP_STORAGE says, else sweeps.db in this folder. See connect."""
+    if url:
+        return connect(address.public(url, "--storage"), create=create)
+    # Read here, not by click: `mlflow run` passes an empty --storage, which must not hide the variable.
+    return connect(os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE, "SWEEP_STORAGE", create=create)
+
+
+def connect(url: str, option: str = "--storage", create: bool = True) -> RDBStorage:
+    """The storage at ``url``, its tables made; UserError where it cannot be had.
+
+    Where a SQLite file is absent and not to be created, an empty storage in memory: there is nothing to see.
+    """
+    if not create and sqlite.absent(url):
+        return RDBStorage("sqlite:///:memory:")
+    address.check(url, option)
+    try:
+        # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError) as error:
+        raise address.unopened(url, option, error) from None
+
+
+def unwritable(error: Exception) -> str:
+    """One of UNWRITABLE in a sentence."""
+    return f"the storage cannot be written ({str(error.__cause__ or error).splitlines()[0]})"

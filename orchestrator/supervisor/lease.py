@@ -1,0 +1,147 @@
+"""Who drives a sweep: one supervisor at a time, wherever it runs, and another one soon after it is gone."""
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from orchestrator.errors import UserError
+from orchestrator.search.book import DRIVER, Book
+from orchestrator.stores.optuna_storage import UNWRITABLE
+
+BEAT_SECONDS = 1.0
+SILENT_SECONDS = 6.0  # without a beat, a supervisor on another machine is gone
+LOCK = "driver.lock"
+
+
+class Driver(BaseModel, frozen=True):
+    """A supervisor, as it describes itself with every beat."""
+
+    token: str
+    host: str
+    process: int
+    started: float  # when the process was, in seconds since 1970: its number may be another's later
+    since: str
+    beat: int = 0
+    state: str = "running"
+    trials: dict[int, str] = {}  # how far each running trial is, in words
+
+
+def driver(book: Book) -> Driver | None:
+    """Who drives the sweep, or drove it last and did not say goodbye."""
+    stored = book.notes().get(DRIVER)
+    return Driver.model_validate(stored) if stored else None
+
+
+def alive(book: Book, who: Driver) -> bool:
+    """Whether that supervisor is there. For another machine's this takes seconds, unless it has just been heard."""
+    if who.host == socket.gethostname():
+        try:
+            process = psutil.Process(who.process)
+            return bool(abs(process.create_time() - who.started) < 1 and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+    end = time.monotonic() + SILENT_SECONDS
+    while time.monotonic() < end:
+        now = driver(book)
+        if now is None:
+            return False
+        if now != who:
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def present(book: Book) -> Driver | None:
+    """Who drives the sweep now; None where nobody does."""
+    who = driver(book)
+    return who if who is not None and alive(book, who) else None
+
+
+class Lease:
+    """Being the one who drives. Beats come from a thread of their own: a supervisor may be busy for seconds."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.me = Driver(
+            token=uuid.uuid4().hex,
+            host=socket.gethostname(),
+            process=os.getpid(),
+            started=psutil.Process().create_time(),
+            since=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+        self.lost = ""
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="lease", daemon=True)
+        book.note(DRIVER, self.me.model_dump(mode="json"))
+        self.thread.start()
+
+    def tell(self, state: str, trials: Mapping[int, str]) -> None:
+        """What the next beat says; UserError where somebody else has taken over, as after a long sleep of the machine."""
+        if self.lost:
+            raise UserError(f"sweep '{self.book.spec.name}' was taken over by {self.lost}")
+        self.me = self.me.model_copy(update={"state": state, "trials": dict(trials)})
+
+    def end(self) -> None:
+        """Say goodbye."""
+        self.ending.set()
+        self.thread.join(timeout=30)
+        with suppress(*UNWRITABLE):  # the next one sees that this process is gone
+            who = driver(self.book)
+            if who is not None and who.token == self.me.token:
+                self.book.note(DRIVER, None)
+
+    def _run(self) -> None:
+        beat = 0
+        while not self.ending.wait(BEAT_SECONDS):
+            with suppress(*UNWRITABLE):  # the supervisor will hear of it
+                who = driver(self.book)
+                if who is not None and who.token != self.me.token:
+                    self.lost = _words(who)
+                    return
+                beat += 1
+                self.book.note(DRIVER, self.me.model_copy(update={"beat": beat}).model_dump(mode="json"))
+
+
+@contextmanager
+def driving(book: Book) -> Iterator[Lease]:
+    """Be the only supervisor of the sweep inside the block; UserError, naming the other one, where there is one.
+
+    The lock decides between processes that share the sweep's folder, what is kept with the sweep between machines.
+    """
+    lock = FileLock(Path(book.spec.folder, LOCK))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(_refusal(book, driver(book))) from None
+    try:
+        other = present(book)
+        if other is not None:
+            raise UserError(_refusal(book, other))
+        lease = Lease(book)
+        try:
+            yield lease
+        finally:
+            lease.end()
+    finally:
+        lock.release()
+
+
+def _refusal(book: Book, who: Driver | None) -> str:
+    by = _words(who) if who else "a process that has just begun"
+    return (
+        f"sweep '{book.spec.name}' is being driven by {by}; wait for it, or end it with `sweep stop {book.spec.name}`"
+    )
+
+
+def _words(who: Driver) -> str:
+    return f"process {who.process} on {who.host} since {who.since}"

@@ -1,0 +1,118 @@
+"""Which trial of a sweep is next, and when an ended one is told."""
+
+from collections import deque
+from pathlib import Path
+
+from orchestrator.layout import trial_folder
+from orchestrator.messages import Ended
+from orchestrator.search.book import Asked, Book
+from orchestrator.worker import checkpoint
+from orchestrator.worker import lock as leftovers
+from orchestrator.worker import result as ending
+
+BATCH = 4  # trials that are asked, and told, together where a sweep is to be deterministic
+EVICT_SECONDS = 2.0  # that workers of a supervisor that is gone have to leave, after all that we took to start
+
+
+class Agenda:
+    """The trials that are to be started, in the order of their numbers.
+
+    In a deterministic sweep trials are asked BATCH at a time, when all before have ended and are told in their order: so
+    what the sampler and the pruner know does not depend on which worker was faster.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.queue: deque[Asked] = deque()
+        self.held: dict[int, Ended] = {}  # ended, and to be told when their batch is complete
+        self.finished = len(book.finished())  # with those that are held
+        self.total = book.total()
+        self.events: list[str] = []  # arms that have left a race
+
+    def adopt(self) -> list[tuple[int, Ended]]:
+        """Take over what an earlier supervisor left: trials that run go first; returns those that have ended, to be closed."""
+        spec = self.book.spec
+        folders = {trial.number: trial_folder(spec.folder, trial.number) for trial in self.book.trials_running()}
+        leftovers.evict(folders.values(), EVICT_SECONDS)
+        for path in Path(spec.folder).glob(f"trial-*/{ending.NAME}"):
+            if path.parent not in folders.values():
+                _clear(path.parent)  # told, and not cleared any more
+        ended = []
+        for asked in self.book.adopt():
+            end = ending.load(folders[asked.number])
+            if end is None:
+                self.queue.append(asked)
+            else:
+                ended.append((asked.number, end))
+        if self.queue and spec.deterministic:
+            self._fill()
+        return ended
+
+    def next(self, running: int) -> Asked | None:
+        """The trial to be started while ``running`` others run; None where there is none now."""
+        if self.book.spec.deterministic:
+            if not self.queue and not running:
+                for number in sorted(self.held):
+                    self._tell(number, self.held.pop(number))
+                self._fill()
+        elif not self.queue and self.wanted(running):
+            self.queue.append(self.book.ask())
+        return self.queue.popleft() if self.queue else None
+
+    def wanted(self, running: int) -> bool:
+        """Whether trials must be asked to reach the total."""
+        return self.finished + running + len(self.queue) < self.total
+
+    def open(self, running: int) -> bool:
+        """Whether anything is left to be done, now or when those that run have ended."""
+        return bool(self.queue or self.held) or self.wanted(running)
+
+    def requeue(self, asked: Asked) -> None:
+        """It goes on as itself."""
+        self.queue = deque(sorted([asked, *self.queue], key=lambda one: one.number))
+
+    def withdraw(self, number: int) -> bool:
+        """Take a trial off the agenda, unless it is not there."""
+        kept = deque(asked for asked in self.queue if asked.number != number)
+        found, self.queue = len(kept) < len(self.queue), kept
+        return found
+
+    def ended(self, number: int, end: Ended) -> None:
+        """Tell how a trial ended, now or when its batch is complete."""
+        self.finished += 1
+        if self.book.spec.deterministic:
+            folder = trial_folder(self.book.spec.folder, number)
+            if ending.load(folder) is None:
+                ending.save(folder, end)
+            self.held[number] = end
+        else:
+            self._tell(number, end)
+
+    def extend(self, trials: int) -> None:
+        """Give the sweep another total."""
+        self.book.update(trials=trials)
+        self.total = self.book.total()
+
+    def _fill(self) -> None:
+        """Ask what the batch lacks."""
+        while self.wanted(0) and (not self.queue or (self.queue[-1].number + 1) % BATCH):
+            self.queue.append(self.book.ask())
+
+    def _tell(self, number: int, end: Ended) -> None:
+        self.book.tell(number, end)
+        _clear(trial_folder(self.book.spec.folder, number))
+        compared = self.book.spec.comparison
+        if compared is not None and compared.race:
+            from orchestrator.analysis import comparison  # with its statistics, for which only races wait
+
+            for arm, why in comparison.losers(self.book).items():
+                self.book.drop(arm, why)
+                self.events.append(f"{compared.arms[arm].name} leaves the race: {why}")
+            self.total = self.book.total()
+
+
+def _clear(folder: Path) -> None:
+    """A trial that is told needs no checkpoint, ending or mark of a worker any more."""
+    checkpoint.remove(folder)
+    leftovers.remove(folder)
+    ending.remove(folder)  # last, for it shows that there is something to clear

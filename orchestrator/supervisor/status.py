@@ -1,0 +1,61 @@
+"""Where a sweep stands, as its supervisor sees it: what displays show."""
+
+import time
+from dataclasses import dataclass, field
+
+from orchestrator.launchers.protocol import Job
+from orchestrator.messages import Ended, Pulse
+from orchestrator.search.book import Asked
+
+
+@dataclass
+class Running:
+    """A trial that runs. Times are of time.monotonic()."""
+
+    asked: Asked
+    slot: int
+    job: Job
+    began: float
+    heard: float
+    pulse: Pulse = field(default_factory=lambda: Pulse("start", 0, 0))
+    values: tuple[float, ...] = ()
+    skipped: bool = False
+    processor: float | None = None  # seconds that it had used when it was last thought silent
+
+    def words(self) -> str:
+        """How far it is."""
+        pulse = self.pulse
+        return f"{pulse.stage} {pulse.done}/{pulse.total}" if pulse.total > 1 else pulse.stage
+
+
+@dataclass
+class View:
+    """What a display shows."""
+
+    name: str
+    total: int
+    objective: str
+    counts: dict[str, int]
+    running: dict[int, Running] = field(default_factory=dict)
+    best: tuple[int, float] | None = None
+    seconds_left: float | None = None
+    ended: list[tuple[int, Ended]] = field(default_factory=list)  # since this supervisor began
+    events: list[str] = field(default_factory=list)  # what else happened: a death, a command
+    state: str = "running"
+    undelivered: str = ""  # why the tracker cannot be reached
+
+    @property
+    def finished(self) -> int:
+        """Trials that count towards the total."""
+        return sum(self.counts.values())
+
+
+def estimate(view: View, took: list[float], slots: int) -> float | None:
+    """Seconds left, from the mean of the trials that ended here; None before the first."""
+    if not took:
+        return None
+    mean = sum(took) / len(took)
+    now = time.monotonic()
+    work = (view.total - view.finished) * mean
+    work -= sum(min(mean, now - one.began) for one in view.running.values())
+    return max(0.0, work) / slots

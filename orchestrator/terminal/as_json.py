@@ -1,0 +1,61 @@
+"""Sweeps, trials and studies as plain values, for `--json`: what tables show, unrounded."""
+
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from pydantic import BaseModel
+
+from orchestrator.search.book import Book
+from orchestrator.search.trials import run_of
+from orchestrator.supervisor import lease
+from studies.parts import space as _space
+from studies.parts.study import Study
+
+
+def sweep(book: Book) -> dict[str, Any]:
+    """A sweep in a few values."""
+    spec, best, driver = book.spec, book.best(), lease.present(book)
+    return {
+        "sweep": spec.name,
+        "study": spec.study,
+        "question": " ".join(spec.question.split()),
+        "data": spec.data,
+        "objectives": dict(spec.objectives),
+        "trials": book.total(),
+        "finished": len(book.finished()),
+        "running": len(book.trials_running()),
+        "state": driver.state if driver else "idle",
+        "best": trial(book, best[0]) if best else None,
+        "command": spec.command,
+        "run": spec.run,
+        "tracking_uri": spec.tracking_uri,
+    }
+
+
+def trial(book: Book, one: FrozenTrial) -> dict[str, Any]:
+    """A trial. ``values`` are the objectives', {} where it has none; ``reports`` the first objective's on the way."""
+    told = one.user_attrs
+    return {
+        "trial": one.number,
+        "outcome": told.get("outcome", one.state.name.lower()),
+        "reason": told.get("reason"),
+        "values": {key: value for (key, _), value in zip(book.spec.objectives, one.values or (), strict=False)},
+        "reports": [one.intermediate_values[index] for index in sorted(one.intermediate_values)],
+        "seconds": told.get("seconds"),
+        "deaths": len(told.get("deaths", [])),
+        "settings": one.params,
+        "run": run_of(book.spec, one),
+    }
+
+
+def study(name: str, study: Study[Any, Any], base: BaseModel) -> dict[str, Any]:
+    """A study with the recipe that it varies: its search space, and the settings that are not searched."""
+    space = _space.describe(study.space, base)
+    return {
+        "study": name,
+        "question": " ".join(study.question.split()),
+        "objectives": {goal.key: goal.direction for goal in study.objectives},
+        "trials": study.trials,
+        "space": {name: parameter.asdict() for name, parameter in space.items()},
+        "settings": {key: value for key, value in base.model_dump(mode="json").items() if key not in space},
+    }

@@ -1,0 +1,218 @@
+"""What `list`, `show` and `studies` print."""
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.devices import Room
+from orchestrator.search.book import Book
+from orchestrator.search.spec import Spec
+from orchestrator.search.trials import run_of
+from orchestrator.supervisor import commands as control
+from orchestrator.supervisor import lease
+from orchestrator.text import clock, settings_line, short, sparkline
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.comparison import Result
+
+STYLES = {
+    "complete": "green",
+    "pruned": "yellow",
+    "diverged": "magenta",
+    "out_of_memory": "magenta",
+    "failed": "red",
+    "running": "cyan",
+}
+
+
+COURSE = 12  # letters for how a trial went
+
+
+def console() -> Console:
+    """Standard output; where it is no terminal, wide enough for a row to stay one line."""
+    return Console() if Console().is_terminal else Console(width=200)
+
+
+def sweep(book: Book, only: int | None = None) -> Group:
+    """A sweep whole: what it asks, who drives it, what was asked of it, its trials (or the ``only`` best ones)."""
+    spec, driver = book.spec, lease.present(book)
+    lines = [
+        Text.assemble((spec.name, "bold"), f": {spec.question}"),
+        Text(
+            f"{len(book.finished())} of {book.total()} trials finished · data {spec.data} · sampler {spec.sampler} · "
+            f"pruner {spec.pruner} · seed {spec.seed} · MLflow {spec.tracking_uri}"
+        ),
+    ]
+    if len(book.finished()) > 1:
+        lines.append(_history(book))
+    if driver:
+        lines.append(
+            Text(f"{driver.state}, driven by process {driver.process} on {driver.host} since {driver.since}", "cyan")
+        )
+    for request in control.requests(book).values():
+        lines.append(Text(f"{request.at} {request.do} by {request.by}: {request.answer or 'not answered yet'}", "dim"))
+    lines += [Text(f"went on although it had changed: {drift.what}", "yellow") for drift in spec.drifts]
+    shown = [trials(book, only, driver.trials if driver else {})]
+    if spec.comparison is not None and book.finished():
+        from orchestrator.analysis import comparison
+
+        said = comparison.result(spec.comparison, comparison.played(book), *spec.objectives[0])
+        shown += [arms(said)]
+    return Group(*lines, *[part for table in shown for part in (Text(), table)])
+
+
+def _history(book: Book) -> Text:
+    """The first objective over the trials."""
+    done = book.finished()
+    values = [trial.values[0] if trial.values else None for trial in done]
+    known = [value for value in values if value is not None]
+    ends = f"  {short(min(known))} to {short(max(known))}" if known else ""
+    return Text(f"{book.spec.objectives[0][0]} over trials {sparkline(values, 60)}{ends}; · is a trial without a value")
+
+
+def trials(book: Book, only: int | None = None, running: Mapping[int, str] | None = None) -> Table:
+    """A row a trial, by number; or the ``only`` best ones, the best first. ``running`` tells how far some are."""
+    goals = [f"{key} {'↓' if direction == 'minimize' else '↑'}" for key, direction in book.spec.objectives]
+    shown = book.trials() if only is None else book.best(only)
+    best = book.best()
+    table = _table("trial", "outcome", *goals, "course", "time", "MLflow run", "settings")
+    for column in (0, *range(2, 2 + len(goals)), 3 + len(goals)):
+        table.columns[column].justify = "right"
+    table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
+    for trial in shown:
+        outcome = trial.user_attrs.get("outcome", trial.state.name.lower())
+        reason = trial.user_attrs.get("reason") or (running or {}).get(trial.number, "")
+        deaths = len(trial.user_attrs.get("deaths", []))
+        values = list(trial.values or [_last(trial.intermediate_values)])
+        told = [f"{value:.4g}" if value is not None else "" for value in values] + [""] * (len(goals) - len(values))
+        reports = trial.intermediate_values
+        mark = "★ " if best and trial.number == best[0].number else ""
+        table.add_row(
+            str(trial.number),
+            Text(
+                outcome + (f": {reason}" if reason else "") + (f" ({deaths} deaths)" if deaths else ""),
+                STYLES.get(outcome, ""),
+            ),
+            mark + told[0],
+            *told[1:],
+            sparkline((reports[index] for index in sorted(reports)), COURSE) if len(reports) > 1 else "",
+            clock(trial.user_attrs.get("seconds")),
+            Text(run_of(book.spec, trial)[:8], "dim"),
+            settings_line(trial.params),
+        )
+    return table
+
+
+def arms(said: "Result") -> Table:
+    """A row an arm of a comparison; how soon it was, where that is known."""
+    from orchestrator.analysis.comparison import interval_text
+
+    timed = any(arm.reached for arm in said.arms)
+    speed = (f"reached {short(said.mark)}", "at") if timed else ()
+    table = _table("arm", "completed", f"{said.objective} (95 % interval)", *speed, "settings")
+    for i, arm in enumerate(said.arms):
+        quality = arm.quality.get(said.objective)
+        cost = arm.updates if arm.evaluations is None else arm.evaluations
+        unit = "updates" if arm.evaluations is None else "network evaluations"
+        soon = (f"{arm.reached}/{arm.trials}", f"{cost:,.0f} {unit}" if cost is not None else "") if timed else ()
+        table.add_row(
+            ("★ " if i == said.best else "") + str(i),
+            f"{round(arm.completed.mean * arm.trials)}/{arm.trials}",
+            interval_text(quality) if quality else "",
+            *soon,
+            arm.name + (f" (dropped: {arm.dropped})" if arm.dropped else ""),
+        )
+    return table
+
+
+def sweeps(books: list[Book]) -> Table:
+    """A row a sweep."""
+    table = _table("sweep", "study", "data", "trials", "running", "best", "objective", "begun")
+    for column in (3, 4, 5):
+        table.columns[column].justify = "right"
+    for book in books:
+        best = book.best()
+        everything = book.trials()
+        begun = min((trial.datetime_start for trial in everything if trial.datetime_start), default=None)
+        running = sum(trial.state.name == "RUNNING" for trial in everything)
+        table.add_row(
+            book.spec.name,
+            book.spec.study,
+            book.spec.data,
+            f"{len(book.finished())}/{book.total()}",
+            str(running or ""),
+            f"{best[0].values[0]:.4g}" if best else "",
+            book.spec.objectives[0][0],
+            f"{begun:%Y-%m-%d %H:%M}" + (" UTC" if begun.tzinfo is None else "") if begun else "",
+        )
+    return table
+
+
+def space(parameters: Mapping[str, Any], fixed: Mapping[str, Any]) -> Table:
+    """A row a searched parameter."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, parameter in parameters.items():
+        table.add_row(f"  {name}", f"= {fixed[name]} (held)" if name in fixed else str(parameter))
+    return table
+
+
+def verdict(said: "Result") -> Group:
+    """A comparison's arms, and what they support in words."""
+    from rich.markdown import Markdown
+
+    from orchestrator.analysis import comparison
+
+    return Group(arms(said), "", Markdown(comparison.paragraph(said)))
+
+
+def settings(config: BaseModel, searched: Collection[str]) -> Table:
+    """A row a setting that is not searched: name, value, what it means."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, field in type(config).model_fields.items():
+        if name not in searched:
+            table.add_row(f"  {name}", str(getattr(config, name)), field.description or "")
+    return table
+
+
+def pairs(rows: Mapping[str, Any]) -> Table:
+    """A row a pair."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(f"  {name}", str(value))
+    return table
+
+
+def print_plan(console: Console, spec: Spec, room: Room, exists: bool) -> None:
+    """What a sweep would do, whole: for --dry-run."""
+    state = "exists, would go on" if exists else "new"
+    console.print(f"[bold]{spec.name}[/] ({state}): {spec.question}", highlight=False)
+    rows = {
+        "study": spec.study,
+        "objectives": ", ".join(f"{direction} {key}" for key, direction in spec.objectives),
+        "data": f"{spec.data} ({'×'.join(map(str, spec.image_shape))})",
+        "trials": spec.trials,
+        "sampler, pruner, seed": f"{spec.sampler}, {spec.pruner}, {spec.seed}",
+        "workers": f"{len(room.devices)} on {', '.join(sorted(set(room.devices)))}, threads each: {room.threads}",
+        "files": spec.folder,
+        "MLflow": spec.tracking_uri,
+    }
+    console.print(pairs(rows))
+    console.print("search space:")
+    console.print(space(spec.parameters(), spec.fixed))
+    console.print("settings:")
+    console.print(pairs({key: value for key, value in spec.base.items() if key not in spec.space}))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _last(values: Mapping[int, float]) -> float | None:
+    return values[max(values)] if values else None

@@ -1,0 +1,86 @@
+"""One trial in the terminal, whole: what came of it, how it went, its settings, and its samples where they can be drawn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from PIL import Image
+from rich.color import Color
+from rich.console import Console, Group
+from rich.style import Style
+from rich.text import Text
+
+from orchestrator import text
+from orchestrator.errors import UserError
+from orchestrator.layout import SAMPLES, trial_folder
+from orchestrator.search.book import Book
+from orchestrator.search.trials import run_of
+from orchestrator.terminal import tables
+
+UPPER_HALF = "▀"  # its colour is one pixel, its background the one below
+
+
+def find(book: Book, number: int) -> FrozenTrial:
+    """The trial of that number; UserError where there is none."""
+    trials = book.trials()
+    if number >= len(trials):
+        raise UserError(f"sweep '{book.spec.name}' has no trial {number}; it has {len(trials)}, counted from 0")
+    return trials[number]
+
+
+def trial(book: Book, number: int, console: Console) -> Group:
+    """See above; samples are drawn where the terminal has colours."""
+    spec, one = book.spec, find(book, number)
+    told = one.user_attrs
+    outcome = told.get("outcome", one.state.name.lower())
+    ranks = {better.number: rank for rank, better in enumerate(book.best(len(book.trials())), 1)}
+    values = list(one.values or ()) or list(one.intermediate_values.values())[-1:]
+    rows: dict[str, Any] = {key: text.short(value) for (key, _), value in zip(spec.objectives, values, strict=False)}
+    if number in ranks:
+        rows["rank"] = f"{ranks[number]} of {len(ranks)} complete trials, by {spec.objectives[0][0]}"
+    if len(one.intermediate_values) > 1:
+        course = [one.intermediate_values[index] for index in sorted(one.intermediate_values)]
+        rows["course"] = f"{text.sparkline(course, 40)}  {text.short(course[0])} to {text.short(course[-1])}"
+    rows |= {
+        "time": text.clock(told.get("seconds")),
+        "deaths": "; ".join(f"at step {death['at']}: {death['how']}" for death in told.get("deaths", [])),
+        "MLflow run": run_of(spec, one),
+        "files": str(trial_folder(spec.folder, number)),
+    }
+    head = Text.assemble((f"trial {number}", "bold"), f" of {spec.name}: ", (outcome, tables.STYLES.get(outcome, "")))
+    parts: list[Any] = [head, tables.pairs({name: value for name, value in rows.items() if value})]
+    if told.get("reason"):
+        parts.append(Text(f"{told['reason']}\n{told.get('detail', '')}".strip(), "red"))
+    fixed = {name: value for name, value in spec.base_of(number).items() if name not in one.params}
+    parts += [
+        Text("searched:"),
+        tables.pairs(one.params),
+        Text("as in every trial:"),
+        Text(f"  {text.settings_line(fixed)}"),
+    ]
+    samples = trial_folder(spec.folder, number) / SAMPLES
+    if samples.exists() and console.is_terminal and console.color_system in ("256", "truecolor"):
+        parts.append(picture(samples, min(console.width, 100)))
+    elif samples.exists():
+        parts.append(Text(f"samples: {samples}"))
+    return Group(*parts)
+
+
+def picture(path: Path, columns: int) -> Text:
+    """A picture in ``columns`` of letters at most, two pixels a letter, one above the other."""
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+    width = min(columns, image.width)
+    image = image.resize((width, max(2, round(image.height * width / image.width / 2) * 2)), Image.Resampling.BOX)
+    pixels: Any = image.load()
+    drawn = Text(no_wrap=True, end="")
+    for y in range(0, image.height, 2):
+        for x in range(width):
+            drawn.append(UPPER_HALF, _style(pixels[x, y], pixels[x, y + 1]))
+        drawn.append("\n")
+    return drawn
+
+
+def _style(above: Sequence[int], below: Sequence[int]) -> Style:
+    return Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below))

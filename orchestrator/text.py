@@ -1,0 +1,53 @@
+"""How numbers, times and commands are written for a reader."""
+
+import math
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+HEIGHTS = "▁▂▃▄▅▆▇█"
+
+
+def short(value: Any) -> str:
+    """A value in few letters."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def counted(number: int, word: str = "trial") -> str:
+    """So many of them, in words."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as 1:02:03 or 2:03; '' for None."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def settings_line(params: Mapping[str, Any]) -> str:
+    """A trial's settings in one line."""
+    return " ".join(f"{name}={short(value)}" for name, value in params.items())
+
+
+def sparkline(values: Iterable[float | None], letters: int) -> str:
+    """Values as heights in at most so many letters, each the mean of its share; · where there is none."""
+    given = list(values)
+    shares = [given[i * len(given) // letters : (i + 1) * len(given) // letters] for i in range(letters)]
+    means = [_mean(share) for share in (shares if len(given) > letters else [[value] for value in given])]
+    known = [mean for mean in means if mean is not None]
+    low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
+    level = [None if mean is None else round((len(HEIGHTS) - 1) * (mean - low) / span) if span else 0 for mean in means]
+    return "".join("·" if one is None else HEIGHTS[one] for one in level)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return sum(known) / len(known) if known else None
+
+
+def program() -> str:
+    """How our command is called here: environments that `mlflow run` makes hold our dependencies, not our script."""
+    return "sweep" if shutil.which("sweep") else "python -m orchestrator"

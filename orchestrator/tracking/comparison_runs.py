@@ -1,0 +1,87 @@
+"""The arms of a comparison in the tracker: a record each, between the sweep's and its trials', and the verdict."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.analysis import comparison
+from orchestrator.delivery.courier import begun
+from orchestrator.delivery.outbox import Entry, File, Note, Numbers, Outbox, Status, Tags
+from orchestrator.figures import canvas as figures
+from orchestrator.figures import comparison as figures_comparison
+from orchestrator.layout import SAMPLES, trial_folder
+from orchestrator.search.book import Book
+from orchestrator.search.spec import Spec
+from orchestrator.tracking import descriptions
+from orchestrator.tracking.mlflow_store import MlflowStore
+
+
+def folder_of(spec: Spec, arm: int) -> Path:
+    """Where an arm's outbox is."""
+    return Path(spec.folder, f"arm-{arm}")
+
+
+def key(spec: Spec, arm: int) -> str:
+    """The key of an arm's record, its own for ever."""
+    return f"{spec.id}/arm-{arm}"
+
+
+def keys(spec: Spec) -> set[str]:
+    """The keys of all its arms' records."""
+    return {key(spec, i) for i in range(len(spec.comparison.arms))} if spec.comparison else set()
+
+
+def begin(book: Book, store: MlflowStore) -> None:
+    """Begin the arms' records, or open them again: now, for trials are recorded below them."""
+    spec = book.spec
+    if spec.comparison is None:
+        return
+    found = []
+    for i, arm in enumerate(spec.comparison.arms):
+        outbox = Outbox(folder_of(spec, i))
+        tags = {"sweep": spec.name, "study": spec.study, "data": spec.data, "arm": str(i), "outcome": "running"}
+        outbox.begin(key(spec, i), arm.name, arm.settings, tags, spec.run, arm.run or None)
+        outbox.close()
+        found.append(arm.model_copy(update={"run": begun(folder_of(spec, i), store, spec.tracking_uri)}))
+    book.update(comparison=spec.comparison.model_copy(update={"arms": found}))
+
+
+def end(book: Book, status: Status, outcome: str) -> Iterator[Path]:
+    """Close the arms' records; yields the folders whose outboxes are to be delivered."""
+    compared = book.spec.comparison
+    for i in range(len(compared.arms) if compared else 0):
+        outbox = Outbox(folder_of(book.spec, i))
+        outbox.end(status, {"outcome": outcome})
+        yield folder_of(book.spec, i)
+
+
+def report(book: Book, store: MlflowStore) -> comparison.Result:
+    """Put the verdict into the records of the sweep and its arms; returns what the comparison says."""
+    spec = book.spec
+    assert spec.comparison is not None
+    trials = comparison.played(book, store)
+    said = comparison.result(spec.comparison, trials, *spec.objectives[0])
+    words = comparison.paragraph(said)
+    curves = figures_comparison.bands(said, spec.comparison, trials)
+    entries: list[Entry] = [
+        Note(markdown=f"{words}\n\n{comparison.markdown(said)}\n\n{descriptions.sweep(book, '')}"),
+        File(path="comparison.json", content=json.dumps(comparison.plain(said), indent=2, allow_nan=False).encode()),
+        File(path="figures/comparison.png", content=figures.png(curves)),
+    ]
+    first = {one.arm: one.number for one in reversed(trials) if one.outcome == "complete"}
+    shown = (
+        (arm.name, trial_folder(spec.folder, first[i]) / SAMPLES)
+        for i, arm in enumerate(spec.comparison.arms)
+        if i in first
+    )
+    samples = figures.files_beside(shown)
+    if samples:
+        entries.append(File(path="figures/samples.png", content=samples))
+    store.deliver(spec.run, entries)
+    for arm, result in zip(spec.comparison.arms, said.arms, strict=True):
+        numbers = {"completed": result.completed.mean}
+        for name, value in result.quality.items():
+            numbers |= {f"mean/{name}": value.mean}
+            numbers |= {f"low/{name}": value.low, f"high/{name}": value.high} if value.n > 1 else {}
+        store.deliver(arm.run, [Numbers(step=result.trials, values=numbers), Tags(values={"dropped": result.dropped})])
+    return said

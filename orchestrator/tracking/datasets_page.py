@@ -1,0 +1,118 @@
+"""One question on several data sets: a sweep each, one after the other, and one page in MLflow that compares them."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.delivery.courier import Delivery
+from orchestrator.delivery.outbox import Outbox
+from orchestrator.errors import UserError
+from orchestrator.figures import canvas as figures
+from orchestrator.layout import SAMPLES, trial_folder
+from orchestrator.search.book import Book
+from orchestrator.search.trials import run_of
+from orchestrator.text import settings_line, short
+from orchestrator.tracking.mlflow_store import MlflowStore
+from studies.parts.study import named
+
+Column = dict[str, Any]  # what is said of one data set's sweep
+
+
+def data_sets(text: str | None) -> list[str | None]:
+    """The data sets of ``--data``, parted by commas; None stands for the default. UserError where one is there twice."""
+    named = [part.strip() for part in (text or "").split(",")]
+    twice = [name for name, count in Counter(named).items() if count > 1]
+    if twice:
+        raise UserError(f"--data {text}: {twice[0] or 'nothing'} is there twice; name each data set once")
+    if len(named) > 1 and "" in named:
+        raise UserError(
+            f"--data {text}: a comma stands beside nothing; name the data sets like this: mnist,fashion_mnist"
+        )
+    return [name or None for name in named]
+
+
+def names(name: str | None, data: Sequence[str | None]) -> list[str | None]:
+    """The sweeps' names, each the given one with its data set; None where they are to be found. UserError for two alike."""
+    kinds = [(one or "").partition(":")[0] for one in data]
+    alike = len(set(kinds)) < len(kinds)
+    if name is None:
+        if alike:
+            raise UserError(
+                "two of the data sets are of one kind, so their sweeps would be called alike; give a --name"
+            )
+        return [None] * len(data)
+    if len(data) == 1:
+        return [name]
+    return [f"{name}-{kind}" + (f"-{i}" if alike else "") for i, kind in enumerate(kinds, 1)]
+
+
+def page(books: Sequence[Book], store: MlflowStore, run: str | None) -> str:
+    """Write the page, or write it anew, into ``run`` or one of its own; returns it as Markdown.
+
+    It is an outbox of the first sweep's, so a page that could not be delivered waits for `sweep sync` of that sweep.
+    """
+    columns = {book.spec.data: column(book, store) for book in books}
+    first = books[0].spec
+    key = hashlib.sha256("/".join(book.spec.id for book in books).encode()).hexdigest()[:32]
+    study = Path(first.study).stem
+    title = f"{study} on {', '.join(columns)}"
+    text = f"**{first.question}**\n\n`{first.command}`\n\n{markdown(books, columns)}"
+    folder = Path(first.folder, "across")
+    folder.mkdir(exist_ok=True)
+    outbox = Outbox(folder)
+    outbox.begin(key, title, {}, {"study": study, "data": ", ".join(columns)}, run=run)
+    outbox.note(text)
+    outbox.content("comparison.json", json.dumps(columns, indent=2).encode())
+    pictures = figures.files_beside((shown_of(book) for book in books if book.best()), columns=2)
+    if pictures:
+        outbox.content("figures/best_trials.png", pictures)
+    outbox.end("FINISHED", {"outcome": "complete"})
+    Delivery(folder, store).drain()
+    return text
+
+
+def shown_of(book: Book) -> tuple[str, Path]:
+    """What stands above the best trial's picture, and where that is."""
+    best = book.best()[0]
+    return f"{book.spec.data}, trial {best.number}", trial_folder(book.spec.folder, best.number) / SAMPLES
+
+
+def column(book: Book, store: MlflowStore) -> Column:
+    """The best trial of a sweep: its objectives, and what the study's report says of a trial in numbers."""
+    spec, best = book.spec, book.best()
+    done = len(book.finished())
+    found: Column = {"sweep": spec.name, "trials": f"{done} of {book.total()}", "numbers": {}}
+    if not best:
+        return found
+    trial = best[0]
+    goals = {key: value for (key, _), value in zip(spec.objectives, trial.values, strict=True)}
+    run = run_of(spec, trial)
+    last = store.last(run) if run else {}
+    told = named([key for section in book.search.sections for key in section.numbers], last)
+    numbers = goals | {key: last[key] for key in told if key not in goals}
+    return found | {"trial": trial.number, "settings": settings_line(trial.params), "numbers": numbers}
+
+
+def markdown(books: Sequence[Book], columns: dict[str, Column]) -> str:
+    """A column a data set, a row a number; the objectives first, and with their directions."""
+    every = list(dict.fromkeys(key for one in columns.values() for key in one["numbers"]))
+    directions = dict(books[0].spec.objectives)
+    rows = [["", *columns], ["---"] * (len(columns) + 1)]
+    for key in ("sweep", "trials", "trial", "settings"):
+        name = {"trials": "trials finished", "trial": "best trial"}.get(key, key)
+        rows.append([name, *(str(one.get(key, "")) for one in columns.values())])
+    for key in every:
+        better = {"minimize": " ↓", "maximize": " ↑"}.get(directions.get(key, ""), "")
+        rows.append([f"`{key}`{better}", *(short(one["numbers"].get(key, "")) for one in columns.values())])
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    two = " ".join(book.spec.name for book in books[:2])
+    return f"{table}\n\nWith curves and pictures: `sweep report {two}`"
+
+
+def take_run() -> str | None:
+    """The run that `mlflow run` made, which is the page's then: no sweep finds it any more."""
+    return os.environ.pop("MLFLOW_RUN_ID", None)

@@ -1,0 +1,372 @@
+"""The tracker that is MLflow: the only file that imports it."""
+
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+from torch import nn
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a server's, at the end of every run
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.multimedia import compress_image_size
+
+from orchestrator.delivery.courier import Found, Refused
+from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
+from orchestrator.errors import UserError
+from orchestrator.stores import sqlite
+from orchestrator.stores import urls as address
+from orchestrator.tracking import mlflow_pages as pages
+
+METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
+PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures in
+KEY = "sweep.key"  # the tag that holds a record's own key
+# Asking again is of no use.
+NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
+AWAY = (MlflowException, OSError)  # what looking at a tracker raises that cannot be reached
+
+
+class Recorded(NamedTuple):
+    """A run as MLflow has it."""
+
+    run: str
+    key: str
+    status: str
+    tags: dict[str, str]
+    numbers: frozenset[str]  # keys that have a value
+    ended: int | None  # milliseconds since 1970
+    deleted: bool
+    last: Mapping[str, float] = {}  # the last value of every metric
+
+
+class MlflowStore:
+    """The MLflow server or file at an address. See orchestrator.courier.Store."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        """``experiment`` is the id of the one that new runs go to."""
+        self.client, self.experiment = MlflowClient(uri), experiment
+
+    def begin(self, entry: Begin) -> Found:
+        """See Store."""
+        with self._refusing(entry.run):
+            run = entry.run or self._find(entry.key)
+            tags = {**entry.tags, KEY: entry.key}
+            if run is None:
+                below = {"mlflow.parentRunId": entry.parent} if entry.parent else {}
+                created = self.client.create_run(
+                    self.experiment, start_time=entry.at, run_name=entry.name, tags={**tags, **below}
+                )
+                return Found(created.info.run_id)
+            self.client.update_run(run, status="RUNNING", name=entry.name)
+            self.client.log_batch(run, tags=_tags(tags))
+            return Found(run, self._steps(run))
+
+    def deliver(self, run: str, entries: Sequence[Entry]) -> None:
+        """See Store. Numbers become metrics, pictures images that play over steps, data a dataset input."""
+        metrics = [
+            Metric(key, value, entry.at, entry.step)
+            for entry in entries
+            if isinstance(entry, Numbers)
+            for key, value in entry.values.items()
+        ]
+        tags: dict[str, str] = {}
+        params: dict[str, str] = {}
+        for entry in entries:
+            if isinstance(entry, Begin):
+                params |= entry.params
+            elif isinstance(entry, Tags | End):
+                named = {"mlflow.runName": entry.name} if isinstance(entry, End) and entry.name else {}
+                tags |= named | (entry.tags if isinstance(entry, End) else entry.values)
+            elif isinstance(entry, Note):
+                tags["mlflow.note.content"] = pages.linked(entry.markdown, self.experiment)
+        with self._refusing(run):
+            while len(metrics) > METRICS:  # in their order: what is there last tells that all before it is
+                self.client.log_batch(run, metrics=metrics[:METRICS])
+                metrics = metrics[METRICS:]
+            self._files(run, [entry for entry in entries if isinstance(entry, Picture | File)], tags)
+            for entry in entries:
+                if isinstance(entry, Data):
+                    self._data(run, entry)
+            if metrics or params or tags:  # in one request
+                self.client.log_batch(run, metrics, [Param(*pair) for pair in params.items()], _tags(tags))
+            ends = [entry for entry in entries if isinstance(entry, End)]
+            if ends:
+                self.client.set_terminated(run, ends[-1].status, end_time=ends[-1].at)
+
+    def keep_view(self, name: str, view: str) -> None:
+        """Keep a view of the experiment's runs, for its menu of views and its address; what cannot be kept is only a view."""
+        with suppress(*AWAY):
+            self.client.set_experiment_tag(self.experiment, pages.VIEW + name, view)
+
+    def follow(self, run: str) -> None:
+        """Make new runs where this one is: elsewhere they would not be shown below it."""
+        self.experiment = self.client.get_run(run).info.experiment_id
+
+    def champion(self, run: str, network: nn.Module, shape: tuple[int, ...], name: str, tags: Mapping[str, str]) -> str:
+        """Keep a trained network of a run as the model ``name``, alias champion; returns the address to load it by.
+
+        It is kept as an exported program, which loads without running pickled code.
+        """
+        import mlflow.pytorch
+        import torch
+
+        mlflow.set_tracking_uri(self.client.tracking_uri)  # the registry asks for it
+        for noisy in ("mlflow", "torch.export", "torch.fx"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        ended = self.client.get_run(run).info
+        try:
+            with warnings.catch_warnings(), mlflow.start_run(run_id=run):
+                warnings.simplefilter("ignore")  # of exporting, which either works or raises
+                info = mlflow.pytorch.log_model(
+                    network.eval(),
+                    name="network",
+                    input_example=torch.zeros(2, *shape).numpy(),
+                    pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+                    tags=dict(tags),
+                )
+        finally:  # as it was before: else the trial seems to have lasted until now, or to have failed
+            self.client.set_terminated(run, ended.status, ended.end_time)
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException:  # it has one, of the sweep's earlier end
+            self.client.get_registered_model(name)
+        # A server with accounts takes it only with the id: by that it knows whose it is.
+        version = self.client.create_model_version(name, info.model_uri, run, tags=dict(tags), model_id=info.model_id)
+        self.client.set_registered_model_alias(name, "champion", version.version)
+        return f"models:/{name}@champion"
+
+    def records(self, id: str, deleted: bool = False) -> list[Recorded]:
+        """All runs of the sweep with this id, its own among them, the oldest first; with the ``deleted`` ones if wanted."""
+        return self._search(f"tags.`{KEY}` LIKE '{id}%'", ViewType.ALL if deleted else ViewType.ACTIVE_ONLY)
+
+    def named(self, sweep: str) -> list[Recorded]:
+        """Runs that are tagged with the name of a sweep, whichever sweep it was."""
+        return self._search(f"tags.sweep = '{sweep}'", ViewType.ACTIVE_ONLY)
+
+    def record(self, run: str) -> Recorded | None:
+        """The run with this id, deleted or not; None where there is none."""
+        try:
+            return _recorded(self.client.get_run(run))
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+    def artifacts(self, run: str) -> set[str]:
+        """Names of the files at the top of a run."""
+        return {file.path for file in self.client.list_artifacts(run)}
+
+    def pictures(self, run: str) -> list[tuple[str, int, str]]:
+        """The pictures of a run: key, step and path, in that order."""
+        found = []
+        for file in self.client.list_artifacts(run, PICTURES):
+            key, said, rest = Path(file.path).stem.partition("+step+")
+            if said and file.path.endswith(".png"):
+                found.append((key.replace("~", "/"), int(rest.partition("+")[0]), file.path))
+        return sorted(found)
+
+    def content(self, run: str, path: str) -> bytes:
+        """A file of a run."""
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self.client.download_artifacts(run, path, folder)).read_bytes()
+
+    def last(self, run: str) -> dict[str, float]:
+        """The last value of every metric of a run."""
+        return dict(self.client.get_run(run).data.metrics)
+
+    def history(self, run: str, key: str) -> list[tuple[int, float]]:
+        """Steps and values of a metric, in the order of steps."""
+        return sorted((one.step, one.value) for one in self.client.get_metric_history(run, key))
+
+    def forget(self, id: str, name: str) -> None:
+        """Delete a sweep's runs, which MLflow can restore, and the model that bears its name."""
+        for record in self.records(id):
+            self.discard(record.run)
+        with suppress(MlflowException):  # it has none
+            self.client.delete_registered_model(name)
+        with suppress(MlflowException):
+            self.client.delete_experiment_tag(self.experiment, pages.VIEW + name)
+
+    def discard(self, run: str) -> None:
+        """Delete a run; MLflow can restore it."""
+        self.client.delete_run(run)
+
+    def restore(self, run: str) -> None:
+        """Undo a deletion, of the experiment if need be."""
+        if self.client.get_experiment(self.experiment).lifecycle_stage != "active":
+            self.client.restore_experiment(self.experiment)
+        record = self.record(run)
+        if record is not None and record.deleted:  # an experiment brings its runs back
+            self.client.restore_run(run)
+
+    def pages(self, name: str | None) -> dict[str, str]:
+        """The pages of the sweep ``name``, or else of the newest one: of its trials, and its own; UserError without it."""
+        experiments = {one.experiment_id: one for one in self.client.search_experiments()}
+        which = "params.`sweep/study` LIKE '%'" + (f" and tags.sweep = '{name}'" if name else "")
+        newest = ["attributes.start_time DESC"]
+        found = self.client.search_runs(list(experiments), which, max_results=1, order_by=newest)
+        if not found:
+            if name:
+                raise UserError(
+                    f"{self.client.tracking_uri} holds no sweep '{name}'; `sweep list` tells which there are"
+                )
+            return {"sweeps": f"#/experiments?{pages.MODE}"}
+        info, sweep = found[0].info, found[0].data.tags["sweep"]
+        view = f"&viewStateShareKey={sweep}" if pages.VIEW + sweep in experiments[info.experiment_id].tags else ""
+        return {
+            "trials": f"#/experiments/{info.experiment_id}/runs?{pages.MODE}{view}",
+            "sweep": f"#/experiments/{info.experiment_id}/runs/{info.run_id}?{pages.MODE}",
+        }
+
+    def _search(self, filter: str, view: int) -> list[Recorded]:
+        found: list[Recorded] = []
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment], filter, view, 1000, ["attributes.start_time ASC"], token)
+            found += map(_recorded, page)
+            token = page.token
+            if not token:
+                return found
+
+    def _steps(self, run: str) -> dict[str, int]:
+        """See Found."""
+        steps = {metric.key: metric.step for metric in self.client.get_run(run).data.to_proto().metrics}
+        return steps | {of_picture(key): step for key, step, _ in self.pictures(run)}
+
+    def _find(self, key: str) -> str | None:
+        found = self.client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
+        return found[0].info.run_id if found else None
+
+    def _files(self, run: str, entries: Sequence[Picture | File], tags: dict[str, str]) -> None:
+        """Pictures under the names that the UI reads steps from; made of what the entry holds, so never there twice.
+
+        One by one in their order, the picture itself last: see _steps.
+        """
+        if not entries:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            for entry in entries:
+                if isinstance(entry, File):
+                    path = Path(folder, Path(entry.path).name)
+                    path.write_bytes(entry.content)
+                    parent = str(Path(entry.path).parent)
+                    self.client.log_artifact(run, str(path), parent if parent != "." else None)
+                    continue
+                tags["mlflow.loggedImages"] = "True"
+                key = entry.key.replace("/", "~")
+                path = Path(folder, f"{key}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
+                small = path.with_name(f"{path.name}+compressed.webp")
+                path = path.with_name(f"{path.name}.png")
+                path.write_bytes(entry.png)
+                with Image.open(path) as picture:
+                    compress_image_size(picture).save(small)
+                for file in (small, path):
+                    self.client.log_artifact(run, str(file), PICTURES)
+
+    def _data(self, run: str, entry: Data) -> None:
+        source, profile = json.dumps({"uri": entry.source}), json.dumps(entry.sizes)
+        dataset = Dataset(entry.name, entry.digest[:36], "code", source, profile=profile)
+        self.client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+    @contextmanager
+    def _refusing(self, run: str | None) -> Iterator[None]:
+        """Tell what MLflow will never take from what it cannot take now."""
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code in NEVER:
+                raise Refused(str(error).splitlines()[0][:300], run is not None and self._gone(run)) from error
+            raise
+
+    def _gone(self, run: str) -> bool:
+        """Whether somebody has deleted the run."""
+        record = self.record(run)
+        return record is None or record.deleted
+
+
+def _recorded(run: Run) -> Recorded:
+    info, data = run.info, run.data
+    return Recorded(
+        run=info.run_id,
+        key=data.tags.get(KEY, ""),
+        status=info.status,
+        tags=dict(data.tags),
+        numbers=frozenset(data.metrics),
+        ended=info.end_time,
+        deleted=info.lifecycle_stage != "active",
+        last=dict(data.metrics),
+    )
+
+
+def _tags(values: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(key, value) for key, value in values.items()]
+
+
+def connect(uri: str, option: str, experiment: str) -> MlflowStore:
+    """The tracker at ``uri``, its tables made, new runs going to ``experiment``; UserError where it cannot be had.
+
+    Under ``mlflow run`` the experiment is the one of the run that it made: runs elsewhere would not be shown below it.
+    """
+    with opening(uri, option):
+        return MlflowStore(uri, _experiment(MlflowClient(uri), experiment))
+
+
+def look(uri: str, option: str, experiment: str, run: str) -> MlflowStore | None:
+    """The tracker at ``uri`` as it stands, at the experiment of ``run``, else the named one; None where there is neither.
+
+    Nothing is made. UserError where it cannot be had.
+    """
+    if sqlite.absent(uri):
+        return None
+    with opening(uri, option):
+        store = MlflowStore(uri, "")
+        if run and store.record(run) is not None:
+            store.follow(run)
+            return store
+        found = store.client.get_experiment_by_name(experiment)
+        if found is None:
+            return None
+        store.experiment = found.experiment_id
+        return store
+
+
+@contextmanager
+def opening(uri: str, option: str) -> Iterator[None]:
+    """Make MLflow quiet and quick to give up, and tell of any failure as a UserError."""
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # the courier tries again, and again
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    if "://" in uri and not uri.startswith(("http:", "https:", "file:")):
+        address.check(uri, option)
+    try:
+        yield
+    except Exception as error:  # a store may fail in as many ways as there are stores
+        raise address.unopened(uri, option, error) from None
+
+
+def _experiment(client: MlflowClient, name: str) -> str:
+    given = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if given and os.environ.get("MLFLOW_RUN_ID"):
+        return given
+    found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "active":
+        return found.experiment_id
+    try:
+        return client.create_experiment(name)
+    except MlflowException:  # somebody else has just made it
+        again = client.get_experiment_by_name(name)
+        if again is None or again.lifecycle_stage != "active":
+            raise
+        return again.experiment_id

@@ -1,0 +1,142 @@
+"""What a sweep's own record shows: figures, the best trials' samples side by side, the table of trials, and the champion."""
+
+import csv
+import io
+import json
+from contextlib import suppress
+
+from optuna.trial import TrialState
+from PIL import Image
+
+from orchestrator.delivery.courier import Refused
+from orchestrator.delivery.outbox import Outbox, Tags
+from orchestrator.figures import canvas as figures
+from orchestrator.figures import sweep as figures_sweep
+from orchestrator.figures import timeline as figures_report
+from orchestrator.figures import tradeoff as figures_tradeoff
+from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
+from orchestrator.search import trials as outcome
+from orchestrator.search.book import Book
+from orchestrator.search.spec import Spec
+from orchestrator.search.trials import run_of
+from orchestrator.tracking.descriptions import SHOWN
+from orchestrator.tracking.mlflow_store import MlflowStore
+
+CHAMPION = "champion"  # what is kept with the sweep of the model that was registered
+PAGE = 780  # pixels of a picture on a run's page: a wider one pushes out of sight what MLflow says of the run
+GRID = 235  # pixels of each of three grids side by side, so that they fit
+MARKED = "marked"  # and the run that is tagged as the best
+
+
+def params(spec: Spec) -> dict[str, str]:
+    """The sweep's parameters in its record, without its settings, which are a file.
+
+    Prefixed: `mlflow run` has written its own -P values there, unprefixed.
+    """
+    plain = {
+        "study": spec.study,
+        "data": spec.data,
+        "data digest": spec.data_digest[:12],
+        "sampler": spec.sampler,
+        "pruner": spec.pruner,
+        "seed": spec.seed,
+        "version": spec.version,
+    }
+    return {f"sweep/{key}": str(value) for key, value in plain.items()}
+
+
+def tags(spec: Spec) -> dict[str, str]:
+    """What the sweep's record is found by."""
+    return {"sweep": spec.name, "study": spec.study, "data": spec.data}
+
+
+def settings(spec: Spec) -> bytes:
+    """Every setting that its trials share, as a file."""
+    return json.dumps({key: value for key, value in spec.base.items() if key not in spec.space}, indent=2).encode()
+
+
+def finish(book: Book, outbox: Outbox) -> list[str]:
+    """Put the best samples, the figures and the table of trials into the sweep's record.
+
+    Returns the paths there of the pictures for its page; wider ones, of many parameters, are among its artifacts.
+    """
+    spec = book.spec
+    pictures = {f"figures/{name}.png": figures.png(figure) for name, figure in drawings(book).items()}
+    key, folder = spec.objectives[0][0], spec.folder
+    titled = (
+        (f"trial {trial.number} · {key} {trial.values[0]:.4g}", trial_folder(folder, trial.number) / SAMPLES)
+        for trial in book.best(SHOWN)
+    )
+    best = figures.files_beside(titled, columns=3, widest=GRID)
+    if best:
+        pictures = {"best_samples.png": best, **pictures}
+    for name, picture in pictures.items():
+        outbox.content(name, picture)
+    outbox.content("trials.csv", _table(book))
+    return [name for name, picture in pictures.items() if Image.open(io.BytesIO(picture)).width <= PAGE]
+
+
+def _table(book: Book) -> bytes:
+    """A row a trial."""
+    names, keys = list(book.spec.space), [key for key, _ in book.spec.objectives]
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["trial", "outcome", *keys, "seconds", *names, "run"])
+    for trial in book.finished():
+        values = list(trial.values or ()) or [""] * len(keys)
+        told = [trial.user_attrs.get(name, "") for name in ("outcome", "seconds")]
+        settings = [trial.params.get(name, "") for name in names]
+        rows.writerow([trial.number, told[0], *values, told[1], *settings, run_of(book.spec, trial)])
+    return text.getvalue().encode()
+
+
+def mark(book: Book, store: MlflowStore) -> None:
+    """Tag the best trial's run, so that it can be searched for, and no other any more."""
+    run = next((run_of(book.spec, trial) for trial in book.best()), "")
+    before = book.notes().get(MARKED, "")
+    if run and run != before:
+        if before:
+            with suppress(Refused):  # it has been deleted
+                store.deliver(before, [Tags(values={"best": "no"})])
+        store.deliver(run, [Tags(values={"best": "yes"})])
+        book.note(MARKED, run)
+
+
+def drawings(book: Book) -> dict[str, figures.Drawing]:
+    """The figures of a sweep that it can bear, by their names."""
+    goals, trials, search = book.spec.objectives, book.trials(TrialState.COMPLETE), book.search
+    signs = book.spec.signs
+    found: dict[str, figures.Drawing | None] = {**figures_sweep.sweep_figures(book.study, goals[0][0])}
+    if len(goals) == 2:
+        keys = (goals[0][0], goals[1][0])
+        found["trade_off"] = figures_tradeoff.trade_off(trials, keys, (signs[0], signs[1]))
+    if search.heat_map is not None:
+        found["heat_map"] = figures_tradeoff.heat_map(trials, goals[0][0], signs[0], search.heat_map)
+    found["timeline"] = figures_report.timeline(outcome.lived(book))
+    return {name: drawn for name, drawn in found.items() if drawn is not None}
+
+
+def champion(book: Book, store: MlflowStore) -> str:
+    """The best trial's network as a model of the registry, named as the sweep; its address, or '' where there is none.
+
+    It is crowned once: a sweep whose best trial is the champion already keeps it.
+    """
+    from safetensors.torch import load_file
+
+    best = book.best()
+    if not best or book.search.restore is None:
+        return ""
+    spec, folder = book.spec, trial_folder(book.spec.folder, best[0].number)
+    run = run_of(spec, best[0])
+    if not run or not (folder / WEIGHTS).exists():
+        return ""
+    crowned = book.notes().get(CHAMPION)
+    if crowned is not None and crowned["run"] == run:
+        return str(crowned["address"])
+    config = book.config(best[0])
+    network = book.search.restore(config, spec.image_shape)
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    tags = {"trial": str(best[0].number), spec.objectives[0][0]: f"{best[0].values[0]:.6g}", "data": spec.data}
+    address = store.champion(run, network, book.search.takes(config, spec.image_shape), spec.name, tags)
+    book.note(CHAMPION, {"run": run, "address": address})
+    return address

@@ -1,0 +1,75 @@
+"""What a supervisor writes into the record of a trial: its beginning, its deaths, its end."""
+
+import json
+import os
+import platform
+import socket
+from pathlib import Path
+
+from orchestrator.delivery.outbox import Outbox, Status
+from orchestrator.layout import LOG
+from orchestrator.messages import Ended, Outcome
+from orchestrator.search.book import Asked
+from orchestrator.search.spec import Spec
+from orchestrator.tracking import descriptions
+
+STATUS: dict[Outcome, Status] = {
+    "complete": "FINISHED",
+    "pruned": "KILLED",
+    "diverged": "KILLED",
+    "out_of_memory": "KILLED",
+    "failed": "FAILED",
+    "stopped": "KILLED",
+}
+TITLE = " · "  # between the parts of a trial's name: its number, what came of it, its settings
+LOG_BYTES = 1_000_000  # of the end of a failed worker's log
+
+
+def key(spec: Spec, number: int) -> str:
+    """The key of a trial's record, its own for ever."""
+    return f"{spec.id}/{number}"
+
+
+def begin(folder: Path, spec: Spec, asked: Asked, label: str, device: str) -> None:
+    """The trial begins, or goes on; ``label`` tells its settings at a glance."""
+    # MLflow prints all parameters above each of a run's pictures, so only what varies is one: the rest is a file.
+    params = {**asked.params, "seed": asked.seed, "data": spec.data}
+    tags = {
+        "sweep": spec.name,
+        "study": spec.study,
+        "data": spec.data,
+        "trial": str(asked.number),
+        "outcome": "running",
+        "device": device,
+        "host": f"{socket.gethostname()} ({platform.machine()}, {os.cpu_count()} cores)",
+    }
+    outbox = Outbox(folder)
+    parent = spec.parent_of(asked.params)
+    outbox.begin(key(spec, asked.number), _title(asked.number, label), params, tags, parent, asked.run)
+    outbox.content("config.json", json.dumps(asked.config, indent=2).encode())
+    outbox.close()
+
+
+def died(folder: Path, deaths: int) -> None:
+    """A worker of it died, and another will go on."""
+    outbox = Outbox(folder)
+    outbox.tags({"deaths": str(deaths)})
+    outbox.close()
+
+
+def end(folder: Path, spec: Spec, number: int, label: str, end: Ended) -> None:
+    """The trial has ended, or is left for later. It is named by what came of it, for lists show little else."""
+    outbox = Outbox(folder)
+    title = _title(number, label)
+    if end.outcome != "stopped":
+        outbox.note(descriptions.trial(spec, number, end))
+        title = _title(number, descriptions.result(spec, end), label)
+    log = folder / LOG
+    if end.outcome == "failed" and log.exists() and log.stat().st_size:
+        outbox.content(LOG, log.read_bytes()[-LOG_BYTES:])
+    tags = {"outcome": end.outcome} | ({"reason": end.reason} if end.reason else {})
+    outbox.end(STATUS[end.outcome], tags, title)
+
+
+def _title(number: int, *parts: str) -> str:
+    return TITLE.join([f"trial {number}", *filter(None, parts)])

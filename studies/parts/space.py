@@ -1,0 +1,216 @@
+"""A define-by-run search space, looked at from outside: its parameters, its grid, and some of them held fixed.
+
+A space may ask for a parameter only in some branches (``noise_end`` unless the schedule is constant). Branches must
+depend on categorical parameters alone, for all choices are tried here and a number is not.
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from studies.parts.study import StudyError, Suggest
+
+C = TypeVar("C", bound=BaseModel)
+Space = Callable[[Suggest, C], C]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A range of numbers, or choices."""
+
+    kind: str  # float | int | categorical
+    low: float = 0
+    high: float = 0
+    log: bool = False
+    step: float | None = None
+    choices: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        if self.kind == "categorical":
+            return " | ".join(map(str, self.choices))
+        return f"{self.low:g} … {self.high:g}" + (" log" if self.log else "") + (" whole" if self.kind == "int" else "")
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, for storing and comparing."""
+        return asdict(self) | {"choices": list(self.choices)}
+
+    def parse(self, name: str, text: str) -> Any:
+        """The value that ``text`` means, if the parameter may take it; raises StudyError."""
+        wrong = StudyError(f"{name}={text} is outside the search space; {name} may be {self}")
+        if self.kind == "categorical":
+            for choice in self.choices:
+                if str(choice).lower() == text.lower():
+                    return choice
+            raise wrong
+        try:
+            value = int(text) if self.kind == "int" else float(text)
+        except ValueError:
+            raise wrong from None
+        if not self.low <= value <= self.high:
+            raise wrong
+        return value
+
+    def grid(self, points: int) -> list[Any]:
+        """All choices, or ``points`` numbers evenly spread over the range, on its own scale."""
+        if self.kind == "categorical":
+            return list(self.choices)
+        shares = [0.5] if points == 1 else [k / (points - 1) for k in range(points)]
+        values = [self._between(share) for share in shares]
+        return sorted(set(map(round, values))) if self.kind == "int" else sorted(set(values))
+
+    def _between(self, share: float) -> float:
+        if share in (0, 1) or not self.log:
+            return self.low + (self.high - self.low) * share
+        return math.exp(math.log(self.low) + (math.log(self.high) - math.log(self.low)) * share)
+
+
+class _Suggest:
+    """Answers every question of a space by ``answer``, and keeps what was asked."""
+
+    def __init__(self, answer: Callable[[str, Parameter], Any]) -> None:
+        self.answer = answer
+        self.asked: dict[str, Parameter] = {}
+
+    def _ask(self, name: str, parameter: Parameter) -> Any:
+        self.asked[name] = parameter
+        return self.answer(name, parameter)
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        return float(self._ask(name, Parameter("float", low, high, log, step)))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        return int(self._ask(name, Parameter("int", low, high, log, step)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._ask(name, Parameter("categorical", choices=tuple(choices)))
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A Suggest that holds some parameters at given values and passes all else on, as ranges of a single value."""
+
+    inner: Suggest
+    values: Mapping[str, Any]
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """See Suggest."""
+        if name in self.values:
+            low = high = self.values[name]
+        return self.inner.suggest_float(name, low, high, step=step, log=log)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """See Suggest."""
+        if name in self.values:
+            low = high = self.values[name]
+        return self.inner.suggest_int(name, low, high, step=step, log=log)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """See Suggest."""
+        return self.inner.suggest_categorical(name, [self.values[name]] if name in self.values else choices)
+
+
+def fix(space: Space[C], values: Mapping[str, Any]) -> Space[C]:
+    """The space with some of its parameters held at ``values``."""
+    return lambda suggest, base: space(Fixed(suggest, values), base)
+
+
+def grid(space: Space[C], base: C, points: int) -> Iterator[dict[str, Any]]:
+    """Every combination of ``points`` values a number and all choices, each branch with its own parameters only."""
+    pending: list[tuple[Any, ...]] = [()]
+    while pending:
+        path = pending.pop()
+        taken: dict[str, Any] = {}
+
+        def answer(name: str, parameter: Parameter, path: tuple[Any, ...] = path, taken: dict[str, Any] = taken) -> Any:
+            position = len(taken)
+            if name in taken:
+                return taken[name]
+            if position < len(path):
+                taken[name] = path[position]
+            else:
+                first, *others = parameter.grid(points)
+                before = tuple(taken.values())
+                pending.extend((*before, other) for other in reversed(others))
+                taken[name] = first
+            return taken[name]
+
+        space(_Suggest(answer), base)
+        yield taken
+
+
+def describe(space: Space[C], base: C) -> dict[str, Parameter]:
+    """All parameters of all branches, in the order in which they are met. Raises StudyError where ``base`` does not fit."""
+    found: dict[str, Parameter] = {}
+    try:
+        for position, point in enumerate(itertools.islice(grid(space, base, 1), 10_000)):
+            for pick in (_lowest, _highest, random.Random(position).choice):
+                asking = _Suggest(partial(_within, point, pick))
+                space(asking, base)
+                found |= asking.asked
+    except ValidationError as error:
+        raise StudyError(f"the search space holds settings that cannot work: {sentence(error)}") from None
+    return found
+
+
+def _within(point: Mapping[str, Any], pick: Callable[[list[Any]], Any], name: str, parameter: Parameter) -> Any:
+    """The branch's own choice, or a number of its range."""
+    return point[name] if parameter.choices else pick(parameter.grid(25))
+
+
+def _lowest(values: list[Any]) -> Any:
+    return values[0]
+
+
+def _highest(values: list[Any]) -> Any:
+    return values[-1]
+
+
+def recipes(changes: Sequence[Mapping[str, Any]], held: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is tried first: the ``changes`` of a study's recipes that lose least to what is ``held``, with it, each once.
+
+    A recipe that is of another branch than what is held, as one of another loss would be, is none of this search.
+    """
+    lost = [sum(held.get(name, value) != value for name, value in change.items()) for change in changes]
+    found: list[dict[str, Any]] = []
+    for change, count in zip(changes, lost, strict=True):
+        merged = {**change, **held}
+        if count == min(lost) and merged not in found:
+            found.append(merged)
+    return found
+
+
+def recipe(space: Space[C], base: C) -> dict[str, Any]:
+    """The parameters' values in ``base`` itself, where each lies in the space; {} where one does not."""
+    fields = base.model_dump()
+    found: dict[str, Any] = {}
+
+    def answer(name: str, parameter: Parameter) -> Any:
+        if name not in fields:
+            raise StudyError(f"{name} is no field of the config")
+        found[name] = parameter.parse(name, str(fields[name]))
+        return found[name]
+
+    try:
+        space(_Suggest(answer), base)
+    except (StudyError, ValidationError):
+        return {}
+    return found
+
+
+def sentence(error: ValidationError) -> str:
+    """A pydantic error as one sentence: the first field that is wrong, and why."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    message = str(first["msg"]).removeprefix("Value error, ")
+    given = f"={first['input']}" if where and not isinstance(first["input"], dict) else ""
+    return f"{where}{given}: {message}" if where else message

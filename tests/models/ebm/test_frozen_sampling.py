@@ -1,0 +1,106 @@
+"""Chains of a frozen energy: the same alone and together, and as the sampler itself would run them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from models.ebm import config as _ebm_config
+from models.ebm import frozen_sampling as ebm_sampling
+from models.ebm.chains import SAMPLERS, chains
+from models.ebm.config import BOUNDS
+from models.ebm.frozen_sampling import Config
+from models.env import Env
+from models.events import Compute, Curve, Diverged, Scalars
+from orchestrator.launchers.inline import compute
+from samplers import starts
+from tests.support.playing import finished
+
+SHAPE = (1, 8, 8)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """A network of random weights, as a sweep leaves it."""
+    config = _ebm_config.Config(blocks=1, width=4)
+    torch.manual_seed(0)
+    network = _ebm_config.network(config, SHAPE)
+    save_file(
+        {name: weight.contiguous() for name, weight in network.state_dict().items()}, tmp_path / "weights.safetensors"
+    )
+    (tmp_path / "model.json").write_text(json.dumps({"study": "ebm", "config": config.model_dump(mode="json")}))
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_chain_is_the_samplers_own(model: str, cache_folder: Path, sampler: str) -> None:
+    config = Config(model=model, n_steps=15, samples=16, schedule="linear", noise_start=0.05, sampler=sampler)
+    env = Env("digits", 3, cache_folder=cache_folder)
+    result = finished(ebm_sampling.train(config, env))
+    chance = env.generator("chains")
+    begin = starts.uniform(16, SHAPE, BOUNDS, chance)
+    chain = result.bench.trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
+    end, _ = chains(chain, result.bench.network, env, begin, 15, chance)
+    assert result.cost == 15 and len(result.energies) == 15 // SAMPLERS[sampler][1], "at equal evaluations"
+    torch.testing.assert_close(result.end, end, rtol=0, atol=0)
+
+
+def test_chains_are_the_same_together_as_alone(model: str, cache_folder: Path) -> None:
+    """But for the order of sums: a batch of another size is another program."""
+    kinds = (("langevin", 5, 3.0), ("mala", 12, 30.0), ("underdamped", 8, 10.0))
+    configs = [Config(model=model, n_steps=n, samples=16, step_size=a, sampler=kind) for kind, n, a in kinds]
+    envs = [Env("digits", seed, cache_folder=cache_folder) for seed in range(3)]
+    lanes = [ebm_sampling.train(config, env) for config, env in zip(configs, envs, strict=True)]
+    wishes: dict[int, Compute] = {}
+    answers: list[Any] = [None] * 3
+    results: dict[int, ebm_sampling.Result] = {}
+    calls = 0
+    while len(results) < 3:
+        for i, lane in enumerate(lanes):
+            while i not in results and i not in wishes:
+                try:
+                    event = lane.send(answers[i])
+                except StopIteration as end:
+                    results[i] = end.value
+                    break
+                answers[i] = None
+                if isinstance(event, Compute):
+                    wishes[i] = event
+        granted = compute(list(wishes.values()))
+        calls += bool(wishes)
+        for i, result in zip(list(wishes), granted, strict=True):
+            answers[i] = result
+            del wishes[i]
+    assert calls == 12 + 1, "as many as the longest chain has steps, and the energy that MALA begins with"
+    for i in range(3):
+        torch.testing.assert_close(
+            results[i].end, finished(ebm_sampling.train(configs[i], envs[i])).end, rtol=1e-4, atol=1e-4
+        )
+
+
+def test_the_report_tells_quality_and_cost(model: str, cache_folder: Path) -> None:
+    env = Env("digits", 0, cache_folder=cache_folder)
+    said = list(ebm_sampling.report(finished(ebm_sampling.train(Config(model=model, n_steps=7, samples=16), env)), env))
+    (scalars,) = [event for event in said if isinstance(event, Scalars)]
+    assert scalars.values["cost/network_evaluations"] == 7
+    assert {"fid/fresh", "fid/real", "fid/start"} <= scalars.values.keys()
+    (energies,) = [event for event in said if isinstance(event, Curve) and event.key == "chain/energy"]
+    assert len(energies.x) == 7
+
+
+def test_chains_that_leave_the_numbers_are_a_divergence(
+    model: str, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config(model=model, n_steps=3, samples=16, grad_clip=None)
+    real = ebm_sampling.energy_and_gradient
+
+    def broken(energy: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        e, gradient = real(energy, x)
+        return e * torch.inf, gradient
+
+    monkeypatch.setattr(ebm_sampling, "energy_and_gradient", broken)
+    with pytest.raises(Diverged, match="non_finite at step 0"):
+        finished(ebm_sampling.train(config, Env("digits", 0, cache_folder=cache_folder)))

@@ -1,0 +1,161 @@
+"""Comparisons of the toy study: every arm with every seed, through interruptions, and a verdict that can be read."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from orchestrator.analysis import comparison
+from orchestrator.analysis import paired_tests as contrasts
+from orchestrator.errors import UserError
+from orchestrator.search import book as books
+from orchestrator.search import plan
+from orchestrator.search.book import Book
+from tests.orchestrator.cli.test_cli import QUADRATIC, sweep
+from tests.orchestrator.conftest import Bench
+from tests.orchestrator.supervisor.test_supervisor import stop_after, trials
+
+VARY = ("x=0.2,0.9", "steps=3,4")
+
+
+def comparing(bench: Bench, **more: Any) -> Book:
+    return bench.book(**{"trials": None, "vary": VARY, "seeds": 3, "set": ["jitter=0.01"], **more})
+
+
+def test_every_arm_is_played_with_the_same_seeds(bench: Bench) -> None:
+    book = comparing(bench)
+    bench.drive(book)
+    arms: dict[str, list[float]] = {}
+    for trial in book.trials():
+        noise = [value for _, key, value in bench.record(book, trial.number).points if key == "noise"]
+        arms.setdefault(json.dumps(trial.params), []).append(noise[0])
+    assert len(arms) == 4 and all(len(seeds) == 3 for seeds in arms.values())
+    assert len({tuple(seeds) for seeds in arms.values()}) == 1, "replicates share their seed"
+    assert len(set(next(iter(arms.values())))) == 3, "and are no copies of each other"
+
+
+@pytest.mark.parametrize("asked", [3, 20, 33])
+def test_an_interrupted_comparison_ends_as_an_uninterrupted_one(bench: Bench, asked: int) -> None:
+    reason, _ = bench.drive(comparing(bench), stop_after(asked))
+    assert reason == "interrupted"
+    bench.drive(plan.resumed(bench.storage, "toy", None))
+    bench.drive(comparing(bench, name="straight"))
+    assert trials(bench, "toy") == trials(bench, "straight")
+
+
+def test_more_seeds_are_more_trials(bench: Bench) -> None:
+    bench.drive(comparing(bench))
+    bench.drive(plan.resumed(bench.storage, "toy", 16))
+    bench.drive(comparing(bench, name="straight", seeds=4))
+    assert trials(bench, "toy") == trials(bench, "straight") and len(trials(bench, "toy")) == 16
+
+
+def test_a_race_drops_the_worse_arms_and_says_so(bench: Bench) -> None:
+    book = comparing(bench, vary=["x=0.2,0.4,0.9"], seeds=6, race=True, set=["jitter=0.01"])
+    _, supervisor = bench.drive(book)
+    compared = books.load(bench.storage, "toy").spec.comparison
+    assert compared is not None
+    assert [bool(arm.dropped) for arm in compared.arms] == [False, False, True]
+    played = [sum(trial.user_attrs["arm"] == arm for trial in book.trials()) for arm in range(3)]
+    assert played == [6, 6, 3] and supervisor.view.total == 15
+    assert any("x=0.9 leaves the race: " in event for event in supervisor.view.events)
+    bench.drive(plan.resumed(bench.storage, "toy", None))
+    assert len(book.trials()) == 15, "an ended race stays ended"
+
+
+def test_an_arm_that_diverges_counts_as_such(bench: Bench) -> None:
+    book = comparing(bench, vary=["mode=good,diverge"])
+    bench.drive(book)
+    assert book.spec.comparison is not None
+    said = comparison.result(book.spec.comparison, comparison.played(book), *book.spec.objectives[0])
+    assert [arm.completed.mean for arm in said.arms] == [1.0, 0.0] and said.arms[1].endings == {"runaway": 3}
+    words = comparison.paragraph(said)
+    assert "mode=diverge (3 × runaway of 3)" in words and "The best mean distance is" in words
+
+
+def test_a_single_seed_has_no_interval_and_its_json_no_nan(bench: Bench) -> None:
+    book = comparing(bench, vary=["x=0.2,0.9"], seeds=1)
+    bench.drive(book)
+    assert book.spec.comparison is not None
+    said = comparison.result(book.spec.comparison, comparison.played(book), *book.spec.objectives[0])
+    quality = comparison.plain(said)["arms"][0]["quality"]["distance"]
+    assert quality == {"mean": pytest.approx(0.21, abs=0.01), "low": None, "high": None, "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("vary", "words"),
+    [
+        (["x=0.2"], "--vary x=0.2: nothing to compare; write --vary x=VALUE,VALUE"),
+        (["y=1,2"], "--vary y: no such setting"),
+        (["step=1,2"], "did you mean steps?"),
+        (["x=0.2,0.2"], "each setting once, with different values"),
+        (["x=0.1,0.2", "x=0.3,0.4"], "each setting once, with different values"),
+        (["x=0.2,far"], "--vary x=0.2,far: "),
+        (["x=0.2,77"], "--vary x=0.2,77: "),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(bench: Bench, vary: list[str], words: str) -> None:
+    with pytest.raises(UserError, match=re.escape(words)):
+        comparing(bench, vary=vary)
+    with pytest.raises(UserError, match="--set x: it is what is compared"):
+        comparing(bench, set=["x=0.5"])
+
+
+def test_nothing_can_be_enqueued_to_a_comparison(bench: Bench) -> None:
+    with pytest.raises(UserError, match="'toy' is a comparison: its arms are what it tries"):
+        plan.configuration(comparing(bench), ["x=0.5"])
+
+
+@pytest.mark.slow
+def test_a_comparison_from_the_command_line(folder: Path) -> None:
+    options = ("--seeds", "3", "--set", "jitter=0.01", "--name", "toy", "--workers", "2")
+    done = sweep("compare", QUADRATIC, "--vary", VARY[0], "--vary", VARY[1], *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    words = " ".join(done.stdout.split())
+    assert "x=0.2 is better: x=0.2 against x=0.9 has 0." in words
+    assert "All 12 trials were completed." in words
+    assert not list(folder.glob("*-wal")), "the databases are whole files, to be copied as they are"
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("quadratic").experiment_id])
+    by_key = {run.data.tags["sweep.key"]: run for run in runs}
+    assert len(runs) == 1 + 4 + 12 and {run.info.status for run in runs} == {"FINISHED"}
+    (own,) = [run for key, run in by_key.items() if "/" not in key]
+    arms = {run.info.run_id: run for key, run in by_key.items() if "/arm-" in key}
+    assert {run.data.tags["mlflow.parentRunId"] for run in arms.values()} == {own.info.run_id}
+    of_trials = [run for key, run in by_key.items() if key.rpartition("/")[2].isdigit()]
+    for trial in of_trials:
+        arm = arms[trial.data.tags["mlflow.parentRunId"]]
+        assert arm.data.params.items() <= trial.data.params.items()
+    for arm in arms.values():
+        low, mean, high = (arm.data.metrics[f"{what}/distance"] for what in ("low", "mean", "high"))
+        mine = [
+            one.data.metrics["distance"] for one in of_trials if one.data.tags["mlflow.parentRunId"] == arm.info.run_id
+        ]
+        assert mean == pytest.approx(sum(mine) / 3) and low < mean < high
+    assert "x=0.2 is better" in own.data.tags["mlflow.note.content"]
+    figures = {file.path for file in client.list_artifacts(own.info.run_id, "figures")}
+    assert {"figures/comparison.png", "figures/samples.png"} <= figures
+    assert sweep("doctor", "toy").returncode == 0
+    shown = sweep("show", "toy").stdout
+    assert re.search(r"★ 0 +3/3 +0\.\d+ \(0\.\d+ to 0\.\d+\)", shown) or re.search(r"★ 1 +3/3", shown), shown
+    more = sweep("resume", "toy", "--trials", "16")
+    assert more.returncode == 0 and "All 16 trials were completed." in " ".join(more.stdout.split())
+
+
+def test_the_first_objectives_group_and_the_other_objectives_are_looked_up() -> None:
+    """Trials are compared by the first; what they paid for it by the others is told beside it."""
+
+    class Store:
+        def last(self, run: str) -> dict[str, float]:
+            return {"fid/fresh": 2.0, "fid/start": 9.0, "accuracy/validation": 0.9, "accuracy/test": 0.8, "loss": 1.0}
+
+        def history(self, run: str, key: str) -> list[tuple[int, float]]:
+            return [(1, 3.0), (2, 2.0)] if key == "fid/fresh" else []
+
+    one = contrasts.Played(0, 0, 0, "complete", 2.0, run="r")
+    found = comparison._looked_up(one, ["fid/fresh", "accuracy/validation"], Store())  # type: ignore[arg-type]
+    assert found.finals == {"fid/fresh": 2.0, "fid/start": 9.0, "accuracy/validation": 0.9}
+    assert found.curve == [(1, 3.0), (2, 2.0)]

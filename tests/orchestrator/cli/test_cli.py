@@ -1,0 +1,322 @@
+"""The command line as its user has it: a process, its output, its exit status."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import psutil
+import pytest
+
+import studies
+from orchestrator.search.book import SPEC
+from orchestrator.tracking.trial_record import TITLE
+from tests.support.paths import QUADRATIC, ROOT
+
+SLOW = ("--set", "seconds=0.2", "--set", "steps=40", "--pruner", "none")
+
+
+def sweep(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    command = [sys.executable, "-m", "orchestrator", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment(), **more)
+
+
+def environment() -> dict[str, str]:
+    """Ours, with the project importable from any folder."""
+    root = str(ROOT)
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    return {**ours, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
+
+
+@pytest.fixture
+def started(folder: Path) -> Iterator[Any]:
+    """Start the command in the background; whatever is left at the end is killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "orchestrator", *arguments]
+        processes.append(
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment(),
+                start_new_session=True,
+            )
+        )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def study(name: str) -> optuna.Study:
+    return optuna.load_study(study_name=name, storage="sqlite:///sweeps.db")
+
+
+def statuses() -> dict[str, str]:
+    """Status of every MLflow run, by the first part of its name."""
+    with sqlite3.connect("mlflow.db") as connection:
+        rows = connection.execute("select name, status from runs").fetchall()
+    connection.close()
+    assert len({short_name(name) for name, _ in rows}) == len(rows), "one run a trial"
+    return {short_name(name): status for name, status in rows}
+
+
+def short_name(name: str) -> str:
+    """A run's name without what came of it: ``trial 7``."""
+    return name.partition(TITLE)[0]
+
+
+def wait_for(condition: Any, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def begun(key: str = "distance") -> bool:
+    """Two trials train: MLflow has the metric ``key`` of both."""
+    try:
+        with sqlite3.connect("mlflow.db") as connection:
+            (n,) = connection.execute("select count(distinct run_uuid) from metrics where key=?", [key]).fetchone()
+        connection.close()
+        return bool(n >= 2)
+    except sqlite3.OperationalError:
+        return False
+
+
+def test_run_show_list_and_resume(folder: Path) -> None:
+    done = sweep("run", QUADRATIC, "--trials", "3", "--workers", "2", "--pruner", "none")
+    assert done.returncode == 0, done.stderr
+    assert "3/3 finished" in done.stdout and " show quadratic-digits-1" in done.stdout
+    assert not done.stderr
+    shown = sweep("show", "quadratic-digits-1").stdout
+    assert len(re.findall(r"^ +\d  complete", shown, re.M)) == 3 and "★" in shown
+    assert "3/3" in sweep("list").stdout
+    more = sweep("resume", "quadratic-digits-1", "--trials", "5")
+    assert more.returncode == 0 and "5/5 finished" in more.stdout
+    again = sweep("resume", "quadratic-digits-1")
+    assert again.returncode == 0 and "has all of its 5 trials" in again.stdout
+    assert len(study("quadratic-digits-1").trials) == 5
+    assert statuses() == {"quadratic-digits-1": "FINISHED"} | {f"trial {n}": "FINISHED" for n in range(5)}
+    assert not list(Path(".sweeps").rglob("checkpoint*"))
+
+
+def test_the_number_of_workers_does_not_change_a_deterministic_sweep(folder: Path) -> None:
+    for workers in ("1", "2", "3"):
+        options = ["--workers", workers, "--deterministic", "--trials", "6", "--name", f"w{workers}"]
+        assert sweep("run", QUADRATIC, *options).returncode == 0
+    one, two, three = ([(t.params, t.values, t.state) for t in study(f"w{n}").trials] for n in (1, 2, 3))
+    assert one == two == three
+
+
+def test_ctrl_c_ends_within_seconds_and_resume_goes_on(started: Any) -> None:
+    process = started("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", *SLOW)
+    wait_for(begun)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    began = time.monotonic()
+    output, _ = process.communicate(timeout=30)
+    assert time.monotonic() - began < 9, "workers left by themselves, not when patience ended"
+    assert process.returncode == 130, output
+    assert " resume toy" in output
+    assert statuses() == {"toy": "KILLED", "trial 0": "KILLED", "trial 1": "KILLED"}
+    assert {path.parent.name for path in Path(".sweeps").rglob("checkpoint.pt")} == {"trial-0", "trial-1"}
+
+    done = sweep("resume", "toy", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert statuses() == {"toy": "FINISHED", "trial 0": "FINISHED", "trial 1": "FINISHED", "trial 2": "FINISHED"}
+    assert [trial.state.name for trial in study("toy").trials] == ["COMPLETE"] * 3
+    with sqlite3.connect("mlflow.db") as connection:
+        rows = connection.execute(
+            "select count(*), count(distinct step) from metrics where key='noise' group by run_uuid"
+        )
+        assert rows.fetchall() == [(40, 40)] * 3, "no step was computed twice, none was lost"
+    connection.close()
+
+
+def test_kill_9_of_the_supervisor_leaves_no_process_and_resume_completes_the_total(started: Any) -> None:
+    process = started("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", *SLOW)
+    wait_for(begun)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 3  # the fork server and two workers
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive, alive
+    assert {path.parent.name for path in Path(".sweeps").rglob("checkpoint.pt")} == {"trial-0", "trial-1"}
+
+    done = sweep("resume", "toy", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert [trial.state.name for trial in study("toy").trials] == ["COMPLETE"] * 3
+    assert set(statuses().values()) == {"FINISHED"} and len(statuses()) == 4
+
+
+def test_a_second_supervisor_is_turned_away(started: Any) -> None:
+    process = started(
+        "run", QUADRATIC, "--name", "toy", "--trials", "30", "--workers", "2", *SLOW
+    )  # longer than we look
+    wait_for(begun)
+    second = sweep("resume", "toy")
+    assert second.returncode == 2
+    assert f"is being driven by process {process.pid}" in second.stderr
+
+
+def test_a_crash_is_told_with_its_error_and_nothing_completed_is_exit_1(folder: Path) -> None:
+    done = sweep("run", QUADRATIC, "--trials", "1", "--set", "mode=crash")
+    assert done.returncode == 1
+    assert "RuntimeError: it was told to" in done.stdout
+
+
+def test_dry_run_prints_the_plan_and_starts_nothing(folder: Path) -> None:
+    done = sweep("run", "ebm", "--dry-run", "--fix", "start=noise", "--set", "width=8", "--trials", "7")
+    assert done.returncode == 0, done.stderr
+    for words in ("ebm-digits-1 (new)", "minimize fid/fresh", "= noise (held)", "step_size", "width", "7"):
+        assert words in done.stdout
+    assert sweep("list").stdout.startswith("no sweeps here yet")
+    assert not list(folder.iterdir()), "looking leaves nothing behind"
+
+
+def test_studies_shows_questions_and_spaces(folder: Path) -> None:
+    everything = sweep("studies").stdout
+    assert "ebm" in everything and "minimize fid/fresh" in everything and "noise | replay" in everything
+    assert "residual blocks" in sweep("studies", "ebm").stdout
+
+
+def test_empty_options_mean_not_given(folder: Path) -> None:
+    """`mlflow run` passes every parameter, given or not."""
+    empty = ["--name", "", "--timeout", "", "--workers", "", "--set", "", "--fix", "", "--storage", "", "--device", ""]
+    done = sweep("run", QUADRATIC, "--trials", "1", *empty)
+    assert done.returncode == 0, done.stderr
+    told = study("quadratic-digits-1").user_attrs[SPEC]["command"]
+    assert told.endswith(f"run {QUADRATIC} --trials 1"), "nor are they told"
+
+
+BAD: list[tuple[list[str], str]] = [  # SHOP is the folder where it is typed
+    (["run", "ebn"], "no study 'ebn'; did you mean ebm?"),
+    (["run", "ebm", "--data", "digit"], "no data set 'digit'; did you mean digits?"),
+    (["run", "ebm", "--data", "npz:absent.npz"], "absent.npz"),
+    (["run", "ebm", "--data", "npz:floats.npz"], "uint8"),
+    (["run", "ebm", "--data", "npz:flat.npz"], "flat.npz"),
+    (["run", "jem", "--data", "npz:pairs.npz"], "npz:pairs.npz has 2 classes; say --set classes=2"),
+    (["run", "gan", "--data", "npz:dozen.npz"], "npz:dozen.npz has 12 classes and classes=10; say --set classes=12"),
+    (["run", "conditional_ebm", "--data", "npz:dozen.npz"], "has 12 classes; make room by --set classes=12"),
+    (["run", "dvae", "--set", "halvings=4"], "images of 8×8 pixels cannot be halved 4 times"),
+    (["run", "jem", "--set", "classifier=none.safetensors"], "none.safetensors: there is no such file; give a"),
+    (["run", "jem", "--set", "classifier=flat.npz"], "flat.npz has no weights of this network"),
+    (
+        ["run", "wgan", "--set", "inception_weights=none.pth"],
+        "inception_weights=SHOP/none.pth: there is no such file; give",
+    ),
+    (["compare", "jem", "--vary", "classes=10,20"], "the arm classes=20 cannot work: digits has 10 classes"),
+    (["run", "ebm", "--set", "widht=8"], "--set widht: no such setting; did you mean width?"),
+    (["run", "ebm", "--set", "width"], "--set width has no value"),
+    (
+        ["run", "jem", "--set", "norm=none,width=0"],
+        "--set width=0: Input should be greater",
+    ),  # none is a choice of norm
+    (["run", "ebm", "--set", "width=8", "blocks=1"], "'blocks=1' follows no option; part pairs by commas"),
+    (["run", "ebm", "--set", "step_size=8"], "the study searches step_size; hold it with --fix step_size=8"),
+    (["run", "ebm", "--set", "width=0"], "--set width=0: Input should be greater than or equal to 1"),
+    (["run", "ebm", "--set", "width=wide"], "--set width=wide"),
+    (["run", "ebm", "--set", "grad_clip=0.001"], "cannot cross the data range"),
+    (
+        ["run", "ebm", "--fix", "step_size=1000"],
+        "step_size=1000 is outside the search space; step_size may be 2 … 30 log",
+    ),
+    (["run", "ebm", "--fix", "width=8"], "--fix width: the study does not search it"),
+    (["run", "ebm", "--name", "a/b"], "--name 'a/b' cannot be a name"),
+    (["run", "ebm", "--trials", "0"], "0"),
+    (["run", "ebm", "--trials", "many"], "many"),
+    (["run", "ebm", "--sampler", "tpee"], "--sampler tpee: there are tpe, random, grid, gp, cmaes"),
+    (["run", "ebm", "--pruner", "axe"], "--pruner axe: there are median, asha, hyperband, none"),
+    (["run", "ebm", "--deterministic", "--pruner", "asha"], "take median or none"),
+    (["run", "ebm", "--device", "cuda:99"], "--device cuda:99: no such device here; there are: auto, cpu"),
+    (["run", "ebm", "--device", "abacus"], "--device abacus: no device"),
+    (
+        ["run", "ebm", "--storage", "sqlite:////nowhere/at/all.db"],
+        "--storage=sqlite:////nowhere/at/all.db cannot be opened",
+    ),
+    (["run", "ebm", "--storage", "chisel"], "--storage=chisel is no database address"),
+    (
+        ["run", "ebm", "--tracking-uri", "sqlite:////nowhere/at/all.db"],
+        "--tracking-uri=sqlite:////nowhere/at/all.db cannot",
+    ),
+    (["run", "ebm", "--timeout", "-5"], "-5"),
+    (["resume", "nobody"], "no sweep 'nobody' here"),
+    (["resume", "toi"], "did you mean toy?"),
+    (["show", "nobody"], "no sweep 'nobody' here"),
+    (["run", "ebm", "--name", "toy"], "exists and asks another study"),
+    (["run", "ebm", "--name", "foreign"], "an Optuna study that no sweep made"),
+    (["ui", "--folder", "elsewhere"], "run a sweep there first"),
+]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one sweep, a foreign study and unfit data."""
+    folder = tmp_path_factory.mktemp("shop")
+    done = sweep("run", QUADRATIC, "--name", "toy", "--trials", "1", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    optuna.create_study(study_name="foreign", storage=f"sqlite:///{folder / 'sweeps.db'}")
+    labels = np.arange(20) % 2
+    parts = {"y_train": labels, "y_test": labels}
+    floats, flat = np.zeros((20, 8, 8)), np.zeros((20, 64), np.uint8)
+    np.savez(folder / "floats.npz", x_train=floats, x_test=floats, **parts)
+    np.savez(folder / "flat.npz", x_train=flat, x_test=flat, **parts)
+    for name, classes in (("pairs", 2), ("dozen", 12)):
+        images, labels = np.arange(48 * 64, dtype=np.uint8).reshape(48, 8, 8), np.arange(48) % classes
+        np.savez(folder / f"{name}.npz", x_train=images, x_test=images, y_train=labels, y_test=labels)
+    (folder / "elsewhere").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD, ids=[" ".join(arguments)[:60] for arguments, _ in BAD])
+def test_bad_input_is_refused_in_one_sentence_before_anything_starts(
+    shop: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+) -> None:
+    """In this process, for speed; the next test does it in one of its own."""
+    from click.testing import CliRunner
+
+    from orchestrator.cli.main import main
+
+    monkeypatch.chdir(shop)
+    before = statuses()
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2, done.output
+    assert sentence.replace("SHOP", str(shop)) in " ".join(done.stderr.split()), done.stderr
+    assert not done.stdout
+    assert statuses() == before
+    assert optuna.get_all_study_names(f"sqlite:///{shop / 'sweeps.db'}") == ["toy", "foreign"]
+
+
+def test_a_refusal_as_its_user_sees_it(folder: Path) -> None:
+    done = sweep("run", "ebn")
+    assert (done.returncode, done.stdout) == (2, "")
+    known = f"{', '.join(studies.names())}, or a path/to/study.py of your own"
+    assert done.stderr == f"Error: no study 'ebn'; did you mean ebm? there are: {known}\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_folder_that_is_not_writable_is_refused(folder: Path) -> None:
+    folder.chmod(0o500)
+    try:
+        done = sweep("run", QUADRATIC)
+    finally:
+        folder.chmod(0o700)
+    assert done.returncode == 2 and "cannot be opened" in done.stderr

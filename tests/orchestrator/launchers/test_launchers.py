@@ -1,0 +1,198 @@
+"""What every launcher promises, and what the local one adds: a process a trial, its own group, its own threads."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from torch import Tensor
+
+from models.events import Compute
+from orchestrator.launchers import inline, local
+from orchestrator.launchers.inline import InlineLauncher
+from orchestrator.launchers.local import LocalLauncher
+from orchestrator.launchers.protocol import Died, Job, Launcher
+from orchestrator.layout import LOG
+from orchestrator.messages import Ended, Message, Report
+from orchestrator.worker import lock as leftovers
+from tests.orchestrator.cli.test_cli import environment
+from tests.orchestrator.conftest import toy_task
+from tests.support.paths import QUADRATIC
+
+
+@pytest.fixture(params=["inline", "local"])
+def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
+    made: Launcher = InlineLauncher() if request.param == "inline" else LocalLauncher(["cpu"], 1, QUADRATIC)
+    yield made
+    made.close()
+
+
+def hear_all(launcher: Launcher, job: Job, reply: Any = lambda report: "go") -> list[Message]:
+    said: list[Message] = []
+    end = time.monotonic() + 60
+    while not said or not isinstance(said[-1], Ended):
+        assert time.monotonic() < end
+        launcher.wait([job], 1.0)
+        for message in job.hear():
+            said.append(message)
+            if isinstance(message, Report):
+                job.reply(reply(message))
+    return said
+
+
+def test_a_trial_is_heard_to_its_end(launcher: Launcher, folder: Path) -> None:
+    said = hear_all(launcher, launcher.launch(toy_task(folder)))
+    assert [message.index for message in said if isinstance(message, Report)] == [1, 2, 3, 4, 5]
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "complete"
+
+
+def test_wishes_of_one_function_are_computed_in_few_calls() -> None:
+    calls: list[tuple[str, int]] = []
+
+    def double(rows: Tensor) -> tuple[Tensor, Tensor]:
+        calls.append(("double", len(rows)))
+        return 2 * rows, rows.sum(1)
+
+    def negate(rows: Tensor) -> tuple[Tensor, ...]:
+        calls.append(("negate", len(rows)))
+        return (-rows,)
+
+    rows = [torch.rand(n, 3) for n in (3, 4, 5, 2)]
+    wishes = [
+        Compute(double, rows[0]),
+        Compute(negate, rows[1]),
+        Compute(double, rows[2], most=6),
+        Compute(double, rows[3]),
+    ]
+    found = inline.compute(wishes)
+    assert calls == [("double", 6), ("double", 4), ("negate", 4)]
+    for mine, wish in zip(found, wishes, strict=True):
+        for one, other in zip(mine, wish.function(wish.rows), strict=True):
+            torch.testing.assert_close(one, other)
+    assert inline.compute([]) == []
+
+
+def test_a_reply_prunes(launcher: Launcher, folder: Path) -> None:
+    said = hear_all(launcher, launcher.launch(toy_task(folder)), lambda report: "prune" if report.index == 2 else "go")
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "pruned"
+    assert len([message for message in said if isinstance(message, Report)]) == 2
+
+
+def test_stop_leaves_a_checkpoint(launcher: Launcher, folder: Path) -> None:
+    job = launcher.launch(toy_task(folder, seconds=0.05, steps=200))
+    job.reply("stop")
+    said = hear_all(launcher, job)
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "stopped"
+    assert (folder / "trial-0" / "checkpoint.pt").exists()
+
+
+def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path) -> None:
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    job = launcher.launch(toy_task(folder, seconds=0.05, steps=1000))
+    while not job.hear():
+        launcher.wait([job], 1.0)
+    pid = job.process.pid
+    assert pid is not None
+    psutil.Process(pid).kill()
+    began = time.monotonic()
+    with pytest.raises(Died, match="ended by signal SIGKILL"):
+        while True:
+            launcher.wait([job], 1.0)
+            job.hear()
+    assert time.monotonic() - began < 2
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_worker_that_the_system_kills_for_memory_is_told_from_one_that_somebody_kills(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = iter([7, 8])  # the system's count when it starts, and when it has died
+    monkeypatch.setattr(local, "_memory_kills", lambda: next(kills))
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    job = launcher.launch(toy_task(folder, seconds=0.05, steps=1000))
+    assert job.process.pid is not None
+    psutil.Process(job.process.pid).kill()
+    with pytest.raises(Died, match="want of memory") as caught:
+        while True:
+            launcher.wait([job], 1.0)
+            job.hear()
+    assert caught.value.out_of_memory
+
+
+def test_lack_of_memory_is_counted_in_our_own_control_group_where_there_is_one(tmp_path: Path) -> None:
+    def write(path: str, text: str) -> None:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    assert local._memory_kills(tmp_path) == 0
+    write("proc/vmstat", "oom_kill_disable 4\noom_kill 41\n")
+    assert local._memory_kills(tmp_path) == 41
+    write("proc/self/cgroup", "9:memory:/elsewhere\n0::/user.slice/ours\n")
+    assert local._memory_kills(tmp_path) == 41, "the group does not count"
+    write("sys/fs/cgroup/user.slice/ours/memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 1\n")
+    assert local._memory_kills(tmp_path) == 2
+
+
+def test_kill_ends_what_the_trainer_started_as_well(folder: Path) -> None:
+    """A grandchild, such as a data loader's worker, goes with its worker."""
+    source = Path(QUADRATIC).read_text()
+    source = source.replace(
+        "    first = 0\n", '    import subprocess\n\n    subprocess.Popen(["sleep", "300"])\n    first = 0\n'
+    )
+    (folder / "parent.py").write_text(source)
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    job = launcher.launch(
+        toy_task(folder, seconds=0.05, steps=1000).model_copy(update={"study": str(folder / "parent.py")})
+    )
+    while not job.hear():
+        launcher.wait([job], 1.0)
+    family = psutil.Process(job.process.pid).children()
+    assert [child.name() for child in family] == ["sleep"]
+    job.kill()
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert not alive
+
+
+def test_what_a_trainer_prints_goes_to_its_log(folder: Path) -> None:
+    source = (
+        Path(QUADRATIC)
+        .read_text()
+        .replace("    first = 0\n", '    print("a word from within", flush=True)\n    first = 0\n')
+    )
+    (folder / "talker.py").write_text(source)
+    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    hear_all(launcher, launcher.launch(toy_task(folder).model_copy(update={"study": str(folder / "talker.py")})))
+    assert "a word from within" in (folder / "trial-0" / LOG).read_text()
+
+
+def test_a_worker_whose_supervisor_died_while_it_started_does_nothing(folder: Path) -> None:
+    """By the time that it has the trial's lock, another supervisor may have had the trial played to its end."""
+    task = toy_task(folder)
+    code = (
+        "import os, sys, time\n"
+        "from orchestrator.launchers.local import LocalLauncher\n"
+        "from orchestrator.messages import Task\n"
+        "if __name__ == '__main__':\n"
+        "    launcher = LocalLauncher(['cpu'], 1, sys.argv[2])\n"
+        "    print(launcher.launch(Task.model_validate_json(sys.argv[1])).process.pid, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    script = folder / "short_lived.py"
+    script.write_text(code)
+    with leftovers.holding(folder / "trial-0"):  # so it waits for us, and its supervisor dies meanwhile
+        command = [sys.executable, str(script), task.model_dump_json(), QUADRATIC]
+        with (folder / "said").open("w") as said:  # a file, for the worker holds a pipe open
+            assert subprocess.run(command, env=environment(), stdout=said).returncode == -signal.SIGKILL
+    worker = int((folder / "said").read_text())
+    end = time.monotonic() + 20
+    while psutil.pid_exists(worker):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    left = {path.name: path.read_text() for path in (folder / "trial-0").iterdir()}
+    assert left == {LOG: ""}, "no checkpoint, no mark, no word"

@@ -1,0 +1,73 @@
+"""New images by finished trials: the trial that is asked for, reproducibly, and refusals that say what there is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from orchestrator.cli import main as cli
+from orchestrator.errors import UserError
+from orchestrator.layout import WEIGHTS
+from orchestrator.search import sampling
+from orchestrator.search.book import Book
+from tests.orchestrator.conftest import Bench
+from tests.support.paths import QUADRATIC
+
+
+@pytest.fixture
+def finished(bench: Bench) -> Book:
+    """Two trials, the better one last; then one that diverged."""
+    book = bench.book(trials=3, set=["mode=left"])
+    for x in (0.9, 0.3, -0.5):
+        book.enqueue({"x": x})
+    bench.drive(book)
+    return book
+
+
+def test_the_images_are_the_trials_and_follow_the_seed(finished: Book) -> None:
+    best, again, other = (sampling.draw(finished, None, 5, seed, "cpu") for seed in (0, 0, 1))
+    assert best.trial.number == 1 and best.images.images.shape == (5, 1, 8, 8)
+    assert best.images.images.mean() == pytest.approx(0.35, abs=0.02), "x and half of the noise"
+    assert torch.equal(best.images.images, again.images.images)
+    assert not torch.equal(best.images.images, other.images.images)
+    assert sampling.draw(finished, 0, 5, 0, "cpu").images.images.mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_the_command_writes_one_grid(finished: Book, folder: Path) -> None:
+    done = CliRunner().invoke(cli.main, ["sample", "toy", "0", "--n", "9", "-o", "grid.png"], catch_exceptions=False)
+    assert done.exit_code == 0 and "9 images by trial 0 of toy: grid.png" in done.output
+    with Image.open("grid.png") as picture:
+        pixels = np.asarray(picture)
+    assert pixels.shape == (2 * 52 + 4, 8 * 52 + 4, 3), "nine images of 48 pixels in rows of eight"
+    assert 230 < pixels[10, 10, 0] <= 255 and (pixels[60, 200] == 128).all()
+    assert CliRunner().invoke(cli.main, ["sample", "toy"]).exit_code == 0 and Path("toy-1-samples.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["2"], "trial 2 of 'toy' is not completed; these are: 0, 1"),
+        (["77"], "trial 77 of 'toy' is not completed; these are: 0, 1"),
+        (["-o", "grid.gif"], "grid.gif: what is written is a .png file; name it so"),
+        (["-o", "no/grid.png"], "there is no folder"),
+        (["--device", "cuda:9"], "no such device here"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(finished: Book, arguments: list[str], words: str) -> None:
+    done = CliRunner().invoke(cli.main, ["sample", "toy", *arguments])
+    assert done.exit_code == 2 and words in done.output
+    assert not list(Path().glob("*.png"))
+
+
+def test_weights_that_are_gone_and_studies_that_do_not_generate(bench: Bench, finished: Book) -> None:
+    (Path(finished.spec.folder) / "trial-1" / WEIGHTS).unlink()
+    with pytest.raises(UserError, match="the weights of trial 1 are not in .* any more; choose another trial"):
+        sampling.draw(finished, None, 5, 0, "cpu")
+    Path("mute.py").write_text(Path(QUADRATIC).read_text().replace("    sample=draw,\n", ""))
+    done = CliRunner().invoke(cli.main, ["run", "mute.py", "--trials", "1", "--workers", "0", "--name", "mute"])
+    assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(cli.main, ["sample", "mute"])
+    assert done.exit_code == 2 and "the study mute.py says of no trial how it makes images" in done.output

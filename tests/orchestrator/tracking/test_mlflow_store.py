@@ -1,0 +1,240 @@
+"""What arrives in a real MLflow store: numbers, pictures, data, statuses, the champion; each once, however often delivered."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mlflow import MlflowClient
+from PIL import Image
+
+from models.events import DataUsed
+from orchestrator.delivery.courier import Delivery, Refused
+from orchestrator.delivery.outbox import Begin, End, Entry, File, Note, Numbers, Outbox, Picture, Tags
+from orchestrator.errors import UserError
+from orchestrator.stores import sqlite
+from orchestrator.stores import urls as address
+from orchestrator.tracking import mlflow_store as tracker
+
+Store = tuple[tracker.MlflowStore, MlflowClient]
+
+
+@pytest.fixture
+def mlflow_store(folder: Path) -> Store:
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    return tracker.connect(uri, "--tracking-uri", "toy"), MlflowClient(uri)
+
+
+def begin(key: str = "k/0", parent: str | None = None) -> Begin:
+    return Begin(key=key, name="trial 0", params={"width": "16"}, tags={"sweep": "s"}, parent=parent)
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def test_numbers_arrive_each_with_its_step_and_time(mlflow_store: Store) -> None:
+    ours, client = mlflow_store
+    first = begin()
+    run = ours.begin(first).run
+    said: list[Entry] = [Numbers(at=10**12 + k, step=k, values={"loss": k / 10, "fid/fresh": 1.0}) for k in range(1200)]
+    ours.deliver(run, [first, *said, End(at=10**12 + 5000, status="FINISHED", tags={"outcome": "complete"})])
+    history = client.get_metric_history(run, "loss")
+    assert [(one.step, one.value, one.timestamp) for one in history] == [(k, k / 10, 10**12 + k) for k in range(1200)]
+    stored = client.get_run(run)
+    assert stored.info.status == "FINISHED" and stored.info.end_time == 10**12 + 5000
+    assert stored.data.params == {"width": "16"} and stored.data.tags["outcome"] == "complete"
+
+
+def test_what_is_delivered_twice_is_there_once(mlflow_store: Store) -> None:
+    ours, client = mlflow_store
+    first = begin()
+    entries: list[Entry] = [
+        Numbers(step=1, values={"loss": 2.0, "odd": float("nan")}),
+        Picture(step=10, key="samples/fresh", png=png()),
+        Picture(step=20, key="samples/fresh", png=png()),
+        File(path="figures/a.txt", content=b"a word"),
+        Tags(values={"judge": "abc"}),
+        Note(markdown="what it is"),
+        End(status="KILLED", tags={}),
+    ]
+    runs = set()
+    for _ in range(2):
+        runs.add(ours.begin(first).run)
+        ours.deliver(ours.begin(first).run, entries)
+    (run,) = runs
+    assert len(client.search_runs([ours.experiment])) == 1
+    assert len(client.get_metric_history(run, "loss")) == 1 == len(client.get_metric_history(run, "odd"))
+    pictures = sorted(Path(file.path).name for file in client.list_artifacts(run, "images"))
+    assert [name.split("+")[:3] for name in pictures if name.endswith(".png")] == [
+        ["samples~fresh", "step", "10"],
+        ["samples~fresh", "step", "20"],
+    ]
+    assert len(pictures) == 4, "each with its small copy"
+    stored = client.get_run(run)
+    assert stored.data.tags["judge"] == "abc" and stored.data.tags["mlflow.note.content"] == "what it is"
+    assert Path(client.download_artifacts(run, "figures/a.txt")).read_text() == "a word"
+
+
+def test_pictures_are_named_as_mlflow_names_its_own(mlflow_store: Store) -> None:
+    """Its page reads the step from the name."""
+    ours, client = mlflow_store
+    run = ours.begin(begin()).run
+    ours.deliver(run, [Picture(step=7, key="samples/fresh", png=png())])
+    other = ours.begin(begin("k/1")).run
+    client.log_image(other, np.zeros((8, 8, 3), np.uint8), key="samples/fresh", step=7, synchronous=True)
+
+    def shape(run: str) -> list[tuple[list[str], str, int]]:
+        names = [Path(file.path).name for file in client.list_artifacts(run, "images")]
+        parts = [name.rsplit(".", 1) for name in sorted(names)]
+        return [([p for p in stem.split("+") if not p[0].isdigit()][:3], kind, stem.count("+")) for stem, kind in parts]
+
+    assert sorted(kind for _, kind, _ in shape(run)) == sorted(kind for _, kind, _ in shape(other))
+    assert sorted(count for *_, count in shape(run)) == sorted(count for *_, count in shape(other))
+    tag = "mlflow.loggedImages"
+    assert client.get_run(run).data.tags[tag] == client.get_run(other).data.tags[tag]
+
+
+def test_data_are_an_input_of_the_run(mlflow_store: Store, folder: Path) -> None:
+    ours, client = mlflow_store
+    outbox = Outbox(folder / "trial-0")
+    outbox.begin("k/0", "trial 0", {}, {})
+    outbox.data(DataUsed("digits", "scikit-learn", "ab" * 32, {"train": 10, "test": 5}))
+    outbox.close()
+    delivery = Delivery(folder / "trial-0", ours)
+    delivery.drain()
+    (used,) = client.get_run(delivery.sent.run).inputs.dataset_inputs
+    assert used.dataset.name == "digits" and used.dataset.digest == ("ab" * 32)[:36]
+
+
+def test_children_are_shown_below_their_parent(mlflow_store: Store) -> None:
+    ours, client = mlflow_store
+    parent = ours.begin(begin("k")).run
+    ours.follow(parent)
+    child = client.get_run(ours.begin(begin("k/0", parent)).run)
+    assert child.data.tags["mlflow.parentRunId"] == parent
+    assert child.info.experiment_id == client.get_run(parent).info.experiment_id
+
+
+def test_an_ended_run_goes_on_as_itself(mlflow_store: Store) -> None:
+    ours, client = mlflow_store
+    run = ours.begin(begin()).run
+    ours.deliver(run, [End(status="KILLED", tags={"outcome": "stopped"})])
+    assert ours.begin(begin()).run == run and client.get_run(run).info.status == "RUNNING"
+
+
+def test_a_record_that_is_found_tells_the_last_step_of_every_key(
+    mlflow_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there last tells that all before it is, also where the connection was lost in the middle of a delivery."""
+    ours, client = mlflow_store
+    run, steps = ours.begin(begin())
+    assert steps == {}
+    said: list[Entry] = [Numbers(step=k, values={"loss": 1.0}) for k in range(2000)]
+    said += [Picture(step=step, key=key, png=png()) for step in (10, 20, 30) for key in ("samples/fresh", "a b")]
+    left = {"log_batch": 2, "log_artifact": 0}
+
+    def limit(name: str) -> None:
+        original = getattr(client, name)
+
+        def limited(*arguments: Any, **more: Any) -> None:
+            if not left[name]:
+                raise ConnectionError("lost")
+            left[name] -= 1
+            original(*arguments, **more)
+
+        monkeypatch.setattr(ours.client, name, limited)
+
+    limit("log_batch")
+    limit("log_artifact")
+    with pytest.raises(ConnectionError):
+        ours.deliver(run, said)
+    left |= {"log_batch": 1}
+    assert ours.begin(begin()).steps == {"loss": 1599}
+    left |= {"log_batch": 9, "log_artifact": 7}
+    with pytest.raises(ConnectionError):
+        ours.deliver(run, said)
+    left |= {"log_batch": 9, "log_artifact": 99}
+    assert ours.begin(begin()).steps == {"loss": 1599, "picture samples/fresh": 20, "picture a b": 10}
+    ours.deliver(run, said)
+    assert ours.begin(begin()).steps == {"loss": 1999, "picture samples/fresh": 30, "picture a b": 30}
+
+
+def test_what_mlflow_never_takes_is_refused_and_what_it_cannot_take_now_is_not(
+    mlflow_store: Store, folder: Path
+) -> None:
+    ours, client = mlflow_store
+    run = ours.begin(begin()).run
+    with pytest.raises(Refused):
+        ours.deliver(run, [Numbers(step=1, values={"a name: with a colon?": 1.0})])
+    client.delete_run(run)
+    with pytest.raises(Refused) as gone:
+        ours.deliver(run, [Numbers(step=1, values={"loss": 1.0})])
+    assert gone.value.record, "nothing of it will ever be taken"
+
+
+def test_a_run_that_somebody_deleted_is_told_of_and_holds_nothing_up(mlflow_store: Store, folder: Path) -> None:
+    ours, client = mlflow_store
+    outbox = Outbox(folder / "trial-0")
+    outbox.begin("k/0", "trial 0", {"width": 16}, {})
+    delivery = Delivery(folder / "trial-0", ours)
+    delivery.drain()
+    run = delivery.sent.run
+    client.delete_run(run)
+    outbox.numbers(1, {"loss": 1.0})
+    outbox.close()
+    outbox.begin("k/0", "trial 0", {"width": 16}, {}, run=run)  # as a resumed trial does
+    outbox.numbers(2, {"loss": 1.0})
+    outbox.end("FINISHED", {})
+    delivery.drain()
+    assert delivery.pending() == 0 and delivery.sent.refused == 4 and "active" in delivery.sent.reason
+    kept = (delivery.folder / "refused.jsonl").read_text().splitlines()
+    assert len(kept) == 4, "and kept"
+
+
+def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
+    import mlflow.pytorch
+
+    from models.parts.networks.blocks import EnergyResNet
+
+    ours, client = mlflow_store
+    network = EnergyResNet((1, 8, 8), 2, 4).eval()
+    images = torch.randn(5, 1, 8, 8)
+    for width in ("first", "second"):
+        run = ours.begin(begin(width)).run
+        ours.deliver(run, [End(status="FINISHED", tags={}, at=10**12)])
+        with torch.no_grad():
+            network.head.bias.add_(1.0)  # type: ignore[operator,union-attr]
+        address = ours.champion(run, network, (1, 8, 8), "toy-sweep", {"trial": "0"})
+        loaded = mlflow.pytorch.load_model(address)
+        with torch.no_grad():
+            torch.testing.assert_close(loaded(images), network(images))
+        info = client.get_run(run).info
+        assert (info.status, info.end_time) == ("FINISHED", 10**12), "it lasted as long as it did"
+    assert client.get_model_version_by_alias("toy-sweep", "champion").version in (2, "2")
+
+
+def test_what_cannot_be_opened_is_refused(folder: Path) -> None:
+    for uri in ("sqlite:////nowhere/at/all/mlflow.db", "http://127.0.0.1:9/"):
+        with pytest.raises(UserError, match="--tracking-uri=.* cannot be opened"):
+            tracker.connect(uri, "--tracking-uri", "toy")
+
+
+def test_sqlite_is_in_write_ahead_logging(mlflow_store: Store, folder: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(folder / "mlflow.db") as connection:
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    connection.close()
+    assert mode == "wal"
+
+
+def test_addresses_are_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sqlite.absolute("sqlite:///mlflow.db") == f"sqlite:///{folder}/mlflow.db"
+    assert sqlite.absolute("http://host:5000") == "http://host:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host")
+    assert address.tracking() == "http://host"
