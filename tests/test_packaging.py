@@ -146,8 +146,8 @@ COMPARISONS = {  # entry points that compare what the study's own would search
 }
 
 
-def beginning(entry_point: str) -> list[str]:
-    """What an entry point says before its parameters."""
+def bare_command(entry_point: str) -> list[str]:
+    """What a user types for the same without MLflow."""
     study = "ebm" if entry_point == "main" else entry_point.removesuffix("_sweep")
     return COMPARISONS.get(entry_point, ["run", study])
 
@@ -160,6 +160,7 @@ def arguments(project: Any, entry_point: str, **given: str) -> list[str]:
 
 
 def test_mlproject_names_the_environment_and_the_entry_points(project: Any) -> None:
+    assert len((ROOT / "MLproject").read_text().splitlines()) <= 49 + len(ENTRY_POINTS)
     assert set(ENTRY_POINTS) == {"main", *COMPARISONS, *(f"{study}_sweep" for study in studies.names())}
     assert project.env_type == "conda_env"
     assert project.env_config_path == str(ROOT / "conda.yaml")
@@ -171,12 +172,11 @@ def test_an_entry_point_passes_each_parameter_to_an_option_of_its_name(project: 
 
     parameters = project.get_entry_point(entry_point).parameters
     given = {name: f"value of {name}, it's quoted" for name in parameters}
-    said, begins = arguments(project, entry_point, **given), beginning(entry_point)
-    assert said[: len(begins)] == begins
-    rest = said[len(begins) :]
-    assert dict(zip(rest[::2], rest[1::2], strict=True)) == {f"--{name}": value for name, value in given.items()}
-    known = {flag for parameter in cli.main.commands[begins[0]].params for flag in parameter.opts}
-    assert set(rest[::2]) <= known
+    command, study, *options = arguments(project, entry_point, **given)
+    assert (command, study) == (bare_command(entry_point)[0], given.pop("study"))
+    assert dict(zip(options[::2], options[1::2], strict=True)) == {f"--{name}": value for name, value in given.items()}
+    known = {flag for parameter in cli.main.commands[command].params for flag in parameter.opts}
+    assert set(options[::2]) <= known
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
@@ -191,11 +191,11 @@ def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "SWEEP_DATA", "SWEEP_STORAGE"):
         monkeypatch.delenv(name, raising=False)
-    begins_trained = bool(studies.load(beginning(entry_point)[1]).model_of)
+    begins_trained = bool(studies.load(bare_command(entry_point)[1]).model_of)
     model = ["--model", "champion"] if begins_trained else []
     through_mlflow, bare = (
         CliRunner().invoke(cli.main, [*command, "--dry-run"], catch_exceptions=False)
-        for command in (arguments(project, entry_point), [*beginning(entry_point), *model])
+        for command in (arguments(project, entry_point), [*bare_command(entry_point), *model])
     )
     assert through_mlflow.exit_code == (2 if begins_trained else 0), through_mlflow.output
     assert ("no sweep here has trained one" in through_mlflow.output) == begins_trained

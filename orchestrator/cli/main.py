@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     WHOLE,
     Group,
     Pairs,
+    Words,
     json_option,
     machine_options,
     storage_option,
@@ -114,6 +115,7 @@ def run(
 @click.argument("study", shell_complete=complete_study)
 @click.option(
     "--vary",
+    type=Words(),
     multiple=True,
     required=True,
     metavar="SETTING=VALUE,VALUE",
@@ -125,7 +127,7 @@ def run(
 @click.option("--race", is_flag=True, help="Drop combinations as soon as they are worse than the best beyond doubt.")
 @sweep_options
 @machine_options
-def compare(study: str, vary: tuple[str, ...], seeds: int | None, race: bool, **common: Any) -> None:
+def compare(study: str, vary: tuple[list[str], ...], seeds: int | None, race: bool, **common: Any) -> None:
     """Compare settings of STUDY: every combination with the same seeds, then intervals, paired tests and a verdict in words.
 
     \b
@@ -135,7 +137,8 @@ def compare(study: str, vary: tuple[str, ...], seeds: int | None, race: bool, **
     """
     from orchestrator.search.plan import Options
 
-    _begin(Options(study=study, vary=vary, seeds=seeds or 5, race=race), **common)
+    settings = [setting for settings in vary for setting in settings]
+    _begin(Options(study=study, vary=settings, seeds=seeds or 5, race=race), **common)
 
 
 def _begin(

@@ -52,6 +52,16 @@ class Pairs(click.ParamType[list[str]]):
         return value if isinstance(value, list) else [part for part in re.split(r"[\s,]+", value) if part]
 
 
+class Words(click.ParamType[list[str]]):
+    """Text, or several pieces of text separated by spaces."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """See click."""
+        return value if isinstance(value, list) else value.split()
+
+
 TEXT, WHOLE = Optional(click.STRING), Optional(click.IntRange(min=1))
 SECONDS = Optional(click.FloatRange(min=0, min_open=True))
 
