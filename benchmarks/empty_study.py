@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from models.env import Env
 from models.events import Event, Scalars
-from studies.parts.study import ImageShape, Objective, Study, Suggest
+from studies import ImageShape, Objective, Study, Suggest
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

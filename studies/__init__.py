@@ -1,12 +1,20 @@
-"""The catalogue of questions: a file each. Listing them imports none of them."""
+"""The catalogue of questions: a file each. Listing them imports none of them.
+
+A study file of your own takes what it needs from here: ``from studies import ImageShape, Objective, Section, Study, Suggest``.
+"""
 
 import importlib
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from models.hints import did_you_mean
-from studies.parts.study import Study, StudyError
+from studies.parts import moved
+from studies.parts.later import later
+from studies.parts.study import ImageShape, Objective, Section, Study, StudyError, Suggest
+
+__all__ = ["ImageShape", "Objective", "Section", "Study", "StudyError", "Suggest", "later", "load", "names"]
 
 
 def names() -> tuple[str, ...]:
@@ -17,14 +25,7 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> Study[Any, Any]:
     """The study called ``name``, or the one in a file of your own, ``path/to/study.py``. Raises StudyError."""
     if name.endswith(".py"):
-        path = Path(name)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if not path.is_file() or spec is None or spec.loader is None:
-            raise StudyError(
-                f"there is no file '{name}'; name a study ({', '.join(names())}) or a Python file that is there"
-            )
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = _module(name)
     elif name in names():
         module = importlib.import_module(f"studies.{name}")
     else:
@@ -34,3 +35,21 @@ def load(name: str) -> Study[Any, Any]:
     if not isinstance(study, Study):
         raise StudyError(f"'{name}' defines no STUDY = Study(...); studies/ebm.py shows the shape")
     return study
+
+
+def _module(name: str) -> ModuleType:
+    """The user's file, executed."""
+    path = Path(name)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise StudyError(
+            f"there is no file '{name}'; name a study ({', '.join(names())}) or a Python file that is there"
+        )
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, AttributeError) as error:
+        if text := moved.sentence(name, error):
+            raise StudyError(text) from None
+        raise
+    return module

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from models.gan.training import RECIPES, Config, Loss, inputs
-from studies.parts.study import ImageShape, Section, Suggest
+from models.gan.config import RECIPES, Config, Loss
+from studies import ImageShape, Section, Suggest
 
 
 def base(shape: ImageShape, loss: Loss) -> Config:
@@ -18,6 +18,8 @@ def base(shape: ImageShape, loss: Loss) -> Config:
 
 def noise(config: Config, shape: ImageShape) -> tuple[int, ...]:
     """What a generator makes an image of."""
+    from models.gan.conditioning import inputs
+
     return (inputs(config),)
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from models.jem.training import Config
+from models.jem.config import Config
+from studies import ImageShape, Section, Suggest
 from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
-from studies.parts.study import ImageShape, Section, Suggest
 
 
 def base(shape: ImageShape) -> Config:

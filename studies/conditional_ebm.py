@@ -1,9 +1,8 @@
 """Which way of telling an energy the label, and which chains, end in good images of what was asked for?"""
 
-from models.ebm import conditional as conditional_ebm
 from models.ebm.conditional import Config
+from studies import ImageShape, Objective, Section, Study, Suggest, later
 from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
-from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:
@@ -37,14 +36,14 @@ STUDY = Study(
     config=Config,
     base=base,
     space=space,
-    train=conditional_ebm.train,
-    report=conditional_ebm.report,
-    check=conditional_ebm.check,
+    train=later("models.ebm.conditional:train"),
+    report=later("models.ebm.conditional:report"),
+    check=later("models.ebm.conditional:check"),
     objectives=(Objective("fid_by_class/fresh"),),
     first=({}, {"label": "modulation"}, {"label": "channels"}, {"start": "replay"}),  # every way is tried
     label="{label}, {n_steps} steps",
     charts=("energy/gap", "chain/saturation"),
-    restore=conditional_ebm.network,
+    restore=later("models.ebm.conditional:network"),
     heat_map=("step_size", "n_steps", "start"),
     sections=(
         SCORES,
@@ -68,5 +67,5 @@ STUDY = Study(
         NEIGHBOURS,
         OUTLIERS,
     ),
-    sample=conditional_ebm.draw,
+    sample=later("models.ebm.conditional:draw"),
 )

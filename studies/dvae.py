@@ -1,8 +1,7 @@
 """Which codebook gives images back best, and whose codes fall into clusters?"""
 
-from models.dvae import training as dvae
-from models.dvae.training import Config
-from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
+from models.dvae.config import Config
+from studies import ImageShape, Objective, Section, Study, Suggest, later
 
 
 def base(shape: ImageShape) -> Config:
@@ -39,15 +38,15 @@ STUDY = Study(
     config=Config,
     base=base,
     space=space,
-    train=dvae.train,
-    report=dvae.report,
-    check=dvae.check,
+    train=later("models.dvae.training:train"),
+    report=later("models.dvae.training:report"),
+    check=later("models.dvae.training:check"),
     objectives=(Objective("reconstruction/validation"), Objective("silhouette", "maximize")),
     trials=8,
     pictures="reconstructions",
     label="{codebook_size} codes",
     charts=("loss/reconstruction", "codes/perplexity"),
-    restore=dvae.network,
+    restore=later("models.dvae.training:network"),
     sections=(
         Section(
             "What is lost",
@@ -95,5 +94,5 @@ STUDY = Study(
             pictures=("codes/book", "samples/one_code_changed", "samples/edited_codes", "codes/use"),
         ),
     ),
-    sample=dvae.draw,
+    sample=later("models.dvae.training:draw"),
 )

@@ -1,9 +1,8 @@
 """Which Langevin settings train an energy-based model whose fresh chains end in good images?"""
 
-from models.ebm import training as ebm
-from models.ebm.training import Config
+from models.ebm.config import Config
+from studies import ImageShape, Objective, Section, Study, Suggest, later
 from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
-from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:
@@ -43,13 +42,13 @@ STUDY = Study(
     config=Config,
     base=base,
     space=space,
-    train=ebm.train,
-    report=ebm.report,
+    train=later("models.ebm.training:train"),
+    report=later("models.ebm.training:report"),
     objectives=(Objective("fid/fresh"),),
     first=({}, {"start": "noise"}),  # both ways to begin a chain are tried, whatever the sampler's luck
     label="{n_steps} steps",
     charts=("energy/gap", "chain/saturation"),
-    restore=ebm.network,
+    restore=later("models.ebm.training:network"),
     heat_map=("step_size", "n_steps", "start"),
     sections=(
         SCORES,
@@ -64,5 +63,5 @@ STUDY = Study(
             numbers=("likelihood/", "likelihood_fitted/"),
         ),
     ),
-    sample=ebm.draw,
+    sample=later("models.ebm.training:draw"),
 )

@@ -1,9 +1,8 @@
 """Which sampler and settings draw the best images from an energy that is trained already, and what does each cost?"""
 
-from models.ebm import frozen_sampling as ebm_sampling
-from models.ebm.frozen_sampling import Config
+from models.ebm.frozen_sampling import SEARCHED, Config
+from studies import ImageShape, Objective, Section, Study, Suggest, later
 from studies.parts.sections import CHAINS, SCORES
-from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
 
 
 def base(shape: ImageShape) -> Config:
@@ -14,7 +13,7 @@ def base(shape: ImageShape) -> Config:
 def space(suggest: Suggest, base: Config) -> Config:
     """Two decades of step sizes and of chain lengths around those that energies are trained with; every sampler with a law."""
     chosen = {
-        "sampler": suggest.suggest_categorical("sampler", list(ebm_sampling.SEARCHED)),
+        "sampler": suggest.suggest_categorical("sampler", list(SEARCHED)),
         "step_size": suggest.suggest_float("step_size", 1.0, 100.0, log=True),
         "n_steps": suggest.suggest_int("n_steps", 5, 400, log=True),
         "schedule": suggest.suggest_categorical("schedule", ["constant", "geometric", "linear", "cosine"]),
@@ -31,8 +30,8 @@ STUDY = Study(
     config=Config,
     base=base,
     space=space,
-    train=ebm_sampling.train,
-    report=ebm_sampling.report,
+    train=later("models.ebm.frozen_sampling:train"),
+    report=later("models.ebm.frozen_sampling:report"),
     objectives=(Objective("fid/fresh"), Objective("cost/network_evaluations")),
     trials=100,
     sections=(
@@ -44,7 +43,7 @@ STUDY = Study(
             numbers=("cost/",),
         ),
     ),
-    sample=ebm_sampling.draw,
+    sample=later("models.ebm.frozen_sampling:draw"),
     model_of=("ebm",),
     together=32,
     label="{sampler}, {n_steps} steps",

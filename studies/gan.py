@@ -1,9 +1,7 @@
 """Which settings make a generator and a discriminator draw legible Persian digits of all ten classes?"""
 
-from models.gan import training as gan
-from models.gan.training import Config
-from studies import _gan
-from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
+from models.gan.config import Config
+from studies import ImageShape, Objective, Section, Study, Suggest, _gan, later
 
 
 def base(shape: ImageShape) -> Config:
@@ -21,16 +19,16 @@ STUDY = Study(
     config=Config,
     base=base,
     space=space,
-    train=gan.train,
-    report=gan.report,
-    check=gan.check,
+    train=later("models.gan.training:train"),
+    report=later("models.gan.training:report"),
+    check=later("models.gan.training:check"),
     objectives=(Objective("fid/generated"),),
     first=(_gan.first("bce"), _gan.first("hinge")),
     data="persian",
     pictures="samples/generated",
     label="{loss}",
     charts=("loss/generator", "loss/critic"),
-    restore=gan.network,
+    restore=later("models.gan.training:network"),
     takes=_gan.noise,
     sections=(
         *_gan.SECTIONS,
@@ -42,5 +40,5 @@ STUDY = Study(
             numbers=("calibration/",),
         ),
     ),
-    sample=gan.draw,
+    sample=later("models.gan.training:draw"),
 )

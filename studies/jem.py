@@ -1,24 +1,23 @@
 """How well can a classifier generate, and what does that cost its accuracy?"""
 
-from models.jem import training as jem
-from models.jem.training import Config
+from models.jem.config import Config
+from studies import Objective, Study, later
 from studies._jem import SECTIONS, base, space
-from studies.parts.study import Objective, Study
 
 STUDY = Study(
     question=__doc__,
     config=Config,
     base=base,
     space=space,
-    train=jem.train,
-    report=jem.report,
-    check=jem.check,
+    train=later("models.jem.training:train"),
+    report=later("models.jem.training:report"),
+    check=later("models.jem.training:check"),
     objectives=(Objective("fid/fresh"), Objective("accuracy/validation", "maximize")),
     first=({}, {"sampler": "langevin"}, {"start": "noise"}, {"start": "noise", "sampler": "langevin"}),
     label="{start} {sampler}, {n_steps} steps",
     charts=("loss/likelihood", "loss/classification"),
-    restore=jem.network,
+    restore=later("models.jem.training:network"),
     heat_map=("step_size", "n_steps", "sampler"),
     sections=SECTIONS,
-    sample=jem.draw,
+    sample=later("models.jem.training:draw"),
 )

@@ -1,9 +1,7 @@
 """Which settings make Wasserstein critics, clipped or penalised, teach a generator to draw legible Persian digits?"""
 
-from models.gan import training as gan
-from models.gan.training import Config
-from studies import _gan
-from studies.parts.study import ImageShape, Objective, Study, Suggest
+from models.gan.config import Config
+from studies import ImageShape, Objective, Study, Suggest, _gan, later
 
 
 def base(shape: ImageShape) -> Config:
@@ -21,17 +19,17 @@ STUDY = Study(
     config=Config,
     base=base,
     space=space,
-    train=gan.train,
-    report=gan.report,
-    check=gan.check,
+    train=later("models.gan.training:train"),
+    report=later("models.gan.training:report"),
+    check=later("models.gan.training:check"),
     objectives=(Objective("fid/generated"),),
     first=(_gan.first("wgan"), _gan.first("wgan_gp")),
     data="persian",
     pictures="samples/generated",
     label="{loss}",
     charts=("loss/generator", "loss/critic"),
-    restore=gan.network,
+    restore=later("models.gan.training:network"),
     takes=_gan.noise,
     sections=_gan.SECTIONS,
-    sample=gan.draw,
+    sample=later("models.gan.training:draw"),
 )

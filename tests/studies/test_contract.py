@@ -10,8 +10,9 @@ import torch
 
 import studies
 from models.events import Scalars
+from studies import Study, StudyError, later
 from studies.parts import space as _space
-from studies.parts.study import Study, StudyError
+from studies.parts.later import Later
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 
@@ -62,6 +63,21 @@ def test_the_champion_can_be_kept_and_takes_any_number_of_inputs(study: Study[An
     inputs = torch.rand(5, *takes)
     with torch.no_grad():
         torch.testing.assert_close(exported(inputs), network(inputs))
+
+
+def test_what_a_study_names_is_there(study: Study[Any, Any]) -> None:
+    """A misspelt name is found here, not when a sweep trains."""
+    named = [value for value in vars(study).values() if isinstance(value, Later)]
+    assert named
+    for reference in named:
+        assert callable(reference.resolve())
+
+
+def test_a_name_that_is_not_there_is_refused() -> None:
+    with pytest.raises(StudyError, match="models.env has no function 'trian'; correct the place 'models.env:trian'"):
+        later("models.env:trian")(1)
+    with pytest.raises(StudyError, match="'models.env.train' names no function; write package.module:function"):
+        later("models.env.train")
 
 
 def test_question_and_objectives(study: Study[Any, Any]) -> None:

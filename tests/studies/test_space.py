@@ -7,8 +7,8 @@ import optuna
 import pytest
 from pydantic import BaseModel, model_validator
 
+from studies import StudyError, Suggest
 from studies.parts import space as _space
-from studies.parts.study import StudyError, Suggest
 
 
 class Config(BaseModel, frozen=True):

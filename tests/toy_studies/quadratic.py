@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from models.env import Env
 from models.events import Checkpoint, Diverged, Event, Images, Progress, Scalars, Weights
-from studies.parts.study import ImageShape, Objective, Section, Study, Suggest
+from studies import ImageShape, Objective, Section, Study, Suggest
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from studies.parts.study import ImageShape, Suggest
+from studies import ImageShape, Suggest
 from tests.toy_studies import quadratic
 
 
