@@ -46,7 +46,7 @@ PLAYED = (
     "run ebm --name trained --trials 1 --workers 0 --pruner none --fix start=noise,n_steps=10 --set blocks=1,width=4,"
     "evaluation_samples=16,evaluation_length=1,evaluations=1,buffer_size=100,network_evaluations=24",
 )
-# What is typed to administer a server of one's own, in docs/servers.md; tests/servers.py starts the like.
+# What is typed to administer a server of one's own, in docs/servers.md; tests/support/servers.py starts the like.
 ADMINISTRATION = {"apt-get", "su", "echo", "pg_ctlcluster", "adduser", "cp", "chown", "chmod", "curl", "nginx"}
 STAND_IN = ROOT / "tests" / "toy_studies" / "stand_in.py"
 CHECKS = {"pytest", "tests/postgresql.sh", ".ci/run", "pre-commit"}
@@ -196,7 +196,7 @@ def perform(shown: Shown, folder: Path) -> None:
     """Type it."""
     program, *words = shown.words
     with pytest.MonkeyPatch.context() as patch:
-        if "_SWEEP_COMPLETE" in shown.line:  # tests/orchestrator/test_help.py asks as each shell does
+        if "_SWEEP_COMPLETE" in shown.line:  # tests/orchestrator/cli/test_help.py asks as each shell does
             assert re.search(r"_SWEEP_COMPLETE=(bash|zsh|fish)_source sweep\b", shown.line)
         elif "|" in words:
             piped(shown.line, folder)

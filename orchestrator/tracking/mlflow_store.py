@@ -50,7 +50,7 @@ class Recorded(NamedTuple):
 
 
 class MlflowStore:
-    """The MLflow server or file at an address. See orchestrator.courier.Store."""
+    """The MLflow server or file at an address. See orchestrator.delivery.courier.Store."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         """``experiment`` is the id of the one that new runs go to."""

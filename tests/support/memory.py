@@ -25,13 +25,13 @@ class Record:
     description: str = ""
 
     def steps(self) -> dict[str, int]:
-        """See orchestrator.courier.Found."""
+        """See orchestrator.delivery.courier.Found."""
         said = [(key, step) for step, key, _ in self.points] + [(of_picture(key), step) for step, key in self.pictures]
         return dict(sorted(said, key=lambda one: one[1]))
 
 
 class MemoryStore:
-    """See orchestrator.courier.Store."""
+    """See orchestrator.delivery.courier.Store."""
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}

@@ -5,7 +5,7 @@ import sys
 
 USES = """
 import torch
-from models.parts._torchvision import mend
+from models.data.torchvision_fix import mend
 mend()
 mend()
 import torchvision.datasets
@@ -21,7 +21,7 @@ print("usable")
 WHOLE = """
 import torch
 torch.ops.load_library = lambda path: None  # the extension loads
-from models.parts._torchvision import mend
+from models.data.torchvision_fix import mend
 mend()
 print("declared" if hasattr(torch.ops.torchvision, "nms") else "left alone")
 """
@@ -31,7 +31,7 @@ import torch
 def load_library(path):
     raise OSError("libc10_cuda.so: cannot open shared object file")
 torch.ops.load_library = load_library
-from models.parts._torchvision import mend
+from models.data.torchvision_fix import mend
 mend()
 print("declared" if hasattr(torch.ops.torchvision, "nms") else "left alone")
 """

@@ -292,15 +292,15 @@ def test_a_worker_imports_neither_pyplot_nor_optuna_and_settings_stay() -> None:
 import matplotlib, sys, torch
 settings = lambda: {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != "backend"}
 before = settings()  # to read the backend would choose one, and import pyplot
-from models._events import Curve, Matrix
-from orchestrator import figures, figures_sweep
-figures.draw(Curve(0, "loss", [0, 1], {"a": [1.0, 2.0], "b": [2.0, 3.0]}, "update", "loss"))
-figures.draw(Matrix(0, "confusion", torch.eye(2), ["a", "b"], ["a", "b"]))
+from models.events import Curve, Matrix
+from orchestrator.figures import canvas, sweep
+canvas.draw(Curve(0, "loss", [0, 1], {"a": [1.0, 2.0], "b": [2.0, 3.0]}, "update", "loss"))
+canvas.draw(Matrix(0, "confusion", torch.eye(2), ["a", "b"], ["a", "b"]))
 assert not {"matplotlib.pyplot", "optuna"} & set(sys.modules)
 import optuna
 study = optuna.create_study()
 study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), n_trials=3)
-figures_sweep.sweep_figures(study, "loss")
+sweep.sweep_figures(study, "loss")
 assert "matplotlib.pyplot" not in sys.modules and settings() == before
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=120)

@@ -591,7 +591,7 @@ def sleeper() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(folder: Path | None = None) -> subprocess.Popen[str]:
         hold = f"leftovers.holding(pathlib.Path({str(folder)!r}))" if folder else "contextlib.nullcontext()"
         code = (
-            "import contextlib, pathlib, time\nfrom orchestrator import leftovers\n"
+            "import contextlib, pathlib, time\nfrom orchestrator.worker import lock as leftovers\n"
             f"with {hold}:\n    print('there', flush=True)\n    time.sleep(600)"
         )
         root = str(ROOT)
