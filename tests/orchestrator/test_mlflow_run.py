@@ -1,5 +1,6 @@
 """`mlflow run . -e ebm_sweep`, as a user types it, on a copy of the project; and its sudden death."""
 
+import json
 import os
 import shutil
 import signal
@@ -87,3 +88,16 @@ def test_when_mlflow_run_is_gone_the_sweep_ends_in_order(project: Path, number: 
     assert [trial.state.name for trial in study("orphan").trials] == ["RUNNING", "RUNNING"]
     assert {path.parent.name for path in Path(".sweeps").rglob("checkpoint.pt")} == {"trial-0", "trial-1"}
     assert "0/2" in sweep("list").stdout
+
+
+def test_mlflow_run_asks_for_the_settings_that_it_asked_for_at_197e99b(project: Path) -> None:
+    earlier = json.loads((ROOT / "tests" / "fixtures" / "asked-settings-197e99b.json").read_text())
+    _, _, _, small = earlier["played"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    parameters = {"trials": "4", "name": "again", "seed": "0", "set": " ".join(f"{k}={v}" for k, v in small.items())}
+    done = subprocess.run(
+        mlflow_run(**parameters), env=environment() | {"PATH": path}, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    asked = [trial.params for trial in study("again").trials]
+    assert asked == [trial["settings"] for trial in earlier["every_trial"][:4]]

@@ -1,0 +1,87 @@
+"""Sweeps that an earlier version made: they list, show, report and go on. See tests/fixtures/README.md."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from tests.orchestrator.cli.test_cli import environment
+from tests.support.paths import ROOT
+
+FIXTURES = ROOT / "tests" / "fixtures"
+FOLDER = Path("/tmp/sweeps-at-197e99b")  # their stores hold absolute paths
+GOES_ON = {  # options of resume, finished trials afterwards
+    "ebm-digits-1": ([], 3),
+    "jem-digits-1": (["--trials", "3"], 3),
+    "dvae-digits-1": (["--trials", "3"], 3),
+    "ebm-compared-digits-1": (["--trials", "6"], 6),
+}
+
+
+@pytest.fixture
+def earlier() -> Iterator[Path]:
+    """The folder of the earlier sweeps, as they were; one test at a time has it."""
+    with FileLock(FOLDER.with_suffix(".lock")):
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        with tarfile.open(FIXTURES / "sweeps-at-197e99b.tar.xz") as archive:
+            archive.extractall(FOLDER.parent, filter="data")
+        yield FOLDER
+        shutil.rmtree(FOLDER)
+
+
+def sweep(*arguments: str) -> str:
+    """What a command prints, run in the folder of the earlier sweeps; it must succeed."""
+    command = [sys.executable, "-m", "orchestrator", *arguments]
+    done = subprocess.run(command, cwd=FOLDER, env=environment(), capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def expected(name: str) -> Any:
+    return json.loads((FIXTURES / "expected" / f"{name}.json").read_text())
+
+
+def points() -> list[tuple[str, str, int]]:
+    """Run, key and step of every metric's every point."""
+    with sqlite3.connect(FOLDER / "mlflow.db") as connection:
+        rows = connection.execute("select run_uuid, key, step from metrics").fetchall()
+    connection.close()
+    return rows
+
+
+def test_earlier_sweeps_are_listed_and_shown_as_they_were(earlier: Path) -> None:
+    assert json.loads(sweep("list", "--json")) == expected("list")
+    table = sweep("list")
+    for name in GOES_ON:
+        assert name in table
+        assert json.loads(sweep("show", name, "--json")) == expected(f"show-{name}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GOES_ON)
+def test_an_earlier_sweep_is_reported_and_goes_on(earlier: Path, name: str) -> None:
+    options, total = GOES_ON[name]
+    before = expected(f"show-{name}")["every_trial"]
+    assert "complete" in sweep("show", name, "0")
+    sweep("report", name, "-o", "before.html")
+    assert name in (FOLDER / "before.html").read_text()
+
+    sweep("resume", name, *options, "--workers", "1", "--device", "cpu")
+
+    after = json.loads(sweep("show", name, "--json"))
+    assert after["finished"] == len(after["every_trial"]) == total and after["running"] == 0
+    for then, now in zip(before, after["every_trial"], strict=False):
+        assert (then["run"], then["settings"]) == (now["run"], now["settings"])
+        if then["outcome"] == "complete":
+            assert then == now
+    assert len(points()) == len(set(points())), "a point is there twice"
+    sweep("report", name, "-o", "after.html")
+    sweep("doctor", name)
