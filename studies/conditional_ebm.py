@@ -1,4 +1,4 @@
-"""Which way of telling an energy the label, and which chains, end in good images of what was asked for?"""
+"""Which label conditioning and which Langevin settings give good class-conditional samples?"""
 
 from models.ebm.conditional import Config
 from studies import ImageShape, Objective, Section, Study, Suggest, later

@@ -1,4 +1,4 @@
-"""Which codebook gives images back best, and whose codes fall into clusters?"""
+"""Which codebook reconstructs best, and which gives codes that cluster well?"""
 
 from models.dvae.config import Config
 from studies import ImageShape, Objective, Section, Study, Suggest, later

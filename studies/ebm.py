@@ -1,4 +1,4 @@
-"""Which Langevin settings train an energy-based model whose fresh chains end in good images?"""
+"""Which Langevin settings train an energy-based model that samples well from noise?"""
 
 from models.ebm.config import Config
 from studies import ImageShape, Objective, Section, Study, Suggest, later

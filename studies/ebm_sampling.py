@@ -1,4 +1,4 @@
-"""Which sampler and settings draw the best images from an energy that is trained already, and what does each cost?"""
+"""Which sampler and settings draw the best images from a trained energy, and at what cost?"""
 
 from models.ebm.frozen_sampling import SEARCHED, Config
 from studies import ImageShape, Objective, Section, Study, Suggest, later

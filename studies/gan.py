@@ -1,4 +1,4 @@
-"""Which settings make a generator and a discriminator draw legible Persian digits of all ten classes?"""
+"""Which GAN settings give legible Persian digits of all ten classes?"""
 
 from models.gan.config import Config
 from studies import ImageShape, Objective, Section, Study, Suggest, _gan, later

@@ -1,4 +1,4 @@
-"""How well can a classifier generate, and what does that cost its accuracy?"""
+"""How well can a classifier generate, and how much accuracy does that cost?"""
 
 from models.jem.config import Config
 from studies import Objective, Study, later

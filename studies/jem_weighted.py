@@ -1,4 +1,4 @@
-"""Which settings make the best classifier that generates, where a unit of FID is worth so many points of accuracy?"""
+"""Which settings give the best generating classifier when FID and accuracy are weighed in one score?"""
 
 from models.jem.config import Config
 from studies import Objective, Study, later

@@ -1,4 +1,4 @@
-"""Which settings make Wasserstein critics, clipped or penalised, teach a generator to draw legible Persian digits?"""
+"""Which WGAN settings, with weight clipping or gradient penalty, give legible Persian digits?"""
 
 from models.gan.config import Config
 from studies import ImageShape, Objective, Study, Suggest, _gan, later

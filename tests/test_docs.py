@@ -172,6 +172,17 @@ def installed(words: list[str]) -> None:
     )
 
 
+def run_by_uv(words: list[str]) -> str:
+    """The command that uv runs in the environment that it makes."""
+    if words[0] == "venv":
+        return "python -m venv .venv"
+    if words[0] == "run":
+        installed([f"[{extra}]" for extra in after(words, "--extra")])
+        program = next(place for place, word in enumerate(words) if word in ("mlflow", "pytest"))
+        words = words[program:]
+    return shlex.join(words)
+
+
 def after(words: list[str], option: str) -> list[str]:
     return [word for before, word in zip(words, words[1:], strict=False) if before == option]
 
@@ -196,7 +207,10 @@ def perform(shown: Shown, folder: Path) -> None:
     """Type it."""
     program, *words = shown.words
     with pytest.MonkeyPatch.context() as patch:
-        if "_SWEEP_COMPLETE" in shown.line:  # tests/orchestrator/cli/test_help.py asks as each shell does
+        if "&&" in words:
+            for line in shown.line.split(" && "):
+                perform(Shown(shown.page, line), folder)
+        elif "_SWEEP_COMPLETE" in shown.line:  # tests/orchestrator/cli/test_help.py asks as each shell does
             assert re.search(r"_SWEEP_COMPLETE=(bash|zsh|fish)_source sweep\b", shown.line)
         elif "|" in words:
             piped(shown.line, folder)
@@ -204,8 +218,12 @@ def perform(shown: Shown, folder: Path) -> None:
             ours(words, patch)
         elif program == "mlflow":
             of_mlflow(words, patch)
-        elif program == "python":
+        elif program in ("python", "python3"):
             of_python(words, patch)
+        elif program == "uv":
+            perform(Shown(shown.page, run_by_uv(words)), folder)
+        elif program == ".":
+            assert words == [".venv/bin/activate"]
         elif program == "pip":
             installed(words)
         elif program == "export":

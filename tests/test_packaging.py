@@ -1,9 +1,10 @@
-"""pyproject.toml, constraints.txt, conda.yaml and MLproject say the same thing, and the command line understands MLproject."""
+"""pyproject.toml, constraints.txt, conda.yaml, MLproject, README and .ci/run agree, and the commands of MLproject work."""
 
 import ast
 import importlib.metadata
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,15 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import studies
+from tests.support import pins as pins_file
 from tests.support.paths import ROOT
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tests.support.pins import PINS, PYPROJECT, applies
 
 PACKAGES = ("orchestrator", "models", "samplers", "studies")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 MLFLOW_PARTS = {"mlflow-skinny", "mlflow-tracing"}  # not asked for by name, but of one version with mlflow
 
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT: dict[str, Any] = PYPROJECT["project"]
 CONDA: dict[str, Any] = yaml.safe_load((ROOT / "conda.yaml").read_text())
 
 
@@ -36,32 +34,25 @@ def runtime() -> dict[str, Requirement]:
 
 
 def direct() -> dict[str, Requirement]:
-    """All that pyproject.toml asks for, of whatever extra."""
+    """All that pyproject.toml asks for, with every extra."""
     extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
-    found = named([*PROJECT["dependencies"], *extras])
-    found.pop(PROJECT["name"])  # an extra that contains another
-    return found
+    requirements = named([*PROJECT["dependencies"], *extras])
+    requirements.pop(PROJECT["name"])  # an extra that contains another
+    return requirements
 
 
 def named(lines: list[str]) -> dict[str, Requirement]:
-    return {canonicalize_name(one.name): one for one in map(Requirement, lines)}
+    return {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, lines)}
 
 
 def pins(python: str) -> dict[str, Version]:
-    """What constraints.txt pins under a version of Python."""
-    found: dict[str, Version] = {}
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
-        if not line or line.startswith("#"):
-            continue
-        pin = Requirement(line)
+    """The pinned versions under a version of Python."""
+    versions: dict[str, Version] = {}
+    for pin in map(Requirement, PINS):
         if applies(pin, python):
-            assert canonicalize_name(pin.name) not in found, f"{pin.name} is pinned twice for Python {python}"
-            found[canonicalize_name(pin.name)] = exact(pin)
-    return found
-
-
-def applies(requirement: Requirement, python: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"python_version": python})
+            assert canonicalize_name(pin.name) not in versions, f"{pin.name} is pinned twice for Python {python}"
+            versions[canonicalize_name(pin.name)] = exact(pin)
+    return versions
 
 
 def exact(requirement: Requirement) -> Version:
@@ -72,16 +63,49 @@ def exact(requirement: Requirement) -> Version:
     return version
 
 
+def test_ci_types_the_set_up_lines_of_readme() -> None:
+    """README's first console block holds the two lines that set everything up. .ci/run must type them letter for letter."""
+    (block, *_) = re.findall(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    main_job, tests = block.splitlines()
+    assert main_job.endswith("mlflow run . -e ebm_sweep --env-manager local") and "pytest" in tests
+    assigned = re.findall(r'^\w+="(.*)"$', (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert {main_job, tests} <= set(assigned)
+
+
+def test_readme_lists_each_study_with_its_entry_point_and_question() -> None:
+    rows = re.findall(r"^\| \[`(\w+)`\]\(\S+\) \| `(\w+)` \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert {name: (entry, question) for name, entry, question in rows} == {
+        name: (f"{name}_sweep", " ".join(studies.load(name).question.split())) for name in studies.names()
+    }
+
+
 def conda_python() -> str:
-    return next(one for one in CONDA["dependencies"] if str(one).startswith("python=")).removeprefix("python=")
+    return next(line for line in CONDA["dependencies"] if str(line).startswith("python=")).removeprefix("python=")
+
+
+def test_constraints_and_conda_hold_the_one_list_of_pins() -> None:
+    """pip cannot read [tool.uv] and MLflow reads conda.yaml only: both are copies. `python -m tests.support.pins` writes them."""
+    environment = (ROOT / "conda.yaml").read_text()
+    assert (ROOT / "constraints.txt").read_text() == pins_file.constraints()
+    assert environment == pins_file.conda(environment)
+
+
+def test_a_changed_pin_reaches_both_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = ["torch==99.1" if pin.startswith("torch==") else pin for pin in PINS]
+    monkeypatch.setattr(pins_file, "PINS", changed)
+    shutil.copy(ROOT / "conda.yaml", tmp_path)
+    pins_file.write(tmp_path)
+    assert "torch==99.1\n" in (tmp_path / "constraints.txt").read_text()
+    listed = yaml.safe_load((tmp_path / "conda.yaml").read_text())["dependencies"][2]["pip"]
+    assert "torch==99.1" in listed and len(listed) == len(PROJECT["dependencies"])
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_constraints_pin_every_direct_dependency_within_its_range(python: str) -> None:
-    wanted = {name: one for name, one in direct().items() if applies(one, python)}
+def test_each_direct_dependency_is_pinned_within_its_range(python: str) -> None:
+    required = {name: requirement for name, requirement in direct().items() if applies(requirement, python)}
     pinned = pins(python)
-    assert pinned.keys() == wanted.keys() | MLFLOW_PARTS
-    outside = [str(one) for name, one in wanted.items() if not one.specifier.contains(pinned[name])]
+    assert pinned.keys() == required.keys() | MLFLOW_PARTS
+    outside = [str(line) for name, line in required.items() if not line.specifier.contains(pinned[name])]
     assert not outside
     assert {pinned[part] for part in MLFLOW_PARTS} == {pinned["mlflow"]}
 
@@ -97,11 +121,12 @@ def test_conda_yaml_is_what_every_environment_manager_understands() -> None:
 
 def test_conda_yaml_holds_each_runtime_dependency_once_at_its_pin() -> None:
     listed = [Requirement(line) for line in CONDA["dependencies"][2]["pip"]]
-    names = [canonicalize_name(one.name) for one in listed]
+    names = [canonicalize_name(requirement.name) for requirement in listed]
     assert sorted(names) == sorted(runtime())
     pinned = pins(".".join(conda_python().split(".")[:2]))
-    assert {name: exact(one) for name, one in zip(names, listed, strict=True)} == {name: pinned[name] for name in names}
-    assert all(one.marker is None and not one.extras and one.url is None for one in listed)
+    versions = {name: exact(requirement) for name, requirement in zip(names, listed, strict=True)}
+    assert versions == {name: pinned[name] for name in names}
+    assert all(line.marker is None and not line.extras and line.url is None for line in listed)
 
 
 def test_what_the_packages_import_is_declared() -> None:
@@ -119,13 +144,13 @@ def test_what_the_packages_import_is_declared() -> None:
 
 
 def imported(tree: ast.AST) -> set[str]:
-    found: set[str] = set()
+    modules: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            modules |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            found.add(node.module.partition(".")[0])
-    return found
+            modules.add(node.module.partition(".")[0])
+    return modules
 
 
 @pytest.fixture
