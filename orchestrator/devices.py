@@ -1,8 +1,10 @@
 """Which devices a sweep runs on, and how the processor's threads are divided."""
 
+import ctypes
 import itertools
 import os
 import re
+import sys
 from dataclasses import dataclass
 
 from orchestrator.errors import UserError
@@ -33,10 +35,8 @@ def resolve(device: str, workers: int | None, trials: int) -> Room:
 
 
 def _devices(device: str) -> list[str]:
-    import torch
-
-    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    there = ["cpu", *gpus] + (["mps"] if torch.backends.mps.is_available() else [])
+    gpus, more = _accelerators()
+    there = ["cpu", *gpus, *more]
     if device == "auto":
         return gpus or ["cpu"]
     if device == "cuda" and gpus:
@@ -47,3 +47,24 @@ def _devices(device: str) -> list[str]:
             what = "no such device here" if re.fullmatch(r"cpu|mps|cuda(:\d+)?", name) else "no device"
             raise UserError(f"--device {name}: {what}; there are: auto, {', '.join(there)}")
     return asked
+
+
+def _accelerators() -> tuple[list[str], list[str]]:
+    """The GPUs of CUDA that are here, and what there is besides. Torch is asked only where there may be one at all."""
+    if "torch" not in sys.modules and not _driver():
+        return [], []
+    import torch
+
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return gpus, ["mps"] if torch.backends.mps.is_available() else []
+
+
+def _driver() -> bool:
+    """Whether this machine may have a GPU: the library of NVIDIA's driver loads, AMD's driver is there, or it is a Mac."""
+    if sys.platform == "darwin" or os.path.exists("/dev/kfd"):
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True

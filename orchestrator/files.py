@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from orchestrator.errors import UserError
+
 
 class CannotWrite(Exception):
     """A file of a sweep cannot be written: the disk is full, or the folder is read-only. One sentence."""
@@ -32,3 +34,17 @@ def replace(path: Path, content: bytes | memoryview, keep: Path | None = None) -
         except OSError:
             pass  # a read-only folder keeps it; the next writer replaces it
         raise CannotWrite(path, error) from error
+
+
+def writable(folder: str) -> None:
+    """Make the folder; UserError where it cannot be made or written to."""
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"the folder {path} cannot be written to ({error.strerror}); run in a folder that is yours"
+        ) from None

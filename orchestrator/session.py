@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from orchestrator import text
+from orchestrator import files, text
 from orchestrator.delivery.courier import Courier, begun
 from orchestrator.delivery.outbox import Note, Outbox, Status, Tags
 from orchestrator.devices import Room, cores
@@ -41,7 +41,7 @@ DELIVERY_SECONDS = 10.0  # how long a tracker that is out of reach is waited for
 
 def book_of(spec: Spec, book: Book | None, trials: int | None, storage: RDBStorage) -> Book:
     """The ``book`` of a planned sweep, made where there is none, with ``trials`` as its total where that is asked for."""
-    plan.writable(spec.folder)
+    files.writable(spec.folder)
     if book is None:
         tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)  # refused before the sweep exists
         return create(storage, spec)
@@ -60,7 +60,7 @@ def drive(book: Book, room: Room, inline: bool, timeout: float | None, patience:
 
 def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience: Patience, console: Console) -> int:
     spec = book.spec
-    plan.writable(spec.folder)
+    files.writable(spec.folder)
     gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
     with lease.driving(book) as driver, Halt().listening() as halt:
         if len(book.finished()) >= book.total() and not book.trials_running():

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -25,8 +25,8 @@ from PIL import Image
 
 import benchmarks.__main__ as benchmarks
 from models.data import dataset as datasets
-from models.data import known as _sources
 from models.data.arrays import CLASSES, Arrays
+from models.data.known import KNOWN, KnownSet
 from models.parts.evaluation import judge
 from models.parts.training import cache
 from orchestrator.cli.main import main
@@ -52,12 +52,13 @@ STAND_IN = ROOT / "tests" / "toy_studies" / "stand_in.py"
 CHECKS = {"pytest", "tests/postgresql.sh", ".ci/run", "pre-commit"}
 
 
-def stand_in(side: int, channels: int = 1) -> Callable[[Path], Arrays]:
+def stand_in(side: int, channels: int = 1) -> KnownSet:
     """A data set that is downloaded, with few images, of its own shape."""
     chance = np.random.RandomState(0)
     images = chance.randint(0, 2, (500, channels, side, side)).astype(np.uint8) * 255
     labels = np.arange(500) % 10
-    return lambda folder: Arrays("a stand-in", images, labels, CLASSES, 50, (images[:100], labels[:100]))
+    arrays = Arrays("a stand-in", images, labels, CLASSES, 50, (images[:100], labels[:100]))
+    return KnownSet((channels, side, side), lambda folder: arrays)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Itera
             "cifar10": stand_in(32, 3),
             "persian": stand_in(28),
         }
-        patch.setattr(datasets, "KNOWN", {**_sources.KNOWN, **sets})
+        patch.setattr(datasets, "KNOWN", {**KNOWN, **sets})
         cache.at_once(judge.obtain(datasets.load("digits", Path("data")), cache_folder, "cpu"))
         shutil.copytree(cache_folder, folder / ".sweeps" / "cache")
         for label in range(26):

@@ -1,14 +1,19 @@
-"""Data sets: real images with labels, in three splits that never mix and are the same for everyone."""
+"""Data sets: real images with labels, in three splits that never mix and are the same for everyone.
+
+They are read by numpy; torch is imported where a split first hands out a tensor.
+"""
+
+from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from models.data.arrays import Arrays, DataError
 from models.data.files import FORMS
@@ -16,7 +21,11 @@ from models.data.known import KNOWN, at_hand
 from models.events import DataUsed
 from models.hints import did_you_mean
 
-__all__ = ["Data", "DataError", "Split", "at_hand", "floats", "load", "names"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Data", "DataError", "Reader", "Split", "at_hand", "floats", "load", "names"]
+ImageShape = tuple[int, int, int]  # channels, height, width
 
 
 def floats(images: Tensor) -> Tensor:
@@ -24,15 +33,31 @@ def floats(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-@dataclass(frozen=True, eq=False)
 class Split:
     """Images and their labels in shuffled order: any first n are a fair sample."""
 
-    images: Tensor  # uint8 (n, channels, height, width)
-    labels: Tensor  # int64 (n,)
+    def __init__(self, images: Tensor | NDArray[np.uint8], labels: Tensor | NDArray[np.int64]) -> None:
+        """``images`` are uint8 (n, channels, height, width), ``labels`` int64 (n,); tensors of arrays share their memory."""
+        self._images, self._labels = images, labels
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self._images)
+
+    @cached_property
+    def images(self) -> Tensor:
+        """uint8 (n, channels, height, width)."""
+        return _tensor(self._images)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """int64 (n,)."""
+        return _tensor(self._labels)
+
+    @property
+    def shape(self) -> ImageShape:
+        """(channels, height, width)."""
+        channels, height, width = self._images.shape[1:]
+        return channels, height, width
 
     def floats(self, indices: Tensor | None = None) -> Tensor:
         """All images, or those at ``indices``, as float32 in [-1, 1]."""
@@ -52,10 +77,9 @@ class Data:
     digest: str  # sha256 of all images and labels, split by split
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> ImageShape:
         """(channels, height, width)."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+        return self.train.shape
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -73,28 +97,49 @@ def names() -> tuple[str, ...]:
     return tuple(KNOWN)
 
 
-def load(spec: str, folder: Path) -> Data:
-    """The data set that ``spec`` names; downloads are put into ``folder`` and looked for there.
+class Reader:
+    """Reads the data set that ``spec`` names. Of a set that is known by name, the shape is known before it is read.
 
-    A set that is known by name is divided anew, test images and all, where shares in percent follow: ``mnist:85/10/5``, or
-    ``mnist:80/20`` for training and test, where a tenth of the training images is for validation.
-
-    Raises DataError where there is none, or none that can be used.
+    Such a set is divided anew, test images and all, where shares in percent follow: ``mnist:85/10/5``, or ``mnist:80/20``
+    for training and test, where a tenth of the training images is for validation.
     """
-    prefix, colon, rest = spec.partition(":")
-    if prefix in KNOWN:
-        arrays = KNOWN[prefix](folder)
-        if colon:
-            arrays = _redivided(arrays, spec, rest)
-    elif colon and prefix in FORMS:
-        form, read = FORMS[prefix]
-        if not rest:
-            raise DataError(f"'{spec}' says not where the images are; write {form}")
-        arrays = read(Path(rest).expanduser())
-    else:
-        raise DataError(_unknown(spec))
-    splits = _splits(arrays)
-    return Data(spec, arrays.source, *splits, arrays.classes, _digest(splits))
+
+    def __init__(self, spec: str, folder: Path) -> None:
+        """Downloads are put into ``folder`` and looked for there. Raises DataError where ``spec`` names no data set."""
+        self.spec, self.folder = spec, folder
+        self.prefix, colon, self.rest = spec.partition(":")
+        self.shares = _shares(spec, self.rest) if colon and self.prefix in KNOWN else None
+        if self.prefix not in KNOWN and not (colon and self.prefix in FORMS):
+            raise DataError(_unknown(spec))
+
+    @property
+    def shape(self) -> ImageShape:
+        """(channels, height, width). Raises DataError where there are no images, or none that can be used."""
+        if self.prefix in KNOWN:
+            return KNOWN[self.prefix].shape
+        channels, height, width = self._arrays.images.shape[1:]
+        return channels, height, width
+
+    def load(self) -> Data:
+        """The images, divided. Raises DataError where there are none, or none that can be used."""
+        parts = _divided(self._arrays)
+        train, validation, test = (Split(*part) for part in parts)
+        return Data(self.spec, self._arrays.source, train, validation, test, self._arrays.classes, _digest(parts))
+
+    @cached_property
+    def _arrays(self) -> Arrays:
+        if self.prefix in KNOWN:
+            arrays = KNOWN[self.prefix].read(self.folder)
+            return _redivided(arrays, self.shares) if self.shares else arrays
+        form, read = FORMS[self.prefix]
+        if not self.rest:
+            raise DataError(f"'{self.spec}' says not where the images are; write {form}")
+        return read(Path(self.rest).expanduser())
+
+
+def load(spec: str, folder: Path) -> Data:
+    """The data set that ``spec`` names; see Reader. Raises DataError where there is none, or none that can be used."""
+    return Reader(spec, folder).load()
 
 
 def _unknown(spec: str) -> str:
@@ -103,36 +148,48 @@ def _unknown(spec: str) -> str:
     return f"no data set '{spec}'; {hint}there are: {', '.join(written.values())}"
 
 
-def _redivided(arrays: Arrays, spec: str, shares: str) -> Arrays:
-    """All its images, those of its test split too, to be divided by shares."""
-    parts = [int(part) if part.isdecimal() else 0 for part in shares.split("/")]
-    if len(parts) not in (2, 3) or min(parts) < 1 or sum(parts) != 100:
+def _shares(spec: str, text: str) -> list[int]:
+    """The percentages in ``text``, of training, perhaps validation, and test."""
+    shares = [int(share) if share.isdecimal() else 0 for share in text.split("/")]
+    if len(shares) not in (2, 3) or min(shares) < 1 or sum(shares) != 100:
         name = spec.partition(":")[0]
         raise DataError(
             f"'{spec}' says not how to divide the images; write {name}, {name}:80/20 for training and test, "
             f"or {name}:85/10/5 with validation between them"
         )
+    return shares
+
+
+def _redivided(arrays: Arrays, shares: Sequence[int]) -> Arrays:
+    """All its images, those of its test split too, to be divided by shares."""
     images, labels = arrays.images, arrays.labels
     if not isinstance(arrays.test, int):
         images, labels = np.concatenate([images, arrays.test[0]]), np.concatenate([labels, arrays.test[1]])
-    test = round(len(images) * parts[-1] / 100)
-    validation = round(len(images) * parts[1] / 100) if len(parts) == 3 else round((len(images) - test) / 10)
+    test = round(len(images) * shares[-1] / 100)
+    validation = round(len(images) * shares[1] / 100) if len(shares) == 3 else round((len(images) - test) / 10)
     return arrays._replace(images=images, labels=labels, validation=validation, test=test)
 
 
-def _splits(arrays: Arrays) -> tuple[Split, Split, Split]:
+Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images and their labels
+
+
+def _divided(arrays: Arrays) -> list[Part]:
     """Train, validation and test."""
+    images, labels = arrays.images, arrays.labels
     if isinstance(arrays.test, int):
-        train, validation, test = _divide(arrays.labels, [arrays.validation, arrays.test])
-        return _split(arrays, train), _split(arrays, validation), _split(arrays, test)
-    train, validation = _divide(arrays.labels, [arrays.validation])
+        return [(images[some], labels[some]) for some in _divide(labels, [arrays.validation, arrays.test])]
+    own = [(images[some], labels[some]) for some in _divide(labels, [arrays.validation])]
     images, labels = arrays.test
-    official = arrays._replace(images=images, labels=labels)
-    return _split(arrays, train), _split(arrays, validation), _split(official, _shuffled(len(labels)))
+    order = _shuffled(len(labels))
+    return [*own, (images[order], labels[order])]
 
 
-def _split(arrays: Arrays, indices: NDArray[np.int64]) -> Split:
-    return Split(torch.from_numpy(arrays.images[indices]), torch.from_numpy(arrays.labels[indices]))
+def _tensor(values: Tensor | NDArray[Any]) -> Tensor:
+    if not isinstance(values, np.ndarray):
+        return values
+    import torch
+
+    return torch.from_numpy(values)
 
 
 def _shuffled(n: int) -> NDArray[np.int64]:
@@ -169,10 +226,10 @@ def _quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return quota
 
 
-def _digest(splits: Sequence[Split]) -> str:
+def _digest(parts: Sequence[Part]) -> str:
     digest = hashlib.sha256()
-    for split in splits:
-        digest.update(f"{tuple(split.images.shape)}".encode())
-        digest.update(split.images.numpy().data)
-        digest.update(split.labels.numpy().data)
+    for images, labels in parts:
+        digest.update(f"{tuple(images.shape)}".encode())
+        digest.update(np.ascontiguousarray(images).data)
+        digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()

@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -56,12 +56,21 @@ def cifar10(folder: Path) -> Arrays:
     return Arrays("torchvision CIFAR10", images, labels, tuple(train.classes), VALIDATION, official)
 
 
-KNOWN: Mapping[str, Callable[[Path], Arrays]] = {
-    "digits": digits,
-    "persian": persian,
-    "mnist": mnist,
-    "fashion_mnist": fashion_mnist,
-    "cifar10": cifar10,
+class KnownSet(NamedTuple):
+    """A data set that is known by name."""
+
+    shape: tuple[
+        int, int, int
+    ]  # channels, height, width: what a study's recipe depends on, known before any image is read
+    read: Callable[[Path], Arrays]
+
+
+KNOWN: Mapping[str, KnownSet] = {
+    "digits": KnownSet((1, 8, 8), digits),
+    "persian": KnownSet((1, 28, 28), persian),
+    "mnist": KnownSet((1, 28, 28), mnist),
+    "fashion_mnist": KnownSet((1, 28, 28), fashion_mnist),
+    "cifar10": KnownSet((3, 32, 32), cifar10),
 }
 
 

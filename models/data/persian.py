@@ -1,5 +1,7 @@
 """Persian digits ۰ … ۹, rendered from the fonts that are there and varied, so that a class is a distribution of figures."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib.util
 import math
@@ -7,15 +9,16 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from filelock import FileLock
 from numpy.typing import NDArray
-from torch import Tensor
 
 from models.data.arrays import CLASSES, Arrays, DataError, held_out
+
+if TYPE_CHECKING:  # where they are drawn already, nothing waits for torch
+    from torch import Tensor
 
 VERSION = "1"  # of what is drawn; a new one leaves older caches alone
 DIGITS = "۰۱۲۳۴۵۶۷۸۹"  # U+06F0 … U+06F9: the Arabic ones of U+0660 … draw 4, 5 and 6 otherwise
@@ -90,6 +93,8 @@ def glyphs(file: Path) -> tuple[str, list[NDArray[np.float32]]] | None:
 
 
 def _drawn(files: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8]]:
+    import torch
+
     fonts: dict[str, list[NDArray[np.float32]]] = {}
     for file in files:
         font = glyphs(file)
@@ -108,6 +113,9 @@ def drawn(figures: Tensor, labels: Tensor, chance: np.random.RandomState) -> Ten
 
     Each is turned by up to 15°, sheared, scaled, moved, warped elastically, and its stroke is made thinner or wider.
     """
+    import torch
+    import torch.nn.functional as F
+
     n = len(labels)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:

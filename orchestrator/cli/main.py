@@ -160,11 +160,13 @@ def _begin(
     """Make a sweep, or find it, and drive it."""
     from dataclasses import replace
 
+    from orchestrator import devices
     from orchestrator.search import plan
     from orchestrator.terminal import tables
     from orchestrator.tracking import datasets_page as across
 
     console = make_console()
+    devices.resolve(device or "auto", workers, 1)  # refused before anything waits for torch
     options = replace(
         options,
         model=model,
@@ -240,8 +242,10 @@ def resume(
     books = open_books(storage)
     if cli_sweeps.ask_driver(books, name, "resume", only="paused"):
         return
+    from orchestrator import devices
     from orchestrator.search import plan
 
+    devices.resolve(device or "auto", workers, 1)
     book = plan.resumed(books, name, trials, accept_drift)
     room = plan.room(book.spec, device, workers)
     raise SystemExit(_drive(book, room, workers == 0, make_console(), **limits))
@@ -273,7 +277,7 @@ def studies_(study: str | None, data: str | None, data_folder: str | None, as_js
     try:
         found = {name: studies.load(name) for name in ([study] if study else studies.names())}
         folder = Path(data_folder or "data")
-        bases = {name: one.base(datasets.load(data or one.data, folder).shape) for name, one in found.items()}
+        bases = {name: one.base(datasets.Reader(data or one.data, folder).shape) for name, one in found.items()}
         if as_json:
             print_json([plain.study(name, one, bases[name]) for name, one in found.items()])
             return

@@ -1,6 +1,5 @@
 """From what a user typed to what will be done: every value is checked here, before anything is started."""
 
-import os
 import re
 import shlex
 import sys
@@ -89,14 +88,14 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name in RESERVED:
         raise UserError(f"--name '{name}' cannot be a name; use letters, digits, dots, dashes and underscores")
     try:
-        data = datasets.load(data_name, Path(options.data_folder))
-        base = study.base(data.shape).model_copy(update=model)
+        reader = datasets.Reader(data_name, Path(options.data_folder))
+        base = study.base(reader.shape).model_copy(update=model)
         comparison = factorial.full(_vary(options.vary, base), options.race) if options.vary else None
         searched = {} if comparison else _space.describe(study.space, base)
         held = "it is what is compared" if comparison else "the study searches {key}; hold it with --fix {key}={value}"
         changed = _overrides(options.set, base, comparison.vary if comparison else searched, held)
         base = _validated(study.config, base.model_dump() | changed)
-        _check(study, base.model_dump(), comparison, data)
+        configs = _configs(study, base.model_dump(), comparison)
         fixed = dict(parse_fixed(text, searched) for text in options.fix)
         space = _space.describe(comparison.space if comparison else _space.fix(study.space, fixed), base)
     except (StudyError, datasets.DataError) as error:
@@ -110,15 +109,15 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         )
     if options.trials is not None and options.trials < 1:
         raise UserError(f"--trials {options.trials}: a sweep has at least one trial")
-    return Spec(
+    spec = Spec(
         name=name,
         study=options.study,
         question=" ".join(study.question.split()),
         objectives=[(objective.key, objective.direction) for objective in study.objectives],
         data=data_name,
-        data_digest=data.digest,
+        data_digest="",
         data_folder=str(Path(options.data_folder).absolute()),
-        image_shape=data.shape,
+        image_shape=reader.shape,
         base=base.model_dump(mode="json"),
         set={key: base.model_dump(mode="json")[key] for key in [*model, *changed]},
         fixed=fixed,
@@ -134,6 +133,14 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
         trials=len(comparison.arms) * options.seeds if comparison else options.trials or study.trials,
         comparison=comparison,
     )
+    if stored := books.find(storage, name):
+        _refuse_another(spec.model_copy(update={"data_digest": stored.data_digest}), stored)
+    try:  # last, for it may wait for torch
+        data = reader.load()
+        _check(study, configs, data)
+    except datasets.DataError as error:
+        raise UserError(str(error)) from None
+    return spec.model_copy(update={"data_digest": data.digest})
 
 
 def settle(spec: Spec, storage: RDBStorage) -> books.Book | None:
@@ -144,12 +151,17 @@ def settle(spec: Spec, storage: RDBStorage) -> books.Book | None:
     stored = books.find(storage, spec.name)
     if stored is None:
         return None
+    _refuse_another(spec, stored)
+    return books.load(storage, spec.name)
+
+
+def _refuse_another(spec: Spec, stored: Spec) -> None:
+    """UserError where ``stored``, the sweep of the same name, is not the same search."""
     if stored.study != spec.study:
         raise UserError(f"sweep '{spec.name}' exists and asks another study, {stored.study}; choose another --name")
     differing = spec.same_search(stored)
     if differing:
         raise UserError(f"sweep '{spec.name}' exists with other settings: {differing}; choose another --name")
-    return books.load(storage, spec.name)
 
 
 def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bool = False) -> books.Book:
@@ -158,11 +170,14 @@ def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bo
     An accepted drift is kept with the sweep: trials asked before it keep the settings that they began with.
     """
     book = books.load(storage, name)
+    if trials is not None:
+        _refuse_total(book, trials)
     try:
         now = current(book.spec)
+        study = studies.load(now.study)
+        configs = _configs(study, now.base, now.comparison)
         data = datasets.load(book.spec.data, Path(book.spec.data_folder))
         now = now.model_copy(update={"data_digest": data.digest})
-        _check(studies.load(now.study), now.base, now.comparison, data)
     except datasets.DataError as error:
         raise UserError(f"sweep '{name}' cannot go on: {error}") from None
     except (StudyError, ValidationError) as error:
@@ -177,6 +192,11 @@ def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bo
         stuck = book.incompatible(now)
         if stuck:
             raise UserError(f"sweep '{name}' cannot go on even so, for its trials could not be compared: {stuck}")
+    try:  # last, for it may wait for torch
+        _check(study, configs, data)
+    except datasets.DataError as error:
+        raise UserError(f"sweep '{name}' cannot go on: {error}") from None
+    if changed:
         drift = Drift(before=len(book.trials()), base=book.spec.base, what=changed)
         book.update(base=now.base, space=now.space, data_digest=now.data_digest, drifts=[*book.spec.drifts, drift])
     if trials is not None:
@@ -186,11 +206,15 @@ def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bo
 
 def total(book: books.Book, trials: int) -> None:
     """Give the sweep another total; UserError where it has more trials already."""
+    _refuse_total(book, trials)
+    if trials != book.spec.trials:
+        book.update(trials=trials)
+
+
+def _refuse_total(book: books.Book, trials: int) -> None:
     done = len(book.finished())
     if trials < max(1, done):
         raise UserError(f"--trials {trials} is the sweep's total and {done} are finished already; give {done} or more")
-    if trials != book.spec.trials:
-        book.update(trials=trials)
 
 
 def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
@@ -217,20 +241,6 @@ def room(spec: Spec, device: str | None, workers: int | None) -> Room:
     together = studies.load(spec.study).together
     at_a_time = 1 if workers == 0 else workers or (together if together > 1 else None)
     return devices.resolve(device or "auto", at_a_time, spec.trials)
-
-
-def writable(folder: str) -> None:
-    """Make the folder; UserError where it cannot be made or written to."""
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(
-            f"the folder {path} cannot be written to ({error.strerror}); run in a folder that is yours"
-        ) from None
 
 
 def _tracking_uri(given: str | None, storage: str) -> str:
@@ -314,13 +324,17 @@ def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
     return vary
 
 
-def _check(
-    study: Study[Any, Any], base: dict[str, Any], comparison: factorial.Comparison | None, data: datasets.Data
-) -> None:
-    """Raises DataError where the recipe, or an arm of the comparison, cannot work on these data; UserError for its settings."""
+def _configs(
+    study: Study[Any, Any], base: dict[str, Any], comparison: factorial.Comparison | None
+) -> dict[str, BaseModel]:
+    """The recipe, or each arm of the comparison, by what a refusal of it begins with; UserError for settings that cannot be."""
     arms = {f"the arm {arm.name} cannot work: ": arm.settings for arm in comparison.arms} if comparison else {"": {}}
-    for what, settings in arms.items():
-        config = _validated(study.config, base | settings, what)
+    return {what: _validated(study.config, base | settings, what) for what, settings in arms.items()}
+
+
+def _check(study: Study[Any, Any], configs: Mapping[str, BaseModel], data: datasets.Data) -> None:
+    """Raises DataError where one of ``configs`` cannot work on these data."""
+    for what, config in configs.items():
         try:
             study.check(config, data)
         except ValueError as error:

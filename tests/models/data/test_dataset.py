@@ -96,11 +96,36 @@ def torchvision_datasets() -> Any:
 
 
 def test_listing_is_cheap() -> None:
-    heavy = ("torchvision", "torchmetrics", "sklearn", "prdc", "PIL")
-    script = f"import sys; from models.parts import data; data.names(); print([m for m in {heavy} if m in sys.modules])"
+    heavy = ("torch", "torchvision", "torchmetrics", "sklearn", "prdc", "PIL")
+    script = (
+        f"import sys; from models.data import dataset; dataset.names(); print([m for m in {heavy} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
     assert data.names() == ("digits", "persian", "mnist", "fashion_mnist", "cifar10")
+
+
+def test_images_are_read_without_torch(tmp_path: Path) -> None:
+    """A data set is named and read before a sweep starts, and what it holds is checked: only a trainer needs tensors."""
+    own = write_npz(tmp_path / "own.npz")
+    script = f"""
+import sys
+from pathlib import Path
+from models.data import dataset
+for name in ("digits", {own!r}):
+    loaded = dataset.load(name, Path({str(tmp_path)!r}))
+    print(loaded.shape, len(loaded.train), "torch" in sys.modules)
+loaded.train.images
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["(1, 8, 8) 1079 False", "(1, 4, 4) 50 False", "True"]
+
+
+@pytest.mark.parametrize("name", ["digits", "persian"])
+def test_the_shape_of_a_known_set_is_that_of_its_images(tmp_path: Path, name: str) -> None:
+    reader = data.Reader(name, tmp_path)
+    assert reader.shape == reader.load().shape
 
 
 def test_digits_are_scikit_learns(tmp_path: Path) -> None:

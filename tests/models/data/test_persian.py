@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from models.data import dataset as data
 from models.data import hoda as _hoda
 from models.data import persian as _persian
+from models.data.arrays import Arrays
 from models.data.dataset import Data, DataError
+from models.data.known import KNOWN, KnownSet
 from tests.support.paths import REAL_DATA
 
 REAL = REAL_DATA / "hoda"
@@ -163,12 +165,10 @@ def test_shares_divide_a_known_set_anew(tmp_path: Path) -> None:
 
 
 def test_shares_of_a_set_with_a_test_split_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from models.data import known as _sources
-
     images = np.arange(100, dtype=np.uint8).repeat(16).reshape(100, 1, 4, 4)
     labels = np.arange(100) % 2
-    official = _sources.Arrays("", images[:60], labels[:60], ("a", "b"), 10, (images[60:], labels[60:]))
-    monkeypatch.setitem(_sources.KNOWN, "mnist", lambda folder: official)
+    official = Arrays("", images[:60], labels[:60], ("a", "b"), 10, (images[60:], labels[60:]))
+    monkeypatch.setitem(KNOWN, "mnist", KnownSet((1, 4, 4), lambda folder: official))
     found = data.load("mnist:80/20", tmp_path)
     assert found.sizes == {"train": 72, "validation": 8, "test": 20}
     parts = [part.images[:, 0, 0, 0] for part in (found.train, found.validation, found.test)]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from orchestrator import files
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
 from orchestrator.search import plan
@@ -296,7 +297,7 @@ def test_a_sweep_whose_study_or_data_are_gone_is_still_shown_and_says_why_it_can
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Any) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written to"):
-        plan.writable(str(tmp_path / "file" / "below"))
+        files.writable(str(tmp_path / "file" / "below"))
 
 
 def drifted(bench: Bench, tmp_path: Any, old: str, new: str) -> Any:

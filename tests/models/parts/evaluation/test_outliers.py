@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from models.data import dataset as datasets
-from models.data import known as _sources
+from models.data import known
+from models.data.arrays import Arrays
+from models.data.known import KnownSet
 from models.env import Env
 from models.parts.evaluation import outliers
 
@@ -54,16 +56,16 @@ def test_pixels_of_all_channels_are_shuffled_together(digits: datasets.Data) -> 
 def test_other_data_sets_that_are_at_hand_are_averaged_down_and_damaged_ones_left_out(
     digits: datasets.Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stripes(folder: Path) -> _sources.Arrays:
-        found = _sources.digits(folder)
+    def stripes(folder: Path) -> Arrays:
+        found = known.digits(folder)
         images = found.images.repeat(2, axis=2).repeat(2, axis=3)  # 16×16: averaged down they are the digits again
         return found._replace(images=images)
 
-    def damaged(folder: Path) -> _sources.Arrays:
+    def damaged(folder: Path) -> Arrays:
         raise datasets.DataError("the file is damaged; fetch it again")
 
-    monkeypatch.setitem(_sources.KNOWN, "mnist", stripes)
-    monkeypatch.setitem(_sources.KNOWN, "fashion_mnist", damaged)
+    monkeypatch.setitem(known.KNOWN, "mnist", KnownSet((1, 16, 16), stripes))
+    monkeypatch.setitem(known.KNOWN, "fashion_mnist", KnownSet((1, 28, 28), damaged))
     for kind in ("MNIST", "FashionMNIST"):
         (tmp_path / kind / "raw").mkdir(parents=True)
         for file in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
