@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks._figure import Figure, empty_folder
-from orchestrator.delivery.courier import Delivery
+from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.tracking import mlflow_store as tracker
 

@@ -132,7 +132,8 @@ class Compute:
     most: int = 512
 
 
-Event = Scalars | Images | Curve | Matrix | Points | DataUsed | Facts | Progress | Checkpoint | Weights | Compute
+PictureEvent = Images | Curve | Matrix | Points  # what can be drawn
+Event = Scalars | PictureEvent | DataUsed | Facts | Progress | Checkpoint | Weights | Compute
 
 
 class Diverged(Exception):

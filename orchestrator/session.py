@@ -9,7 +9,8 @@ from optuna.storages import RDBStorage
 from rich.console import Console
 
 from orchestrator import files, text
-from orchestrator.delivery.courier import Courier, begun
+from orchestrator.delivery.courier import Courier
+from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Note, Outbox, Status, Tags
 from orchestrator.devices import Room, cores
 from orchestrator.errors import UserError
@@ -164,7 +165,7 @@ def _record(book: Book, store: tracker.MlflowStore) -> Outbox:
     outbox.begin(spec.id, spec.name, publish.params(spec), {**tags, "outcome": "running"}, run=spec.run or made or None)
     outbox.content("config.json", publish.settings(spec))
     outbox.note(descriptions.sweep(book, "Running."))
-    run = begun(folder, store, spec.tracking_uri)  # now, for trials are recorded below it
+    run = deliver_now(folder, store, spec.tracking_uri)  # now, for trials are recorded below it
     book.update(run=run)
     store.follow(run)
     store.keep_view(spec.name, saved_view.text(book))

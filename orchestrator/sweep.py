@@ -157,11 +157,11 @@ class Sweep:
     def sample(self, n: int = 64, trial: int | None = None, seed: int = 0, device: str = "auto") -> Image.Image:
         """``n`` new images by a trial, the best one unless its number is given, as one grid."""
         from orchestrator import devices
-        from orchestrator.figures import canvas as figures
+        from orchestrator.figures import events
         from orchestrator.search import sampling
 
         place = devices.resolve(device, 1, 1).devices[0]
-        return Image.fromarray(figures.grid(sampling.draw(self._book, trial, n, seed, place).images))
+        return Image.fromarray(events.grid(sampling.draw(self._book, trial, n, seed, place).images))
 
     def report(self, path: str | Path = "") -> Path:
         """Write the report, NAME.html unless another path is given; returns where it is."""

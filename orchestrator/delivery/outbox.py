@@ -41,6 +41,13 @@ class Begin(_Entry):
     run: str | None = None  # its id, where that is known
 
 
+class Select(_Entry):
+    """What follows goes into a record that exists. It is neither opened nor renamed."""
+
+    do: Literal["select"] = "select"
+    run: str
+
+
 class Numbers(_Entry):
     """Numbers at a step."""
 
@@ -92,15 +99,15 @@ class Data(_Entry):
 
 
 class End(_Entry):
-    """The record is closed; it may begin again."""
+    """The last entry of its segment. The record is closed with a status, or left as it is; it may begin again."""
 
     do: Literal["end"] = "end"
-    status: Status
+    status: Status | None
     tags: dict[str, str]
     name: str = ""  # that it has from now on; '' leaves the one it has
 
 
-Entry = Begin | Numbers | Picture | File | Tags | Note | Data | End
+Entry = Begin | Select | Numbers | Picture | File | Tags | Note | Data | End
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="do")])
 
 
@@ -115,6 +122,11 @@ class Sent(BaseModel):
     steps: dict[str, int] = {}  # the last step of every key
     refused: int = 0  # entries that will never be taken, kept in refused.jsonl
     reason: str = ""  # of the last refusal
+
+    def select(self, run: str) -> None:
+        """Go on in another record, of whose steps nothing is known."""
+        if run != self.run:
+            self.run, self.steps = run, {}
 
 
 class Position(BaseModel, frozen=True):
@@ -145,38 +157,58 @@ class Outbox:
     ) -> None:
         """Begin the record, or open it again."""
         texts = {name: str(value) for name, value in params.items()}
-        self._append(Begin(key=key, name=name, params=texts, tags=dict(tags), parent=parent, run=run))
+        self.add(Begin(key=key, name=name, params=texts, tags=dict(tags), parent=parent, run=run))
+
+    def select(self, run: str) -> None:
+        """Add what follows to the record ``run``, whoever made it."""
+        self.add(Select(run=run))
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
         """Record numbers; ValueError where a key's steps do not increase."""
         for key in values:
             self._increases(key, step)
-        self._append(Numbers(step=step, values=dict(values)))
+        self.add(Numbers(step=step, values=dict(values)))
 
     def picture(self, key: str, step: int, png: bytes) -> None:
         """Record a picture that plays over steps; ValueError where its steps do not increase."""
         self._increases(of_picture(key), step)
-        self._append(Picture(step=step, key=key, png=png))
+        self.add(Picture(step=step, key=key, png=png))
 
     def content(self, path: str, content: bytes) -> None:
         """Keep ``content`` as a file."""
-        self._append(File(path=path, content=content))
+        self.add(File(path=path, content=content))
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
-        self._append(Tags(values=dict(values)))
+        self.add(Tags(values=dict(values)))
 
     def note(self, markdown: str) -> None:
         """Set the description."""
-        self._append(Note(markdown=markdown))
+        self.add(Note(markdown=markdown))
 
     def data(self, used: DataUsed) -> None:
         """Record what data were read."""
-        self._append(Data(name=used.name, source=used.source, digest=used.digest, sizes=dict(used.sizes)))
+        self.add(Data(name=used.name, source=used.source, digest=used.digest, sizes=dict(used.sizes)))
 
-    def end(self, status: Status, tags: Mapping[str, str], name: str = "") -> None:
-        """Close the record, and the file."""
-        self._append(End(status=status, tags=dict(tags), name=name))
+    def add(self, entry: Entry) -> None:
+        """Write an entry; CannotWrite where the disk does not take it."""
+        line = entry.model_dump_json().encode() + b"\n"
+        try:
+            if self.file is None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.segment, self.offset = _last(self.folder) + 1, 0
+                self.file = path_of(self.folder, self.segment).open("xb", buffering=0)
+            written = 0
+            while written < len(line):  # where there is room for a part of it, the rest raises
+                written += self.file.write(line[written:])
+        except OSError as error:
+            self.close()  # what follows goes into a new segment, not behind half a line
+            raise CannotWrite(self.folder, error) from error
+        self.offset += len(line)
+
+    def end(self, status: Status | None, tags: Mapping[str, str], name: str = "") -> None:
+        """Close the record with ``status``, or leave it as it is with None; and close the file."""
+        self.add(End(status=status, tags=dict(tags), name=name))
         self.close()
 
     def position(self) -> Position:
@@ -196,21 +228,6 @@ class Outbox:
         if before is not None and step <= before:
             raise ValueError(f"{key} was said at step {step} after step {before}: the steps of a key only increase")
         self.steps[key] = step
-
-    def _append(self, entry: Entry) -> None:
-        line = entry.model_dump_json().encode() + b"\n"
-        try:
-            if self.file is None:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self.segment, self.offset = _last(self.folder) + 1, 0
-                self.file = path_of(self.folder, self.segment).open("xb", buffering=0)
-            written = 0
-            while written < len(line):  # where there is room for a part of it, the rest raises
-                written += self.file.write(line[written:])
-        except OSError as error:
-            self.close()  # what follows goes into a new segment, not behind half a line
-            raise CannotWrite(self.folder, error) from error
-        self.offset += len(line)
 
 
 def of_picture(key: str) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 
 from orchestrator import files
 from orchestrator.delivery import outbox
-from orchestrator.delivery.courier import REFUSED, Delivery, Store
+from orchestrator.delivery.delivery import REFUSED, Delivery
 from orchestrator.delivery.outbox import Begin, End, File, Numbers, Picture, Position, Tags
+from orchestrator.delivery.store import Store
 from orchestrator.layout import trial_folder
 from orchestrator.search.book import FINISHED, Book
 from orchestrator.supervisor import queue as agenda
@@ -76,7 +77,7 @@ def _add(found: Waiting, entry: outbox.Entry) -> None:
             found.begins, found.status = True, "RUNNING"
             found.tags |= entry.tags
         case End():
-            found.status = entry.status
+            found.status = entry.status or found.status
             found.tags |= entry.tags
         case Tags():
             found.tags |= entry.values

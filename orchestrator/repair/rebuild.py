@@ -8,8 +8,8 @@ from optuna.trial import FrozenTrial
 
 from models.env import derive_seed
 from orchestrator.delivery import outbox
-from orchestrator.delivery.courier import Store
 from orchestrator.delivery.outbox import Entry, File, Numbers, Outbox, Picture, Status
+from orchestrator.delivery.store import Store
 from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
 from orchestrator.messages import Ended
 from orchestrator.repair import files as checkup

@@ -182,8 +182,9 @@ class Runs:
             yield Finding(None, f"{_stands(run)}, but nobody drives it", remedy, lambda: self._close(run.run, outcome))
             return
         if (outcome in remake.WHOLE) != (run.status == "FINISHED"):
-            end = End(status=remake.status(outcome), tags={}, at=_end(run))
-            yield Finding(None, _stands(run), end.status, partial(self._add, run.run, [end]))
+            status = remake.status(outcome)
+            end = End(status=status, tags={}, at=_end(run))
+            yield Finding(None, _stands(run), status, partial(self._add, run.run, [end]))
         if outcome in remake.WHOLE and not remake.drawn(self.book) <= self._files(None, run):
             yield Finding(None, "its run lacks figures", "drawn again", lambda: self._draw(run.run))
         if outcome in remake.WHOLE and remake.uncrowned(self.book):

@@ -161,7 +161,8 @@ class Book:
 
     def launched(self, number: int, run: str) -> None:
         """Note the MLflow run of a trial."""
-        self.live[number].set_user_attr("run", run)
+        if self.live[number].user_attrs.get("run") != run:
+            self.live[number].set_user_attr("run", run)
 
     def died(self, number: int, at: int, how: str) -> list[dict[str, Any]]:
         """Note that a trial's worker died, its last checkpoint being of step ``at``; returns all deaths of the trial."""

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from queue import SimpleQueue
 from typing import Any
 
 from orchestrator.delivery.courier import Courier
@@ -43,7 +44,7 @@ class Supervisor:
         self.took: list[float] = []
         self.agenda = Agenda(book)
         self.places: dict[int, int] = {}  # the step of each running trial's last checkpoint
-        self.unnoted: set[int] = set()  # running trials whose run the book does not know
+        self.runs: SimpleQueue[tuple[int, str]] = SimpleQueue()  # of trials, as the courier's thread learns them
         self.reason = ""  # why no trial is started any more
         self.halted = False  # and those that run are told to leave
         self.kill_at = self.deadline = float("inf")
@@ -120,6 +121,7 @@ class Supervisor:
         """At what is asked of the sweep, and whether its workers live."""
         if halted and not self.halted:
             self._leave(halted)
+        self._note_runs()
         now = time.monotonic()
         if now - self.looked < LOOK_SECONDS:
             return
@@ -138,12 +140,16 @@ class Supervisor:
                     self._end(one, Ended("failed", one.values, "TrialTimeout", late))
                 else:
                     self._died(one, silent)
-        for number in list(self.unnoted & self.view.running.keys()):
-            run = self.courier.run_id(trial_folder(self.book.spec.folder, number))
-            if run:
-                self.book.launched(number, run)
-                self.unnoted.remove(number)
         self.view.undelivered = self.courier.trouble
+
+    def _note_runs(self) -> None:
+        """Keep the runs of trials in the book too, which outlives their folders: only this thread writes to it."""
+        while not self.runs.empty():
+            number, run = self.runs.get()
+            if number in self.book.live:
+                self.book.launched(number, run)
+            if number in self.view.running:
+                self.view.running[number].asked = replace(self.view.running[number].asked, run=run)
 
     # ---- the life of a trial -----------------------------------------------------------------------------------------
 
@@ -152,9 +158,7 @@ class Supervisor:
         folder = trial_folder(spec.folder, asked.number)
         device = self.launcher.device(slot)
         record.begin(folder, spec, asked, self.book.label(self.book.live[asked.number]), device)
-        self.courier.serve(folder)
-        if asked.run is None:
-            self.unnoted.add(asked.number)
+        self.courier.serve(folder, lambda run: self.runs.put((asked.number, run)))
         task = Task(
             sweep=spec.name,
             study=spec.study,
@@ -206,10 +210,9 @@ class Supervisor:
         self.view.events.append(f"trial {number} goes on from step {place}: {how}")
 
     def _release(self, one: Running) -> None:
+        self._note_runs()
         del self.view.running[one.asked.number]
         self.free.append(one.slot)
-        run = self.courier.run_id(trial_folder(self.book.spec.folder, one.asked.number))
-        one.asked = replace(one.asked, run=run or one.asked.run)
 
     def _end(self, one: Running, end: Ended) -> None:
         self._release(one)
@@ -232,9 +235,7 @@ class Supervisor:
         if end.outcome == "stopped":
             self.view.ended.append((number, end))
             return
-        if number in self.unnoted and (run := self.courier.run_id(folder)):
-            self.book.launched(number, run)
-        self.unnoted.discard(number)
+        self._note_runs()
         self.agenda.ended(number, end)
         self.view.total = self.agenda.total
         self.view.ended.append((number, end))

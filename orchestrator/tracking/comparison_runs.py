@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.analysis import comparison
-from orchestrator.delivery.courier import begun
+from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Entry, File, Note, Numbers, Outbox, Status, Tags
 from orchestrator.figures import canvas as figures
 from orchestrator.figures import comparison as figures_comparison
@@ -42,7 +42,7 @@ def begin(book: Book, store: MlflowStore) -> None:
         tags = {"sweep": spec.name, "study": spec.study, "data": spec.data, "arm": str(i), "outcome": "running"}
         outbox.begin(key(spec, i), arm.name, arm.settings, tags, spec.run, arm.run or None)
         outbox.close()
-        found.append(arm.model_copy(update={"run": begun(folder_of(spec, i), store, spec.tracking_uri)}))
+        found.append(arm.model_copy(update={"run": deliver_now(folder_of(spec, i), store, spec.tracking_uri)}))
     book.update(comparison=spec.comparison.model_copy(update={"arms": found}))
 
 
@@ -74,7 +74,7 @@ def report(book: Book, store: MlflowStore) -> comparison.Result:
         for i, arm in enumerate(spec.comparison.arms)
         if i in first
     )
-    samples = figures.files_beside(shown)
+    samples = figures.sheet_of_files(shown)
     if samples:
         entries.append(File(path="figures/samples.png", content=samples))
     store.deliver(spec.run, entries)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.delivery.courier import Delivery
+from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.errors import UserError
 from orchestrator.figures import canvas as figures
@@ -67,7 +67,7 @@ def page(books: Sequence[Book], store: MlflowStore, run: str | None) -> str:
     outbox.begin(key, title, {}, {"study": study, "data": ", ".join(columns)}, run=run)
     outbox.note(text)
     outbox.content("comparison.json", json.dumps(columns, indent=2).encode())
-    pictures = figures.files_beside((shown_of(book) for book in books if book.best()), columns=2)
+    pictures = figures.sheet_of_files((shown_of(book) for book in books if book.best()), columns=2)
     if pictures:
         outbox.content("figures/best_trials.png", pictures)
     outbox.end("FINISHED", {"outcome": "complete"})

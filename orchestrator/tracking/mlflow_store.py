@@ -21,8 +21,8 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.multimedia import compress_image_size
 
-from orchestrator.delivery.courier import Found, Refused
 from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
+from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite
 from orchestrator.stores import urls as address
@@ -99,7 +99,7 @@ class MlflowStore:
                     self._data(run, entry)
             if metrics or params or tags:  # in one request
                 self.client.log_batch(run, metrics, [Param(*pair) for pair in params.items()], _tags(tags))
-            ends = [entry for entry in entries if isinstance(entry, End)]
+            ends = [entry for entry in entries if isinstance(entry, End) and entry.status]
             if ends:
                 self.client.set_terminated(run, ends[-1].status, end_time=ends[-1].at)
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from optuna.trial import TrialState
 from PIL import Image
 
-from orchestrator.delivery.courier import Refused
 from orchestrator.delivery.outbox import Outbox, Tags
+from orchestrator.delivery.store import Refused
 from orchestrator.figures import canvas as figures
 from orchestrator.figures import sweep as figures_sweep
 from orchestrator.figures import timeline as figures_report
@@ -67,7 +67,7 @@ def finish(book: Book, outbox: Outbox) -> list[str]:
         (f"trial {trial.number} · {key} {trial.values[0]:.4g}", trial_folder(folder, trial.number) / SAMPLES)
         for trial in book.best(SHOWN)
     )
-    best = figures.files_beside(titled, columns=3, widest=GRID)
+    best = figures.sheet_of_files(titled, columns=3, widest=GRID)
     if best:
         pictures = {"best_samples.png": best, **pictures}
     for name, picture in pictures.items():

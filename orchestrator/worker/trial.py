@@ -16,14 +16,12 @@ from models.env import Env
 from models.events import (
     Checkpoint,
     Compute,
-    Curve,
     DataUsed,
     Diverged,
     Event,
     Facts,
     Images,
-    Matrix,
-    Points,
+    PictureEvent,
     Progress,
     Scalars,
     Weights,
@@ -31,7 +29,7 @@ from models.events import (
 from orchestrator import files
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Outbox, Position
-from orchestrator.figures import canvas as figures
+from orchestrator.figures import canvas, events
 from orchestrator.files import CannotWrite
 from orchestrator.layout import MODEL, SAMPLES, WEIGHTS
 from orchestrator.messages import CANNOT_WRITE, Ended, Message, Outcome, Pulse, Reply, Report, Saved, Task
@@ -188,8 +186,8 @@ class _Player:
                 for key, value in event.values.items():
                     if key.partition("/")[0] in self.groups and math.isfinite(value):
                         self.beside[key] = value
-            case Images() | Curve() | Matrix() | Points():
-                png = figures.png(figures.draw(event))
+            case _ if isinstance(event, PictureEvent):
+                png = canvas.png(events.draw(event))
                 self.outbox.picture(event.key, event.step, png)
                 if isinstance(event, Images) and event.key == self.study.pictures:
                     files.replace(self.folder / SAMPLES, png)

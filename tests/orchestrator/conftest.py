@@ -8,6 +8,7 @@ import pytest
 
 from models.env import derive_seed
 from orchestrator.delivery.courier import Courier
+from orchestrator.delivery.memory import MemoryStore, Record
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.messages import Task
@@ -18,7 +19,6 @@ from orchestrator.search.plan import Options
 from orchestrator.stores import optuna_storage
 from orchestrator.supervisor.limits import Patience
 from orchestrator.supervisor.supervisor import Supervisor, View
-from tests.support.memory import MemoryStore, Record
 from tests.support.paths import QUADRATIC
 
 PATIENT = Patience(checkpoint=1e9, silence=None)

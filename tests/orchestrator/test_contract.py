@@ -10,12 +10,12 @@ from safetensors.torch import load_file
 import studies
 from models.data import dataset as datasets
 from models.env import Env
-from orchestrator.delivery.courier import Delivery
+from orchestrator.delivery.delivery import Delivery
+from orchestrator.delivery.memory import MemoryStore, Record
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.layout import WEIGHTS
 from orchestrator.messages import Ended, Message, Saved, Task
 from orchestrator.worker.trial import play
-from tests.support.memory import MemoryStore, Record
 
 JEM: dict[str, Any] = {
     "width": 4,

@@ -22,7 +22,8 @@ from models.gan.divergence import Watch
 from models.gan.evaluation import asked
 from models.gan.networks import Critic, Generator, binarised, through
 from models.gan.training import Config
-from orchestrator.figures import canvas as figures
+from orchestrator.figures import canvas
+from orchestrator.figures import events as drawing
 from studies.gan import STUDY
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 5, 6)]
@@ -262,7 +263,7 @@ def test_the_recipe_draws_legible_persian_digits_of_all_classes(cache_folder: Pa
     for event in STUDY.play(STUDY.base((1, 28, 28)), env):
         events.append(event)
         if isinstance(event, Images | Curve | Matrix):
-            picture = figures.png(figures.draw(event))
+            picture = canvas.png(drawing.draw(event))
             (tmp_path / f"{event.key.replace('/', '-')}.png").write_bytes(picture)
         elif isinstance(event, Scalars):
             with (tmp_path / "said.jsonl").open("a") as file:

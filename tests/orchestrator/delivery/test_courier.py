@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator.delivery import courier as couriers
+from orchestrator.delivery import delivery as deliveries
 from orchestrator.delivery import outbox as outboxes
-from orchestrator.delivery.courier import Courier, Delivery, Refused
+from orchestrator.delivery.courier import Courier
+from orchestrator.delivery.delivery import Delivery
+from orchestrator.delivery.memory import MemoryStore, Record
 from orchestrator.delivery.outbox import Entry, Numbers, Outbox, Position
+from orchestrator.delivery.store import Refused
 from orchestrator.files import CannotWrite
-from tests.support.memory import MemoryStore, Record
 
 
 @pytest.fixture
@@ -93,11 +96,11 @@ def test_a_file_that_was_cut_costs_what_was_behind_the_cut_and_nothing_else(
         positions[step] = outbox.position()
     outbox.close()
     delivery = Delivery(tmp_path, store)
-    couriers.BATCH, before = chance.randrange(1, 50), couriers.BATCH
+    deliveries.BATCH, before = chance.randrange(1, 50), deliveries.BATCH
     try:
         delivery.step()
     finally:
-        couriers.BATCH = before
+        deliveries.BATCH = before
     path = outboxes.path_of(tmp_path / "outbox", 1)
     path.write_bytes(path.read_bytes()[: chance.randrange(path.stat().st_size)])
     vouched = max((step for step, position in positions.items() if outboxes.holds(tmp_path, position)), default=0)
@@ -168,7 +171,7 @@ def test_what_is_refused_is_kept_and_does_not_hold_up_the_rest(tmp_path: Path) -
     delivery.drain()
     assert [step for step, *_ in only(store).points] == [2, 4, 6, 8, 10] and only(store).status == "FINISHED"
     assert (delivery.sent.refused, delivery.sent.reason) == (5, "it is odd")
-    assert len((tmp_path / "outbox" / couriers.REFUSED).read_text().splitlines()) == 5
+    assert len((tmp_path / "outbox" / deliveries.REFUSED).read_text().splitlines()) == 5
 
 
 class Forgetful(MemoryStore):
@@ -189,7 +192,7 @@ class Forgetful(MemoryStore):
 
 def test_a_courier_tries_again_until_all_has_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(couriers, "RETRY_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr(couriers, "BATCH", 7)
+    monkeypatch.setattr(deliveries, "BATCH", 7)
     store = Forgetful()
     outbox = begun(tmp_path)
     courier = Courier(store)

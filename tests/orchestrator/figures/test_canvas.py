@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import optuna
@@ -19,8 +19,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from models.events import Curve, Images, Matrix, Points
-from orchestrator.figures import canvas as figures
+from models.events import Curve, Images, Matrix, PictureEvent, Points
+from orchestrator.figures import canvas, events
 from orchestrator.figures import sweep as figures_sweep
 from tests.support.paths import ROOT
 
@@ -38,19 +38,20 @@ def _quiet() -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures behind the pictures, in the order in which they are drawn."""
     seen: list[Figure] = []
-    pixels = figures.pixels
+    pixels = canvas.pixels
 
-    def keep(figure: Figure) -> figures.Picture:
+    def keep(figure: Figure) -> canvas.Picture:
         seen.append(figure)
         return pixels(figure)
 
-    monkeypatch.setattr(figures, "pixels", keep)
+    monkeypatch.setattr(canvas, "pixels", keep)
+    monkeypatch.setattr(events, "pixels", keep)
     return seen
 
 
-def sweep_figures(study: optuna.Study, objective: str) -> dict[str, figures.Picture]:
+def sweep_figures(study: optuna.Study, objective: str) -> dict[str, canvas.Picture]:
     """A sweep's figures, drawn."""
-    return {name: figures.pixels(figure) for name, figure in figures_sweep.sweep_figures(study, objective).items()}
+    return {name: canvas.pixels(figure) for name, figure in figures_sweep.sweep_figures(study, objective).items()}
 
 
 def digits(n: int) -> Tensor:
@@ -93,7 +94,7 @@ def sweep_of(values: Sequence[float], direction: Direction = "minimize", **range
     return study
 
 
-def assert_picture(picture: figures.Picture) -> None:
+def assert_picture(picture: canvas.Picture) -> None:
     assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
     assert 100 <= picture.shape[0] <= 2000 and 200 <= picture.shape[1] <= 3000
     assert picture.std() > 1
@@ -101,7 +102,7 @@ def assert_picture(picture: figures.Picture) -> None:
 
 def test_a_grid_is_the_images_magnified_without_blur() -> None:
     images = digits(10)
-    picture = figures.grid(Images(0, "samples", images, columns=4))
+    picture = events.grid(Images(0, "samples", images, columns=4))
     assert picture.shape == (3 * 52 + 4, 4 * 52 + 4, 3)  # 8 pixels sixfold, and four of border
     for i, image in enumerate(images):
         y, x = 4 + i // 4 * 52, 4 + i % 4 * 52
@@ -113,26 +114,26 @@ def test_a_grid_is_the_images_magnified_without_blur() -> None:
 
 def test_colours_stay_and_large_images_are_not_magnified() -> None:
     image = torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
-    picture = figures.grid(Images(0, "samples", image))
+    picture = events.grid(Images(0, "samples", image))
     assert picture.shape == (72, 72, 3)
     assert picture[4, 4].tolist() == [255, 128, 0]
 
 
 def test_values_out_of_range_are_clamped_and_nan_stands_out() -> None:
     image = torch.tensor([7.0, -7.0, math.inf, -math.inf, NAN, 0.0]).view(1, 1, 1, 6)
-    row = figures.grid(Images(0, "samples", image))[4, 4:-4:8].tolist()
-    assert row == [[255] * 3, [0] * 3, [255] * 3, [0] * 3, list(figures.NAN), [128] * 3]
+    row = events.grid(Images(0, "samples", image))[4, 4:-4:8].tolist()
+    assert row == [[255] * 3, [0] * 3, [255] * 3, [0] * 3, list(events.NAN), [128] * 3]
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 8, 8), (2, 2, 8, 8), (3, 8, 8)])
 def test_what_is_no_batch_of_images_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="a grid is drawn from"):
-        figures.grid(Images(0, "samples", torch.zeros(shape)))
+        events.grid(Images(0, "samples", torch.zeros(shape)))
 
 
 def test_a_curve_has_gaps_and_gives_up_a_logarithm_that_has_nothing_to_show(drawn: list[Figure]) -> None:
     for lines in ({"a": [1.0, NAN, 100.0], "b": [0.0, 2.0, math.inf]}, {"a": [0.0, -1.0, NAN]}):
-        assert_picture(figures.curve(Curve(1200, "fid", [0, 1, 2], lines, "update", "FID", log_y=True)))
+        assert_picture(events.curve(Curve(1200, "fid", [0, 1, 2], lines, "update", "FID", log_y=True)))
     assert [figure.axes[0].get_yscale() for figure in drawn] == ["log", "linear"]
     assert [bool(figure.legends) for figure in drawn] == [True, False]
 
@@ -142,7 +143,7 @@ def test_a_curve_has_gaps_and_gives_up_a_logarithm_that_has_nothing_to_show(draw
 )
 def test_a_matrix_has_its_numbers_while_they_fit(shape: tuple[int, int], numbers: int, drawn: list[Figure]) -> None:
     rows, columns = ([f"class {i}" for i in range(n)] for n in shape)
-    assert_picture(figures.matrix(Matrix(0, "confusion", torch.arange(shape[0] * shape[1]).view(shape), rows, columns)))
+    assert_picture(events.matrix(Matrix(0, "confusion", torch.arange(shape[0] * shape[1]).view(shape), rows, columns)))
     texts = [text.get_text() for text in drawn[0].axes[0].texts]
     assert texts == [str(i) for i in range(numbers)]
     assert_nothing_collides(drawn[0])
@@ -150,7 +151,7 @@ def test_a_matrix_has_its_numbers_while_they_fit(shape: tuple[int, int], numbers
 
 def test_a_matrix_of_shares_zeros_or_nan() -> None:
     for values in (torch.rand(3, 3), torch.zeros(3, 3), torch.full((3, 3), NAN)):
-        picture = figures.matrix(Matrix(0, "confusion", values, ["a", "b", "c"], ["a", "b", "c"]))
+        picture = events.matrix(Matrix(0, "confusion", values, ["a", "b", "c"], ["a", "b", "c"]))
         assert_picture(picture)
 
 
@@ -158,7 +159,7 @@ def test_a_matrix_of_shares_zeros_or_nan() -> None:
 def test_stacked_bars_reach_the_sum_of_their_parts(bars: int, parts: int, drawn: list[Figure]) -> None:
     shares = torch.rand(bars, parts, generator=torch.Generator().manual_seed(0)).softmax(1)
     rows, columns = [str(i) for i in range(bars)], [f"class {i}" for i in range(parts)]
-    assert_picture(figures.draw(Matrix(0, "shares", shares, rows, columns, "cluster", "share", stacked=True)))
+    assert_picture(events.draw(Matrix(0, "shares", shares, rows, columns, "cluster", "share", stacked=True)))
     tops = {patch.get_y() + patch.get_height() for patch in drawn[0].axes[0].patches[-bars:]}
     assert len(drawn[0].axes[0].patches) == bars * parts and min(tops) == pytest.approx(1) == max(tops)
     assert_nothing_collides(drawn[0])
@@ -167,7 +168,7 @@ def test_stacked_bars_reach_the_sum_of_their_parts(bars: int, parts: int, drawn:
 def test_points_have_a_panel_for_each_grouping_and_a_colour_for_each_group(drawn: list[Figure]) -> None:
     places = torch.rand(120, 2, generator=torch.Generator().manual_seed(0))
     groups = {"class": [str(i % 3) for i in range(120)], "cluster": [str(i % 12) for i in range(120)]}
-    assert_picture(figures.points(Points(7, "tsne", places, groups)))
+    assert_picture(events.points(Points(7, "tsne", places, groups)))
     for axes, n in zip(drawn[0].axes, (3, 12), strict=True):
         assert [text.get_text() for text in axes.get_legend().get_texts()] == [str(i) for i in range(n)]
         colours = {tuple(group.get_facecolor()[0]) for group in axes.collections}
@@ -175,27 +176,28 @@ def test_points_have_a_panel_for_each_grouping_and_a_colour_for_each_group(drawn
 
 
 def test_draw_knows_every_event_with_a_picture() -> None:
+    assert set(events.PICTURES) == set(get_args(PictureEvent))
     images = Images(0, "samples", digits(3))
     curve = Curve(0, "loss", [0, 1], {"train": [1.0, 0.5]}, "update", "loss")
     matrix = Matrix(0, "confusion", torch.eye(2), ["a", "b"], ["a", "b"])
     points = Points(0, "tsne", torch.eye(2), {"class": ["a", "b"]})
-    assert (figures.draw(points) == figures.points(points)).all()
-    assert (figures.draw(images) == figures.grid(images)).all()
-    assert (figures.draw(curve) == figures.curve(curve)).all()
-    assert (figures.draw(matrix) == figures.matrix(matrix)).all()
+    assert (events.draw(points) == events.points(points)).all()
+    assert (events.draw(images) == events.grid(images)).all()
+    assert (events.draw(curve) == events.curve(curve)).all()
+    assert (events.draw(matrix) == events.matrix(matrix)).all()
 
 
 def test_pictures_of_any_size_stand_whole_beside_each_other() -> None:
     colors = [(250, 20, 20), (20, 250, 20), (20, 20, 250)]
     sizes = [(40, 300), (90, 10), (7, 120)]
     pictures = [np.full((*size, 3), color, np.uint8) for size, color in zip(sizes, colors, strict=True)]
-    sheet = figures.beside([(f"trial {i}: fid 34.5\nstart=replay", p) for i, p in enumerate(pictures)], columns=2)
+    sheet = canvas.sheet([(f"trial {i}: fid 34.5\nstart=replay", p) for i, p in enumerate(pictures)], columns=2)
     for color, (height, width) in zip(colors, sizes, strict=True):
         y, x = np.nonzero((sheet == color).all(axis=2))
         assert len(y) == height * width == (y.max() - y.min() + 1) * (x.max() - x.min() + 1)
-    assert figures.beside([("", pictures[0])], columns=4).shape[1] == 300 + 2 * 12
-    with pytest.raises(ValueError, match="no pictures"):
-        figures.beside([])
+    assert canvas.sheet([("", pictures[0])], columns=4).shape[1] == 300 + 2 * 12
+    with pytest.raises(ValueError, match="at least one picture"):
+        canvas.sheet([])
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
@@ -293,9 +295,9 @@ import matplotlib, sys, torch
 settings = lambda: {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != "backend"}
 before = settings()  # to read the backend would choose one, and import pyplot
 from models.events import Curve, Matrix
-from orchestrator.figures import canvas, sweep
-canvas.draw(Curve(0, "loss", [0, 1], {"a": [1.0, 2.0], "b": [2.0, 3.0]}, "update", "loss"))
-canvas.draw(Matrix(0, "confusion", torch.eye(2), ["a", "b"], ["a", "b"]))
+from orchestrator.figures import events, sweep
+events.draw(Curve(0, "loss", [0, 1], {"a": [1.0, 2.0], "b": [2.0, 3.0]}, "update", "loss"))
+events.draw(Matrix(0, "confusion", torch.eye(2), ["a", "b"], ["a", "b"]))
 assert not {"matplotlib.pyplot", "optuna"} & set(sys.modules)
 import optuna
 study = optuna.create_study()
@@ -307,25 +309,25 @@ assert "matplotlib.pyplot" not in sys.modules and settings() == before
 
 
 def test_threads_draw_what_one_thread_draws() -> None:
-    events = [Curve(i, "loss", [0, 1], {"a": [1.0, i], "b": [2.0, 3.0]}, "update", "loss") for i in range(8)]
+    curves = [Curve(i, "loss", [0, 1], {"a": [1.0, i], "b": [2.0, 3.0]}, "update", "loss") for i in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        for picture, event in zip(pool.map(figures.draw, events), events, strict=True):
-            assert (picture == figures.draw(event)).all()
+        for picture, event in zip(pool.map(events.draw, curves), curves, strict=True):
+            assert (picture == events.draw(event)).all()
 
 
 def test_a_png_holds_the_picture() -> None:
-    picture = figures.grid(Images(0, "samples", digits(5)))
-    assert (np.asarray(Image.open(io.BytesIO(figures.png(picture)))) == picture).all()
+    picture = events.grid(Images(0, "samples", digits(5)))
+    assert (np.asarray(Image.open(io.BytesIO(canvas.png(picture)))) == picture).all()
     with pytest.raises(TypeError):
-        figures.png(np.zeros((2, 2, 7)))  # type: ignore[arg-type]
+        canvas.png(np.zeros((2, 2, 7)))  # type: ignore[arg-type]
 
 
 def test_an_svg_shows_the_figure_and_changes_no_setting() -> None:
     (history,) = figures_sweep.sweep_figures(sweep_of([3.0, 1.0]), "fid").values()
     before = history.get_size_inches().tolist()
-    drawn = figures.svg(history).decode()
+    drawn = canvas.svg(history).decode()
     assert drawn.startswith("<?xml") and "<svg" in drawn and "<text" not in drawn, "letters are lines"
-    assert history.get_size_inches().tolist() == before and figures.pixels(history).std() > 10
+    assert history.get_size_inches().tolist() == before and canvas.pixels(history).std() > 10
 
 
 def assert_nothing_collides(figure: Figure) -> None:

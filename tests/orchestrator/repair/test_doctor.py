@@ -23,7 +23,7 @@ from mlflow.exceptions import MlflowException
 from rich.console import Console
 
 from orchestrator import session, text
-from orchestrator.delivery.courier import Delivery
+from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Outbox, path_of, run_id
 from orchestrator.devices import Room
 from orchestrator.messages import Ended

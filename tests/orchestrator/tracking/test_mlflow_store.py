@@ -11,8 +11,9 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from models.events import DataUsed
-from orchestrator.delivery.courier import Delivery, Refused
+from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Begin, End, Entry, File, Note, Numbers, Outbox, Picture, Tags
+from orchestrator.delivery.store import Refused
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite
 from orchestrator.stores import urls as address

@@ -1,0 +1,175 @@
+"""One outbox on its way into a store: in order, once, and nothing is lost while the store is out of reach."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator import files
+from orchestrator.delivery import outbox
+from orchestrator.delivery.outbox import Begin, End, Entry, Numbers, Picture, Select, Sent
+from orchestrator.delivery.store import Refused, Store
+from orchestrator.errors import UserError
+from orchestrator.stores import urls
+
+BATCH = 500  # entries that are delivered together
+REFUSED = "refused.jsonl"  # the file of entries that the store will never take
+BEFORE = -(10**18)  # a step before all steps
+
+
+class Delivery:
+    """One outbox and how far it is delivered."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        """``folder`` is the trial's, the arm's or the sweep's."""
+        self.folder, self.store = folder / outbox.FOLDER, store
+        self.sent = outbox.sent(self.folder)
+        self._on_run: Callable[[str], None] = lambda run: None
+
+    def call_back(self, on_run: Callable[[str], None]) -> None:
+        """Call ``on_run`` with the id of the record: at once where it is known, and whenever it changes.
+
+        The call may come from the thread that delivers, and may come twice with the same id.
+        """
+        self._on_run = on_run
+        if self.sent.run:
+            on_run(self.sent.run)
+
+    def step(self) -> int:
+        """Deliver one batch; returns the number of entries, 0 where nothing is left. Raises what the store raises.
+
+        A batch may span segments: they are listed before they are read, so all but the last are written no more.
+        """
+        segments = [segment for segment in outbox.segments(self.folder) if segment >= self.sent.segment]
+        sent = self.sent.model_copy(deep=True)  # counts from when all of the batch has arrived
+        entries: list[Entry] = []
+        damaged = 0
+        for segment in segments:
+            if segment > sent.segment:
+                sent.passed[sent.segment] = sent.offset
+                sent.segment, sent.offset, sent.closed = segment, 0, False
+            batch, sent.offset, unread = outbox.read(self.folder, segment, sent.offset, BATCH - len(entries))
+            entries += batch
+            damaged += unread
+            if batch:
+                sent.closed = isinstance(batch[-1], End)
+            if len(entries) == BATCH:
+                break
+        if (sent.segment, sent.offset) != (self.sent.segment, self.sent.offset):
+            self._deliver(entries, sent)
+            if damaged:
+                self._refuse([], f"{damaged} damaged lines", damaged, sent)
+            self._note(sent)
+        finished = sent.closed and not self.pending()
+        for segment in segments:
+            if segment < sent.segment or finished:
+                outbox.path_of(self.folder, segment).unlink(missing_ok=True)  # delivered, and written no more
+        return len(entries) + damaged
+
+    def drain(self) -> None:
+        """Deliver all that there is. Raises what the store raises."""
+        while self.step():
+            pass
+
+    def pending(self) -> int:
+        """Bytes that are not delivered."""
+        size = 0
+        for segment in outbox.segments(self.folder):
+            if segment >= self.sent.segment:
+                with suppress(FileNotFoundError):  # the courier's thread has just delivered and dropped it
+                    size += outbox.path_of(self.folder, segment).stat().st_size
+                    size -= self.sent.offset if segment == self.sent.segment else 0
+        return max(0, size)
+
+    def _note(self, sent: Sent) -> None:
+        """Keep on disk how far the delivery is; the id of the record is known from now on."""
+        files.replace(self.folder / outbox.SENT, sent.model_dump_json().encode())
+        before, self.sent = self.sent, sent
+        if sent.run and sent.run != before.run:
+            self._on_run(sent.run)
+
+    def _deliver(self, entries: Sequence[Entry], sent: Sent) -> None:
+        waiting: list[Entry] = []
+        for entry in entries:
+            if isinstance(entry, Begin | Select):
+                self._hand_over(waiting, sent)
+                waiting = []
+            if isinstance(entry, Select):
+                sent.select(entry.run)
+                continue
+            if isinstance(entry, Begin):
+                entry = entry.model_copy(update={"run": sent.run or entry.run or None})
+                if not self._begin(entry, sent):
+                    continue
+            new = self._new(entry, sent)
+            if new is not None:
+                waiting.append(new)
+        self._hand_over(waiting, sent)
+
+    def _begin(self, entry: Begin, sent: Sent) -> bool:
+        """Open the record; False where that is refused. What follows is then refused as well, for the same reason."""
+        sent.run = ""
+        try:
+            record = self.store.begin(entry)
+        except Refused as error:
+            self._refuse([entry], str(error), 1, sent)
+            return False
+        sent.run = record.run
+        for key, step in record.steps.items():  # arrived, and perhaps we died before we could note it
+            sent.steps[key] = max(step, sent.steps.get(key, step))
+        return True
+
+    def _new(self, entry: Entry, sent: Sent) -> Entry | None:
+        """The part of an entry that is not delivered: a trial that resumes from a checkpoint repeats itself."""
+        steps = sent.steps
+        if isinstance(entry, Numbers):
+            values = {key: value for key, value in entry.values.items() if entry.step > steps.get(key, BEFORE)}
+            steps.update(dict.fromkeys(values, entry.step))
+            return entry.model_copy(update={"values": values}) if values else None
+        if isinstance(entry, Picture):
+            key = outbox.of_picture(entry.key)
+            if entry.step <= steps.get(key, BEFORE):
+                return None
+            steps[key] = entry.step
+        return entry
+
+    def _hand_over(self, entries: Sequence[Entry], sent: Sent) -> None:
+        """Deliver; where that is refused, find by halves which entries the store does not take."""
+        if not entries:
+            return
+        try:
+            if not sent.run:
+                raise Refused(sent.reason or "its record was never begun", record=True)
+            self.store.deliver(sent.run, entries)
+        except Refused as error:
+            if len(entries) == 1 or error.record:
+                self._refuse(entries, str(error), len(entries), sent)
+                return
+            half = len(entries) // 2
+            self._hand_over(entries[:half], sent)
+            self._hand_over(entries[half:], sent)
+
+    def _refuse(self, entries: Sequence[Entry], reason: str, count: int, sent: Sent) -> None:
+        """Keep what is not taken, so that it can be looked at, and go on with the rest."""
+        with (self.folder / REFUSED).open("a") as file:
+            file.writelines(entry.model_dump_json() + "\n" for entry in entries)
+        sent.refused += count
+        sent.reason = reason
+
+
+def deliver_now(folder: Path, store: Store, uri: str) -> str:
+    """Deliver the outbox of a folder before you go on; returns the id of its record.
+
+    UserError where the store at ``uri`` is out of reach or refuses the record. What is not delivered stays in the outbox.
+    """
+    delivery = Delivery(folder, store)
+    try:
+        delivery.drain()
+    except files.CannotWrite:
+        raise
+    except Exception as error:  # such as an account that may read but not write
+        raise urls.unopened(uri, "--tracking-uri", error) from None
+    if not delivery.sent.run:
+        raise UserError(
+            f"{uri} refuses a record of the sweep ({delivery.sent.reason}); 'sweep doctor NAME --repair' mends what can be"
+        )
+    return delivery.sent.run
