@@ -15,11 +15,11 @@ import torch
 
 from benchmarks._figure import Figure, empty_folder
 from models.data import dataset as datasets
-from models.gan import losses
-from models.gan import training as gan
+from models.gan import losses, networks, training
 from models.gan.conditioning import misread, told, values
+from models.gan.config import Config
 from models.gan.networks import Critic
-from models.parts.training import optimisation as training
+from models.parts.training import optimisation
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.messages import Pulse, Task
 from orchestrator.worker.trial import play
@@ -51,7 +51,7 @@ def measure(quick: bool = False) -> Iterator[Figure]:
         torch.set_num_threads(before)
 
 
-def _both(config: gan.Config, folder: Path) -> tuple[float, float]:
+def _both(config: Config, folder: Path) -> tuple[float, float]:
     """Processor time of an update, in seconds: in a trial, and in a plain loop."""
     place = folder / config.loss
     outbox = Outbox(place)
@@ -89,15 +89,15 @@ def _both(config: gan.Config, folder: Path) -> tuple[float, float]:
     return spent / counted, loop / counted
 
 
-def _plain(config: gan.Config, folder: Path) -> Iterator[None]:
+def _plain(config: Config, folder: Path) -> Iterator[None]:
     """The same training as a script would have it; an update at each step."""
     config = config.resolved()
     data = datasets.load("digits", folder)
     torch.manual_seed(0)
-    generator, critic = gan.network(config, data.shape), Critic(config, data.shape)
+    generator, critic = networks.network(config, data.shape), Critic(config, data.shape)
     average = copy.deepcopy(generator)
-    ours: Any = gan.optimizer(config, generator, config.generator_learning_rate)
-    theirs: Any = gan.optimizer(config, critic, config.critic_learning_rate)
+    ours: Any = training.optimizer(config, generator, config.generator_learning_rate)
+    theirs: Any = training.optimizer(config, critic, config.critic_learning_rate)
     update = 0
     while True:
         for _ in range(config.n_critic or 1):
@@ -124,6 +124,6 @@ def _plain(config: gan.Config, folder: Path) -> Iterator[None]:
         loss.backward()
         ours.step()
         critic.requires_grad_(True)
-        training.follow(average, generator, update, config.ema_decay)
+        optimisation.follow(average, generator, update, config.ema_decay)
         update += 1
         yield

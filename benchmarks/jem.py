@@ -16,7 +16,8 @@ import torch
 from benchmarks._figure import Figure, empty_folder
 from models.env import Env
 from models.events import Checkpoint
-from models.jem import training as jem
+from models.jem import networks, training
+from models.jem.config import Config
 from models.jem.networks import in_mode, marginal
 from samplers.kernel import energy_and_gradient
 from studies._jem import base
@@ -74,15 +75,17 @@ def _medians(works: Sequence[Iterator[object]], times: int) -> list[float]:
     return [median(found) for found in taken]
 
 
-def _training(config: jem.Config, folder: Path) -> Iterator[object]:
+def _training(config: Config, folder: Path) -> Iterator[object]:
     """An update at a time of a training that is longer than what is timed: so short a one may be lost on its way."""
-    return (event for event in jem.train(config, Env("digits", cache_folder=folder)) if isinstance(event, Checkpoint))
+    return (
+        event for event in training.train(config, Env("digits", cache_folder=folder)) if isinstance(event, Checkpoint)
+    )
 
 
-def _gradients(config: jem.Config) -> Iterator[object]:
+def _gradients(config: Config) -> Iterator[object]:
     """As many gradients of the energy in a batch of images as a chain takes, one after another."""
     torch.manual_seed(0)
-    net, x = jem.network(config, (1, 8, 8)), torch.rand(config.batch_size, 1, 8, 8)
+    net, x = networks.network(config, (1, 8, 8)), torch.rand(config.batch_size, 1, 8, 8)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in training
     with in_mode(net, config.sampling_mode):
         while True:

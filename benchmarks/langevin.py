@@ -14,7 +14,8 @@ from torch import Generator, Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks._figure import Figure
-from models.ebm import training as ebm
+from models.ebm import networks
+from models.ebm.config import Config
 from samplers import langevin, starts
 from samplers.kernel import run
 from studies.ebm import base
@@ -42,13 +43,13 @@ class WeightGradients(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def ours(config: ebm.Config, net: nn.Module) -> Loop:
+def ours(config: Config, net: nn.Module) -> Loop:
     """The kernel that training runs."""
     kernel = langevin.build(net, *config.schedules(config.n_steps), config.grad_clip, BOUNDS)
     return lambda x, n_steps, generator: run(kernel, x, n_steps, generator)[0]
 
 
-def by_hand(config: ebm.Config, net: nn.Module, all_gradients: bool = False) -> Loop:
+def by_hand(config: Config, net: nn.Module, all_gradients: bool = False) -> Loop:
     """The same written out; with ``all_gradients`` by ``backward()``, as one writes it without a second thought."""
     a, s, clip = config.step_size, config.noise_start, config.grad_clip or torch.inf
 
@@ -107,7 +108,7 @@ def measure(quick: bool = False) -> Iterator[Figure]:
 def _measure(side: int, pairs: int, n_steps: int) -> Iterator[Figure]:
     config = base((1, side, side))
     torch.manual_seed(0)
-    net = ebm.network(config, (1, side, side)).requires_grad_(False)
+    net = networks.network(config, (1, side, side)).requires_grad_(False)
     x = starts.uniform(config.batch_size, (1, side, side), BOUNDS, Generator().manual_seed(0))
     mine, hand = ours(config, net), by_hand(config, net)
     if not torch.equal(mine(x, 5, Generator().manual_seed(1)), hand(x, 5, Generator().manual_seed(1))):
@@ -123,7 +124,7 @@ def _measure(side: int, pairs: int, n_steps: int) -> Iterator[Figure]:
     clean = seen.passes > 0 and not seen.asked and all(weight.grad is None for weight in net.parameters())
     yield Figure("  gradients in weights", f"{seen.asked} in {seen.passes} backward passes", "0", clean)
 
-    trained = ebm.network(config, (1, side, side))
+    trained = networks.network(config, (1, side, side))
     trained.load_state_dict(net.state_dict())
     (_, share, _), _ = compare(ours(config, trained), mine, x, pairs // 2, n_steps)
     untouched = all(weight.grad is None for weight in trained.parameters())

@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 
 from benchmarks._figure import Figure
 from benchmarks.langevin import BOUNDS, SIZES, TARGET, Loop, compare
-from models.ebm import training as ebm
+from models.ebm import networks
 from samplers import hmc, langevin, mala, preconditioned, proximal, starts, tempering, underdamped
 from samplers.kernel import Kernel, run
 from studies.ebm import base
@@ -93,7 +93,7 @@ def measure(quick: bool = False) -> Iterator[Figure]:
         for side, (pairs, n_steps) in SIZES.items():
             config = base((1, side, side))
             torch.manual_seed(0)
-            net = ebm.network(config, (1, side, side)).requires_grad_(False)
+            net = networks.network(config, (1, side, side)).requires_grad_(False)
             x = starts.uniform(CHAINS, (1, side, side), BOUNDS, Generator().manual_seed(0))
             title = f"Langevin step {side}×{side}, {config.blocks} blocks of {config.width}, {CHAINS} chains"
             pairs = pairs // 10 if quick else pairs

@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 
 from benchmarks._figure import Figure, empty_folder
 from models.data import dataset as datasets
-from models.ebm import training as ebm
-from models.ebm.frozen_sampling import Config
+from models.ebm import networks
+from models.ebm.frozen_sampling.config import Config
 from orchestrator.launchers.inline import InlineJob, InlineLauncher
 from orchestrator.messages import Ended, Report, Task
 from studies import ebm_sampling
@@ -57,7 +57,7 @@ def _network(folder: Path) -> Path:
     shape = datasets.load("digits", folder).shape
     config = base(shape)
     torch.manual_seed(0)
-    weights = ebm.network(config, shape).state_dict()
+    weights = networks.network(config, shape).state_dict()
     save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / "weights.safetensors")
     about = {"study": "ebm", "config": config.model_dump(mode="json")}
     (folder / "model.json").write_text(json.dumps(about))

@@ -9,9 +9,6 @@ from torch import Generator, Tensor
 Energy = Callable[[Tensor], Tensor]
 """(chains, *shape) -> (chains,), unnormalised: exp(-E) is the density at temperature 1. Lower is likelier."""
 
-Schedule = Callable[[int], float]
-"""Index of a step, from 0 -> value at that step."""
-
 Value = TypeVar("Value", float, Tensor, float | Tensor)
 
 Parameter = float | Tensor | Callable[[int], float | Tensor]

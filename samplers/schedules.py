@@ -7,7 +7,8 @@ start · (end / start)^(t/T).
 import math
 from collections.abc import Callable
 
-from samplers.kernel import Schedule
+Schedule = Callable[[int], float]
+"""Index of a step, from 0 -> value at that step."""
 
 Shape = Callable[[float, float, float], float]
 """(start, end, progress in (0, 1]) -> value."""

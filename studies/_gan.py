@@ -18,9 +18,7 @@ def base(shape: ImageShape, loss: Loss) -> Config:
 
 def noise(config: Config, shape: ImageShape) -> tuple[int, ...]:
     """What a generator makes an image of."""
-    from models.gan.conditioning import inputs
-
-    return (inputs(config),)
+    return (config.generator_inputs,)
 
 
 def first(loss: Loss) -> dict[str, Any]:

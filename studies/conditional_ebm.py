@@ -1,6 +1,6 @@
 """Which label conditioning and which Langevin settings give good class-conditional samples?"""
 
-from models.ebm.conditional import Config
+from models.ebm.conditional.config import Config
 from studies import ImageShape, Objective, Section, Study, Suggest, later
 from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
 
@@ -36,14 +36,14 @@ STUDY = Study(
     config=Config,
     base=base,
     space=space,
-    train=later("models.ebm.conditional:train"),
-    report=later("models.ebm.conditional:report"),
-    check=later("models.ebm.conditional:check"),
+    train=later("models.ebm.conditional.training:train"),
+    report=later("models.ebm.conditional.evaluation:report"),
+    check=later("models.ebm.conditional.training:check"),
     objectives=(Objective("fid_by_class/fresh"),),
     first=({}, {"label": "modulation"}, {"label": "channels"}, {"start": "replay"}),  # every way is tried
     label="{label}, {n_steps} steps",
     charts=("energy/gap", "chain/saturation"),
-    restore=later("models.ebm.conditional:network"),
+    restore=later("models.ebm.conditional.networks:network"),
     heat_map=("step_size", "n_steps", "start"),
     sections=(
         SCORES,
@@ -67,5 +67,5 @@ STUDY = Study(
         NEIGHBOURS,
         OUTLIERS,
     ),
-    sample=later("models.ebm.conditional:draw"),
+    sample=later("models.ebm.conditional.evaluation:draw"),
 )

@@ -39,14 +39,14 @@ STUDY = Study(
     base=base,
     space=space,
     train=later("models.dvae.training:train"),
-    report=later("models.dvae.training:report"),
+    report=later("models.dvae.evaluation:report"),
     check=later("models.dvae.training:check"),
     objectives=(Objective("reconstruction/validation"), Objective("silhouette", "maximize")),
     trials=8,
     pictures="reconstructions",
     label="{codebook_size} codes",
     charts=("loss/reconstruction", "codes/perplexity"),
-    restore=later("models.dvae.training:network"),
+    restore=later("models.dvae.networks:network"),
     sections=(
         Section(
             "What is lost",
@@ -94,5 +94,5 @@ STUDY = Study(
             pictures=("codes/book", "samples/one_code_changed", "samples/edited_codes", "codes/use"),
         ),
     ),
-    sample=later("models.dvae.training:draw"),
+    sample=later("models.dvae.evaluation:draw"),
 )

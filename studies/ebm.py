@@ -43,12 +43,12 @@ STUDY = Study(
     base=base,
     space=space,
     train=later("models.ebm.training:train"),
-    report=later("models.ebm.training:report"),
+    report=later("models.ebm.evaluation:report"),
     objectives=(Objective("fid/fresh"),),
     first=({}, {"start": "noise"}),  # both ways to begin a chain are tried, whatever the sampler's luck
     label="{n_steps} steps",
     charts=("energy/gap", "chain/saturation"),
-    restore=later("models.ebm.training:network"),
+    restore=later("models.ebm.networks:network"),
     heat_map=("step_size", "n_steps", "start"),
     sections=(
         SCORES,
@@ -63,5 +63,5 @@ STUDY = Study(
             numbers=("likelihood/", "likelihood_fitted/"),
         ),
     ),
-    sample=later("models.ebm.training:draw"),
+    sample=later("models.ebm.evaluation:draw"),
 )

@@ -1,6 +1,6 @@
 """Which sampler and settings draw the best images from a trained energy, and at what cost?"""
 
-from models.ebm.frozen_sampling import SEARCHED, Config
+from models.ebm.frozen_sampling.config import SEARCHED, Config
 from studies import ImageShape, Objective, Section, Study, Suggest, later
 from studies.parts.sections import CHAINS, SCORES
 
@@ -30,8 +30,8 @@ STUDY = Study(
     config=Config,
     base=base,
     space=space,
-    train=later("models.ebm.frozen_sampling:train"),
-    report=later("models.ebm.frozen_sampling:report"),
+    train=later("models.ebm.frozen_sampling.training:train"),
+    report=later("models.ebm.frozen_sampling.evaluation:report"),
     objectives=(Objective("fid/fresh"), Objective("cost/network_evaluations")),
     trials=100,
     sections=(
@@ -43,7 +43,7 @@ STUDY = Study(
             numbers=("cost/",),
         ),
     ),
-    sample=later("models.ebm.frozen_sampling:draw"),
+    sample=later("models.ebm.frozen_sampling.evaluation:draw"),
     model_of=("ebm",),
     together=32,
     label="{sampler}, {n_steps} steps",

@@ -20,7 +20,7 @@ STUDY = Study(
     base=base,
     space=space,
     train=later("models.gan.training:train"),
-    report=later("models.gan.training:report"),
+    report=later("models.gan.evaluation:report"),
     check=later("models.gan.training:check"),
     objectives=(Objective("fid/generated"),),
     first=(_gan.first("bce"), _gan.first("hinge")),
@@ -28,7 +28,7 @@ STUDY = Study(
     pictures="samples/generated",
     label="{loss}",
     charts=("loss/generator", "loss/critic"),
-    restore=later("models.gan.training:network"),
+    restore=later("models.gan.networks:network"),
     takes=_gan.noise,
     sections=(
         *_gan.SECTIONS,
@@ -40,5 +40,5 @@ STUDY = Study(
             numbers=("calibration/",),
         ),
     ),
-    sample=later("models.gan.training:draw"),
+    sample=later("models.gan.evaluation:draw"),
 )

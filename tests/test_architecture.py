@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,12 @@ def imported(statement: str) -> set[str]:
 def test_what_is_never_imported(statement: str, never: set[str]) -> None:
     tops = {module.partition(".")[0] for module in imported(statement)}
     assert not tops & never
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "models").rglob("config.py")), ids=lambda path: path.parent.name)
+def test_settings_are_read_without_torch(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    assert not {module.partition(".")[0] for module in imported(f"import {module}")} & {"torch", "numpy", "scipy"}
 
 
 @pytest.mark.parametrize(

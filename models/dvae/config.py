@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.parts.networks.blocks import Activation
+from models.parts.settings import Activation
 
 
 class Config(BaseModel):

@@ -1,7 +1,7 @@
 """Looking at a discrete autoencoder: reconstructions beside their references, and all else that is made of its codes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +12,12 @@ from models.dvae.clusters import clusters
 from models.dvae.config import Config
 from models.dvae.generation import samples
 from models.dvae.networks import Autoencoder
+from models.dvae.prior import by_place
 from models.dvae.quantisers import perplexity, usage
 from models.env import Env
 from models.events import Event, Images, Progress, Scalars, Weights
 from models.parts.evaluation.pictures import pairs
+from models.parts.networks.blocks import restored
 from models.parts.training import optimisation as training
 
 SHOWN = 32  # images in a grid, and as many reconstructions
@@ -56,6 +58,16 @@ def reconstructions(images: Tensor, given_back: Tensor, step: int) -> Images:
     """Originals in the upper row, what is given back of them in the row below."""
     n = min(SHOWN, len(images)) // 8 * 8
     return pairs(step, "reconstructions", images[:n], given_back[:n])
+
+
+def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
+    """``n`` new images by a trained network: of its prior, or where it has none, of codes by place."""
+    data = datasets.load(env.data, env.data_folder)
+    network, chance = restored(Autoencoder(config, data.shape), weights, env.device), env.generator("samples")
+    if network.prior is not None:
+        return Images(0, "samples/new", network.decode(network.prior.draw(n, chance)))
+    tokens = network.tokens(data.train.floats(torch.arange(min(config.clustered_images, len(data.train)))))
+    return Images(0, "samples/new", network.decode(by_place(tokens, n, chance)))
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:

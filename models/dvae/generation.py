@@ -1,12 +1,11 @@
 """Images decoded from tokens that no image had: drawn from a prior, drawn at random, edited; and the codebook as a picture."""
 
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 
 import torch
 from torch import Tensor
 
-from models.data import dataset as datasets
 from models.data.dataset import Data
 from models.dvae.config import Config
 from models.dvae.networks import Autoencoder
@@ -16,7 +15,6 @@ from models.events import Curve, Event, Images
 from models.parts.evaluation import judge as judges
 from models.parts.evaluation.neighbours import beside
 from models.parts.evaluation.quality import Quality
-from models.parts.networks.blocks import restored
 
 SHOWN = 64  # images in a grid
 PRIOR_IMAGES = 1_000  # validation images on which a prior is judged, at most
@@ -59,16 +57,6 @@ def samples(
     for name, some in images.items():
         values |= quality.scores(name, some) if name == "fresh" else {f"fid/{name}": quality.fid(some)}
     return values
-
-
-def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
-    """``n`` new images by a trained network: of its prior, or where it has none, of codes by place."""
-    data = datasets.load(env.data, env.data_folder)
-    network, chance = restored(Autoencoder(config, data.shape), weights, env.device), env.generator("samples")
-    if network.prior is not None:
-        return Images(0, "samples/new", network.decode(network.prior.draw(n, chance)))
-    tokens = network.tokens(data.train.floats(torch.arange(min(config.clustered_images, len(data.train)))))
-    return Images(0, "samples/new", network.decode(by_place(tokens, n, chance)))
 
 
 def edits(network: Autoencoder, tokens: Tensor, step: int) -> Iterator[Event]:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from models.data import dataset as datasets
 from models.dvae.config import Config
-from models.dvae.evaluation import Result, look, report, squared_error
-from models.dvae.generation import draw
+from models.dvae.evaluation import Result, look, squared_error
 from models.dvae.networks import Autoencoder, map_size, network
 from models.dvae.quantisers import perplexity, usage
 from models.env import Env
@@ -21,8 +20,6 @@ from models.events import Checkpoint, Diverged, Event, Facts, Progress, Scalars
 from models.parts.networks.blocks import n_weights
 from models.parts.training import optimisation as training
 from models.parts.training.augmentation import deform
-
-__all__ = ["Config", "Result", "check", "draw", "network", "report", "train"]
 
 SETTLING = 200  # updates before a training can be lost
 COLLAPSED = 1.5  # perplexity: hardly more than one code in use

@@ -16,7 +16,8 @@ from models.data import dataset as datasets
 from models.ebm.config import BOUNDS, Config
 from models.env import Env
 from samplers import hmc, langevin, mala, preconditioned, proximal, tempering, underdamped
-from samplers.kernel import Energy, Kernel, Schedule, run
+from samplers.kernel import Energy, Kernel, run
+from samplers.schedules import Schedule
 
 LEAPFROG_STEPS = 5  # of a trajectory of HMC
 LADDER = (1.0, 10.0, 100.0)  # temperatures of replicas, in units of the chain's own
@@ -33,7 +34,7 @@ def chains(
 
 def build(config: Config, energy: Energy, env: Env, n_evaluations: int) -> tuple[Kernel, int]:
     """The kernel of ``config``, its schedules spread over a chain of ``n_evaluations``, and the steps that those pay for."""
-    make, cost = SAMPLERS[config.sampler]
+    make, cost = KERNELS[config.sampler]
     n_steps = max(1, n_evaluations // cost)
     kernel = make(config, energy, env, n_steps)
     assert kernel.evaluations == cost
@@ -93,7 +94,7 @@ def _proximal(config: Config, energy: Energy, env: Env, n_steps: int) -> Kernel:
 
 
 Make = Callable[[Config, Energy, Env, int], Kernel]
-SAMPLERS: dict[str, tuple[Make, int]] = {  # with the evaluations that a step costs
+KERNELS: dict[str, tuple[Make, int]] = {  # with the evaluations that a step costs
     "langevin": (_langevin, 1),
     "preconditioned": (_preconditioned, 1),
     "underdamped": (_underdamped, 1),

@@ -1,13 +1,15 @@
-"""The settings of an energy-based model, and the network and the chains that they mean."""
+"""The settings of an energy-based model."""
 
 import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.parts.networks.blocks import Activation, EnergyResNet, Precision
+from models.parts.settings import Activation, Precision
 from samplers import schedules
-from samplers.kernel import Schedule
+from samplers.schedules import Schedule
+
+Sampler = Literal["langevin", "preconditioned", "underdamped", "mala", "hmc", "tempering", "proximal"]
 
 BOUNDS = (-1.0, 1.0)  # of every pixel of data and of every chain
 
@@ -25,7 +27,7 @@ class Config(BaseModel):
         "float32", description="of the network's inner layers; auto: bfloat16 where it is multiplied in"
     )
 
-    sampler: Literal["langevin", "preconditioned", "underdamped", "mala", "hmc", "tempering", "proximal"] = Field(
+    sampler: Sampler = Field(
         "langevin",
         description="of the chains: langevin | preconditioned | underdamped | mala | hmc | tempering | proximal",
     )
@@ -116,8 +118,3 @@ class Config(BaseModel):
         if self.start == "replay" and self.buffer_size < self.batch_size:
             raise ValueError(f"buffer_size={self.buffer_size} is below batch_size={self.batch_size}; raise it")
         return self
-
-
-def network(config: Config, shape: tuple[int, int, int]) -> EnergyResNet:
-    """The untrained E(x) for images of ``shape``; its weights come from torch's global generator."""
-    return EnergyResNet(shape, config.blocks, config.width, config.activation, config.spectral_norm, config.precision)

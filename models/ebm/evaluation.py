@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from models.data import dataset as datasets
 from models.ebm.chains import build, chains
-from models.ebm.config import BOUNDS, Config, network
+from models.ebm.config import BOUNDS, Config
 from models.ebm.likelihood import likelihood
+from models.ebm.networks import network
 from models.env import Env
 from models.events import Curve, Event, Images, Progress, Scalars, Weights
 from models.parts.evaluation import outliers
@@ -92,9 +93,9 @@ def evaluate(
 
 def report(result: Result, env: Env) -> Iterator[Event]:
     """All scores of the finished model beside their anchors, its samples, their nearest neighbours and a chain's energy."""
-    config, network, data, step = result.config, result.network, result.data, result.step
+    config, net, data, step = result.config, result.network, result.data, result.step
     yield Progress("evaluation", 0, 2)
-    begin, fresh = sample(config, env, network, data.shape, config.evaluation_samples)
+    begin, fresh = sample(config, env, net, data.shape, config.evaluation_samples)
     yield Images(step, "samples/fresh", fresh[:SHOWN])
     kept = None if result.images is None else result.images[replayed(config, env, result.images)]
     if kept is not None:
@@ -102,11 +103,11 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Scalars(step, scores(result, env, begin, fresh, kept))
     yield Progress("evaluation", 1, 2)
     yield from beside(fresh[:16], data, step)
-    longest = yield from energy_along_chain(result, env, network, network)
-    yield Scalars(step, outliers.auroc(network, data, env, config.evaluation_samples, {"fresh": fresh}))
+    longest = yield from energy_along_chain(result, env, net, net)
+    yield Scalars(step, outliers.auroc(net, data, env, config.evaluation_samples, {"fresh": fresh}))
     if config.annealing_temperatures:
-        yield from likelihood(config, network, data, longest, env, step)
-    yield Weights.of(network)
+        yield from likelihood(config, net, data, longest, env, step)
+    yield Weights.of(net)
     yield Progress("evaluation", 2, 2)
 
 

@@ -18,9 +18,9 @@ from torch import Generator, Tensor, nn
 
 from models.data import dataset as datasets
 from models.ebm.config import BOUNDS, Config
+from models.ebm.networks import EnergyResNet
 from models.env import Env
 from models.events import Curve, Event, Progress, Scalars
-from models.parts.networks.blocks import EnergyResNet
 from models.parts.training.optimisation import finite
 from samplers import annealing, hmc
 from samplers.kernel import Energy, Kernel, run

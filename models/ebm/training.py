@@ -5,7 +5,6 @@ The trainer serves energies E(x, y) as well: a label is a further input, held fi
 
 import copy
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,8 +14,9 @@ from torch import Tensor, nn
 
 from models.data import dataset as datasets
 from models.ebm.chains import chains as run_chains
-from models.ebm.config import BOUNDS, Config, network
-from models.ebm.evaluation import SHOWN, Result, draw, evaluate, report, schedule_curve, untrained
+from models.ebm.config import BOUNDS, Config
+from models.ebm.evaluation import SHOWN, Result, evaluate, schedule_curve, untrained
+from models.ebm.networks import frozen, network
 from models.env import Env
 from models.events import Checkpoint, Diverged, Event, Images, Progress, Scalars
 from models.parts.evaluation.classes import of_slots
@@ -26,8 +26,6 @@ from models.parts.training.augmentation import noisy
 from models.parts.training.energy_divergence import SETTLING, Watch, saturation
 from samplers import replay, starts
 from samplers.kernel import Energy
-
-__all__ = ["Config", "Kind", "Result", "draw", "network", "report", "train"]
 
 
 @dataclass(frozen=True)
@@ -41,16 +39,6 @@ class Kind:
 
 
 PLAIN = Kind(lambda config, data: network(config, data.shape), lambda net, labels: net, untrained, evaluate)
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[nn.Module]:
-    """The network without gradients in its weights: what chains need, and less work than with them."""
-    network.requires_grad_(False)
-    try:
-        yield network
-    finally:
-        network.requires_grad_(True)
 
 
 def contrastive_divergence(on_data: Tensor, on_samples: Tensor, alpha: float) -> tuple[Tensor, Tensor]:

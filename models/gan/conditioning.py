@@ -9,16 +9,6 @@ from torch import Tensor
 from models.gan.config import Config
 
 
-def inputs(config: Config) -> int:
-    """Numbers that the generator makes an image of."""
-    return config.latent_size + (config.classes if config.labels == "both" else 0)
-
-
-def outputs(config: Config) -> int:
-    """Numbers that the critic's last layer has for an image."""
-    return {"none": 1, "critic": config.classes, "both": 1 + config.classes}[config.labels]
-
-
 def told(config: Config, noise: Tensor, labels: Tensor) -> Tensor:
     """What the generator is given, (n, inputs): noise (n, latent_size), and with labels=both a one for the class besides."""
     return torch.cat([noise, F.one_hot(labels, config.classes)], 1) if config.labels == "both" else noise

@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.parts.networks.blocks import Precision
-from models.parts.training.named_files import NamedFile
+from models.parts.settings import NamedFile, Precision
 
 Loss = Literal["bce", "hinge", "wgan", "wgan_gp"]
 Norm = Literal["batch", "none"]
@@ -130,6 +129,16 @@ class Config(BaseModel):
     inception_weights: NamedFile | None = Field(
         None, description="file of torch-fidelity's Inception weights, for fid/inception"
     )
+
+    @property
+    def generator_inputs(self) -> int:
+        """Numbers that the generator makes an image of."""
+        return self.latent_size + (self.classes if self.labels == "both" else 0)
+
+    @property
+    def critic_outputs(self) -> int:
+        """Numbers that the critic's last layer has for an image."""
+        return {"none": 1, "critic": self.classes, "both": 1 + self.classes}[self.labels]
 
     @property
     def critic_cost(self) -> int:

@@ -14,7 +14,7 @@ from models.events import Curve, Event, Images, Matrix, Progress, Scalars, Weigh
 from models.gan import losses
 from models.gan.conditioning import told
 from models.gan.config import Config
-from models.gan.networks import Critic, binarised
+from models.gan.networks import Critic, binarised, network
 from models.gan.networks import Generator as Network
 from models.parts.evaluation import calibration, inception
 from models.parts.evaluation.classes import in_turn
@@ -43,11 +43,6 @@ class Result:
     quality: Quality
     step: int
     history: list[tuple[float, float]]  # epochs, and fid/generated then
-
-
-def network(config: Config, shape: tuple[int, int, int]) -> Network:
-    """The untrained generator of images of ``shape``; its weights come from torch's global generator."""
-    return Network(config, shape)
 
 
 def binary(config: Config, data: datasets.Data) -> bool:

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models.gan.conditioning import inputs, outputs, values
+from models.gan.conditioning import values
 from models.gan.config import Config
-from models.parts.networks.blocks import Precision, mixed
+from models.parts.networks.blocks import mixed
+from models.parts.settings import Precision
 
 SMALLEST = 4  # pixels: maps are halved down to about that, so that the critic's last layer sees the figure as a whole
 ImageShape = tuple[int, int, int]
@@ -33,7 +34,7 @@ class Generator(nn.Module):
         self.config, self.shape = config, shape
         self.start = tuple(math.ceil(side / 2**n) for side in sides)
         before = config.width * 2 ** (n - 1)
-        self.first = nn.Linear(inputs(config), before * self.start[0] * self.start[1], bias=False)
+        self.first = nn.Linear(config.generator_inputs, before * self.start[0] * self.start[1], bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(before), nn.ReLU()]
         for stage in range(n):
             layers += [nn.Conv2d(before, before, 3, padding=1, bias=False), nn.BatchNorm2d(before), nn.ReLU()]
@@ -80,7 +81,7 @@ class Critic(nn.Module):
         with torch.no_grad():
             features = self.body.eval()(torch.zeros(1, *shape)).shape[1]
         self.body.train()
-        head = nn.Linear(features, outputs(config))
+        head = nn.Linear(features, config.critic_outputs)
         self.head = spectral_norm(head) if config.spectral else head
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -92,6 +93,11 @@ class Critic(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         return values(self.config, self.logits(images), labels)
+
+
+def network(config: Config, shape: ImageShape) -> Generator:
+    """The untrained generator of images of ``shape``; its weights come from torch's global generator."""
+    return Generator(config, shape)
 
 
 def _layer(config: Config, conv: nn.Conv2d, first: bool) -> list[nn.Module]:

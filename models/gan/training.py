@@ -16,17 +16,15 @@ from models.data import dataset as datasets
 from models.env import Env
 from models.events import Checkpoint, Diverged, Event, Facts, Images, Progress, Scalars
 from models.gan import losses
-from models.gan.conditioning import inputs, misread, told, values
-from models.gan.config import RECIPES, Config, Loss
+from models.gan.conditioning import misread, told, values
+from models.gan.config import RECIPES, Config
 from models.gan.divergence import Watch
-from models.gan.evaluation import SHOWN, Result, draw, evaluate, network, report, samples
-from models.gan.networks import Critic, through
+from models.gan.evaluation import SHOWN, Result, evaluate, samples
+from models.gan.networks import Critic, network, through
 from models.parts.evaluation import inception
 from models.parts.evaluation.quality import Quality
 from models.parts.training import optimisation as training
 from models.parts.training.augmentation import noisy
-
-__all__ = ["RECIPES", "Config", "Loss", "Result", "check", "draw", "inputs", "network", "report", "train"]
 
 SETTLING = 200  # updates before a generator can be expected to draw anything
 SLOPES = 16  # points between two images where the critic's slope is looked at during training

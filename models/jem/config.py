@@ -1,13 +1,13 @@
-"""The settings of a joint energy-based model, and the network that they mean."""
+"""The settings of a joint energy-based model."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.jem.networks import Classifier, Mode, Norm, resnet18, small, wide_resnet
-from models.parts.networks.blocks import Activation, Precision
-from models.parts.training.augmentation import Augmentation
-from models.parts.training.named_files import NamedFile
+from models.parts.settings import Activation, Augmentation, NamedFile, Precision
+
+Norm = Literal["none", "batch", "group"]
+Mode = Literal["train", "eval"]
 
 BOUNDS = (-1.0, 1.0)  # of every pixel of data and of every chain
 
@@ -117,14 +117,3 @@ class Config(BaseModel):
         if self.classification_weight == 0 and not self.generates:
             raise ValueError("classification_weight and likelihood_weight are both 0; raise one, or nothing is learned")
         return self
-
-
-def network(config: Config, shape: tuple[int, int, int]) -> Classifier:
-    """The untrained classifier for images of ``shape``; its weights come from torch's global generator."""
-    if config.network == "cnn":
-        body = small(shape, config.width, config.activation, config.norm)
-    elif config.network == "resnet18":
-        body = resnet18(shape, config.activation, config.norm)
-    else:
-        body = wide_resnet(shape, config.depth, config.width, config.activation, config.norm)
-    return Classifier(body, shape, config.classes, config.precision)

@@ -11,8 +11,8 @@ from models.data import dataset as datasets
 from models.env import Env
 from models.events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
 from models.jem.chains import Starts, kernel
-from models.jem.config import BOUNDS, Config, network
-from models.jem.networks import conditional, in_mode, marginal
+from models.jem.config import BOUNDS, Config
+from models.jem.networks import conditional, in_mode, marginal, network
 from models.jem.pretraining import read
 from models.parts.evaluation import attacks, calibration, outliers
 from models.parts.evaluation.classes import COLUMNS, accuracy, confusion, in_turn, of_slots, rows

@@ -3,17 +3,16 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from models.data.torchvision_fix import mend
-from models.parts.networks.blocks import ACTIVATIONS, Activation, Precision, mixed
+from models.jem.config import Config, Mode, Norm
+from models.parts.networks.blocks import ACTIVATIONS, mixed
+from models.parts.settings import Activation, Precision
 from samplers.kernel import Energy
 
-Norm = Literal["none", "batch", "group"]
-Mode = Literal["train", "eval"]
 GROUPS = 8  # of channels, at most
 
 
@@ -145,3 +144,14 @@ def wide_resnet(shape: tuple[int, int, int], depth: int, width: int, activation:
             layers.append(_WideBlock(before, after, 2 if group and not block else 1, activation, kind))
             before = after
     return nn.Sequential(*layers, norm(kind, before), ACTIVATIONS[activation](), nn.AdaptiveAvgPool2d(1))
+
+
+def network(config: Config, shape: tuple[int, int, int]) -> Classifier:
+    """The untrained classifier for images of ``shape``; its weights come from torch's global generator."""
+    if config.network == "cnn":
+        body = small(shape, config.width, config.activation, config.norm)
+    elif config.network == "resnet18":
+        body = resnet18(shape, config.activation, config.norm)
+    else:
+        body = wide_resnet(shape, config.depth, config.width, config.activation, config.norm)
+    return Classifier(body, shape, config.classes, config.precision)

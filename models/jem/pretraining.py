@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from models.data import dataset as datasets
 from models.env import Env, derive_seed
 from models.events import Curve, Diverged, Event, Facts, Progress, Scalars
-from models.jem.config import Config, network
+from models.jem.config import Config
+from models.jem.networks import network
 from models.parts.evaluation.classes import accuracy
 from models.parts.networks.blocks import weights_digest
 from models.parts.training import cache
@@ -40,19 +41,6 @@ class Pretrained:
     history: dict[str, list[float]]  # "update", and what was seen there
 
 
-def same_classes(config: Config, data: datasets.Data) -> None:
-    """Raises DataError where ``config`` has other classes than the data."""
-    if len(data.classes) != config.classes:
-        raise datasets.DataError(f"{data.name} has {len(data.classes)} classes; say --set classes={len(data.classes)}")
-
-
-def check(config: Config, data: datasets.Data) -> None:
-    """Raises DataError for other classes than the data's, or a classifier of the user's that does not fit."""
-    same_classes(config, data)
-    if config.classifier is not None:
-        _given(config.classifier, config, data.shape)
-
-
 def obtain(config: Config, data: datasets.Data, env: Env) -> Generator[Event, None, Pretrained]:
     """The classifier of ``config``: its user's, or that of the cache, or trained now; of processes that ask at once, one trains.
 
@@ -62,7 +50,7 @@ def obtain(config: Config, data: datasets.Data, env: Env) -> Generator[Event, No
     """
     yield Progress("pretraining", 0, config.pretrain_updates)
     if config.classifier is not None:
-        found = _read_now(_given(config.classifier, config, data.shape), data, env)
+        found = _read_now(load_classifier(config.classifier, config, data.shape), data, env)
     else:
         found = yield from _shared(config, data, env)
     yield Facts({"pretraining/hash": found.digest})
@@ -99,7 +87,7 @@ def _shared(config: Config, data: datasets.Data, env: Env) -> Generator[Event, N
     )
 
 
-def _given(path: str, config: Config, shape: tuple[int, int, int]) -> nn.Module:
+def load_classifier(path: str, config: Config, shape: tuple[int, int, int]) -> nn.Module:
     """The network with the user's own weights, on the processor."""
     with training.seeded(0):  # overwritten at once
         net = network(config, shape)

@@ -18,11 +18,11 @@ from models.data import dataset as datasets
 from models.env import Env
 from models.events import Checkpoint, Diverged, Event, Images, Progress, Scalars
 from models.jem.chains import Starts, kernel
-from models.jem.config import BOUNDS, Config, network
+from models.jem.config import BOUNDS, Config
 from models.jem.divergence import Watch
-from models.jem.evaluation import SHOWN, Result, draw, evaluate, glance, report, untrained
-from models.jem.networks import conditional, in_mode, marginal
-from models.jem.pretraining import check, obtain, same_classes
+from models.jem.evaluation import SHOWN, Result, evaluate, glance, untrained
+from models.jem.networks import conditional, in_mode, marginal, network
+from models.jem.pretraining import load_classifier, obtain
 from models.parts.evaluation.classes import accuracy, of_slots
 from models.parts.evaluation.quality import Quality
 from models.parts.training import optimisation as training
@@ -30,8 +30,6 @@ from models.parts.training.augmentation import noisy, vary
 from models.parts.training.energy_divergence import SETTLING, saturation
 from samplers import replay
 from samplers.kernel import run
-
-__all__ = ["Config", "Result", "check", "draw", "network", "report", "train"]
 
 GLANCES = 20  # looks at validation images over training; scores of chains are dearer, and rarer
 
@@ -57,6 +55,19 @@ def losses(
 def warm_at(config: Config, update: int) -> float:
     """From 0 to 1 over the warm-up."""
     return min(1.0, (update + 1) / (config.warmup + 1))
+
+
+def same_classes(config: Config, data: datasets.Data) -> None:
+    """Raises DataError where ``config`` has other classes than the data."""
+    if len(data.classes) != config.classes:
+        raise datasets.DataError(f"{data.name} has {len(data.classes)} classes; say --set classes={len(data.classes)}")
+
+
+def check(config: Config, data: datasets.Data) -> None:
+    """Raises DataError for other classes than the data's, or a classifier of the user's that does not fit."""
+    same_classes(config, data)
+    if config.classifier is not None:
+        load_classifier(config.classifier, config, data.shape)
 
 
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:

@@ -8,7 +8,9 @@ FAMILIES = ("ebm", "jem", "gan", "dvae")
 _OF_A_FAMILY = {
     "Config": "config.Config",
     "train": "training.train",
+    "network": "networks.network",
     "report": "evaluation.report",
+    "draw": "evaluation.draw",
 }
 MOVED: Mapping[str, str] = {  # the old name -> the new one
     "models._env": "models.env",
@@ -22,7 +24,7 @@ MOVED: Mapping[str, str] = {  # the old name -> the new one
     "models.parts.nets": "models.parts.networks.blocks",
     "models.parts.cache": "models.parts.training.cache",
     "models.parts.augmentation": "models.parts.training.augmentation",
-    "models.parts.named_files": "models.parts.training.named_files",
+    "models.parts.named_files": "models.parts.settings",
     "studies._study": "studies",
     "studies._space": "studies.parts.space",
     "studies._sections": "studies.parts.sections",

@@ -139,7 +139,7 @@ def test_the_champion_is_loaded_from_an_authenticated_server(
 ) -> None:
     import mlflow.pytorch
 
-    from models.parts.networks.blocks import EnergyResNet
+    from models.ebm.networks import EnergyResNet
 
     server = mlflow_server()
     for name, value in server.environment.items():

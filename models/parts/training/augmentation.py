@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from models.parts.settings import Augmentation
 from samplers.kernel import standard_normal
-
-Augmentation = Literal["none", "shift", "shift_flip"]
 
 
 def vary(images: Tensor, kind: Augmentation, generator: Generator) -> Tensor:

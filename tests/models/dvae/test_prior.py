@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.dvae import training as dvae
+from models.dvae import networks
+from models.dvae.config import Config
 from models.dvae.generation import book, edits
 from models.dvae.prior import Prior, bits_by_place, by_place, learn
 from models.env import Env
@@ -73,10 +74,10 @@ def test_what_a_token_costs_by_place_by_hand() -> None:
 
 
 def test_edits_lead_from_an_image_to_another_and_the_book_shows_every_code(tmp_path: Path) -> None:
-    config = dvae.Config(width=4, blocks=0, codebook_size=5, code_dimension=3)
+    config = Config(width=4, blocks=0, codebook_size=5, code_dimension=3)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = dvae.network(config, (1, 8, 8))
+        network = networks.network(config, (1, 8, 8))
     tokens = torch.randint(5, (20, 4, 4), generator=torch.Generator().manual_seed(0))
     (event,) = edits(network, tokens, 3)
     assert isinstance(event, Images)

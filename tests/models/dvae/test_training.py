@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 import studies
 from models.data import dataset as datasets
-from models.dvae import training as dvae
+from models.dvae import evaluation, networks, training
 from models.dvae.cluster_figures import borders
 from models.dvae.clusters import core, embedded
+from models.dvae.config import Config
 from models.dvae.networks import Autoencoder
 from models.dvae.pseudo_labels import interval
 from models.dvae.quantisers import GumbelCodes, MovingCodes, divergence_from_even, perplexity, usage
@@ -42,8 +43,8 @@ SMALL = {
 }
 
 
-def config(**changes: Any) -> dvae.Config:
-    return dvae.Config.model_validate(SMALL | changes)
+def config(**changes: Any) -> Config:
+    return Config.model_validate(SMALL | changes)
 
 
 def moving(**changes: Any) -> MovingCodes:
@@ -173,7 +174,7 @@ def test_the_interval_is_students() -> None:
 def test_tokens_and_images_of_every_size(shape: tuple[int, int, int], quantiser: str) -> None:
     base = studies.load("dvae").base(shape)
     small = base.model_copy(update={"width": 8, "quantiser": quantiser, "codebook_size": 8})
-    net = dvae.network(small, shape)
+    net = networks.network(small, shape)
     images = torch.rand(3, *shape) * 2 - 1
     tokens = net.tokens(images)
     side = shape[1] // 2**base.halvings
@@ -186,7 +187,7 @@ def test_tokens_and_images_of_every_size(shape: tuple[int, int, int], quantiser:
 
 def test_images_that_cannot_be_halved_are_refused() -> None:
     with pytest.raises(datasets.DataError, match="30×30 pixels cannot be halved 2 times; lower it by --set halvings=1"):
-        dvae.network(config(halvings=2), (1, 30, 30))
+        networks.network(config(halvings=2), (1, 30, 30))
 
 
 @pytest.mark.parametrize(
@@ -204,14 +205,14 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], message:
         config(**changes)
 
 
-def ended(settings: dvae.Config, env: Env) -> Diverged:
+def ended(settings: Config, env: Env) -> Diverged:
     with pytest.raises(Diverged) as caught:
-        list(dvae.train(settings, env))
+        list(training.train(settings, env))
     return caught.value
 
 
 def test_a_training_that_is_lost_has_a_name(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dvae, "SETTLING", 10)
+    monkeypatch.setattr(training, "SETTLING", 10)
     assert ended(config(learning_rate=1e30), env).reason in ("non_finite", "worse_than_mean")
     one = MovingCodes.tokens
     monkeypatch.setattr(MovingCodes, "tokens", lambda self, z: torch.zeros_like(one(self, z)))
@@ -228,7 +229,7 @@ def test_images_that_all_have_the_same_codes_cannot_be_clustered(env: Env) -> No
         play(config(), env, lose)
 
 
-def play(settings: dvae.Config, env: Env, meddle: Callable[[Autoencoder], None] | None = None) -> list[Event]:
+def play(settings: Config, env: Env, meddle: Callable[[Autoencoder], None] | None = None) -> list[Event]:
     """All events; torch's state is looked at between any two."""
     events: list[Event] = []
 
@@ -236,10 +237,10 @@ def play(settings: dvae.Config, env: Env, meddle: Callable[[Autoencoder], None] 
         assert torch.is_grad_enabled() and not torch.is_autocast_enabled()
         events.append(event)
 
-    result = finished(dvae.train(settings, env), take)
+    result = finished(training.train(settings, env), take)
     if meddle:
         meddle(result.network)
-    for event in dvae.report(result, env):
+    for event in evaluation.report(result, env):
         take(event)
     return events
 
@@ -270,7 +271,7 @@ def test_what_is_reported_stands_beside_its_references(changes: dict[str, Any], 
         values
     )
     weights = next(event.state for event in events if isinstance(event, Weights))
-    again, other = (dvae.draw(config(**changes), replace(env, seed=seed), weights, 9).images for seed in (0, 1))
+    again, other = (evaluation.draw(config(**changes), replace(env, seed=seed), weights, 9).images for seed in (0, 1))
     assert again.shape == other.shape == (9, 1, 8, 8) and not torch.equal(again, other)
     counts = next(e.values for e in events if isinstance(e, Matrix) and e.key == "clusters/confusion")
     assert int(counts.sum()) == 60

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 import studies
 from models.data import dataset as datasets
-from models.ebm import conditional as conditional_ebm
-from models.ebm import training as ebm
-from models.ebm.conditional_evaluation import given
+from models.ebm import training
+from models.ebm.conditional import networks
+from models.ebm.conditional import training as conditional_training
+from models.ebm.conditional.config import Config
+from models.ebm.conditional.evaluation import given
 from models.env import Env
 from models.events import Curve, Event, Images, Matrix, Scalars
 from models.parts.evaluation.classes import of_slots
@@ -23,14 +25,14 @@ SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 40, "eval
 WAYS = ["modulation", "channels", "head"]
 
 
-def config(**changes: Any) -> conditional_ebm.Config:
-    return conditional_ebm.Config.model_validate(SMALL | {"network_evaluations": 12 * 20} | changes)
+def config(**changes: Any) -> Config:
+    return Config.model_validate(SMALL | {"network_evaluations": 12 * 20} | changes)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("shape", "blocks"), [((1, 8, 8), 1), ((1, 28, 28), 5), ((3, 32, 32), 9)])
 def test_energies_of_all_labels_are_those_of_each(way: str, shape: tuple[int, int, int], blocks: int) -> None:
-    net = conditional_ebm.network(config(label=way, blocks=blocks, classes=4), shape)
+    net = networks.network(config(label=way, blocks=blocks, classes=4), shape)
     x = torch.rand(3, *shape)
     each = torch.stack([net(x, torch.full((3,), label)) for label in range(4)], 1)
     assert each.shape == (3, 4)
@@ -39,7 +41,7 @@ def test_energies_of_all_labels_are_those_of_each(way: str, shape: tuple[int, in
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_exported_network_takes_any_number_of_images(way: str) -> None:
-    net = conditional_ebm.network(config(label=way), (1, 8, 8))
+    net = networks.network(config(label=way), (1, 8, 8))
     x = torch.rand(5, 1, 8, 8)
     torch.testing.assert_close(exported(net)(x), net(x))
 
@@ -48,7 +50,7 @@ def test_an_exported_network_takes_any_number_of_images(way: str) -> None:
 def test_a_label_can_be_learned_in_every_way(way: str, env: Env) -> None:
     """Trained as a classifier for a few steps, the energies tell two kinds of images apart by their labels."""
     torch.manual_seed(0)
-    net = conditional_ebm.network(config(label=way, classes=2), (1, 8, 8))
+    net = networks.network(config(label=way, classes=2), (1, 8, 8))
     labels = torch.arange(64) % 2
     x = 0.3 * torch.randn(64, 1, 8, 8)
     x[labels == 1, :, :, :4] += 1
@@ -84,9 +86,9 @@ def nothing(*args: Any) -> Iterator[Event]:
 
 def test_a_slot_of_the_replay_buffer_belongs_to_one_label_for_ever(env: Env) -> None:
     """On wells that never move each slot ends at the centre of its own label: were labels mixed up, it would be between."""
-    kind = ebm.Kind(lambda config, data: Wells(), given, nothing, nothing)
+    kind = training.Kind(lambda config, data: Wells(), given, nothing, nothing)
     still = config(step_size=0.5, grad_clip=None, learning_rate=1e-12, fresh_share=0.0, network_evaluations=12 * 15)
-    result = finished(ebm.train(still, env, None, kind))
+    result = finished(training.train(still, env, None, kind))
     labels = of_slots(still.buffer_size, result.data, "cpu")
     centres = torch.linspace(-0.9, 0.9, 10)[labels].view(-1, 1, 1, 1)
     visited = (result.images - centres).abs().flatten(1).amax(1) < 0.1
@@ -123,4 +125,4 @@ def test_settings_that_cannot_work_are_refused(env: Env) -> None:
     with pytest.raises(ValidationError, match="fewer than two a class; raise it to 100"):
         config(classes=50)
     with pytest.raises(datasets.DataError, match="digits has 10 classes; make room by --set classes=10"):
-        list(conditional_ebm.train(config(classes=4), env))
+        list(conditional_training.train(config(classes=4), env))

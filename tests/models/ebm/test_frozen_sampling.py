@@ -8,11 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.ebm import config as _ebm_config
-from models.ebm import frozen_sampling as ebm_sampling
-from models.ebm.chains import SAMPLERS, chains
+from models.ebm import networks
+from models.ebm.chains import KERNELS, chains
 from models.ebm.config import BOUNDS
-from models.ebm.frozen_sampling import Config
+from models.ebm.config import Config as TrainedConfig
+from models.ebm.frozen_sampling import evaluation, trained_network, training
+from models.ebm.frozen_sampling.config import Config
 from models.env import Env
 from models.events import Compute, Curve, Diverged, Scalars
 from orchestrator.launchers.inline import compute
@@ -25,9 +26,9 @@ SHAPE = (1, 8, 8)
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     """A network of random weights, as a sweep leaves it."""
-    config = _ebm_config.Config(blocks=1, width=4)
+    config = TrainedConfig(blocks=1, width=4)
     torch.manual_seed(0)
-    network = _ebm_config.network(config, SHAPE)
+    network = networks.network(config, SHAPE)
     save_file(
         {name: weight.contiguous() for name, weight in network.state_dict().items()}, tmp_path / "weights.safetensors"
     )
@@ -35,16 +36,16 @@ def model(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", KERNELS)
 def test_the_chain_is_the_samplers_own(model: str, cache_folder: Path, sampler: str) -> None:
     config = Config(model=model, n_steps=15, samples=16, schedule="linear", noise_start=0.05, sampler=sampler)
     env = Env("digits", 3, cache_folder=cache_folder)
-    result = finished(ebm_sampling.train(config, env))
+    result = finished(training.train(config, env))
     chance = env.generator("chains")
     begin = starts.uniform(16, SHAPE, BOUNDS, chance)
-    chain = result.bench.trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
-    end, _ = chains(chain, result.bench.network, env, begin, 15, chance)
-    assert result.cost == 15 and len(result.energies) == 15 // SAMPLERS[sampler][1], "at equal evaluations"
+    chain = result.trained.config.model_copy(update=config.model_dump(exclude={"model", "samples"}))
+    end, _ = chains(chain, result.trained.network, env, begin, 15, chance)
+    assert result.cost == 15 and len(result.energies) == 15 // KERNELS[sampler][1], "at equal evaluations"
     torch.testing.assert_close(result.end, end, rtol=0, atol=0)
 
 
@@ -53,10 +54,10 @@ def test_chains_are_the_same_together_as_alone(model: str, cache_folder: Path) -
     kinds = (("langevin", 5, 3.0), ("mala", 12, 30.0), ("underdamped", 8, 10.0))
     configs = [Config(model=model, n_steps=n, samples=16, step_size=a, sampler=kind) for kind, n, a in kinds]
     envs = [Env("digits", seed, cache_folder=cache_folder) for seed in range(3)]
-    lanes = [ebm_sampling.train(config, env) for config, env in zip(configs, envs, strict=True)]
+    lanes = [training.train(config, env) for config, env in zip(configs, envs, strict=True)]
     wishes: dict[int, Compute] = {}
     answers: list[Any] = [None] * 3
-    results: dict[int, ebm_sampling.Result] = {}
+    results: dict[int, evaluation.Result] = {}
     calls = 0
     while len(results) < 3:
         for i, lane in enumerate(lanes):
@@ -77,13 +78,13 @@ def test_chains_are_the_same_together_as_alone(model: str, cache_folder: Path) -
     assert calls == 12 + 1, "as many as the longest chain has steps, and the energy that MALA begins with"
     for i in range(3):
         torch.testing.assert_close(
-            results[i].end, finished(ebm_sampling.train(configs[i], envs[i])).end, rtol=1e-4, atol=1e-4
+            results[i].end, finished(training.train(configs[i], envs[i])).end, rtol=1e-4, atol=1e-4
         )
 
 
 def test_the_report_tells_quality_and_cost(model: str, cache_folder: Path) -> None:
     env = Env("digits", 0, cache_folder=cache_folder)
-    said = list(ebm_sampling.report(finished(ebm_sampling.train(Config(model=model, n_steps=7, samples=16), env)), env))
+    said = list(evaluation.report(finished(training.train(Config(model=model, n_steps=7, samples=16), env)), env))
     (scalars,) = [event for event in said if isinstance(event, Scalars)]
     assert scalars.values["cost/network_evaluations"] == 7
     assert {"fid/fresh", "fid/real", "fid/start"} <= scalars.values.keys()
@@ -95,12 +96,12 @@ def test_chains_that_leave_the_numbers_are_a_divergence(
     model: str, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = Config(model=model, n_steps=3, samples=16, grad_clip=None)
-    real = ebm_sampling.energy_and_gradient
+    real = trained_network.energy_and_gradient
 
     def broken(energy: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         e, gradient = real(energy, x)
         return e * torch.inf, gradient
 
-    monkeypatch.setattr(ebm_sampling, "energy_and_gradient", broken)
+    monkeypatch.setattr(trained_network, "energy_and_gradient", broken)
     with pytest.raises(Diverged, match="non_finite at step 0"):
-        finished(ebm_sampling.train(config, Env("digits", 0, cache_folder=cache_folder)))
+        finished(training.train(config, Env("digits", 0, cache_folder=cache_folder)))

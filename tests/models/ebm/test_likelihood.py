@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from models.data import dataset as datasets
-from models.ebm import conditional as conditional_ebm
+from models.ebm import evaluation, training
 from models.ebm import evaluation as _ebm_looks
 from models.ebm import likelihood as _ebm_likelihood
-from models.ebm import training as ebm
+from models.ebm.conditional.config import Config as ConditionalConfig
+from models.ebm.config import Config
 from models.ebm.likelihood import along, bits, bounds, dequantised, ladder, likelihood, of_images, path
 from models.env import Env
 from models.events import Curve, Event, Scalars
@@ -32,8 +33,8 @@ SHAPE = (1, 3, 3)
 SCALE = 0.2  # of a well: five of these to the wall
 
 
-def config(**changes: Any) -> ebm.Config:
-    return ebm.Config.model_validate(SMALL | {"network_evaluations": 12 * 12} | changes)
+def config(**changes: Any) -> Config:
+    return Config.model_validate(SMALL | {"network_evaluations": 12 * 12} | changes)
 
 
 def well(x: Tensor) -> Tensor:
@@ -185,9 +186,9 @@ def test_the_temperature_that_fits_best(env: Env, monkeypatch: pytest.MonkeyPatc
 
 def test_it_is_left_out_unless_asked_for_and_changes_no_other_number(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_ebm_looks, "SHOWN", 8)
-    result = finished(ebm.train(config(annealing_temperatures=3), env))
-    asked = told(list(ebm.report(result, env)))
-    without = told(list(ebm.report(replace(result, config=config()), env)))
+    result = finished(training.train(config(annealing_temperatures=3), env))
+    asked = told(list(evaluation.report(result, env)))
+    without = told(list(evaluation.report(replace(result, config=config()), env)))
     mine = {key: value for key, value in asked.items() if key.startswith("likelihood")}
     assert {"likelihood/gap", "likelihood/bits_per_dimension"} <= set(mine)
     assert all(math.isfinite(value) for value in mine.values())
@@ -196,4 +197,4 @@ def test_it_is_left_out_unless_asked_for_and_changes_no_other_number(env: Env, m
 
 def test_energies_with_labels_are_refused() -> None:
     with pytest.raises(ValidationError, match="a Z for each label; leave it at 0"):
-        conditional_ebm.Config(annealing_temperatures=10)
+        ConditionalConfig(annealing_temperatures=10)

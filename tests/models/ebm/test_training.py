@@ -8,8 +8,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from models.ebm import training as ebm
-from models.ebm.chains import SAMPLERS, chains
+from models.ebm import evaluation, networks, training
+from models.ebm.chains import KERNELS, chains
+from models.ebm.config import Config
 from models.env import Env
 from models.events import Checkpoint, Diverged, Event, Images, Scalars, Weights
 from tests.support.playing import finished, gone_on
@@ -17,13 +18,13 @@ from tests.support.playing import finished, gone_on
 SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 32, "evaluations": 2, "buffer_size": 100}
 
 
-def config(**changes: Any) -> ebm.Config:
-    return ebm.Config.model_validate(SMALL | {"network_evaluations": 12 * 20} | changes)
+def config(**changes: Any) -> Config:
+    return Config.model_validate(SMALL | {"network_evaluations": 12 * 20} | changes)
 
 
 def test_loss_by_hand() -> None:
     """E⁺ = (1, 3), E⁻ = (0, −2), α = 0.5: gap 2 − (−1) = 3, squares 0.5 · (5 + 2) = 3.5."""
-    loss, gap = ebm.contrastive_divergence(torch.tensor([1.0, 3.0]), torch.tensor([0.0, -2.0]), 0.5)
+    loss, gap = training.contrastive_divergence(torch.tensor([1.0, 3.0]), torch.tensor([0.0, -2.0]), 0.5)
     assert (loss.item(), gap.item()) == (6.5, 3.0)
 
 
@@ -34,7 +35,7 @@ def test_a_network_that_is_never_fooled_settles_where_it_is_watched_for() -> Non
         optimizer = torch.optim.SGD([energies], lr=0.25 / alpha)
 
         for _ in range(400):
-            loss, _ = ebm.contrastive_divergence(energies[:1], energies[1:], alpha)
+            loss, _ = training.contrastive_divergence(energies[:1], energies[1:], alpha)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -45,7 +46,7 @@ def test_a_network_that_is_never_fooled_settles_where_it_is_watched_for() -> Non
 def test_a_resumed_training_equals_an_uninterrupted_one(start: str, env: Env) -> None:
     """Every number and picture after the interruption is the same, and so are the weights, to the last bit."""
     whole, half = config(start=start), 7
-    straight, resumed = gone_on(lambda state: ebm.train(whole, env, state), half)
+    straight, resumed = gone_on(lambda state: training.train(whole, env, state), half)
     told = [event for event in straight if isinstance(event, Scalars) and event.step > half]
     again = [event for event in resumed if isinstance(event, Scalars) and event.step > half]
     assert len(told) == whole.updates - half + 1 and told == again  # one more for the evaluation
@@ -58,7 +59,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(start: str, env: Env) ->
 def test_the_same_seed_gives_the_same_training_and_another_seed_another(env: Env, cache_folder: Path) -> None:
     def losses(env: Env) -> list[float]:
         short = config(network_evaluations=12 * 8)
-        return [e.values["loss"] for e in ebm.train(short, env) if isinstance(e, Scalars) and "loss" in e.values]
+        return [e.values["loss"] for e in training.train(short, env) if isinstance(e, Scalars) and "loss" in e.values]
 
     first = losses(env)
     assert first == losses(env)
@@ -72,8 +73,8 @@ def test_no_torch_context_is_open_across_a_yield_and_no_global_randomness_is_use
     def closed(event: Event) -> None:
         assert torch.is_grad_enabled() and not torch.is_autocast_enabled()
 
-    result = finished(ebm.train(config(network_evaluations=12 * 8), env), closed)
-    for _ in ebm.report(result, env):
+    result = finished(training.train(config(network_evaluations=12 * 8), env), closed)
+    for _ in evaluation.report(result, env):
         assert torch.is_grad_enabled()
     assert torch.equal(before, torch.get_rng_state())
 
@@ -101,7 +102,7 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None
     )
     assert abs(values["ood_auroc/train"] - 0.5) < 0.25, "32 images of each split: five standard errors"
     assert pictures.count("samples/fresh") == 3 and "samples/nearest_training" in pictures
-    network = ebm.network(config(), (1, 8, 8))
+    network = networks.network(config(), (1, 8, 8))
     assert weights is not None
     network.load_state_dict(dict(weights))
 
@@ -113,7 +114,7 @@ def test_the_textbook_rule_at_temperature_one_is_named_as_lost(env: Env) -> None
     )
     hot = hot.model_copy(update={"network_evaluations": 12 * 400})
     with pytest.raises(Diverged) as caught:
-        list(ebm.train(hot, env))
+        list(training.train(hot, env))
     assert caught.value.reason == "pinned"
     assert caught.value.step < hot.updates
 
@@ -121,14 +122,14 @@ def test_the_textbook_rule_at_temperature_one_is_named_as_lost(env: Env) -> None
 def test_a_non_finite_energy_is_named(env: Env) -> None:
     wild = config(learning_rate=1e30, energy_regularisation=0.0)
     with pytest.raises(Diverged) as caught:
-        list(ebm.train(wild, env))
+        list(training.train(wild, env))
     assert caught.value.reason in ("non_finite", "energy_out_of_bounds")
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", KERNELS)
 def test_sampling_leaves_the_weights_trainable_and_without_gradient(env: Env, sampler: str) -> None:
-    network = ebm.network(config(), (1, 8, 8))
-    with ebm.frozen(network):
+    network = networks.network(config(), (1, 8, 8))
+    with networks.frozen(network):
         chains(config(sampler=sampler), network, env, torch.zeros(2, 1, 8, 8), 10, torch.Generator().manual_seed(0))
         assert not any(weight.requires_grad for weight in network.parameters())
     assert all(weight.requires_grad and weight.grad is None for weight in network.parameters())
@@ -197,6 +198,6 @@ def test_nine_blocks_for_colour_images_make_one_update(
     assert base.blocks == 9 and base.buffer_size == 10_000 and base.n_steps == 60 and base.precision == "auto"
     small = base.model_copy(update={"network_evaluations": 1, "n_steps": 2, "width": 4, "evaluation_samples": 16})
     small = small.model_copy(update={"batch_size": 4, "buffer_size": 8, "evaluation_length": 1, "precision": precision})
-    events = list(ebm.train(small, Env(f"npz:{tmp_path / 'colours.npz'}", cache_folder=cache_folder)))
+    events = list(training.train(small, Env(f"npz:{tmp_path / 'colours.npz'}", cache_folder=cache_folder)))
     losses = [event.values["loss"] for event in events if isinstance(event, Scalars) and "loss" in event.values]
     assert len(losses) == 1 and math.isfinite(losses[0])

@@ -14,14 +14,12 @@ from torch import Tensor, nn
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Curve, Diverged, Event, Facts, Images, Matrix, Scalars, Weights
-from models.gan import losses
-from models.gan import training as gan
+from models.gan import evaluation, losses, networks, training
 from models.gan.conditioning import misread, told, values
-from models.gan.config import RECIPES
+from models.gan.config import RECIPES, Config
 from models.gan.divergence import Watch
 from models.gan.evaluation import asked
 from models.gan.networks import Critic, Generator, binarised, through
-from models.gan.training import Config
 from orchestrator.figures import canvas
 from orchestrator.figures import events as drawing
 from studies.gan import STUDY
@@ -225,14 +223,14 @@ def test_every_loss_learns_to_draw_digits(loss: str, cache_folder: Path) -> None
     assert pictures >= {"samples/generated", "samples/interpolation", "samples/nearest_training", "fid/over_epochs"}
     assert pictures >= {"classes/shares", "critic/weights"}
     (weights,) = [event for event in events if isinstance(event, Weights)]
-    gan.network(Config(**SMALL), (1, 8, 8)).load_state_dict(dict(weights.state))
+    networks.network(Config(**SMALL), (1, 8, 8)).load_state_dict(dict(weights.state))
     assert any("recipe/n_critic" in event.values for event in events if isinstance(event, Facts))
 
 
 def test_new_images_are_drawn_from_weights_alone(cache_folder: Path) -> None:
     config = Config(**SMALL, binary=True)
-    weights = gan.network(config, (1, 8, 8)).state_dict()
-    found = gan.draw(config, Env("digits", 0, cache_folder=cache_folder), weights, 5)
+    weights = networks.network(config, (1, 8, 8)).state_dict()
+    found = evaluation.draw(config, Env("digits", 0, cache_folder=cache_folder), weights, 5)
     assert found.images.shape == (5, 1, 8, 8) and set(found.images.unique().tolist()) <= {-1.0, 1.0}
 
 
@@ -252,7 +250,7 @@ def test_classes_without_room_are_refused(cache_folder: Path) -> None:
 
 def test_inception_is_refused_where_it_is_not(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="inception_weights=.*none.pth: there is no such file; give"):
-        gan.check(Config(inception_weights=str(tmp_path / "none.pth")), datasets.load("digits", tmp_path))
+        training.check(Config(inception_weights=str(tmp_path / "none.pth")), datasets.load("digits", tmp_path))
 
 
 @pytest.mark.long

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models.jem import training as jem
+from models.jem.config import Config
 
 SMALL = {
     **{"width": 4, "n_steps": 4, "pretrain_updates": 20, "evaluation_samples": 40, "evaluation_length": 1},
@@ -11,6 +11,6 @@ SMALL = {
 }
 
 
-def config(**changes: Any) -> jem.Config:
+def config(**changes: Any) -> Config:
     """JEM, on digits in a second, with ``changes``."""
-    return jem.Config.model_validate(SMALL | changes)
+    return Config.model_validate(SMALL | changes)

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Checkpoint, Curve, Diverged, Event, Facts, Progress
+from models.jem import networks, training
 from models.jem import pretraining as _jem_pretraining
-from models.jem import training as jem
+from models.jem.config import Config
 from tests.models.jem.small_jem import config
 from tests.support.playing import finished
 
@@ -23,7 +24,7 @@ def test_a_classifier_is_trained_once_for_all_trials_that_agree_on_it(
     mine = Env("digits", 0, cache_folder=tmp_path)
     said: list[Event] = []
 
-    def obtain(settings: jem.Config, where: Env) -> _jem_pretraining.Pretrained:
+    def obtain(settings: Config, where: Env) -> _jem_pretraining.Pretrained:
         said.clear()
         found: _jem_pretraining.Pretrained = finished(_jem_pretraining.obtain(settings, data, where), said.append)
         return found
@@ -64,14 +65,14 @@ def test_a_classifier_of_ones_own_is_what_training_begins_with(env: Env, tmp_pat
     with pytest.raises(ValueError, match=r"mine\.safetensors: there is no such file; give a .safetensors"):
         finished(_jem_pretraining.obtain(mine, data, env))
     torch.manual_seed(3)
-    weights = jem.network(mine, data.shape).state_dict()
+    weights = networks.network(mine, data.shape).state_dict()
     save_file(weights, tmp_path / "mine.safetensors")
     said: list[Event] = []
     found: _jem_pretraining.Pretrained = finished(_jem_pretraining.obtain(mine, data, env), said.append)
     assert found.weights.keys() == weights.keys()
     assert all(torch.equal(tensor, weights[name]) for name, tensor in found.weights.items())
     assert Facts({"pretraining/hash": found.digest}) in said and len(found.digest) == 16
-    net = jem.network(mine, data.shape).eval()
+    net = networks.network(mine, data.shape).eval()
     net.load_state_dict(weights)
     with torch.no_grad():
         right = net(data.validation.floats()).argmax(1) == data.validation.labels
@@ -80,7 +81,7 @@ def test_a_classifier_of_ones_own_is_what_training_begins_with(env: Env, tmp_pat
         ValueError, match=r"mine\.safetensors has no weights of this network .*set network, width.* or give another"
     ):
         finished(_jem_pretraining.obtain(mine.model_copy(update={"width": 5}), data, env))
-    events = jem.train(mine, env)
+    events = training.train(mine, env)
     begun = next(event for event in events if isinstance(event, Checkpoint))
     events.close()
     assert (begun.state()["network"]["head.weight"] - weights["head.weight"]).abs().max() < 2e-3, "an update from it"
@@ -92,7 +93,7 @@ def test_a_classifier_that_reads_too_little_does_not_begin_to_generate(env: Env)
     with pytest.raises(
         Diverged, match="untaught at step 0: .* least_accuracy=0.85; raise pretrain_updates or lower it"
     ):
-        finished(jem.train(barely, env))
+        finished(training.train(barely, env))
     data = datasets.load("digits", env.data_folder)
     for enough in ({"least_accuracy": 0.0}, {"pretrain_updates": 0}):
         finished(_jem_pretraining.obtain(barely.model_copy(update=enough), data, env))

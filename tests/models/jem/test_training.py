@@ -15,9 +15,9 @@ import studies
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Checkpoint, Curve, DataUsed, Diverged, Event, Images, Matrix, Scalars
-from models.jem import training as jem
+from models.jem import networks, training
 from models.jem.chains import Starts, kernel
-from models.jem.config import BOUNDS
+from models.jem.config import BOUNDS, Config
 from models.jem.divergence import Watch
 from models.jem.networks import conditional, in_mode, marginal
 from models.parts.evaluation import judge as judges
@@ -53,12 +53,12 @@ def test_losses_by_hand() -> None:
     """Two logits 0 and log 3: −log p = log 4 or log 4/3; E⁺ = −log 4; E⁻ = (1, −3), gap 1 − log 4; α = 0.1."""
     logits, labels = torch.tensor([[0.0, math.log(3)]] * 2), torch.tensor([0, 1])
     of_samples, wanted = torch.tensor([1.0, -3.0]), config(likelihood_weight=0.5, energy_regularisation=0.1)
-    loss, entropy, gap = jem.losses(logits, labels, of_samples, wanted, warm=0.5)
+    loss, entropy, gap = training.losses(logits, labels, of_samples, wanted, warm=0.5)
     assert entropy.item() == pytest.approx((math.log(4) + math.log(4 / 3)) / 2)
     assert gap.item() == pytest.approx(1 - math.log(4))
     likelihood = 1 - math.log(4) + 0.1 * (math.log(4) ** 2 + 5)
     assert loss.item() == pytest.approx(entropy.item() + 0.5 * 0.5 * likelihood)
-    loss, entropy, gap = jem.losses(logits, labels, None, config(classification_weight=2.0), 1.0)
+    loss, entropy, gap = training.losses(logits, labels, None, config(classification_weight=2.0), 1.0)
     assert loss.item() == pytest.approx(2 * entropy.item()) and gap == 0
 
 
@@ -69,7 +69,7 @@ def test_losses_by_hand() -> None:
 )
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32)])
 def test_every_network_reads_every_size(kind: str, network: dict[str, Any], shape: tuple[int, int, int]) -> None:
-    net = jem.network(config(norm=kind, classes=4, **network), shape).eval()
+    net = networks.network(config(norm=kind, classes=4, **network), shape).eval()
     x = torch.rand(3, *shape)
     assert net(x).shape == (3, 4)
     torch.testing.assert_close(net(x)[:1], net(x[:1]), rtol=1e-3, atol=1e-5)
@@ -78,7 +78,7 @@ def test_every_network_reads_every_size(kind: str, network: dict[str, Any], shap
 
 
 def test_an_exported_network_takes_any_number_of_images() -> None:
-    net = jem.network(config(norm="batch"), (1, 8, 8))
+    net = networks.network(config(norm="batch"), (1, 8, 8))
     x = torch.rand(5, 1, 8, 8)
     torch.testing.assert_close(exported(net)(x), net(x))
 
@@ -87,13 +87,13 @@ def test_large_networks_have_the_sizes_that_are_published() -> None:
     """11.2 million weights of ResNet-18 at 32×32 with ten classes, 36.5 million of Wide-ResNet-28-10."""
     for settings, millions in (({"network": "resnet18", "width": 64}, 11.2), ({}, 36.5)):
         recipe = studies.load("jem").base((3, 32, 32)).model_copy(update={"norm": "batch", **settings})
-        net = jem.network(recipe, (3, 32, 32))
+        net = networks.network(recipe, (3, 32, 32))
         assert sum(weight.numel() for weight in net.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
 
 
 def test_chains_are_normalised_as_the_settings_say_and_leave_the_averages_alone() -> None:
     torch.manual_seed(0)
-    net = jem.network(config(norm="batch"), (1, 8, 8)).train()
+    net = networks.network(config(norm="batch"), (1, 8, 8)).train()
     net(torch.rand(64, 1, 8, 8))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     x, others = torch.rand(2, 1, 8, 8), torch.rand(2, 6, 1, 8, 8)
@@ -112,7 +112,7 @@ def test_chains_are_normalised_as_the_settings_say_and_leave_the_averages_alone(
 def test_inner_steps_behind_the_first_layer_are_one_longer_step() -> None:
     """M × N of JEM++ with the network's own first convolution, which is linear, against what training runs."""
     torch.manual_seed(0)
-    net = jem.network(config(width=8), (1, 8, 8)).requires_grad_(False)
+    net = networks.network(config(width=8), (1, 8, 8)).requires_grad_(False)
     first, rest = net.body[0], net.body[1:]
 
     def behind(z: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ def test_start_and_step_are_two_switches(env: Env) -> None:
 def test_a_resumed_training_equals_an_uninterrupted_one(changes: dict[str, Any], env: Env) -> None:
     """Every number after the interruption is the same, and so are all weights and averages, to the last bit."""
     whole, half = config(**changes), 7
-    told, again = gone_on(lambda state: jem.train(whole, env, state), half)
+    told, again = gone_on(lambda state: training.train(whole, env, state), half)
     numbers, later = ([e for e in said if isinstance(e, Scalars) and e.step > half] for said in (told, again))
     numbers, later = ([e for e in said if "pretraining/loss_train" not in e.values] for said in (numbers, later))
     assert len(numbers) > 20 and numbers == later
@@ -210,7 +210,7 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None
 def test_without_the_likelihood_it_is_a_plain_classifier_of_the_same_budget(env: Env) -> None:
     plain = config(likelihood_weight=0.0)
     assert plain.updates == 120 and config().updates == 20
-    keys = {key for event in jem.train(plain, env) if isinstance(event, Scalars) for key in event.values}
+    keys = {key for event in training.train(plain, env) if isinstance(event, Scalars) for key in event.values}
     assert {"loss/classification", "accuracy/validation"} <= keys
     assert not {key for key in keys if key.startswith(("energy/", "chain/", "fid/replay"))}
 
@@ -231,11 +231,11 @@ def test_samples_are_seen_under_the_noise_of_real_images_and_kept_without_it(
         )
         return net
 
-    network = jem.network
-    monkeypatch.setattr(jem, "network", heard)
+    network = networks.network
+    monkeypatch.setattr(training, "network", heard)
     still = {"start": "mixture", "step_size": 1e-9, "noise": 0.0, "data_noise": 0.3, "noised": noised}
     plain = replace(env, data=f"npz:{tmp_path / 'plain.npz'}")
-    kept = finished(jem.train(config(**still, classes=2, pretrain_updates=0), plain)).images
+    kept = finished(training.train(config(**still, classes=2, pretrain_updates=0), plain)).images
     assert torch.equal(kept, kept.sign())
     of_samples, of_real = (torch.cat(learned[first::2]) for first in (0, 1))
     assert len(of_samples) == len(of_real) == 20 * 64
@@ -264,7 +264,7 @@ def test_slots_have_labels_as_frequent_as_images(env: Env) -> None:
 def test_divergence_has_a_name_and_keeps_what_it_looked_like(changes: dict[str, Any], reason: str, env: Env) -> None:
     said: list[Event] = []
     with pytest.raises(Diverged, match=reason):
-        said.extend(event for event in jem.train(config(**changes), env) if not said.append(event))
+        said.extend(event for event in training.train(config(**changes), env) if not said.append(event))
     assert [event for event in said if isinstance(event, Images)][-1].key == "samples/training"
 
 
@@ -321,8 +321,8 @@ def test_the_recipe_of_larger_images_makes_an_update(
     monkeypatch.setitem(judges.TRAINING, channels, (2, 16))
     recipe = studies.load("jem").base((channels, *size[:2])).model_dump() | smaller | more
     recipe |= {"n_steps": 2, "pretrain_updates": 2, "evaluation_length": 1, "buffer_size": 100, "least_accuracy": 0.0}
-    for event in jem.train(
-        jem.Config.model_validate(recipe), Env(f"npz:{tmp_path / 'images.npz'}", cache_folder=tmp_path)
+    for event in training.train(
+        Config.model_validate(recipe), Env(f"npz:{tmp_path / 'images.npz'}", cache_folder=tmp_path)
     ):
         if isinstance(event, Checkpoint):
             break
@@ -347,4 +347,4 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], said: st
 
 def test_other_numbers_of_classes_are_refused_with_the_way_out(env: Env) -> None:
     with pytest.raises(datasets.DataError, match="--set classes=10"):
-        finished(event for event in jem.train(config(classes=12), env) if not isinstance(event, DataUsed))
+        finished(event for event in training.train(config(classes=12), env) if not isinstance(event, DataUsed))

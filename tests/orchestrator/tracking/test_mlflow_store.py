@@ -200,7 +200,7 @@ def test_a_run_that_somebody_deleted_is_told_of_and_holds_nothing_up(mlflow_stor
 def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
     import mlflow.pytorch
 
-    from models.parts.networks.blocks import EnergyResNet
+    from models.ebm.networks import EnergyResNet
 
     ours, client = mlflow_store
     network = EnergyResNet((1, 8, 8), 2, 4).eval()

@@ -220,10 +220,12 @@ def test_training_depends_on_the_data_alone(digits: Data, tmp_path: Path) -> Non
 OBTAIN = """
 import sys
 from pathlib import Path
-from models.parts import cache, data, judge
+from models.data import dataset
+from models.parts.evaluation import judge
+from models.parts.training import cache
 judge.TRAINING = {1: (150, 16)}
 folder = Path(sys.argv[1])
-digits = data.load("digits", folder)
+digits = dataset.load("digits", folder)
 print("ready", flush=True)
 sys.stdin.readline()
 said = list(judge.obtain(digits, folder, "cpu"))

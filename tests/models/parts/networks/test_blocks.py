@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn.utils import parametrize
 
+from models.ebm.networks import EnergyResNet
 from models.parts.networks import blocks as nets
-from models.parts.networks.blocks import ACTIVATIONS, EnergyResNet
+from models.parts.networks.blocks import ACTIVATIONS
 from samplers.kernel import energy_and_gradient
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.gan.training import Config as Gan
-from models.jem.training import Config as Jem
+from models.gan.config import Config as Gan
+from models.jem.config import Config as Jem
 
 
 def test_a_file_is_named_from_the_folder_where_it_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

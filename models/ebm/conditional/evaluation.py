@@ -7,7 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.data import dataset as datasets
 from models.data.dataset import Data, Split
+from models.ebm.conditional.config import Config
+from models.ebm.conditional.networks import network
 from models.ebm.evaluation import SHOWN, Result, energy_along_chain, replayed, sample, scores
 from models.env import Env
 from models.events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
@@ -15,6 +18,7 @@ from models.parts.evaluation import calibration, metrics, outliers
 from models.parts.evaluation.classes import COLUMNS, confusion, in_turn, of_slots, rows
 from models.parts.evaluation.neighbours import beside
 from models.parts.evaluation.quality import Quality
+from models.parts.networks.blocks import restored
 from samplers.kernel import Energy
 
 TOLD = 2_000  # real images whose label is read from energies, at most
@@ -157,3 +161,9 @@ def _classification(result: Result, env: Env) -> Iterator[Event]:
         "calibration/error_scaled": calibration.error(validation / scale, labels),
     }
     yield Scalars(step, values)
+
+
+def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
+    """``n`` new images by a trained network, a column for each class: ends of fresh chains."""
+    data = datasets.load(env.data, env.data_folder)
+    return images_in_turn(config, env, restored(network(config, data.shape), weights, env.device), data, n)

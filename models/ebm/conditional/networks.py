@@ -1,46 +1,13 @@
-"""Energy-based models of images given a label, E(x, y): the trainer of ``ebm``, with a label that a chain keeps."""
-
-from collections.abc import Generator, Mapping
-from typing import Any, Literal
+"""The network E(x, y) of an energy-based model with labels: three ways to condition on the label."""
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from models.data import dataset as datasets
-from models.ebm import training as ebm
-from models.ebm.conditional_evaluation import evaluate, given, images_in_turn, report, untrained
-from models.env import Env
-from models.events import Event, Images
-from models.parts.networks.blocks import Activation, EnergyResNet, Precision, ResidualBlock, restored
-
-__all__ = ["Config", "check", "draw", "network", "report", "train"]
-
-Way = Literal["modulation", "channels", "head"]
-
-
-class Config(ebm.Config):
-    """One energy-based model with labels, and how it is trained."""
-
-    label: Way = Field("head", description="how the network is told the label")
-    classes: int = Field(10, ge=2, description="labels that the network has room for: at least those of the data")
-
-    @model_validator(mode="after")
-    def _without_likelihood(self) -> "Config":
-        if self.annealing_temperatures:
-            raise ValueError(
-                "annealing_temperatures is for energies without labels: E(x, y) has a Z for each label; leave it at 0"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _enough(self) -> "Config":
-        if self.evaluation_samples < 2 * self.classes:
-            raise ValueError(
-                f"evaluation_samples={self.evaluation_samples} are fewer than two a class; raise it to {2 * self.classes}"
-            )
-        return self
+from models.ebm.conditional.config import Conditioning, Config
+from models.ebm.networks import EnergyResNet
+from models.parts.networks.blocks import ResidualBlock
+from models.parts.settings import Activation, Precision
 
 
 class Modulation(nn.Module):
@@ -70,7 +37,7 @@ class ConditionalEnergyResNet(EnergyResNet):
         self,
         shape: tuple[int, int, int],
         classes: int,
-        label: Way,
+        label: Conditioning,
         blocks: int,
         width: int,
         activation: Activation = "silu",
@@ -111,30 +78,3 @@ def network(config: Config, shape: tuple[int, int, int]) -> ConditionalEnergyRes
     """The untrained E(x, y) for images of ``shape``; its weights come from torch's global generator."""
     settings = config.blocks, config.width, config.activation, config.spectral_norm, config.precision
     return ConditionalEnergyResNet(shape, config.classes, config.label, *settings)
-
-
-def check(config: Config, data: datasets.Data) -> None:
-    """Raises DataError where the data have more classes than the network has room for."""
-    if len(data.classes) > config.classes:
-        raise datasets.DataError(
-            f"{data.name} has {len(data.classes)} classes; make room by --set classes={len(data.classes)}"
-        )
-
-
-def _network(config: Config, data: datasets.Data) -> nn.Module:
-    check(config, data)
-    return network(config, data.shape)
-
-
-KIND = ebm.Kind(_network, given, untrained, evaluate)
-
-
-def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, ebm.Result]:
-    """Train on ``env.data``, as ``ebm.train`` does."""
-    return (yield from ebm.train(config, env, resume, KIND))
-
-
-def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
-    """``n`` new images by a trained network, a column for each class: ends of fresh chains."""
-    data = datasets.load(env.data, env.data_folder)
-    return images_in_turn(config, env, restored(network(config, data.shape), weights, env.device), data, n)

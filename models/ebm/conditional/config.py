@@ -1,0 +1,32 @@
+"""The settings of an energy-based model with labels."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from models.ebm import config as ebm
+
+Conditioning = Literal["modulation", "channels", "head"]
+
+
+class Config(ebm.Config):
+    """One energy-based model with labels, and how it is trained."""
+
+    label: Conditioning = Field("head", description="how the network is told the label")
+    classes: int = Field(10, ge=2, description="labels that the network has room for: at least those of the data")
+
+    @model_validator(mode="after")
+    def _without_likelihood(self) -> "Config":
+        if self.annealing_temperatures:
+            raise ValueError(
+                "annealing_temperatures is for energies without labels: E(x, y) has a Z for each label; leave it at 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _enough(self) -> "Config":
+        if self.evaluation_samples < 2 * self.classes:
+            raise ValueError(
+                f"evaluation_samples={self.evaluation_samples} are fewer than two a class; raise it to {2 * self.classes}"
+            )
+        return self
