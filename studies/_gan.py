@@ -55,23 +55,24 @@ def space(suggest: Suggest, base: Config, losses: list[Loss], most_critic: int) 
 
 SECTIONS = (
     Section(
-        "What is drawn",
-        "FID, precision, recall, density and coverage are of images of the averaged generator against validation images, in the "
-        "features of the judge; read them beside the same for real images and for noise. Losses say nothing of quality.",
+        "Quality of generated images",
+        "FID, precision, recall, density and coverage compare images of the averaged generator with validation images, in the "
+        "features of the judge. Compare them with the values for real images and for noise. Losses do not measure quality.",
         pictures=("samples/interpolation", "fid/over_epochs"),
         numbers=("fid/", "coverage/", "density/", "precision/", "recall/", "kid/"),
     ),
     Section(
-        "Which classes, and how legible",
-        "As the judge reads them. An entropy far below that of real images is mode collapse; legibility/share is that of images "
-        "that the judge reads with a confidence above 0.9.",
+        "Classes and legibility",
+        "According to the judge. An entropy far below that of real images means mode collapse. legibility/share is the share of "
+        "images that the judge classifies with a confidence above 0.9.",
         pictures=("classes/shares", "samples/nearest_training"),
         numbers=("classes/", "legibility/", "distance/"),
     ),
     Section(
         "The critic",
-        "critic/auroc says how well it tells validation images from generated ones (0.5: not at all), critic/auroc_seen training "
-        "images from validation ones: what it has learned by heart. critic/slope is the norm of its gradient in an image.",
+        "critic/auroc: how well the critic separates validation images from generated ones (0.5: not at all). critic/auroc_seen: "
+        "how well it separates training images from validation images, which shows overfitting. critic/slope: the norm of its "
+        "gradient with respect to an image.",
         pictures=("critic/weights",),
         numbers=("critic/",),
     ),

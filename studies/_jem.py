@@ -75,17 +75,17 @@ def space(suggest: Suggest, base: Config) -> Config:
 
 SECTIONS = (
     Section(
-        "The classifier before",
-        "What training begins with, trained once for all trials that agree on its settings. Generating costs some of the "
-        "accuracy at which its curves end.",
+        "The pretrained classifier",
+        "Training starts from this classifier. It is trained once for all trials with the same settings. Compare the final "
+        "accuracy with the end of these curves: the difference is the price of generation.",
         pictures=("pretraining/loss", "pretraining/accuracy"),
         numbers=("pretraining/",),
     ),
     Section(
         "Accuracy and calibration",
-        "Labels read from real images that were not learned from, beside the plain classifier that training began "
-        "with (pretrained). A classifier is calibrated where the share that it reads right is as high as it is sure. "
-        "The test split was looked at last, and nothing was chosen by it.",
+        "Accuracy on real images outside the training split, and that of the plain classifier from which training started "
+        "(pretrained). A classifier is calibrated if its confidence equals its accuracy. The test split is evaluated last "
+        "and selects nothing.",
         pictures=("classifier/confusion_validation", "calibration/reliability"),
         numbers=(
             "accuracy/validation",
@@ -97,25 +97,25 @@ SECTIONS = (
     ),
     SCORES,
     Section(
-        "Is it what was asked for?",
-        "Where chains began above where they ended; then a row for each label that was asked for, a column for what "
-        "the judge, a classifier trained on real images, read.",
+        "Do samples match their labels?",
+        "The starts of chains above their ends. Then a confusion matrix: one row for each requested label, one column for "
+        "each class that the judge, a classifier trained on real images, assigned.",
         pictures=("samples/start_and_end", "samples/confusion"),
         numbers=("accuracy/conditional", "accuracy/start", "accuracy/replay", "accuracy/judge"),
     ),
     replace(CHAINS, pictures=("chain/energy",)),  # step size and noise are the same along a chain
     Section(
-        "What fools it",
-        "Accuracy on images that were moved against it, by how far; numbers are at a tenth of a pixel's range.",
+        "Adversarial accuracy",
+        "Accuracy on adversarial images, by the size of the perturbation. Numbers are for a tenth of a pixel's range.",
         pictures=("adversarial/accuracy",),
         numbers=("adversarial/",),
     ),
     NEIGHBOURS,
     replace(
         OUTLIERS,
-        title="What it takes for strange",
-        words=f"{OUTLIERS.words} The energy is −log p(x) but for a constant. Beside it is the same by want of confidence, "
-        "−max p(y|x), by the norm of ∂ log p(x)/∂x, and by the energy of the classifier before (pretrained).",
+        title="Out-of-distribution detection",
+        words=f"{OUTLIERS.words} The energy is −log p(x) up to a constant. Also shown: AUROC of the confidence, −max p(y|x), "
+        "of the norm of ∂ log p(x)/∂x, and of the energy of the pretrained classifier.",
         numbers=("ood_auroc/", "ood_auroc_confidence/", "ood_auroc_gradient/", "pretrained_ood_auroc/"),
     ),
 )

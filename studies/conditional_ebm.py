@@ -48,18 +48,18 @@ STUDY = Study(
     sections=(
         SCORES,
         Section(
-            "Is it what was asked for?",
-            "A row for each label that was asked for, a column for what the judge, a classifier trained on real "
-            "images, read. accuracy/conditional is the share on the diagonal, accuracy/real the judge's own on real "
-            "images. Few images of a class have a higher FID than many: fid_by_class compares with itself alone.",
+            "Do samples match their labels?",
+            "A confusion matrix: one row for each requested label, one column for each class that the judge, a "
+            "classifier trained on real images, assigned. accuracy/conditional is the share on the diagonal; "
+            "accuracy/real is the judge's own accuracy on real images. FID rises when there are fewer images: compare "
+            "fid_by_class only with itself.",
             pictures=("samples/confusion", "samples/fid_by_class"),
             numbers=("accuracy/conditional", "accuracy/replay", "accuracy/real", "fid_by_class/"),
         ),
         Section(
             "Accuracy and calibration of the energy as a classifier",
-            "The label of least energy for real images that were not learned from; the error of calibration is the "
-            "mean gap between how sure it is and how often it is right, as it is and after one temperature was "
-            "fitted.",
+            "The label of lowest energy for real images outside the training split. The calibration error is the mean "
+            "gap between confidence and accuracy, before and after temperature scaling.",
             pictures=("energy/confusion_validation", "energy/confusion_test"),
             numbers=("accuracy/energy_validation", "accuracy/energy_test", "calibration/"),
         ),

@@ -49,18 +49,18 @@ STUDY = Study(
     restore=later("models.dvae.networks:network"),
     sections=(
         Section(
-            "What is lost",
-            "Squared error on validation images, read beside the same network without codes (plain), as many "
-            "principal components as an image has tokens (pca), and the mean image (mean). Perplexity is how many "
-            "codes are in use.",
+            "Reconstruction",
+            "Squared error on validation images. Reference values: the same network without codes (plain), as many "
+            "principal components as an image has tokens (pca), and the mean image (mean). Perplexity is the effective "
+            "number of codes in use.",
             numbers=("reconstruction/", "codes/"),
         ),
         Section(
             "Clusters of the codes",
-            "The number of clusters K is chosen by scores that see no label. The silhouette is near 1 where images "
-            "are far nearer to their own cluster than to the next, near 0 where clusters touch. It is read beside that of "
-            "tokens drawn for each place without regard to the others (by_place), among which there are no clusters: an "
-            "embedding raises both.",
+            "Scores that see no label choose the number of clusters K. The silhouette is near 1 if images are much nearer "
+            "to their own cluster than to the next, and near 0 if clusters touch. Compare it with the silhouette of "
+            "tokens that are drawn independently at each position (by_place): they have no clusters, and an embedding "
+            "raises both values.",
             pictures=(
                 "clusters/silhouette",
                 "clusters/silhouettes",
@@ -72,25 +72,24 @@ STUDY = Study(
         ),
         Section(
             "Clusters and true classes",
-            "Labels are looked at here alone, after everything is chosen. Each cluster is read as the class of most "
-            "of its images; a classifier that learns these pseudo-labels is read beside one that learns the true "
-            "ones.",
+            "Labels are used only here, after everything is chosen. Each cluster gets the majority class of its images as "
+            "pseudo-label. Compare a classifier trained on pseudo-labels with one trained on true labels.",
             pictures=("clusters/confusion_mapped", "clusters/label_shares", "classifier/confusion_pseudo"),
             numbers=("classifier/",),
         ),
         Section(
             "New images",
-            "A small prior learns which tokens go together, and draws (fresh). Its fid is read beside that of tokens drawn "
-            "for each place without regard to the others (codes_by_place), of real images that went through their tokens "
-            "(reconstructions), which no prior can better, of real images and of noise. Bits say what a validation token "
-            "costs by the prior, by place alone, and where all are as likely.",
+            "A small prior learns the joint distribution of tokens and samples from it (fresh). Reference values of fid: "
+            "tokens drawn independently at each position (codes_by_place), reconstructions of real images, which no prior "
+            "can beat, real images, and noise. Bits are the cost of a validation token under the prior, under independent "
+            "positions, and under the uniform distribution.",
             pictures=("samples/fresh", "samples/codes_by_place", "samples/nearest_training"),
             numbers=("fid/", "prior/", "distance/"),
         ),
         Section(
             "The codebook",
-            "Each code at every place, the most used first; one image with its middle token replaced by each; and images "
-            "whose tokens are replaced from above by those of another.",
+            "Each code at every position, the most used first. One image with its middle token replaced by each code. "
+            "Images whose tokens are replaced, from the top, by those of another image.",
             pictures=("codes/book", "samples/one_code_changed", "samples/edited_codes", "codes/use"),
         ),
     ),

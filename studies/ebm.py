@@ -57,8 +57,8 @@ STUDY = Study(
         OUTLIERS,
         Section(
             "Likelihood",
-            "Of validation images, with log Z from below and from above, at temperature 1 and at the one that fits "
-            "best (settings annealing_temperatures). A large gap between the two means that neither is to be trusted.",
+            "Likelihood of validation images, with log Z estimated from below and from above, at temperature 1 and at the "
+            "best-fitting temperature (setting annealing_temperatures). If the two estimates differ much, trust neither.",
             pictures=("likelihood/temperature",),
             numbers=("likelihood/", "likelihood_fitted/"),
         ),

@@ -38,8 +38,8 @@ STUDY = Study(
         SCORES,
         CHAINS,
         Section(
-            "What it costs",
-            "Evaluations of the network and its gradient for each chain: the second objective.",
+            "Cost",
+            "Evaluations of the network and its gradient per chain: the second objective.",
             numbers=("cost/",),
         ),
     ),

@@ -33,9 +33,9 @@ STUDY = Study(
     sections=(
         *_gan.SECTIONS,
         Section(
-            "Is the discriminator's probability one?",
-            "Of validation and generated images, how often the discriminator is right where it says how sure it is (loss=bce "
-            "alone). On the diagonal it is right as often as it says; one that is never sure has nothing more to teach.",
+            "Is the discriminator calibrated?",
+            "Accuracy against confidence of the discriminator on validation and generated images (loss=bce only). On the "
+            "diagonal, confidence equals accuracy. A discriminator that is never confident gives no more signal.",
             pictures=("calibration/reliability",),
             numbers=("calibration/",),
         ),

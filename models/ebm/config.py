@@ -21,48 +21,56 @@ class Config(BaseModel):
 
     blocks: int = Field(2, ge=1, le=64, description="residual blocks")
     width: int = Field(16, ge=1, le=1024, description="channels of the first stage; each later stage has twice as many")
-    activation: Activation = Field("silu", description="smooth ones give smooth gradients to follow")
-    spectral_norm: bool = Field(False, description="bound the Lipschitz constant of every layer")
+    activation: Activation = Field("silu", description="of the network; smooth functions give smooth gradients")
+    spectral_norm: bool = Field(False, description="spectral normalisation of every layer")
     precision: Precision = Field(
-        "float32", description="of the network's inner layers; auto: bfloat16 where it is multiplied in"
+        "float32", description="of the inner layers; auto: bfloat16 where the hardware supports it"
     )
 
     sampler: Sampler = Field(
         "langevin",
-        description="of the chains: langevin | preconditioned | underdamped | mala | hmc | tempering | proximal",
+        description="MCMC kernel of the chains",
     )
-    step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I), its mean over a chain")
-    n_steps: int = Field(20, ge=1, le=10_000, description="of a chain per update, in evaluations of the network")
-    friction: float = Field(
-        1.0, ge=0, description="of sampler=underdamped: 1 / how many steps a velocity is remembered"
-    )
+    step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I), mean over a chain")
+    n_steps: int = Field(20, ge=1, le=10_000, description="length of a chain in one update, in network evaluations")
+    friction: float = Field(1.0, ge=0, description="for sampler=underdamped: 1 / number of steps that a velocity lasts")
     noise_start: float = Field(0.005, ge=0, description="s at the start of a chain")
-    noise_end: float = Field(0.005, ge=0, description="s at the end of a chain (schedule constant ignores it)")
+    noise_end: float = Field(0.005, ge=0, description="s at the end of a chain; schedule=constant ignores it")
     schedule: Literal["constant", "geometric", "linear", "cosine"] = Field(
-        "constant", description="way from start to end"
+        "constant", description="of the noise, from noise_start to noise_end"
     )
-    coupled: bool = Field(False, description="the step size follows the noise, a_t ∝ s_t²: one temperature all along")
-    grad_clip: float | None = Field(0.1, gt=0, description="cut each element of the gradient of E in x")
+    coupled: bool = Field(False, description="step size follows the noise, a_t ∝ s_t²: constant temperature")
+    grad_clip: float | None = Field(0.1, gt=0, description="clip each element of ∇E(x) to ± this")
 
-    start: Literal["noise", "replay"] = Field("replay", description="where the chains of an update begin")
-    fresh_share: float = Field(0.05, ge=0, le=1, description="share of replayed chains that begin anew from noise")
+    start: Literal["noise", "replay"] = Field(
+        "replay", description="where the chains of an update start: uniform noise, or a replay buffer"
+    )
+    fresh_share: float = Field(0.05, ge=0, le=1, description="share of replay chains that restart from noise")
     buffer_size: int = Field(5_000, ge=1, description="chains in the replay buffer")
 
-    learning_rate: float = Field(1e-3, gt=0, description="of Adam, after a warm-up; falls to a twentieth by a cosine")
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam, with warm-up; cosine decay to 1/20")
     energy_regularisation: float = Field(0.1, ge=0, description="α in L = E⁺ − E⁻ + α(E⁺² + E⁻²)")
-    parameter_grad_clip: float = Field(0.1, gt=0, description="largest norm of the gradient in the weights")
-    data_noise: float = Field(0.03, ge=0, description="deviation of the noise on real images")
-    ema_decay: float = Field(0.995, ge=0, lt=1, description="of the averaged weights that are sampled and kept")
-    batch_size: int = Field(64, ge=2, description="real images, and as many chains, per update")
+    parameter_grad_clip: float = Field(0.1, gt=0, description="maximum norm of the gradient of the weights")
+    data_noise: float = Field(0.03, ge=0, description="standard deviation of the noise added to real images")
+    ema_decay: float = Field(
+        0.995, ge=0, lt=1, description="decay of the averaged weights, which are sampled and saved"
+    )
+    batch_size: int = Field(64, ge=2, description="real images per update, and as many chains")
 
-    network_evaluations: int = Field(20_000, ge=1, description="budget: batches through the network, a step being one")
-    evaluations: int = Field(4, ge=1, le=1000, description="times that fresh chains are scored, evenly over training")
-    evaluation_samples: int = Field(256, ge=16, description="chains that are scored; FID depends on it")
+    network_evaluations: int = Field(
+        20_000, ge=1, description="budget, in batches through the network; one Langevin step is one"
+    )
+    evaluations: int = Field(4, ge=1, le=1000, description="number of evaluations, evenly over training")
+    evaluation_samples: int = Field(256, ge=16, description="number of samples per evaluation; FID depends on it")
     evaluation_length: int | None = Field(
-        None, ge=1, description="their length, in n_steps (1 from noise, 10 with replay)"
+        None,
+        ge=1,
+        description="chain length in evaluations, as a multiple of n_steps; None: 1 from noise, 10 with replay",
     )
     annealing_temperatures: int = Field(
-        0, ge=0, description="of annealed importance sampling, for the likelihood in the final report; 0 leaves it out"
+        0,
+        ge=0,
+        description="temperatures of annealed importance sampling, for the likelihood in the final report; 0: no likelihood",
     )
 
     @property

@@ -75,59 +75,57 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     loss: Loss = Field(
-        "bce", description="non-saturating cross-entropy | hinge | Wasserstein by clipping | by a penalty"
+        "bce", description="non-saturating cross-entropy, hinge, Wasserstein with clipping, or with gradient penalty"
     )
-    latent_size: int = Field(100, ge=1, description="numbers that an image is made of")
-    width: int = Field(32, ge=1, le=1024, description="channels of the critic's first and the generator's last map")
-    critic_norm: Norm | None = Field(None, description="normalisation in the critic; the generator's is by batch")
+    latent_size: int = Field(100, ge=1, description="dimension of the latent vector")
+    width: int = Field(32, ge=1, le=1024, description="channels of the critic's first and the generator's last layer")
+    critic_norm: Norm | None = Field(
+        None, description="normalisation in the critic; the generator uses batch normalisation"
+    )
     spectral: bool | None = Field(None, description="spectral normalisation of the critic's weights")
     labels: Labels = Field(
         "none",
-        description="who is told classes: nobody | the critic, those of real images | both, the generator one to draw",
+        description="label conditioning: none, auxiliary classifier, or class-conditional generator and projection critic",
     )
-    classes: int = Field(10, ge=2, description="classes that labels have room for: at least those of the data")
+    classes: int = Field(10, ge=2, description="number of classes: at least those of the data")
     straight_through: bool = Field(
-        False, description="the critic sees binary images, and gradients pass as if they were not"
+        False, description="the critic sees binary images; gradients pass straight through the threshold"
     )
     binary: bool | None = Field(
-        None, description="images are thresholded for show and scores; none: where the data are"
+        None, description="threshold images for pictures and scores; None: if the data are binary"
     )
 
     optimizer: Literal["adam", "rmsprop"] | None = Field(None, description="of both networks")
-    generator_learning_rate: float | None = Field(
-        None, gt=0, description="of the generator; falls to a twentieth by a cosine"
-    )
-    critic_learning_rate: float | None = Field(None, gt=0, description="of the critic, likewise")
+    generator_learning_rate: float | None = Field(None, gt=0, description="of the generator; cosine decay to 1/20")
+    critic_learning_rate: float | None = Field(None, gt=0, description="of the critic; cosine decay to 1/20")
     beta1: float | None = Field(None, ge=0, lt=1, description="of optimizer=adam")
     beta2: float | None = Field(None, ge=0, lt=1, description="of optimizer=adam")
-    n_critic: int | None = Field(None, ge=1, le=1000, description="updates of the critic for one of the generator")
+    n_critic: int | None = Field(None, ge=1, le=1000, description="critic updates per generator update")
     long_phase: int = Field(
         20,
         ge=0,
-        description="updates of the critic before each of the first 25 of the generator and every 500th (wgan)",
+        description="critic updates before each of the first 25 generator updates and every 500th (wgan)",
     )
-    clip: float = Field(0.01, gt=0, description="c: weights of the critic are kept in [-c, c] (wgan)")
-    penalty: float = Field(10.0, ge=0, description="λ of the penalty on gradients whose norm is not 1 (wgan_gp)")
-    zero_penalty: float | None = Field(
-        None, ge=0, description="γ of γ/2 · |∇D|² at real images, by which the critic becomes flat where it is right"
-    )
+    clip: float = Field(0.01, gt=0, description="c: critic weights are clipped to [-c, c] (wgan)")
+    penalty: float = Field(10.0, ge=0, description="λ of the gradient penalty (wgan_gp)")
+    zero_penalty: float | None = Field(None, ge=0, description="γ of the R1 penalty γ/2 · |∇D|² at real images")
     instance_noise: float = Field(
-        0.0, ge=0, description="deviation of the noise on all that the critic sees, at the first update; falls to 0"
+        0.0, ge=0, description="standard deviation of the noise on the critic's inputs at the first update; decays to 0"
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="real images are called real to 1 less this (bce)")
-    ema_decay: float = Field(0.995, ge=0, lt=1, description="of the generator's averaged weights, scored and kept")
-    batch_size: int = Field(64, ge=2, description="real images, and as many generated ones, per update")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="one-sided: the target for real images is 1 minus this (bce)"
+    )
+    ema_decay: float = Field(
+        0.995, ge=0, lt=1, description="decay of the generator's averaged weights, which are scored and saved"
+    )
+    batch_size: int = Field(64, ge=2, description="real images per update, and as many generated ones")
 
-    precision: Precision = Field(
-        "auto", description="of convolutions; auto: bfloat16 where the device or the processor multiplies in it"
-    )
-    network_evaluations: int = Field(16_000, ge=1, description="budget: batches through either network")
-    evaluations: int = Field(
-        8, ge=1, le=1000, description="times that generated images are scored, evenly over training"
-    )
-    evaluation_samples: int = Field(1_000, ge=16, description="images that are scored; FID depends on it")
+    precision: Precision = Field("auto", description="of convolutions; auto: bfloat16 where the hardware supports it")
+    network_evaluations: int = Field(16_000, ge=1, description="budget, in batches through either network")
+    evaluations: int = Field(8, ge=1, le=1000, description="number of evaluations, evenly over training")
+    evaluation_samples: int = Field(1_000, ge=16, description="number of images per evaluation; FID depends on it")
     inception_weights: NamedFile | None = Field(
-        None, description="file of torch-fidelity's Inception weights, for fid/inception"
+        None, description="file with torch-fidelity's Inception weights, for fid/inception"
     )
 
     @property

@@ -17,72 +17,79 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    network: Literal["cnn", "resnet18", "wide_resnet"] = Field("cnn", description="cnn is small and for digits")
-    width: int = Field(16, ge=1, le=1024, description="channels of the first stage; resnet18 has 64")
-    depth: int = Field(28, ge=10, description="of network=wide_resnet: 6n + 4")
-    activation: Activation = Field("silu", description="smooth ones give smooth gradients to follow")
-    norm: Norm = Field("none", description="normalisation of the maps: none | batch | group")
+    network: Literal["cnn", "resnet18", "wide_resnet"] = Field(
+        "cnn", description="classifier architecture; cnn is small, for digits"
+    )
+    width: int = Field(16, ge=1, le=1024, description="channels of the first stage; 64 for resnet18")
+    depth: int = Field(28, ge=10, description="layers of network=wide_resnet: 6n + 4")
+    activation: Activation = Field("silu", description="of the network; smooth functions give smooth gradients")
+    norm: Norm = Field("none", description="normalisation of feature maps")
     sampling_mode: Mode = Field(
         "train",
-        description="of norm=batch while sampling: statistics of the chains (train) or averages of images (eval)",
+        description="for norm=batch: normalise chains by their own statistics (train) or by the running averages (eval)",
     )
     precision: Precision = Field(
-        "float32", description="of the network's inner layers; auto: bfloat16 where it is multiplied in"
+        "float32", description="of the inner layers; auto: bfloat16 where the hardware supports it"
     )
-    classes: int = Field(10, ge=2, description="labels: as many as the data have")
+    classes: int = Field(10, ge=2, description="number of labels of the data")
 
     pretrain_updates: int = Field(
-        600, ge=0, description="of the classifier before it generates; trials share the result"
+        600, ge=0, description="updates of the classifier before generation starts; trials share the result"
     )
-    pretrain_learning_rate: float = Field(2e-3, gt=0, description="of Adam; falls to 0 by a cosine")
+    pretrain_learning_rate: float = Field(2e-3, gt=0, description="of Adam; cosine decay to 0")
     classifier: NamedFile | None = Field(
-        None, description="a .safetensors file of the network's weights to begin with, instead of training them"
+        None, description=".safetensors file with pretrained weights, instead of pretraining"
     )
     least_accuracy: float = Field(
-        0.85, ge=0, lt=1, description="of the classifier on validation images, or it does not begin to generate"
+        0.85,
+        ge=0,
+        lt=1,
+        description="minimum validation accuracy of the classifier; below it, generation does not start",
     )
 
     start: Literal["noise", "mixture"] = Field(
-        "mixture", description="of fresh chains: uniform noise (JEM), or a Gaussian of each class (JEM++)"
+        "mixture", description="where fresh chains start: uniform noise (JEM), or one Gaussian per class (JEM++)"
     )
-    mixture_rank: int = Field(64, ge=1, description="principal directions that a class's Gaussian keeps")
+    mixture_rank: int = Field(64, ge=1, description="rank of each class's Gaussian")
     sampler: Literal["langevin", "proximal"] = Field(
-        "proximal", description="plain Langevin steps (JEM), or steps with a clamped gradient (JEM++)"
+        "proximal", description="Langevin steps (JEM), or steps with a clamped gradient (JEM++)"
     )
     step_size: float = Field(0.5, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I)")
-    n_steps: int = Field(10, ge=1, le=10_000, description="of a chain per update, in evaluations of the network")
-    noise: float = Field(0.01, ge=0, description="s")
-    clamp: float = Field(1.0, gt=0, description="δ of sampler=proximal: each element of ∇E is cut to ±δ")
-    inner_steps: int = Field(1, ge=1, description="N of sampler=proximal: a step is N steps of step_size")
+    n_steps: int = Field(10, ge=1, le=10_000, description="length of a chain in one update, in network evaluations")
+    noise: float = Field(0.01, ge=0, description="s: standard deviation of the noise in a step")
+    clamp: float = Field(1.0, gt=0, description="δ of sampler=proximal: each element of ∇E is clipped to ±δ")
+    inner_steps: int = Field(1, ge=1, description="N of sampler=proximal: each step is N steps of step_size")
     target: Literal["marginal", "label"] = Field(
-        "label", description="what chains of training descend: E(x), or E(x, y) of a label that they keep"
+        "label", description="energy that training chains follow: E(x), or E(x, y) with a fixed label y"
     )
-    fresh_share: float = Field(0.05, ge=0, le=1, description="share of replayed chains that begin anew; 1: all do")
+    fresh_share: float = Field(0.05, ge=0, le=1, description="share of replay chains that restart; 1: all chains")
     buffer_size: int = Field(5_000, ge=1, description="chains in the replay buffer")
 
-    classification_weight: float = Field(1.0, ge=0, description="of the cross-entropy")
-    likelihood_weight: float = Field(1.0, ge=0, description="of E⁺ − E⁻; at 0 it is a plain classifier, without chains")
+    classification_weight: float = Field(1.0, ge=0, description="weight of the cross-entropy")
+    likelihood_weight: float = Field(1.0, ge=0, description="weight of E⁺ − E⁻; 0: a plain classifier, no chains")
     energy_regularisation: float = Field(0.0, ge=0, description="α in L = E⁺ − E⁻ + α(E⁺² + E⁻²)")
-    learning_rate: float = Field(1e-3, gt=0, description="of Adam, after a warm-up; falls to a twentieth by a cosine")
-    warmup: int = Field(50, ge=0, description="updates over which learning rate and likelihood weight rise from 0")
-    beta1: float = Field(0.0, ge=0, lt=1, description="of Adam: how much earlier gradients weigh in its mean")
-    data_noise: float = Field(0.03, ge=0, description="deviation of the noise on images that are learned from")
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam, with warm-up; cosine decay to 1/20")
+    warmup: int = Field(50, ge=0, description="updates in which learning rate and likelihood weight rise from 0")
+    beta1: float = Field(0.0, ge=0, lt=1, description="of Adam: momentum")
+    data_noise: float = Field(0.03, ge=0, description="standard deviation of the noise added to training images")
     noised: Literal["data", "both"] = Field(
-        "both", description="which images those are: real ones, as in JEM, or also the samples they are told from"
+        "both", description="images that get this noise: real ones only (JEM), or real ones and samples"
     )
-    augmentation: Augmentation = Field("none", description="of real images: none | shift | shift_flip")
-    parameter_grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient in the weights")
-    ema_decay: float = Field(0.99, ge=0, lt=1, description="of the averaged weights that are scored and kept")
-    batch_size: int = Field(64, ge=2, description="real images, and as many chains, per update")
+    augmentation: Augmentation = Field("none", description="of real images")
+    parameter_grad_clip: float = Field(1.0, gt=0, description="maximum norm of the gradient of the weights")
+    ema_decay: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights, which are scored and saved")
+    batch_size: int = Field(64, ge=2, description="real images per update, and as many chains")
 
-    network_evaluations: int = Field(12_000, ge=1, description="budget: batches through the network, a step being one")
-    evaluations: int = Field(4, ge=1, le=1000, description="times that fresh chains are scored, evenly over training")
-    evaluation_samples: int = Field(256, ge=16, description="chains that are scored; FID depends on it")
+    network_evaluations: int = Field(
+        12_000, ge=1, description="budget, in batches through the network; one Langevin step is one"
+    )
+    evaluations: int = Field(4, ge=1, le=1000, description="number of evaluations, evenly over training")
+    evaluation_samples: int = Field(256, ge=16, description="number of samples per evaluation; FID depends on it")
     evaluation_length: int | None = Field(
-        None, ge=1, description="their length, in n_steps (10, or 1 where all chains begin anew)"
+        None, ge=1, description="chain length in evaluations, as a multiple of n_steps; None: 10, or 1 if fresh_share=1"
     )
     fid_weight: float = Field(
-        1.0, ge=0, description="points of accuracy that a unit of FID is worth in objective/weighted"
+        1.0, ge=0, description="percentage points of accuracy that one unit of FID costs in objective/weighted"
     )
 
     @property

@@ -1,7 +1,7 @@
 """What `list`, `show` and `studies` print."""
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from rich.console import Console, Group
@@ -170,12 +170,20 @@ def verdict(said: "Result") -> Group:
 
 
 def settings(config: BaseModel, searched: Collection[str]) -> Table:
-    """A row a setting that is not searched: name, value, what it means."""
+    """One row for each setting that is not searched: name, value, meaning with the values it can take."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, field in type(config).model_fields.items():
         if name not in searched:
-            table.add_row(f"  {name}", str(getattr(config, name)), field.description or "")
+            meaning = [" | ".join(named_values(field.annotation)), field.description or ""]
+            table.add_row(f"  {name}", str(getattr(config, name)), ": ".join(filter(None, meaning)))
     return table
+
+
+def named_values(annotation: Any) -> list[str]:
+    """The values of a setting that takes one of several, also where it may be None; [] for any other type."""
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [value for part in get_args(annotation) for value in named_values(part)]
 
 
 def pairs(rows: Mapping[str, Any]) -> Table:

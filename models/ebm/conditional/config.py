@@ -12,8 +12,8 @@ Conditioning = Literal["modulation", "channels", "head"]
 class Config(ebm.Config):
     """One energy-based model with labels, and how it is trained."""
 
-    label: Conditioning = Field("head", description="how the network is told the label")
-    classes: int = Field(10, ge=2, description="labels that the network has room for: at least those of the data")
+    label: Conditioning = Field("head", description="label conditioning of the network")
+    classes: int = Field(10, ge=2, description="number of labels: at least those of the data")
 
     @model_validator(mode="after")
     def _without_likelihood(self) -> "Config":

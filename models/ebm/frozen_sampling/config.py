@@ -14,19 +14,17 @@ SEARCHED = tuple(name for name in SAMPLERS if name != "proximal")  # it targets 
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Chains of a trained energy. Fields are in the order in which one would think of them."""
 
-    model: str = Field("", description="folder of the trained network: its weights and what they are of")
-    sampler: str = Field("langevin", description=f"of the chains: {' | '.join(SAMPLERS)}")
+    model: str = Field("", description="folder of the trained network: weights and config")
+    sampler: str = Field("langevin", description=f"MCMC kernel: {' | '.join(SAMPLERS)}")
     step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E + s·noise")
-    n_steps: int = Field(100, ge=1, description="of a chain, in evaluations of the network")
-    friction: float = Field(
-        1.0, ge=0, description="of sampler=underdamped: 1 / how many steps a velocity is remembered"
-    )
+    n_steps: int = Field(100, ge=1, description="length of a chain, in network evaluations")
+    friction: float = Field(1.0, ge=0, description="for sampler=underdamped: 1 / number of steps that a velocity lasts")
     schedule: str = Field("constant", description=f"of the noise: {' | '.join(schedules.SHAPES)}")
-    noise_start: float = Field(5e-3, ge=0, description="s at the beginning of a chain")
-    noise_end: float = Field(5e-4, ge=0, description="s at its end, unless constant")
-    coupled: bool = Field(False, description="step size follows the square of the noise, with the same mean")
-    grad_clip: float | None = Field(0.1, gt=0, description="each element of ∇E is cut to ± this; none for no limit")
-    samples: int = Field(256, ge=16, description="chains that are scored; FID depends on it")
+    noise_start: float = Field(5e-3, ge=0, description="s at the start of a chain")
+    noise_end: float = Field(5e-4, ge=0, description="s at the end of a chain; schedule=constant ignores it")
+    coupled: bool = Field(False, description="step size follows the noise, a_t ∝ s_t², with the same mean")
+    grad_clip: float | None = Field(0.1, gt=0, description="clip each element of ∇E to ± this; none: no clipping")
+    samples: int = Field(256, ge=16, description="number of samples; FID depends on it")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
