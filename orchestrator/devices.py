@@ -11,7 +11,7 @@ from orchestrator.errors import UserError
 
 
 @dataclass(frozen=True)
-class Room:
+class Resources:
     """A device for each worker, and threads for each."""
 
     devices: tuple[str, ...]
@@ -23,15 +23,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def resolve(device: str, workers: int | None, trials: int) -> Room:
-    """Room for ``workers`` on ``device``: auto, cpu, cuda, mps, or some of cuda:0,cuda:1 …; UserError where it is not there.
+def resolve(device: str, workers: int | None, trials: int) -> Resources:
+    """The devices for ``workers`` on ``device``: auto, cpu, cuda, mps, or some of cuda:0,cuda:1 …; UserError if absent.
 
     By default there is a worker for each GPU, or one for each core up to four; never more than ``trials``.
     """
     devices = _devices(device)
     count = workers or (len(devices) if devices[0] != "cpu" else min(cores(), 4))
     count = min(count, trials)
-    return Room(tuple(itertools.islice(itertools.cycle(devices), count)), max(1, cores() // count))
+    return Resources(tuple(itertools.islice(itertools.cycle(devices), count)), max(1, cores() // count))
 
 
 def _devices(device: str) -> list[str]:

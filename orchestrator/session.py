@@ -5,14 +5,13 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from optuna.storages import RDBStorage
 from rich.console import Console
 
 from orchestrator import files, text
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Note, Outbox, Status, Tags
-from orchestrator.devices import Room, cores
+from orchestrator.devices import Resources, cores
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
 from orchestrator.launchers.inline import InlineLauncher
@@ -23,12 +22,13 @@ from orchestrator.search.book import Book, create
 from orchestrator.search.spec import Spec
 from orchestrator.stores import sqlite
 from orchestrator.stores import urls as address
-from orchestrator.stores.optuna_storage import UNWRITABLE, unwritable
+from orchestrator.stores.optuna_storage import UNWRITABLE, Storage, unwritable
 from orchestrator.supervisor import lease
-from orchestrator.supervisor.interrupts import Halt
-from orchestrator.supervisor.limits import Patience
-from orchestrator.supervisor.status import View
-from orchestrator.supervisor.supervisor import STOPPED, Supervisor
+from orchestrator.supervisor.interrupts import InterruptWatcher
+from orchestrator.supervisor.limits import Limits
+from orchestrator.supervisor.status import SweepStatus
+from orchestrator.supervisor.steering import STOPPED
+from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.terminal import tables
 from orchestrator.terminal.progress import display
 from orchestrator.tracking import comparison_runs as arms
@@ -40,7 +40,7 @@ ORDERLY = ("", "timeout", STOPPED)  # endings that somebody wanted
 DELIVERY_SECONDS = 10.0  # how long a tracker that is out of reach is waited for at the end
 
 
-def book_of(spec: Spec, book: Book | None, trials: int | None, storage: RDBStorage) -> Book:
+def book_of(spec: Spec, book: Book | None, trials: int | None, storage: Storage) -> Book:
     """The ``book`` of a planned sweep, made where there is none, with ``trials`` as its total where that is asked for."""
     files.writable(spec.folder)
     if book is None:
@@ -49,49 +49,56 @@ def book_of(spec: Spec, book: Book | None, trials: int | None, storage: RDBStora
     return book if trials is None else plan.resumed(storage, spec.name, trials)
 
 
-def drive(book: Book, room: Room, inline: bool, timeout: float | None, patience: Patience, console: Console) -> int:
+def drive(
+    book: Book, resources: Resources, inline: bool, timeout: float | None, limits: Limits, console: Console
+) -> int:
     """Run the sweep until it ends or is halted, and say so; returns the exit status."""
     try:
-        return _drive(book, room, inline, timeout, patience, console)
+        return _drive(book, resources, inline, timeout, limits, console)
     except CannotWrite as error:
         raise UserError(f"{error}; make room there, then go on") from None
     except UNWRITABLE as error:
         raise UserError(f"{unwritable(error)}; go on when it can") from None
 
 
-def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience: Patience, console: Console) -> int:
+def _drive(
+    book: Book, resources: Resources, inline: bool, timeout: float | None, limits: Limits, console: Console
+) -> int:
     spec = book.spec
     files.writable(spec.folder)
     gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
-    with lease.driving(book) as driver, Halt().listening() as halt:
+    with lease.acquire_lease(book) as driver, InterruptWatcher().listening() as halt:
         if len(book.finished()) >= book.total() and not book.trials_running():
             console.print(
                 f"sweep {spec.name} has all of its {text.counted(book.total())}; --trials sets a higher total"
             )
             _ending(book, console)
             return 0
-        together = book.search.together > 1  # then all trials are one process
-        threads = cores() if together else room.threads
+        together = book.study.together > 1  # then all trials are one process
+        threads = cores() if together else resources.threads
         threads = 1 if spec.deterministic else threads  # sums depend on how they are divided
         launcher: Launcher
         if inline or together:
-            launcher = InlineLauncher(room.devices[0], 1 if inline or spec.deterministic else len(room.devices))
+            launcher = InlineLauncher(
+                resources.devices[0], 1 if inline or spec.deterministic else len(resources.devices)
+            )
         else:  # first of all: what it imports, it imports while we go on
-            launcher = LocalLauncher(room.devices, threads, spec.study)
+            launcher = LocalLauncher(resources.devices, threads, spec.study)
         store = tracker.connect(spec.tracking_uri, "--tracking-uri", experiment=Path(spec.study).stem)
         outbox = _record(book, store)
         courier = Courier(store)
         _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
-        supervisor = Supervisor(book, launcher, courier, outbox, threads, patience)
+        supervisor = Supervisor(book, launcher, courier, outbox, threads, limits)
+        devices = ", ".join(sorted(set(resources.devices)))
         console.print(
             f"[bold]{spec.name}[/]: {spec.question}\n{text.counted(book.total())} on {spec.data}, {launcher.slots} at a time, "
-            f"{threads} thread{'s' if threads > 1 else ''}{'' if together else ' each'}, {', '.join(sorted(set(room.devices)))}",
+            f"{threads} thread{'s' if threads > 1 else ''}{'' if together else ' each'}, {devices}",
             highlight=False,
         )
 
-        def show(view: View) -> None:
-            screen.show(view)
-            driver.tell(view.state, {number: one.words() for number, one in view.running.items()})
+        def show(status: SweepStatus) -> None:
+            screen.show(status)
+            driver.tell(status.state, {number: trial.words() for number, trial in status.running.items()})
 
         wait = 0.0
         pictures: list[str] = []
@@ -127,7 +134,7 @@ def _drive(book: Book, room: Room, inline: bool, timeout: float | None, patience
 
 def sync(book: Book, console: Console) -> int:
     """Deliver what the sweep's outboxes still hold; returns the exit status."""
-    with lease.driving(book):
+    with lease.acquire_lease(book):
         store = tracker.connect(book.spec.tracking_uri, "--tracking-uri", experiment=Path(book.spec.study).stem)
         if book.spec.run:
             store.follow(book.spec.run)

@@ -12,22 +12,21 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
 from PIL import Image
 from rich.console import Console
 
 from orchestrator import session, text
 from orchestrator.errors import UserError
-from orchestrator.reports.sweep_data import Evidence
+from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search import book as books
 from orchestrator.search import plan
-from orchestrator.search import trials as outcome
+from orchestrator.search import trials as stored
 from orchestrator.search.book import Book
 from orchestrator.search.plan import Options
 from orchestrator.search.trials import run_of
 from orchestrator.stores import optuna_storage as storages
-from orchestrator.supervisor.limits import Patience
+from orchestrator.stores.optuna_storage import Storage
+from orchestrator.supervisor.limits import Limits
 from orchestrator.tracking import publish
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class Trial:
 class Sweep:
     """A sweep as it stands now: everything is looked up anew when it is asked for."""
 
-    def __init__(self, book: Book, storage: RDBStorage) -> None:
+    def __init__(self, book: Book, storage: Storage) -> None:
         self._stored, self._storage = book, storage
 
     def __repr__(self) -> str:
@@ -97,13 +96,13 @@ class Sweep:
         from orchestrator.search import sampling
 
         one, spec = sampling.completed(self._book, number), self._book.spec
-        shown = Evidence(self._book).samples(one)
+        shown = SweepData(self._book).samples(one)
         return Trial(
             number=one.number,
             values={key: value for (key, _), value in zip(spec.objectives, one.values, strict=True)},
             settings=dict(one.params),
             config=self._book.config(one).model_dump(),
-            seconds=float(one.user_attrs.get("seconds", 0.0)),
+            seconds=one.seconds or 0.0,
             run=run_of(spec, one),
             samples=Image.open(BytesIO(shown)) if shown else None,
         )
@@ -119,12 +118,11 @@ class Sweep:
         frame = pandas.DataFrame.from_dict(rows, orient="index", columns=columns)
         return frame.rename_axis("trial")
 
-    def _row(self, trial: FrozenTrial) -> list[Any]:
-        spec, ended = self._book.spec, trial.state in books.FINISHED
-        how = outcome.of(trial) if ended else trial.state.name.lower()
-        values = trial.values if trial.state is TrialState.COMPLETE else [None] * len(spec.objectives)
-        told = [how, *values, trial.user_attrs.get("seconds"), run_of(spec, trial)]
-        return [*told, *(trial.params.get(name) for name in spec.space)]
+    def _row(self, trial: stored.Trial) -> list[Any]:
+        spec = self._book.spec
+        values = trial.values if trial.outcome == "complete" else [None] * len(spec.objectives)
+        settings = [trial.params.get(name) for name in spec.space]
+        return [trial.outcome, *values, trial.seconds, run_of(spec, trial), *settings]
 
     def metric(self, key: str, trial: int | None = None) -> "pandas.Series[float]":
         """What a trial, the best one unless its number is given, logged as ``key``, by step; UserError where it did not."""
@@ -132,7 +130,7 @@ class Sweep:
 
         from orchestrator.search import sampling
 
-        found, one = Evidence(self._book), sampling.completed(self._book, trial)
+        found, one = SweepData(self._book), sampling.completed(self._book, trial)
         points = found.ask(lambda store: store.history(run_of(self._book.spec, one), key)) or []
         if not points:
             known = ", ".join(sorted(found.finals(one))) or found.missing
@@ -148,7 +146,7 @@ class Sweep:
         from orchestrator.reports import comparison as report_comparison
 
         drawn = publish.drawings(self._book)
-        if self._book.spec.comparison and (bands := report_comparison.bands(Evidence(self._book))):
+        if self._book.spec.comparison and (bands := report_comparison.bands(SweepData(self._book))):
             drawn = {"comparison": bands} | drawn
         if name not in drawn:
             raise UserError(f"{self.name} has no figure {name}; it has {', '.join(drawn) or 'none yet'}")
@@ -297,10 +295,10 @@ def _begin(
 
 
 def _drive(
-    book: Book, storage: RDBStorage, workers: int | None, device: str, timeout: float | None = None, quiet: bool = False
+    book: Book, storage: Storage, workers: int | None, device: str, timeout: float | None = None, quiet: bool = False
 ) -> Sweep:
     console = Console(file=sys.stdout, force_jupyter=False, force_terminal=False, width=WIDTH, quiet=quiet)
-    session.drive(book, plan.room(book.spec, device, workers), workers == 0, timeout, Patience(), console)
+    session.drive(book, plan.room(book.spec, device, workers), workers == 0, timeout, Limits(), console)
     return Sweep(book, storage)
 
 

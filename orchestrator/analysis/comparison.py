@@ -7,10 +7,10 @@ from statistics import median
 from typing import Any, NamedTuple, Protocol
 
 from orchestrator.analysis import paired_tests as contrasts
-from orchestrator.analysis.paired_tests import Contrast, Interval, Played, words
-from orchestrator.search.book import FINISHED, Book
-from orchestrator.search.factorial import ARM, REPLICATE, Arm, Comparison
-from orchestrator.search.trials import run_of
+from orchestrator.analysis.paired_tests import Contrast, Interval, words
+from orchestrator.search.book import Book
+from orchestrator.search.factorial import Arm, Comparison
+from orchestrator.search.trials import Trial, run_of
 from orchestrator.text import short
 
 EVALUATIONS = "training/network_evaluations"  # a metric of trainers that count them: batches through the network so far
@@ -24,6 +24,15 @@ class History(Protocol):
 
     def history(self, run: str, key: str) -> Sequence[tuple[int, float]]:
         """Steps and values of a metric."""
+
+
+class ComparedTrial(NamedTuple):
+    """A finished trial of an arm, with what only MLflow knows of it."""
+
+    trial: Trial
+    finals: Mapping[str, float] = {}  # last values of the metrics of the objective's group
+    curve: Sequence[tuple[float, float]] = ()  # updates and objective
+    cost: float | None = None  # network evaluations of an update
 
 
 class ArmResult(NamedTuple):
@@ -54,51 +63,36 @@ class Result(NamedTuple):
 def losers(book: Book) -> dict[int, str]:
     """Arms that are to leave the race, and why."""
     assert book.spec.comparison is not None
-    return contrasts.losers(book.spec.comparison, played(book), book.spec.objectives[0][1])
+    trials = [entry.trial for entry in compared(book)]
+    return contrasts.losers(book.spec.comparison, trials, book.spec.objectives[0][1])
 
 
-def played(book: Book, store: History | None = None) -> list[Played]:
-    """All ended trials; with a ``store`` also what only MLflow knows: their curves and other metrics."""
+def compared(book: Book, store: History | None = None) -> list[ComparedTrial]:
+    """All finished trials of its arms; with a ``store`` also what only MLflow knows: their curves and other metrics."""
     keys = [key for key, _ in book.spec.objectives]
-    found = []
-    for trial in book.trials(*FINISHED):
-        notes = trial.user_attrs
-        outcome = notes.get("outcome", "failed")
-        one = Played(
-            number=trial.number,
-            arm=notes[ARM],
-            replicate=notes[REPLICATE],
-            outcome=outcome,
-            value=trial.values[0] if outcome == "complete" else None,
-            why=_why(notes) if outcome != "complete" else "",
-            run=run_of(book.spec, trial),
-        )
-        found.append(_looked_up(one, keys, store) if store and one.run else one)
-    return found
+    trials = [trial for trial in book.finished() if trial.arm is not None]
+    return [_looked_up(trial, run_of(book.spec, trial), keys, store) for trial in trials]
 
 
-def _why(notes: dict[str, Any]) -> str:
-    """How a trial ended that was not completed, in a few words: a divergence tells its step."""
-    reason = notes.get("reason", "")
-    return reason or str(notes.get("outcome", "failed"))
-
-
-def _looked_up(one: Played, keys: Sequence[str], store: History) -> Played:
+def _looked_up(trial: Trial, run: str, keys: Sequence[str], store: History | None) -> ComparedTrial:
     """With the group of metrics of the first objective, by which trials are compared, and the other objectives."""
+    if store is None or not run:
+        return ComparedTrial(trial)
     group = keys[0].rpartition("/")[0]
-    last = store.last(one.run)
+    last = store.last(run)
     finals = {name: value for name, value in last.items() if name.rpartition("/")[0] == group or name in keys}
-    curve = store.history(one.run, keys[0])
-    spent = store.history(one.run, EVALUATIONS) if EVALUATIONS in last else []
+    curve = store.history(run, keys[0])
+    spent = store.history(run, EVALUATIONS) if EVALUATIONS in last else []
     cost = spent[-1][1] / spent[-1][0] if spent and spent[-1][0] else None
-    return one._replace(finals=finals, curve=curve, cost=cost)
+    return ComparedTrial(trial, finals, curve, cost)
 
 
-def result(comparison: Comparison, trials: Sequence[Played], objective: str, direction: str) -> Result:
+def result(comparison: Comparison, compared: Sequence[ComparedTrial], objective: str, direction: str) -> Result:
     """What the trials say."""
+    trials = [entry.trial for entry in compared]
     mark = contrasts.mark(trials, direction)
     arms = [
-        _arm(arm, [one for one in trials if one.arm == i], objective, direction, mark)
+        _arm(arm, [entry for entry in compared if entry.trial.arm == i], objective, direction, mark)
         for i, arm in enumerate(comparison.arms)
     ]
     order = contrasts.ranked(contrasts.by_arm(trials, len(arms)), direction)
@@ -106,24 +100,25 @@ def result(comparison: Comparison, trials: Sequence[Played], objective: str, dir
     return Result(objective, direction, mark, arms, tests, order[0] if order else None)
 
 
-def _arm(arm: Arm, trials: Sequence[Played], objective: str, direction: str, mark: float | None) -> ArmResult:
-    done = [one for one in trials if one.value is not None]
-    quality = {objective: contrasts.interval([one.value for one in done if one.value is not None])} if done else {}
-    for key in sorted({key for one in done for key in one.finals} - {objective}):
-        values = [one.finals[key] for one in done if key in one.finals]
-        quality[key] = contrasts.interval(values)
+def _arm(arm: Arm, compared: Sequence[ComparedTrial], objective: str, direction: str, mark: float | None) -> ArmResult:
+    completed = [entry for entry in compared if entry.trial.outcome == "complete"]
+    lost = [entry.trial for entry in compared if entry.trial.outcome != "complete"]
+    values = [entry.trial.values[0] for entry in completed]
+    quality = {objective: contrasts.interval(values)} if values else {}
+    for key in sorted({key for entry in completed for key in entry.finals} - {objective}):
+        quality[key] = contrasts.interval([entry.finals[key] for entry in completed if key in entry.finals])
     updates, evaluations = [], []
-    for one in done:
-        update = None if mark is None else contrasts.reached(one, mark, direction)
+    for entry in completed:
+        update = None if mark is None else contrasts.reached(entry.curve, mark, direction)
         if update is not None:
             updates.append(update)
-            if one.cost is not None:
-                evaluations.append(update * one.cost)
+            if entry.cost is not None:
+                evaluations.append(update * entry.cost)
     return ArmResult(
         name=arm.name,
-        trials=len(trials),
-        completed=contrasts.share(len(done), len(trials)) if trials else Interval(0.0, 0.0, 1.0, 0),
-        endings=dict(Counter(one.why for one in trials if one.why)),
+        trials=len(compared),
+        completed=contrasts.share(len(completed), len(compared)) if compared else Interval(0.0, 0.0, 1.0, 0),
+        endings=dict(Counter(trial.reason or trial.outcome for trial in lost)),
         quality=quality,
         reached=len(updates),
         updates=median(updates) if updates else None,

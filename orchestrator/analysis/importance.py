@@ -13,6 +13,7 @@ from scipy import stats
 
 from orchestrator.analysis.paired_tests import LEVEL, holm
 from orchestrator.analysis.scale import spans_decades
+from orchestrator.search.trials import Trial
 
 LEAST = 12  # trials that a word on a parameter asks for
 TREES = 200
@@ -49,7 +50,7 @@ def shares(study: Study) -> dict[str, float]:
     return dict(found)
 
 
-def explained(trials: Sequence[FrozenTrial]) -> float | None:
+def explained(trials: Sequence[Trial]) -> float | None:
     """The share of the variance that settings explain on trials that a forest has not seen (out of bag), at most 1.
 
     Near 0, or below, settings do not predict the objective, and shares of importance mean little. None below LEAST trials.
@@ -67,7 +68,7 @@ def explained(trials: Sequence[FrozenTrial]) -> float | None:
     return float(forest.oob_score_)
 
 
-def _columns(name: str, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
+def _columns(name: str, trials: Sequence[Trial]) -> NDArray[np.float64]:
     """A parameter as numbers, a row a trial; a column more says where it is absent."""
     kinds = list(dict.fromkeys(repr(trial.params[name]) for trial in trials if name in trial.params))
     if any(_choices(trial, name) for trial in trials):
@@ -76,18 +77,18 @@ def _columns(name: str, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
     return np.array(there)
 
 
-def _choices(trial: FrozenTrial, name: str) -> bool:
-    return name in trial.params and hasattr(trial.distributions[name], "choices")
+def _choices(trial: Trial, name: str) -> bool:
+    return name in trial.space and trial.space[name].kind == "categorical"
 
 
-def effects(trials: Sequence[FrozenTrial], names: Sequence[str], better: str) -> list[Effect]:
+def effects(trials: Sequence[Trial], names: Sequence[str], better: str) -> list[Effect]:
     """For each of ``names`` how the objective goes with it, in words; ``better`` is "lower" or "higher"."""
     found = [_effect(name, [trial for trial in trials if name in trial.params], better) for name in names]
     there = [one for one in found if one is not None]
     return [one._replace(p=p) for one, p in zip(there, holm([one.p for one in there]), strict=True)]
 
 
-def _effect(name: str, trials: Sequence[FrozenTrial], better: str) -> Effect | None:
+def _effect(name: str, trials: Sequence[Trial], better: str) -> Effect | None:
     kinds: dict[str, list[float]] = {}
     for trial in trials:
         kinds.setdefault(str(trial.params[name]), []).append(trial.values[0])

@@ -15,25 +15,11 @@ from typing import NamedTuple
 from scipy import stats
 
 from orchestrator.search.factorial import Comparison
+from orchestrator.search.trials import Trial
 
 LEVEL = 0.05
 LEAST = 3  # pairs that a test asks for
 ROUNDING = 1e-9  # differences below it are of arithmetic
-
-
-class Played(NamedTuple):
-    """One trial of a comparison that has ended."""
-
-    number: int
-    arm: int
-    replicate: int
-    outcome: str
-    value: float | None = None  # of the objective; None where it is not complete
-    why: str = ""  # it is not
-    run: str = ""  # in MLflow
-    finals: Mapping[str, float] = {}  # last values of the metrics of the objective's group
-    curve: Sequence[tuple[float, float]] = ()  # updates and objective
-    cost: float | None = None  # network evaluations of an update
 
 
 class Interval(NamedTuple):
@@ -103,12 +89,12 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def by_arm(played: Iterable[Played], arms: int) -> list[dict[int, float]]:
+def by_arm(trials: Iterable[Trial], arms: int) -> list[dict[int, float]]:
     """For each arm, its completed trials' values by replicate."""
     values: list[dict[int, float]] = [{} for _ in range(arms)]
-    for one in played:
-        if one.value is not None:
-            values[one.arm][one.replicate] = one.value
+    for trial in trials:
+        if trial.value is not None and trial.arm is not None and trial.replicate is not None:
+            values[trial.arm][trial.replicate] = trial.value
     return values
 
 
@@ -134,12 +120,12 @@ def _contrast(comparison: Comparison, a: int, b: int, values: Sequence[Mapping[i
     return _test(comparison.arms[a].name, comparison.arms[b].name, "", values[a], values[b])
 
 
-def contrasts(comparison: Comparison, played: Sequence[Played], direction: str) -> list[Contrast]:
+def contrasts(comparison: Comparison, trials: Sequence[Trial], direction: str) -> list[Contrast]:
     """Every factor's values against each other, averaged over the other factors; then the best arm against the others.
 
     A factor's values are compared by the seeds with which all of its arms were completed.
     """
-    values = by_arm(played, len(comparison.arms))
+    values = by_arm(trials, len(comparison.arms))
     found: list[Contrast | None] = []
     if len(comparison.vary) > 1:
         for name, levels in comparison.vary.items():
@@ -160,16 +146,17 @@ def _level(comparison: Comparison, values: Sequence[Mapping[int, float]], name: 
     return {k: fmean(one[k] for one in those) for k in shared}
 
 
-def losers(comparison: Comparison, played: Sequence[Played], direction: str) -> dict[int, str]:
+def losers(comparison: Comparison, trials: Sequence[Trial], direction: str) -> dict[int, str]:
     """Arms of a race that are worse than the best one beyond doubt, and why: worse values, or completed less often.
 
     Judged are blocks of seeds that all arms in the race have ended. Each look is a test at the level, so many looks find a
     false loser more often: a race is for finding the best arm.
     """
     alive = [i for i, arm in enumerate(comparison.arms) if not arm.dropped]
-    ended = {(one.arm, one.replicate) for one in played}
+    ended = {(trial.arm, trial.replicate) for trial in trials}
     blocks = next(n for n in count() if not all((arm, n) in ended for arm in alive))
-    values = by_arm([one for one in played if one.replicate < blocks], len(comparison.arms))
+    judged = [trial for trial in trials if trial.replicate is not None and trial.replicate < blocks]
+    values = by_arm(judged, len(comparison.arms))
     order = [i for i in ranked(values, direction) if i in alive]
     if not order:
         return {}
@@ -197,13 +184,13 @@ def words(contrast: Contrast) -> str:
     return f"{bounds} times" if contrast.ratio else f"{bounds} above"
 
 
-def reached(played: Played, score: float, direction: str) -> float | None:
-    """The first update at which the objective was at least as good as ``score``; None where it never was."""
+def reached(curve: Sequence[tuple[float, float]], score: float, direction: str) -> float | None:
+    """The first update of a ``curve`` at which the objective was at least as good as ``score``; None where it never was."""
     sign = 1 if direction == "minimize" else -1
-    return next((update for update, value in played.curve if sign * value <= sign * score), None)
+    return next((update for update, value in curve if sign * value <= sign * score), None)
 
 
-def mark(played: Sequence[Played], direction: str) -> float | None:
+def mark(trials: Sequence[Trial], direction: str) -> float | None:
     """The score to whose reaching convergence is timed: the median of all completed trials' last values."""
-    values = sorted(one.value for one in played if one.value is not None)
+    values = sorted(trial.value for trial in trials if trial.value is not None)
     return values[len(values) // 2] if values else None

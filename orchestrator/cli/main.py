@@ -27,7 +27,7 @@ from orchestrator.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.devices import Room
+    from orchestrator.devices import Resources
     from orchestrator.search.book import Book
     from orchestrator.search.plan import Options
 
@@ -187,7 +187,7 @@ def _begin(
         return
     from orchestrator import session
 
-    made = across.take_run() if len(asked) > 1 else None
+    made = across.claim_parent_run() if len(asked) > 1 else None
     timeout, driven, statuses = limits.pop("timeout"), [], []
     for (spec, book), room in zip(settled, rooms, strict=True):
         driven.append(session.book_of(spec, book, options.trials, books))
@@ -339,7 +339,7 @@ def ui(
 
 def _drive(
     book: "Book",
-    room: "Room",
+    room: "Resources",
     inline: bool,
     console: "Console",
     timeout: float | None,
@@ -349,11 +349,11 @@ def _drive(
     checkpoint_every: float | None,
 ) -> int:
     from orchestrator import session
-    from orchestrator.supervisor.limits import Patience
+    from orchestrator.supervisor.limits import Limits
 
-    default = Patience()
+    default = Limits()
     quiet = default.silence if silence is None else silence or None
-    patience = Patience(checkpoint_every or default.checkpoint, quiet, trial_timeout, deaths or default.deaths)
+    patience = Limits(checkpoint_every or default.checkpoint, quiet, trial_timeout, deaths or default.deaths)
     return session.drive(book, room, inline, timeout, patience, console)
 
 

@@ -9,10 +9,10 @@ from orchestrator.cli.options import SECONDS, WHOLE, Pairs, json_option, storage
 from orchestrator.errors import UserError
 
 if TYPE_CHECKING:
-    from optuna.storages import RDBStorage
     from rich.console import Console
 
     from orchestrator.search.book import Book
+    from orchestrator.stores.optuna_storage import Storage
 
 ANSWER_SECONDS = 5.0  # how long a supervisor may take to answer
 # What `sweep --help` has room for, where a command's own first sentence is longer.
@@ -103,7 +103,7 @@ def show(name: str, trial: int | None, best: int | None, watch: bool, as_json: b
         if as_json:
             print_json(plain.trial(found, glance.find(found, trial)))
         else:
-            console.print(glance.trial(found, trial, console))
+            console.print(glance.view(found, trial, console))
     elif as_json:
         found = book.load(books, name)
         shown = found.trials() if best is None else found.best(best)
@@ -157,7 +157,7 @@ def extend(name: str, trials: int | None, timeout: float | None, storage: str | 
     if ask_driver(books, name, "extend", idle=trials is not None, trials=trials, timeout=timeout):
         return
     book = load_book(books, name)
-    with lease.driving(book):
+    with lease.acquire_lease(book):
         plan.total(book, trials or 1)
     make_console().print(
         f"{name}: its total is {book.total()}; go on with:  {text.program()} resume {name}", highlight=False
@@ -191,7 +191,7 @@ def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> 
     params = plan.configuration(book, [pair for pairs in settings for pair in pairs])
     if ask_driver(books, name, "enqueue", idle=True, params=params):
         return
-    with lease.driving(book):
+    with lease.acquire_lease(book):
         book.enqueue(params)
     make_console().print(f"{name}: it is tried first when the sweep goes on", highlight=False)
 
@@ -275,7 +275,7 @@ def open_books(storage: str | None, create: bool = False) -> Any:
     return storages.meant(storage, create)
 
 
-def load_book(books: "RDBStorage", name: str) -> "Book":
+def load_book(books: "Storage", name: str) -> "Book":
     """The sweep that is meant."""
     from orchestrator.search import book
 
@@ -283,7 +283,7 @@ def load_book(books: "RDBStorage", name: str) -> "Book":
 
 
 def ask_driver(
-    books: "RDBStorage", name: str, command: Any, only: str | None = None, idle: bool = False, **details: Any
+    books: "Storage", name: str, command: Any, only: str | None = None, idle: bool = False, **details: Any
 ) -> bool:
     """Ask the sweep's supervisor for something and print its answer; returns whether there was one to ask.
 

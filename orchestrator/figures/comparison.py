@@ -6,8 +6,8 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 
-from orchestrator.analysis.comparison import Result
-from orchestrator.analysis.paired_tests import Played, interval
+from orchestrator.analysis.comparison import ComparedTrial, Result
+from orchestrator.analysis.paired_tests import interval
 from orchestrator.analysis.scale import spans_decades
 from orchestrator.figures.canvas import LINES, blank, value_axis
 from orchestrator.search.factorial import Comparison
@@ -16,14 +16,15 @@ STYLES = ("-", "--", ":", "-.")
 SPREAD = 8  # from the least to the greatest value: beyond, the axis is logarithmic
 
 
-def bands(said: Result, comparison: Comparison, trials: Sequence[Played]) -> Figure:
+def bands(said: Result, comparison: Comparison, trials: Sequence[ComparedTrial]) -> Figure:
     """Left: mean and 95 % band of the objective over training. Right: every trial's end, and their mean with its interval.
 
     The cost of training is in network evaluations where all trials count them, else in updates.
     """
-    done = [one for one in trials if one.value is not None]
-    counted = bool(done) and all(one.cost is not None for one in done)
-    values = [value for one in done for _, value in one.curve] + [one.value for one in done if one.value is not None]
+    completed = [entry for entry in trials if entry.trial.outcome == "complete"]
+    counted = bool(completed) and all(entry.cost is not None for entry in completed)
+    values = [value for entry in completed for _, value in entry.curve]
+    values += [entry.trial.values[0] for entry in completed]
     log = spans_decades(values, SPREAD)
     arms = comparison.arms
     height = 3.2 + 0.28 * len(arms)
@@ -32,11 +33,11 @@ def bands(said: Result, comparison: Comparison, trials: Sequence[Played]) -> Fig
     left.set_xlabel("network evaluations" if counted else "updates")
     for i, arm in enumerate(arms):
         color, style = LINES[i % len(LINES)], STYLES[i // len(LINES) % len(STYLES)]
-        mine = [one for one in done if one.arm == i]
-        ends = [one.value for one in mine if one.value is not None]
-        lost = sum(one.arm == i for one in trials) - len(mine)
+        of_arm = [entry for entry in completed if entry.trial.arm == i]
+        ends = [entry.trial.values[0] for entry in of_arm]
+        lost = sum(entry.trial.arm == i for entry in trials) - len(of_arm)
         label = arm.name + (f" ({lost} not completed)" if lost else "") + (" (dropped)" if arm.dropped else "")
-        x, mean, low, high = _curve(mine, counted)
+        x, mean, low, high = _curve(of_arm, counted)
         left.plot(x, mean, style, color=color, marker="o", markersize=3.5, label=label)
         left.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
         if ends:
@@ -57,14 +58,14 @@ def bands(said: Result, comparison: Comparison, trials: Sequence[Played]) -> Fig
     return figure
 
 
-def _curve(mine: Sequence[Played], counted: bool) -> tuple[list[float], list[float], list[float], list[float]]:
+def _curve(of_arm: Sequence[ComparedTrial], counted: bool) -> tuple[list[float], list[float], list[float], list[float]]:
     """Cost, mean and band at the updates at which at least one trial of an arm looked at itself."""
     at: dict[float, list[float]] = {}
-    for one in mine:
-        for update, value in one.curve:
+    for entry in of_arm:
+        for update, value in entry.curve:
             at.setdefault(update, []).append(value)
-    cost = fmean(one.cost or 0.0 for one in mine) if counted and mine else 1.0
-    steps = sorted(update for update, values in at.items() if len(values) == len(mine))
+    cost = fmean(entry.cost or 0.0 for entry in of_arm) if counted and of_arm else 1.0
+    steps = sorted(update for update, values in at.items() if len(values) == len(of_arm))
     means = [interval(at[update]) for update in steps]
     x = [update * cost for update in steps]
     return x, [one.mean for one in means], [one.low for one in means], [one.high for one in means]

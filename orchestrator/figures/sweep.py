@@ -1,8 +1,8 @@
 """A sweep as figures: its history, what the objective depends on, and slices through all trials."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -12,38 +12,34 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.scale import spans_decades
 from orchestrator.figures.canvas import BEST, LINES, blank, fold, short, value_axis
+from orchestrator.search.trials import Trial
 
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial
+Shares = Callable[[], Mapping[str, float]]  # of the objective's variance, by parameter; see importance.shares
 
 
-def sweep_figures(study: "Study", objective: str) -> dict[str, Figure]:
+def sweep_figures(every_trial: Sequence[Trial], objective: str, sign: int, shares: Shares) -> dict[str, Figure]:
     """The sweep as "history", "importance", "slices" and "parallel"; of several objectives, by the first.
 
     A figure is left out where the study cannot bear it yet: all of them before two trials are complete with a finite
-    value, all but the history while every parameter has kept one value. They are ours because optuna's own go through
-    pyplot, change its global style, and are illegible from about five parameters on.
+    value, all but the history while every parameter has kept one value. ``sign`` is 1 where lower values are better, else -1.
+    They are ours because optuna's own go through pyplot, change its global style, and are illegible from about five
+    parameters on.
     """
-    from optuna.study import StudyDirection
-    from optuna.trial import TrialState
-
-    trials = [t for t in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]) if math.isfinite(t.values[0])]
+    trials = [trial for trial in every_trial if trial.value is not None and math.isfinite(trial.value)]
     if len(trials) < 2:
         return {}
-    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
     trials.sort(key=lambda t: (-sign * t.values[0], -t.number))  # the best last: drawn on top
     values = np.array([t.values[0] for t in trials])
     log = spans_decades(values)
     title = f"{objective} of {len(trials)} trials; the best, in orange: {values[-1]:.4g} in trial {trials[-1].number}"
-    figures = {"history": _history(study, trials, objective, log, title)}
+    figures = {"history": _history(every_trial, trials, objective, log, title)}
     scales = [scale for name in sorted({n for t in trials for n in t.params}) if (scale := _scale(name, trials))]
     if scales:
         figures["slices"] = _slices(trials, scales, objective, log, title)
         last = _number_scale(objective, values, values.min(), values.max(), log)
         figures["parallel"] = _parallel([*scales, last], title)
         why = f"what {objective} depends on, from {len(trials)} trials"
-        if (importance := _importance(study, [scale.name for scale in scales], why)) is not None:
+        if (importance := _importance(shares(), [scale.name for scale in scales], why)) is not None:
             figures["importance"] = importance
     return figures
 
@@ -57,19 +53,19 @@ class _Scale(NamedTuple):
     labels: Sequence[str]
 
 
-def _scale(name: str, trials: "Sequence[FrozenTrial]") -> _Scale | None:
+def _scale(name: str, trials: Sequence[Trial]) -> _Scale | None:
     """None for a parameter that has had one value only."""
     if len({repr(t.params[name]) for t in trials if name in t.params}) < 2:
         return None
-    distributions: list[Any] = [t.distributions[name] for t in trials if name in t.params]
-    if choices := getattr(distributions[0], "choices", ()):
+    parameters = [t.space[name] for t in trials if name in t.params]
+    if choices := parameters[0].choices:
         ticks = np.linspace(0, 1, len(choices)).tolist()
         place = {repr(choice): tick for choice, tick in zip(choices, ticks, strict=True)}
         places = np.array([place.get(repr(t.params.get(name, ...)), np.nan) for t in trials])
         return _Scale(name, places, ticks, [short(str(choice), 12) for choice in choices])
-    low, high = min(d.low for d in distributions), max(d.high for d in distributions)  # a trial may have its own range
+    low, high = min(p.low for p in parameters), max(p.high for p in parameters)  # a trial may have its own range
     values = np.array([t.params.get(name, np.nan) for t in trials], float)
-    return _number_scale(name, values, low, high, distributions[0].log)
+    return _number_scale(name, values, low, high, parameters[0].log)
 
 
 def _number_scale(name: str, values: NDArray[np.float64], low: float, high: float, log: bool) -> _Scale:
@@ -82,7 +78,7 @@ def _number_scale(name: str, values: NDArray[np.float64], low: float, high: floa
     return _Scale(name, places, ends, [f"{tick:.5g}" for tick in at])
 
 
-def _history(study: "Study", trials: "list[FrozenTrial]", objective: str, log: bool, title: str) -> Figure:
+def _history(every_trial: Sequence[Trial], trials: list[Trial], objective: str, log: bool, title: str) -> Figure:
     figure = blank(7.5, 4, title)
     axes = figure.add_subplot(xlabel="trial")
     numbers, values = np.array(sorted((t.number, t.values[0]) for t in trials)).T
@@ -90,11 +86,11 @@ def _history(study: "Study", trials: "list[FrozenTrial]", objective: str, log: b
     axes.step(numbers, better.accumulate(values), where="post", color=BEST, label="best so far")
     axes.scatter(numbers, values, color=LINES[0], zorder=3, label="complete")
     foot: dict[str, Any] = {"color": "0.4", "transform": axes.get_xaxis_transform()}
-    for state, name, marker in (("PRUNED", "pruned", "x"), ("FAIL", "failed", "+")):
-        if those := [t.number for t in study.get_trials(deepcopy=False) if t.state.name == state]:
+    for state, name, marker in (("pruned", "pruned", "x"), ("fail", "failed", "+")):
+        if lost := [trial.number for trial in every_trial if trial.state == state]:
             # At the foot of the axes: their values, if any, stand for less training.
-            axes.scatter(those, [0.03] * len(those), marker=marker, label=f"{name} ({len(those)})", **foot)
-    last = max(t.number for t in study.get_trials(deepcopy=False))
+            axes.scatter(lost, [0.03] * len(lost), marker=marker, label=f"{name} ({len(lost)})", **foot)
+    last = max(trial.number for trial in every_trial)
     axes.set_xlim(-0.03 * last - 0.3, 1.03 * last + 0.3)  # markers at the foot do not count towards the limits
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     value_axis(figure, axes, objective, log)
@@ -102,7 +98,7 @@ def _history(study: "Study", trials: "list[FrozenTrial]", objective: str, log: b
     return figure
 
 
-def _slices(trials: "list[FrozenTrial]", scales: list[_Scale], objective: str, log: bool, title: str) -> Figure:
+def _slices(trials: list[Trial], scales: list[_Scale], objective: str, log: bool, title: str) -> Figure:
     rows, columns = math.ceil(len(scales) / 3), min(3, len(scales))
     figure = blank(max(6.5, 2.2 * columns + 1), 2.5 * rows + 0.6, title)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
@@ -140,12 +136,9 @@ def _parallel(scales: list[_Scale], title: str) -> Figure:
     return figure
 
 
-def _importance(study: "Study", names: list[str], title: str) -> Figure | None:
+def _importance(assessed: Mapping[str, float], names: list[str], title: str) -> Figure | None:
     """Bars by fANOVA; None unless two parameters can be compared. Conditional ones are not, and the figure says so."""
-    from orchestrator.analysis import importance as influence
-
-    found = influence.shares(study)
-    shares = {name: share for name, share in reversed(found.items()) if name in names}
+    shares = {name: share for name, share in reversed(list(assessed.items())) if name in names}
     if len(shares) < 2:
         return None
     left_out = ", ".join(name for name in names if name not in shares)

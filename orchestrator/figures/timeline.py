@@ -1,13 +1,15 @@
 """Figures of reports: what became of trials over time, and two sweeps side by side."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from orchestrator.figures.canvas import BEST, LINES, blank, value_axis
-from orchestrator.search.trials import Lived, at_work
+from orchestrator.search.trials import Trial
 
 # Told apart by colour and by shape: for paper without colours, and for eyes that see them otherwise.
 OUTCOMES = {
@@ -19,39 +21,55 @@ OUTCOMES = {
 }
 
 
-def timeline(trials: Sequence[Lived]) -> Figure | None:
-    """A line a trial from its beginning to its end, whose mark says how it ended; None where there is no trial."""
-    if not trials:
+class Span(NamedTuple):
+    """When a trial ran, in seconds during which any trial ran."""
+
+    number: int
+    began: float
+    ended: float
+    outcome: str
+
+
+def spans(trials: Iterable[Trial]) -> list[Span]:
+    """When finished trials ran, by a clock that starts at 0 and stands still while none of them runs."""
+    spans, shift, until = list[Span](), 0.0, -math.inf
+    finished = [
+        Span(trial.number, trial.began.timestamp(), trial.ended.timestamp(), trial.outcome)
+        for trial in trials
+        if trial.finished and trial.began and trial.ended
+    ]
+    for span in sorted(finished, key=lambda span: span.began):
+        if span.began > until:
+            shift += span.began - (until if spans else 0.0)
+            until = span.began
+        until = max(until, span.ended)
+        spans.append(span._replace(began=span.began - shift, ended=span.ended - shift))
+    return spans
+
+
+def timeline(trials: Sequence[Trial]) -> Figure | None:
+    """A line a trial from its beginning to its end, whose mark says how it ended; None where none is finished."""
+    lines = spans(trials)
+    if not lines:
         return None
-    lived = at_work(trials)
-    longest = max(one.ended for one in lived)
+    longest = max(line.ended for line in lines)
     unit, name = next(
         (size, name)
         for size, name in ((3600, "hours"), (60, "minutes"), (1, "seconds"))
         if longest >= size or size == 1
     )
-    figure = blank(
-        7.5, min(7.0, 2.2 + 0.045 * len(lived)), f"what became of {len(lived)} trial{'s' if len(lived) != 1 else ''}"
-    )
+    title = f"what became of {len(lines)} trial{'s' if len(lines) != 1 else ''}"
+    figure = blank(7.5, min(7.0, 2.2 + 0.045 * len(lines)), title)
     axes = figure.add_subplot(xlabel=f"{name} during which trials ran, breaks left out", ylabel="trial")
     for outcome, (color, marker) in OUTCOMES.items():
-        those = [one for one in lived if one.outcome == outcome]
-        if those:
-            numbers = [one.number for one in those]
-            axes.hlines(
-                numbers, [one.began / unit for one in those], [one.ended / unit for one in those], color=color, lw=1
-            )
-            ends = [one.ended / unit for one in those]
-            axes.scatter(
-                ends,
-                numbers,
-                s=22,
-                color=color,
-                marker=marker,
-                zorder=3,
-                label=f"{outcome.replace('_', ' ')} ({len(those)})",
-            )
-    axes.set_ylim(min(one.number for one in lived) - 0.7, max(one.number for one in lived) + 0.7)
+        group = [line for line in lines if line.outcome == outcome]
+        if group:
+            numbers = [line.number for line in group]
+            ends = [line.ended / unit for line in group]
+            label = f"{outcome.replace('_', ' ')} ({len(group)})"
+            axes.hlines(numbers, [line.began / unit for line in group], ends, color=color, lw=1)
+            axes.scatter(ends, numbers, s=22, color=color, marker=marker, zorder=3, label=label)
+    axes.set_ylim(min(line.number for line in lines) - 0.7, max(line.number for line in lines) + 0.7)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=9)

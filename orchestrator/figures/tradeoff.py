@@ -9,16 +9,16 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
-from optuna.trial import FrozenTrial
 
 from orchestrator.analysis.pareto import front, knee
 from orchestrator.analysis.scale import spans_decades
 from orchestrator.figures.canvas import BEST, LINES, blank
+from orchestrator.search.trials import Trial
 
 BINS = 6  # along each axis of a heat map
 
 
-def trade_off(trials: Sequence[FrozenTrial], keys: tuple[str, str], signs: tuple[int, int]) -> Figure | None:
+def trade_off(trials: Sequence[Trial], keys: tuple[str, str], signs: tuple[int, int]) -> Figure | None:
     """All complete trials by their two objectives, the best compromises joined, their knee marked; None below two trials."""
     points = [(trial.values[0], trial.values[1]) for trial in trials]
     if len(points) < 2:
@@ -45,7 +45,7 @@ def trade_off(trials: Sequence[FrozenTrial], keys: tuple[str, str], signs: tuple
     return figure
 
 
-def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[str, str, str | None]) -> Figure | None:
+def heat_map(trials: Sequence[Trial], key: str, sign: int, names: tuple[str, str, str | None]) -> Figure | None:
     """The best value in each cell of two numbers' ranges, a panel a choice, if any; cells without a trial are white.
 
     None where fewer than two trials have all of these parameters, or one of the numbers is none or has one value alone.
@@ -53,12 +53,12 @@ def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[st
     across, up, choice = names
     there = [trial for trial in trials if {name for name in names if name} <= trial.params.keys()]
     of_numbers = [
-        {trial.params[name] for trial in there if hasattr(trial.distributions[name], "low")} for name in names[:2]
+        {trial.params[name] for trial in there if trial.space[name].kind != "categorical"} for name in names[:2]
     ]
     if len(there) < 2 or min(map(len, of_numbers)) < 2:
         return None
     values = [trial.values[0] for trial in there]
-    choices = [None] if choice is None else list(getattr(there[0].distributions[choice], "choices", ()))
+    choices = [None] if choice is None else list(there[0].space[choice].choices)
     edges = {name: _edges(name, there) for name in (across, up)}
     title = f"best {key} in each cell of {across} × {up}" + (f", by {choice}" if choice else "")
     figure = blank(max(5.0, 2.2 + 2.6 * len(choices)), 4, title)
@@ -81,7 +81,7 @@ def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[st
             panel.set_title(f"{choice}={option}", fontsize=9)
         panel.set_xlabel(across)
         for axis, name in (("x", across), ("y", up)):
-            if there[0].distributions[name].log:  # type: ignore[attr-defined]
+            if there[0].space[name].log:
                 getattr(panel, f"set_{axis}scale")("log")
                 side = getattr(panel, f"{axis}axis")
                 ticks = [edges[name][0], math.sqrt(edges[name][0] * edges[name][-1]), edges[name][-1]]
@@ -92,17 +92,16 @@ def heat_map(trials: Sequence[FrozenTrial], key: str, sign: int, names: tuple[st
     return figure
 
 
-def _edges(name: str, trials: Sequence[FrozenTrial]) -> Any:
-    distribution: Any = trials[0].distributions[name]
-    spaced = np.geomspace if distribution.log else np.linspace
-    return spaced(distribution.low, distribution.high, BINS + 1)
+def _edges(name: str, trials: Sequence[Trial]) -> Any:
+    parameter = trials[0].space[name]
+    spaced = np.geomspace if parameter.log else np.linspace
+    return spaced(parameter.low, parameter.high, BINS + 1)
 
 
 def _cell(value: float, edges: Any) -> int:
     return int(np.clip(np.searchsorted(edges, value, side="right") - 1, 0, BINS - 1))
 
 
-def _middle(edges: Any, i: int, trials: Sequence[FrozenTrial], name: str) -> float:
-    distribution: Any = trials[0].distributions[name]
+def _middle(edges: Any, i: int, trials: Sequence[Trial], name: str) -> float:
     low, high = edges[i], edges[i + 1]
-    return float(math.sqrt(low * high) if distribution.log else (low + high) / 2)
+    return float(math.sqrt(low * high) if trials[0].space[name].log else (low + high) / 2)

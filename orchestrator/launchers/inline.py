@@ -13,14 +13,14 @@ from torch import Tensor
 from models.events import Compute
 from orchestrator.launchers.protocol import Job
 from orchestrator.messages import Ended, Message, Reply, Task
-from orchestrator.worker.trial import play_together
+from orchestrator.worker.trial import run_trial_cooperative
 
 
 class InlineJob:
     """A trial that goes on, up to its next message or wish, whenever it is listened to."""
 
     def __init__(self, task: Task) -> None:
-        self.events = play_together(task)
+        self.events = run_trial_cooperative(task)
         self.started = False
         self.wish: Compute | None = None
         self.granted: tuple[Tensor, ...] | None = None

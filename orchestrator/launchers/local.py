@@ -41,16 +41,16 @@ def _work(task: Task, pipe: Connection) -> None:
 
     import torch
 
-    from orchestrator.worker.trial import play
+    from orchestrator.worker.trial import run_trial
 
     torch.set_num_threads(task.threads)
-    with leftovers.holding(Path(task.folder)):
+    with leftovers.hold_worker_lock(Path(task.folder)):
         supervisor = multiprocessing.parent_process()
         if supervisor is None or not supervisor.is_alive():
             # It died while we started, and another one may have had the trial played to its end meanwhile.
             leftovers.remove(Path(task.folder))
             return
-        trial = play(task)
+        trial = run_trial(task)
         reply: Reply | None = None
         while True:
             message = trial.send(reply)

@@ -105,7 +105,7 @@ class _Visit:
         """Mend as the one who drives, so that nobody begins meanwhile; look again until nothing new is found."""
         Path(self.book.spec.folder).mkdir(parents=True, exist_ok=True)
         try:
-            with lease.driving(self.book):
+            with lease.acquire_lease(self.book):
                 for _ in range(ROUNDS):
                     for finding in findings:
                         if (finding.trial, finding.what) not in self.seen:

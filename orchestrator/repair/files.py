@@ -17,7 +17,7 @@ from orchestrator.delivery.delivery import REFUSED, Delivery
 from orchestrator.delivery.outbox import Begin, End, File, Numbers, Picture, Position, Tags
 from orchestrator.delivery.store import Store
 from orchestrator.layout import trial_folder
-from orchestrator.search.book import FINISHED, Book
+from orchestrator.search.book import Book
 from orchestrator.supervisor import queue as agenda
 from orchestrator.worker import checkpoint
 from orchestrator.worker import lock as leftovers
@@ -117,7 +117,7 @@ def folders(book: Book) -> list[Finding]:
         elif leftovers.held(folder):
             found.append(_worker(number, folder))
         else:
-            found += _files(number, folder, trials[number].state in FINISHED)
+            found += _files(number, folder, trials[number].finished)
     own = [path for path in Path(book.spec.folder).glob("outbox/*.part")]
     if own:
         found.append(_unneeded(None, own))

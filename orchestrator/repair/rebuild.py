@@ -4,8 +4,6 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
-from optuna.trial import FrozenTrial
-
 from models.env import derive_seed
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Entry, File, Numbers, Outbox, Picture, Status
@@ -13,9 +11,8 @@ from orchestrator.delivery.store import Store
 from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
 from orchestrator.messages import Ended
 from orchestrator.repair import files as checkup
-from orchestrator.search import trials as outcome
-from orchestrator.search.book import Asked, Book, better
-from orchestrator.search.trials import run_of
+from orchestrator.search.book import Book, better
+from orchestrator.search.trials import PendingTrial, Trial, run_of
 from orchestrator.tracking import descriptions, publish
 from orchestrator.tracking import trial_record as record
 from orchestrator.tracking.descriptions import SHOWN
@@ -26,11 +23,11 @@ CONFIG, PICTURES = "config.json", "pictures"
 UNKNOWN = {"device": "unknown", "host": "unknown", "remade": "from Optuna, by sweep doctor"}
 
 
-def numbers(book: Book, trial: FrozenTrial) -> dict[str, dict[int, float]]:
+def numbers(book: Book, trial: Trial) -> dict[str, dict[int, float]]:
     """What Optuna knows of a trial's objectives: values by report, counted from 1, the final one last."""
     keys = [key for key, _ in book.spec.objectives]
-    known = {keys[0]: dict(trial.intermediate_values)}
-    for key, value in zip(keys, trial.values or (), strict=False):
+    known = {keys[0]: dict(trial.reports)}
+    for key, value in zip(keys, trial.values, strict=False):
         steps = known.setdefault(key, {})
         last = max(steps, default=0)
         if steps.get(last) != value:
@@ -38,7 +35,7 @@ def numbers(book: Book, trial: FrozenTrial) -> dict[str, dict[int, float]]:
     return {key: steps for key, steps in known.items() if steps}
 
 
-def entries(book: Book, trial: FrozenTrial, wanted: Collection[str]) -> list[Entry]:
+def entries(book: Book, trial: Trial, wanted: Collection[str]) -> list[Entry]:
     """What a trial's run holds of CONFIG, PICTURES and the objectives that are ``wanted``."""
     made: list[Entry] = []
     if CONFIG in wanted:
@@ -49,25 +46,24 @@ def entries(book: Book, trial: FrozenTrial, wanted: Collection[str]) -> list[Ent
     picture = trial_folder(book.spec.folder, trial.number) / SAMPLES
     if PICTURES in wanted and picture.exists():
         step = max((max(steps) for steps in known.values()), default=0)
-        made.append(Picture(step=step, key=book.search.pictures, png=picture.read_bytes()))
+        made.append(Picture(step=step, key=book.study.pictures, png=picture.read_bytes()))
     return made
 
 
-def trial(book: Book, trial: FrozenTrial, store: Store) -> None:
+def trial(book: Book, trial: Trial, store: Store) -> None:
     """Make the run of a finished trial, written as a supervisor would."""
     folder = trial_folder(book.spec.folder, trial.number)
     seed = derive_seed(book.spec.seed, "trial", trial.number)
-    asked = Asked(trial.number, trial.params, _config(book, trial), seed, None)
+    pending = PendingTrial(trial.number, dict(trial.params), _config(book, trial), seed, None)
     checkup.lead(folder, "")
-    record.begin(folder, book.spec, asked, book.label(trial), UNKNOWN["device"])
+    record.begin(folder, book.spec, pending, book.label(trial), UNKNOWN["device"])
     box = Outbox(folder)
     box.tags(UNKNOWN)
     box.close()
     checkup.deliver(folder, store)
     store.deliver(outbox.run_id(folder), entries(book, trial, {PICTURES, *numbers(book, trial)}))
-    told = trial.user_attrs
-    values, seconds = tuple(trial.values or ()), told.get("seconds", 0.0)
-    end = Ended(outcome.of(trial), values, told.get("reason", ""), told.get("detail", ""), seconds)
+    assert trial.outcome != "running" and trial.outcome != "waiting"
+    end = Ended(trial.outcome, trial.values, trial.reason, trial.detail, trial.seconds or 0.0)
     record.end(folder, book.spec, trial.number, book.label(trial), end)
     checkup.deliver(folder, store)
 
@@ -81,9 +77,10 @@ def sweep(book: Book, store: Store) -> None:
     box.content(CONFIG, publish.settings(spec))
     (key, direction), *_ = spec.objectives
     best = float("nan")
-    for count, one in enumerate(sorted(book.finished(), key=lambda one: one.datetime_complete or 0), 1):
-        if one.values and (best != best or better(direction, one.values[0], best)):
-            best = one.values[0]
+    finished = sorted(book.finished(), key=lambda trial: trial.ended.timestamp() if trial.ended else 0)
+    for count, trial in enumerate(finished, 1):
+        if trial.value is not None and (best != best or better(direction, trial.value, best)):
+            best = trial.value
         if best == best:
             box.numbers(count, {f"best/{key}": best})
     box.close()
@@ -129,7 +126,7 @@ def uncrowned(book: Book) -> bool:
     """Whether the best trial's network is not the champion, though it can be."""
     best = book.best()
     try:
-        if not best or book.search.restore is None:
+        if not best or book.study.restore is None:
             return False
     except StudyError:  # its file is gone
         return False
@@ -146,6 +143,6 @@ def _own(book: Book, run: str) -> Outbox:
     return Outbox(folder)
 
 
-def _config(book: Book, trial: FrozenTrial) -> dict[str, object]:
+def _config(book: Book, trial: Trial) -> dict[str, object]:
     config: dict[str, object] = book.config(trial).model_dump(mode="json")
     return config

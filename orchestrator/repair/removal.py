@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-import optuna
-
 from orchestrator.search.book import Book
 from orchestrator.supervisor import lease
 from orchestrator.tracking import mlflow_store as tracker
@@ -23,12 +21,12 @@ def remove(book: Book, keep_runs: bool) -> None:
     """
     spec = book.spec
     if Path(spec.folder).exists():
-        with lease.driving(book):
+        with lease.acquire_lease(book):
             _runs(book, keep_runs)
             shutil.rmtree(spec.folder)
     else:
         _runs(book, keep_runs)
-    optuna.delete_study(study_name=spec.name, storage=book.study._storage)
+    book.delete()
 
 
 def _runs(book: Book, keep_runs: bool) -> None:

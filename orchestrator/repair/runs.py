@@ -8,8 +8,6 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from optuna.trial import FrozenTrial, TrialState
-
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import End, Entry, Tags
 from orchestrator.layout import SAMPLES
@@ -17,8 +15,8 @@ from orchestrator.messages import Outcome
 from orchestrator.repair import files as checkup
 from orchestrator.repair import rebuild as remake
 from orchestrator.repair.files import Finding, Waiting, folder_of
-from orchestrator.search import trials as outcome
-from orchestrator.search.book import FINISHED, SPEC, Book
+from orchestrator.search.book import Book
+from orchestrator.search.trials import Trial
 from orchestrator.tracking import comparison_runs as arms
 from orchestrator.tracking import publish
 from orchestrator.tracking import trial_record as record
@@ -38,14 +36,14 @@ class Runs:
         """``store`` is None where there is none yet; ``reach`` gives the one to mend in, made if need be."""
         self.book, self.store, self.reach = book, store, reach
         self.spec = book.spec
-        self.trials = {trial.number: trial for trial in book.trials() if trial.state is not TrialState.WAITING}
+        self.trials = {trial.number: trial for trial in book.trials() if trial.state != "waiting"}
         self.waits: dict[int | None, Waiting] = {}
         self.kept: dict[int | None, Recorded] = {}
         self.found: list[Recorded] = []
 
     def findings(self, driven: bool) -> list[Finding]:
         """What does not fit; where the sweep is ``driven``, of finished trials only, for they do not change any more."""
-        numbers: list[int | None] = [n for n, trial in self.trials.items() if not driven or trial.state in FINISHED]
+        numbers: list[int | None] = [n for n, trial in self.trials.items() if not driven or trial.finished]
         if not driven:
             numbers.insert(0, None)
         # In this order: what a courier takes out of an outbox meanwhile is in its run.
@@ -61,8 +59,7 @@ class Runs:
 
     def earlier(self) -> int:
         """How many runs bear the name of the sweep and belong to one that this storage does not know."""
-        studies = self.book.study._storage.get_all_studies()
-        known = {study.user_attrs[SPEC]["id"] for study in studies if SPEC in study.user_attrs}
+        known = self.book.known_ids()
         runs = self.store.named(self.spec.name) if self.store else []
         return sum(bool(run.key) and run.key.partition("/")[0] not in known for run in runs)
 
@@ -73,11 +70,11 @@ class Runs:
         folder, begins = folder_of(self.book, number), self.waits[number].begins
         key = self.spec.id if number is None else record.key(self.spec, number)
         led = outbox.run_id(folder)
-        noted = self.spec.run if number is None else self.trials[number].user_attrs.get("run") or ""
+        noted = self.spec.run if number is None else self.trials[number].run
         ours = [run for run in self.found if run.key == key]
         named = [run for id in (led, noted) if id and (run := self._named(id, key))]
         there = [run for run in [*named, *ours] if not run.deleted]
-        finished = bool(self.book.finished()) if number is None else self.trials[number].state in FINISHED
+        finished = bool(self.book.finished()) if number is None else self.trials[number].finished
         if there:
             kept = self.kept[number] = there[0]
             for run in ours:
@@ -157,14 +154,14 @@ class Runs:
                 number, f"its run lacks {', '.join(lacking)}", AGAIN, lambda: self._complete(trial, run.run, lacking)
             )
 
-    def _outcomes(self, trial: FrozenTrial) -> list[Outcome]:
+    def _outcomes(self, trial: Trial) -> list[Outcome]:
         """As what the trial's run may be closed while nobody plays it, the likeliest first."""
-        if trial.state in FINISHED:
-            return [outcome.of(trial)]
+        if trial.outcome != "running" and trial.outcome != "waiting":
+            return [trial.outcome]
         end = ending.load(folder_of(self.book, trial.number))
         return ["stopped"] if end is None else [end.outcome, "stopped"]
 
-    def _lacking(self, trial: FrozenTrial, run: Recorded) -> list[str]:
+    def _lacking(self, trial: Trial, run: Recorded) -> list[str]:
         lacking = [key for key in remake.numbers(self.book, trial) if key not in run.numbers]
         files = self._files(trial.number, run)
         if remake.CONFIG not in files:
@@ -199,7 +196,7 @@ class Runs:
     def _add(self, run: str, entries: Sequence[Entry]) -> None:
         self.reach().deliver(run, entries)
 
-    def _put_below(self, run: str, trial: FrozenTrial) -> None:
+    def _put_below(self, run: str, trial: Trial) -> None:
         self._add(run, [Tags(values={PARENT: self.book.spec.parent_of(trial.params)})])  # which may just have been made
 
     def _discard(self, run: str) -> None:
@@ -208,7 +205,7 @@ class Runs:
     def _deliver(self, folder: Path) -> None:
         checkup.deliver(folder, self.reach())
 
-    def _complete(self, trial: FrozenTrial, run: str, lacking: Sequence[str]) -> None:
+    def _complete(self, trial: Trial, run: str, lacking: Sequence[str]) -> None:
         self._add(run, remake.entries(self.book, trial, lacking))
 
     def _close(self, run: str, outcome: str) -> None:
@@ -231,7 +228,7 @@ class Runs:
         if number is None:
             self.book.update(run="")
         else:
-            self.book.study._storage.set_trial_user_attr(self.trials[number]._trial_id, "run", None)
+            self.book.forget_run(number)
 
 
 def _as_delivered(run: Recorded, wait: Waiting) -> Recorded:
@@ -245,9 +242,9 @@ def _stands(run: Recorded) -> str:
     return f"its run is {run.status}, outcome {run.tags.get('outcome', 'unknown')}"
 
 
-def _end(run: Recorded, trial: FrozenTrial | None = None) -> int:
+def _end(run: Recorded, trial: Trial | None = None) -> int:
     """When what the run tells of ended, as far as it is known, in milliseconds since 1970."""
     if run.ended is not None:
         return run.ended
-    when = trial.datetime_complete if trial else None
+    when = trial.ended if trial else None
     return int((when or datetime.now()).timestamp() * 1000)

@@ -6,14 +6,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
-
 from orchestrator.analysis import importance as influence
 from orchestrator.analysis import paired_tests as contrasts
 from orchestrator.analysis.pareto import front, knee
-from orchestrator.search import trials as outcome
 from orchestrator.search.book import AVOIDED, Book
 from orchestrator.search.spec import BETTER, Spec
+from orchestrator.search.trials import Trial
 from orchestrator.text import counted, program, settings_line, short
 
 CLOSE = 0.1  # of the best value: trials that lie so near are named beside it
@@ -47,7 +45,7 @@ def answer(book: Book, finals: Mapping[str, float]) -> list[str]:
     return said
 
 
-def _compromises(book: Book, trials: Sequence[FrozenTrial]) -> str:
+def _compromises(book: Book, trials: Sequence[Trial]) -> str:
     (first, _), (second, _) = book.spec.objectives
     one, other = book.spec.signs
     points = [(trial.values[0], trial.values[1]) for trial in trials]
@@ -123,7 +121,7 @@ def _text(value: Any) -> str:
 
 def mattered(book: Book, shares: Mapping[str, float]) -> list[str]:
     """Which parameters the objective goes with, by their ``shares`` of its variance, and how well they predict it at all."""
-    trials = book.trials(TrialState.COMPLETE)
+    trials = book.trials("complete")
     if not shares:
         return ["There are too few completed trials with different settings to say what mattered."]
     greatest = [f"{name} ({share:.0%})" for name, share in list(shares.items())[:NAMED]]
@@ -155,30 +153,30 @@ def mattered(book: Book, shares: Mapping[str, float]) -> list[str]:
 def failures(book: Book) -> list[str]:
     """What did not come to an end of its own, why, and by which settings it differs from what did."""
     done = book.finished()
-    lost = [trial for trial in done if outcome.of(trial) != "complete"]
+    lost = [trial for trial in done if trial.outcome != "complete"]
     if not done:
         return ["No trial has ended yet."]
     if not lost:
         return [f"All {len(done)} trials that have ended were completed."]
-    outcomes = Counter(str(outcome.of(trial)) for trial in lost)
+    outcomes = Counter(str(trial.outcome) for trial in lost)
     said = [f"{counted(len(done))} have ended: {len(done) - len(lost)} complete, {_listed(outcomes)}."]
     if outcomes["pruned"]:
         said.append(
             "A pruned trial was ended early, for it was worse than others at the same time; its last value stands for "
             "less training."
         )
-    avoided = [trial for trial in lost if outcome.of(trial) in AVOIDED]
+    avoided = [trial for trial in lost if trial.outcome in AVOIDED]
     if avoided:
-        why = Counter(str(trial.user_attrs.get("reason", "unknown")) for trial in avoided)
+        why = Counter(trial.reason or "unknown" for trial in avoided)
         said.append(f"{counted(len(avoided))} could not be played to the end: {_listed(why)}.")
         differing = influence.apart(
-            [trial.params for trial in avoided], [trial.params for trial in book.trials(TrialState.COMPLETE)]
+            [trial.params for trial in avoided], [trial.params for trial in book.trials("complete")]
         )
         if differing:
             said.append(f"Beyond doubt they differ from the completed ones in {', '.join(differing)}.")
-    failed = [trial for trial in lost if outcome.of(trial) == "failed"]
+    failed = [trial for trial in lost if trial.outcome == "failed"]
     if failed:
-        why = Counter(str(trial.user_attrs.get("reason", "unknown")) for trial in failed)
+        why = Counter(trial.reason or "unknown" for trial in failed)
         said.append(f"{counted(len(failed))} failed: {_listed(why)}.")
     return said
 

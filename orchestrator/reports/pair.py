@@ -8,8 +8,7 @@ from orchestrator.figures import timeline as figures_report
 from orchestrator.figures.timeline import OUTCOMES
 from orchestrator.reports.html import Part, Table, figure, picture, render
 from orchestrator.reports.sweep import about, again, cost
-from orchestrator.reports.sweep_data import Evidence
-from orchestrator.search import trials as outcome
+from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.book import Book
 from orchestrator.text import short
 
@@ -26,7 +25,7 @@ def write(first: Book, second: Book) -> str:
     if goals[0] != goals[1]:
         told = " and ".join(f"{direction} {key}" for key, direction in goals)
         raise UserError(f"{names[0]} and {names[1]} are after different things ({told}); make a report of each")
-    both = Evidence(first), Evidence(second)
+    both = SweepData(first), SweepData(second)
     parts = [_answer(*both), _differences(first, second), _best(*both), _ends(*both)]
     for letter, one in zip("AB", both, strict=True):
         part = again(one)
@@ -36,7 +35,7 @@ def write(first: Book, second: Book) -> str:
     return render(f"{names[0]} and {names[1]}", question, f"A: {about(first)}  ·  B: {about(second)}", parts)
 
 
-def _answer(a: Evidence, b: Evidence) -> Part:
+def _answer(a: SweepData, b: SweepData) -> Part:
     part, key, sign = Part("The answer"), a.book.spec.objectives[0][0], a.book.spec.signs[0]
     values = [[trial.values[0] for trial in one.completed] for one in (a, b)]
     if all(values):
@@ -74,7 +73,7 @@ def _answer(a: Evidence, b: Evidence) -> Part:
     return part
 
 
-def _incomparable(a: Evidence, b: Evidence) -> list[str]:
+def _incomparable(a: SweepData, b: SweepData) -> list[str]:
     """Why the two may not be compared at all."""
     said = []
     if a.book.spec.data_digest != b.book.spec.data_digest:
@@ -105,14 +104,14 @@ def _said(book: Book, name: str) -> str:
     return f"searched: {space[name]}" if name in space else short(book.spec.base.get(name, "absent"))
 
 
-def _best(a: Evidence, b: Evidence) -> Part:
+def _best(a: SweepData, b: SweepData) -> Part:
     part, key = Part("The best trials"), a.book.spec.objectives[0][0]
     best = {letter: (one, one.completed[0]) for letter, one in zip("AB", (a, b), strict=True) if one.completed}
     for letter, (one, trial) in best.items():
         if png := one.samples(trial):
             part.samples.append(picture(png, f"{letter}: trial {trial.number}, {key} {trial.values[0]:.4g}"))
     searched = dict.fromkeys(name for _, trial in best.values() for name in trial.params)
-    had = [one.book.spec.base_of(trial.number) | trial.params for one, trial in best.values()]
+    had = [{**one.book.spec.base_of(trial.number), **trial.params} for one, trial in best.values()]
     rows = [[name, *(short(one.get(name, "")) for one in had)] for name in searched]
     finals = [one.finals(trial) for one, trial in best.values()]
     shared = set.intersection(*map(set, finals)) if finals else set()
@@ -124,11 +123,11 @@ def _best(a: Evidence, b: Evidence) -> Part:
     return part
 
 
-def _ends(a: Evidence, b: Evidence) -> Part:
+def _ends(a: SweepData, b: SweepData) -> Part:
     ended = [one.book.finished() for one in (a, b)]
     rows = []
     for name in OUTCOMES:
-        counts = [sum(outcome.of(trial) == name for trial in trials) for trials in ended]
+        counts = [sum(trial.outcome == name for trial in trials) for trials in ended]
         rows += [[name.replace("_", " "), *map(str, counts)]] if any(counts) else []
     spent = [cost(one, trials) for one, trials in zip((a, b), ended, strict=True)]
     rows += [list(row) for row in zip(COSTS, *spent, strict=True)]

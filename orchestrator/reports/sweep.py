@@ -3,9 +3,6 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from optuna.trial import FrozenTrial, TrialState
-
-from orchestrator.figures import sweep as figures_sweep
 from orchestrator.figures import timeline as figures_report
 from orchestrator.figures import tradeoff as figures_tradeoff
 from orchestrator.figures.canvas import Drawing
@@ -13,10 +10,11 @@ from orchestrator.figures.timeline import OUTCOMES
 from orchestrator.reports import comparison as report_comparison
 from orchestrator.reports import findings
 from orchestrator.reports.html import Part, Table, figure, picture, render
-from orchestrator.reports.sweep_data import Evidence
-from orchestrator.search import trials as outcome
-from orchestrator.search.book import FINISHED, Book
+from orchestrator.reports.sweep_data import SweepData
+from orchestrator.search.book import Book
+from orchestrator.search.trials import Trial
 from orchestrator.text import clock, short
+from orchestrator.tracking import publish
 from studies.parts.study import named
 
 WIDE = 720  # pixels of a picture that has letters
@@ -31,11 +29,11 @@ CAPTIONS = {
 
 def write(book: Book) -> str:
     """The page of one sweep, as HTML."""
-    found = Evidence(book)
+    found = SweepData(book)
     if book.spec.comparison:
         parts = [*report_comparison.parts(found), samples(found)]
     else:
-        drawn = figures_sweep.sweep_figures(book.study, book.spec.objectives[0][0])
+        drawn = publish.of_search(book)
         parts = [_answer(found), _history(book, drawn), _mattered(found, drawn), samples(found)]
     parts += [_evolution(found), *_sections(found), _failures(book), _cost(found), again(found), _trials(book)]
     if found.missing:
@@ -45,14 +43,14 @@ def write(book: Book) -> str:
 
 def about(book: Book) -> str:
     """The sweep in a line."""
-    spec, done = book.spec, book.trials(*FINISHED)
-    begun = min((trial.datetime_start for trial in done if trial.datetime_start), default=None)
+    spec, done = book.spec, book.finished()
+    begun = min((trial.began for trial in done if trial.began), default=None)
     size = "×".join(map(str, spec.image_shape))
     said = f"study {spec.study} · data {spec.data} ({size}) · {len(done)} of {book.total()} trials ended · seed {spec.seed}"
     return f"{said} · begun {begun:%Y-%m-%d %H:%M}" if begun else said
 
 
-def _answer(found: Evidence) -> Part:
+def _answer(found: SweepData) -> Part:
     book, best, part = found.book, found.typical.get("best"), Part("The answer")
     part.words = findings.answer(book, found.finals(best) if best else {})
     if best is None:
@@ -75,14 +73,14 @@ def _history(book: Book, drawn: Mapping[str, Drawing]) -> Part:
     if len(book.spec.objectives) == 2:
         keys = (book.spec.objectives[0][0], book.spec.objectives[1][0])
         one, other = book.spec.signs
-        if trade_off := figures_tradeoff.trade_off(book.trials(TrialState.COMPLETE), keys, (one, other)):
+        if trade_off := figures_tradeoff.trade_off(book.trials("complete"), keys, (one, other)):
             part.figures.append(
                 figure(trade_off, "Each completed trial by its two objectives; the line joins the best compromises.")
             )
     return part
 
 
-def _mattered(found: Evidence, drawn: Mapping[str, Drawing]) -> Part:
+def _mattered(found: SweepData, drawn: Mapping[str, Drawing]) -> Part:
     part = Part("What mattered", findings.mattered(found.book, found.shares))
     if mapped := _interaction(found):
         words = "Two settings together: the best value in each cell, white where no trial was. Brighter is better."
@@ -91,7 +89,7 @@ def _mattered(found: Evidence, drawn: Mapping[str, Drawing]) -> Part:
     return part
 
 
-def _interaction(found: Evidence) -> Drawing | None:
+def _interaction(found: SweepData) -> Drawing | None:
     """The objective over the settings that the study names, else over the two numbers that matter most."""
     book, trials = found.book, found.completed
     key, sign = book.spec.objectives[0][0], book.spec.signs[0]
@@ -104,7 +102,7 @@ def _interaction(found: Evidence) -> Drawing | None:
     return next((one for one in drawn if one is not None), None)
 
 
-def samples(found: Evidence) -> Part:
+def samples(found: SweepData) -> Part:
     """Best, median and worst trial beside each other."""
     part, key = Part("Samples"), found.book.spec.objectives[0][0]
     for name, trial in found.typical.items():
@@ -117,7 +115,7 @@ def samples(found: Evidence) -> Part:
     return part
 
 
-def _evolution(found: Evidence) -> Part:
+def _evolution(found: SweepData) -> Part:
     part, best = Part("How samples came about"), found.typical.get("best")
     if best is None or found.study is None:
         return part
@@ -133,7 +131,7 @@ def _evolution(found: Evidence) -> Part:
     return part
 
 
-def _sections(found: Evidence) -> list[Part]:
+def _sections(found: SweepData) -> list[Part]:
     """What the study says belongs to its report: the best trial's pictures, the numbers of best, median and worst."""
     if not found.typical:
         return []
@@ -155,7 +153,7 @@ def _sections(found: Evidence) -> list[Part]:
     return parts
 
 
-def numbers(found: Evidence, keys: Sequence[str]) -> list[list[str]]:
+def numbers(found: SweepData, keys: Sequence[str]) -> list[list[str]]:
     """Rows of the metrics that ``keys`` name, in their order: one a metric, a column for best, median and worst."""
     finals = [found.finals(trial) for trial in found.typical.values()]
     there = {name for values in finals for name in values}
@@ -166,21 +164,21 @@ def numbers(found: Evidence, keys: Sequence[str]) -> list[list[str]]:
 
 def _failures(book: Book) -> Part:
     part = Part("What failed, and why", findings.failures(book))
-    if drawn := figures_report.timeline(outcome.lived(book)):
+    if drawn := figures_report.timeline(book.finished()):
         part.figures.append(figure(drawn, "A line a trial from its beginning to its end; the mark says how it ended."))
     rows = []
     for trial in book.finished():
-        reason, detail = (str(trial.user_attrs.get(key, "")).strip() for key in ("reason", "detail"))
-        if outcome.of(trial) not in ("complete", "pruned"):
-            rows.append([str(trial.number), outcome.of(trial), reason, detail.splitlines()[-1] if detail else ""])
+        if trial.outcome not in ("complete", "pruned"):
+            detail = trial.detail.strip().splitlines()[-1:]
+            rows.append([str(trial.number), trial.outcome, trial.reason.strip(), *(detail or [""])])
     if rows:
         part.tables.append(Table(["trial", "outcome", "reason", "detail"], rows))
     return part
 
 
-def _cost(found: Evidence) -> Part:
+def _cost(found: SweepData) -> Part:
     book, part = found.book, Part("What it cost")
-    by_outcome = {name: [one for one in book.finished() if outcome.of(one) == name] for name in OUTCOMES}
+    by_outcome = {name: [trial for trial in book.finished() if trial.outcome == name] for name in OUTCOMES}
     groups = {name.replace("_", " "): those for name, those in by_outcome.items() if those}
     rows = [[name, *cost(found, those)] for name, those in (groups | {"all": book.finished()}).items()]
     if groups:
@@ -192,20 +190,20 @@ def _cost(found: Evidence) -> Part:
     return part
 
 
-def cost(found: Evidence, trials: Sequence[FrozenTrial]) -> list[str]:
+def cost(found: SweepData, trials: Sequence[Trial]) -> list[str]:
     """Of some trials: how many, their time in all, the median of it, and evaluations of their networks where counted."""
-    seconds = [float(trial.user_attrs.get("seconds", 0)) for trial in trials]
+    seconds = [trial.seconds or 0.0 for trial in trials]
     spent = [count for trial in trials if (count := evaluated(found, trial)) is not None]
     return [str(len(trials)), clock(sum(seconds)), clock(median(seconds or [0])), f"{sum(spent):,.0f}" if spent else ""]
 
 
-def evaluated(found: Evidence, trial: FrozenTrial) -> float | None:
+def evaluated(found: SweepData, trial: Trial) -> float | None:
     """How often a trial evaluated its network, where it counted that."""
     counts = [value for name, value in found.finals(trial).items() if name.rpartition("/")[2] == EVALUATIONS]
     return max(counts, default=None)
 
 
-def again(found: Evidence) -> Part:
+def again(found: SweepData) -> Part:
     """Everything needed to run it again."""
     book = found.book
     spec = book.spec
@@ -245,14 +243,8 @@ def _trials(book: Book) -> Part:
     names = [name for name in book.spec.space if any(name in trial.params for trial in book.trials())]
     rows = []
     for trial in book.trials():
-        values = [f"{value:.4g}" for value in trial.values or ()]
-        ending = outcome.of(trial) if trial.state in FINISHED else trial.state.name.lower()
-        told = [
-            str(trial.number),
-            ending,
-            *values,
-            *[""] * (len(goals) - len(values)),
-            clock(trial.user_attrs.get("seconds")),
-        ]
-        rows.append([*told, *(short(trial.params[name]) if name in trial.params else "" for name in names)])
+        values = [f"{value:.4g}" for value in trial.values]
+        values += [""] * (len(goals) - len(values))
+        settings = [short(trial.params[name]) if name in trial.params else "" for name in names]
+        rows.append([str(trial.number), trial.outcome, *values, clock(trial.seconds), *settings])
     return Part("All trials", tables=[Table(["trial", "outcome", *goals, "time", *names], rows)] if rows else [])

@@ -5,20 +5,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from optuna.trial import FrozenTrial, TrialState
-
 from orchestrator.analysis import importance as influence
 from orchestrator.errors import UserError
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
-from orchestrator.search.trials import run_of
+from orchestrator.search.trials import Trial, run_of
 from orchestrator.tracking import mlflow_store as tracker
 from studies.parts.study import Section, Study, StudyError
 
 T = TypeVar("T")
 
 
-class Evidence:
+class SweepData:
     """Everything is looked up when it is first wanted. What is out of reach is left out, and ``missing`` says so."""
 
     def __init__(self, book: Book) -> None:
@@ -33,29 +31,30 @@ class Evidence:
             self.missing = f"there is nothing of it at {spec.tracking_uri}"
 
     @cached_property
-    def completed(self) -> list[FrozenTrial]:
+    def completed(self) -> list[Trial]:
         """Completed trials, the best first."""
-        return self.book.best(len(self.book.trials(TrialState.COMPLETE)))
+        return self.book.best(len(self.book.trials("complete")))
 
     @cached_property
-    def typical(self) -> dict[str, FrozenTrial]:
+    def typical(self) -> dict[str, Trial]:
         """The best, the median and the worst completed trial, where they are different ones."""
-        done, found = self.completed, dict[str, FrozenTrial]()
-        for name, place in (("best", 0), ("median", len(done) // 2), ("worst", len(done) - 1)):
-            if done and done[place] not in found.values():
-                found[name] = done[place]
-        return found
+        done = self.completed
+        places = {0: "best"} if done else {}
+        for name, place in (("median", len(done) // 2), ("worst", len(done) - 1)):
+            if done:
+                places.setdefault(place, name)
+        return {name: done[place] for place, name in places.items()}
 
     @cached_property
     def shares(self) -> dict[str, float]:
         """See influence.shares."""
-        return influence.shares(self.book.study)
+        return influence.shares(self.book.optuna_study)
 
     @cached_property
     def study(self) -> Study[Any, Any] | None:
         """Our study, unless its file is gone."""
         try:
-            return self.book.search
+            return self.book.study
         except StudyError:
             return None
 
@@ -64,15 +63,15 @@ class Evidence:
         """What the study says belongs together."""
         return self.study.sections if self.study else ()
 
-    def finals(self, trial: FrozenTrial) -> Mapping[str, float]:
+    def finals(self, trial: Trial) -> Mapping[str, float]:
         """The last value of everything that a trial counted or scored."""
         return self._finals.get(run_of(self.book.spec, trial), {})
 
-    def tags(self, trial: FrozenTrial) -> Mapping[str, str]:
+    def tags(self, trial: Trial) -> Mapping[str, str]:
         """What is noted with a trial's run: device, host, the judge."""
         return self._tags.get(run_of(self.book.spec, trial), {})
 
-    def pictures(self, trial: FrozenTrial) -> dict[str, dict[int, str]]:
+    def pictures(self, trial: Trial) -> dict[str, dict[int, str]]:
         """The pictures of a trial by key and step: their paths."""
         run = run_of(self.book.spec, trial)
         found: dict[str, dict[int, str]] = {}
@@ -80,11 +79,11 @@ class Evidence:
             found.setdefault(key, {})[step] = path
         return found
 
-    def picture(self, trial: FrozenTrial, path: str) -> bytes | None:
+    def picture(self, trial: Trial, path: str) -> bytes | None:
         """One of them, as PNG."""
         return self.ask(lambda store: store.content(run_of(self.book.spec, trial), path))
 
-    def samples(self, trial: FrozenTrial) -> bytes | None:
+    def samples(self, trial: Trial) -> bytes | None:
         """A trial's last samples, as PNG: from its folder, else from MLflow."""
         kept = trial_folder(self.book.spec.folder, trial.number) / SAMPLES
         if kept.exists():

@@ -4,17 +4,22 @@ All arms have the same seeds, so they are compared in pairs. In a race an arm th
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
-from optuna.trial import FrozenTrial
 from pydantic import BaseModel
 
 from studies.parts.study import Suggest
 
 C = TypeVar("C", bound=BaseModel)
-ARM = "arm"  # the user attribute of a trial that says which arm's it is, from 0
-REPLICATE = "replicate"  # and this one, which of its arm's seeds it has, from 0
+
+
+class OfArm(Protocol):
+    """A trial of a comparison, as far as the plan looks at it."""
+
+    @property
+    def arm(self) -> int | None:
+        """The arm that it belongs to, from 0; None where another program made the trial."""
 
 
 class Arm(BaseModel, frozen=True):
@@ -53,11 +58,12 @@ def full(vary: Mapping[str, Sequence[Any]], race: bool) -> Comparison:
     return Comparison(vary={name: list(values) for name, values in vary.items()}, arms=arms, race=race)
 
 
-def begun(comparison: Comparison, trials: Sequence[FrozenTrial]) -> list[int]:
+def begun(comparison: Comparison, trials: Iterable[OfArm]) -> list[int]:
     """How many trials of each arm there are."""
     counts = [0] * len(comparison.arms)
     for trial in trials:
-        counts[trial.user_attrs[ARM]] += 1
+        if trial.arm is not None:
+            counts[trial.arm] += 1
     return counts
 
 

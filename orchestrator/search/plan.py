@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from optuna.storages import RDBStorage
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -16,7 +15,7 @@ import studies
 from models.data import dataset as datasets
 from models.hints import did_you_mean
 from orchestrator import devices
-from orchestrator.devices import Room
+from orchestrator.devices import Resources
 from orchestrator.errors import UserError
 from orchestrator.layout import RESERVED, SWEEPS
 from orchestrator.search import book as books
@@ -25,6 +24,7 @@ from orchestrator.search import trained as pretrained
 from orchestrator.search.spec import PRUNERS, SAMPLERS, Drift, Spec, current, parse_fixed
 from orchestrator.stores import sqlite
 from orchestrator.stores import urls as address
+from orchestrator.stores.optuna_storage import Storage
 from orchestrator.text import program
 from studies.parts import space as _space
 from studies.parts.study import Study, StudyError
@@ -75,7 +75,7 @@ def version() -> str:
         return "source"
 
 
-def resolve(options: Options, storage: RDBStorage) -> Spec:
+def resolve(options: Options, storage: Storage) -> Spec:
     """The sweep that ``options`` ask for; raises UserError for anything in them that cannot be."""
     try:
         study = studies.load(options.study)
@@ -143,7 +143,7 @@ def resolve(options: Options, storage: RDBStorage) -> Spec:
     return spec.model_copy(update={"data_digest": data.digest})
 
 
-def settle(spec: Spec, storage: RDBStorage) -> books.Book | None:
+def settle(spec: Spec, storage: Storage) -> books.Book | None:
     """The sweep of that name, where it stands already with the same search; None where the name is free.
 
     UserError where the name belongs to something else.
@@ -164,7 +164,7 @@ def _refuse_another(spec: Spec, stored: Spec) -> None:
         raise UserError(f"sweep '{spec.name}' exists with other settings: {differing}; choose another --name")
 
 
-def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bool = False) -> books.Book:
+def resumed(storage: Storage, name: str, trials: int | None, accept_drift: bool = False) -> books.Book:
     """The sweep ``name`` with a new total, if any; UserError where there is none, or where study or data have drifted.
 
     An accepted drift is kept with the sweep: trials asked before it keep the settings that they began with.
@@ -189,7 +189,7 @@ def resumed(storage: RDBStorage, name: str, trials: int | None, accept_drift: bo
             f"sweep '{name}' cannot go on, {what} changed since: {changed}; start a new sweep, or say --accept-drift"
         )
     if changed:
-        stuck = book.incompatible(now)
+        stuck = book.spec.incompatible(now)
         if stuck:
             raise UserError(f"sweep '{name}' cannot go on even so, for its trials could not be compared: {stuck}")
     try:  # last, for it may wait for torch
@@ -236,7 +236,7 @@ def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
     return chosen
 
 
-def room(spec: Spec, device: str | None, workers: int | None) -> Room:
+def room(spec: Spec, device: str | None, workers: int | None) -> Resources:
     """Where its trials run: as many at a time as the machine has room for, or as the study plays together."""
     together = studies.load(spec.study).together
     at_a_time = 1 if workers == 0 else workers or (together if together > 1 else None)
@@ -285,7 +285,7 @@ def _meant(text: str, field: TypeAdapter[Any]) -> str | None:
     return None
 
 
-def _model(options: Options, study: Study[Any, Any], storage: RDBStorage) -> tuple[dict[str, Any], str]:
+def _model(options: Options, study: Study[Any, Any], storage: Storage) -> tuple[dict[str, Any], str]:
     """Where the trained network is, if the study wants one, with the settings that it was trained with; and its data."""
     if not study.model_of:
         if options.model:

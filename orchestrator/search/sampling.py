@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from optuna.trial import FrozenTrial, TrialState
-
 from models.data import dataset as datasets
 from models.env import Env, derive_seed
 from models.events import Images
 from orchestrator.errors import UserError
 from orchestrator.layout import WEIGHTS, trial_folder
 from orchestrator.search.book import Book
+from orchestrator.search.trials import Trial
 from studies.parts.study import StudyError
 
 
@@ -18,7 +17,7 @@ from studies.parts.study import StudyError
 class Drawn:
     """New images and the trial that they are by."""
 
-    trial: FrozenTrial
+    trial: Trial
     images: Images
 
 
@@ -29,7 +28,7 @@ def draw(book: Book, number: int | None, n: int, seed: int, device: str) -> Draw
     """
     spec = book.spec
     try:
-        sample = book.search.sample
+        sample = book.study.sample
     except StudyError as error:
         raise UserError(str(error)) from None
     if sample is None:
@@ -38,7 +37,7 @@ def draw(book: Book, number: int | None, n: int, seed: int, device: str) -> Draw
         )
     trial = completed(book, number)
     weights = trial_folder(spec.folder, trial.number) / WEIGHTS
-    if not weights.exists() and not book.search.model_of:
+    if not weights.exists() and not book.study.model_of:
         raise UserError(
             f"the weights of trial {trial.number} are not in {weights.parent} any more; choose another trial"
         )
@@ -53,7 +52,7 @@ def draw(book: Book, number: int | None, n: int, seed: int, device: str) -> Draw
         raise UserError(f"trial {trial.number} cannot draw without its data: {error}") from None
 
 
-def completed(book: Book, number: int | None) -> FrozenTrial:
+def completed(book: Book, number: int | None) -> Trial:
     """A completed trial by its number, or the best one; UserError, with those that there are, where it is none."""
     best = book.best()
     if not best:
@@ -62,7 +61,7 @@ def completed(book: Book, number: int | None) -> FrozenTrial:
         )
     if number is None:
         return best[0]
-    done = {trial.number: trial for trial in book.trials(TrialState.COMPLETE)}
+    done = {trial.number: trial for trial in book.trials("complete")}
     if number not in done:
         some = ", ".join(map(str, list(done)[:12])) + (" …" if len(done) > 12 else "")
         raise UserError(f"trial {number} of '{book.spec.name}' is not completed; these are: {some}")

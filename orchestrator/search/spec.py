@@ -110,6 +110,20 @@ class Spec(BaseModel, frozen=True):
                 differing.append(f"{key.replace('_', ' ')} {now} (was {was})")
         return ", ".join(differing)
 
+    def incompatible(self, now: "Spec") -> str:
+        """Why trials asked under ``now`` cannot be compared with those of this spec, '' where they can."""
+        if now.objectives != self.objectives:
+            return f"objectives {now.objectives} (was {self.objectives})"
+        for name, parameter in now.parameters().items():
+            before = self.parameters().get(name)
+            if before is None:
+                continue
+            if before.kind != parameter.kind or before.log != parameter.log:
+                return f"{name} is another kind of parameter"
+            if before.choices != parameter.choices:
+                return f"{name} has other choices"
+        return ""
+
 
 def current(spec: Spec) -> Spec:
     """The sweep as the study's code would make it now. Raises StudyError, pydantic's ValidationError."""

@@ -4,20 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial
-
 from orchestrator.errors import UserError
 from orchestrator.layout import MODEL, WEIGHTS, trial_folder
 from orchestrator.search import book as books
 from orchestrator.search.book import Book
-from orchestrator.search.trials import run_of
+from orchestrator.search.trials import Trial, run_of
+from orchestrator.stores.optuna_storage import Storage
 
 CHAMPION = "champion"
 LEAST = 6  # letters of a run's id
 
 
-def find(text: str, of: tuple[str, ...], storage: RDBStorage) -> tuple[Path, str]:
+def find(text: str, of: tuple[str, ...], storage: Storage) -> tuple[Path, str]:
     """The folder of the network that ``text`` names, and the data that it was trained on; UserError where there is none.
 
     ``text`` is "champion" (the best trial of the newest sweep of one of the studies ``of``), a sweep (its best trial),
@@ -52,7 +50,7 @@ def config(folder: Path) -> dict[str, Any]:
     return dict(about["config"])
 
 
-def _folder(text: str, book: Book, trial: FrozenTrial) -> tuple[Path, str]:
+def _folder(text: str, book: Book, trial: Trial) -> tuple[Path, str]:
     folder = trial_folder(book.spec.folder, trial.number)
     if not (folder / WEIGHTS).exists():
         raise UserError(f"--model {text}: the weights of trial {trial.number} are not in {folder} any more")

@@ -2,6 +2,7 @@
 
 import os
 
+import optuna
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
@@ -9,6 +10,7 @@ from optuna.storages import RDBStorage
 from orchestrator.stores import sqlite
 from orchestrator.stores import urls as address
 
+Storage = RDBStorage  # where sweeps are kept: other files need no word of Optuna
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
 UNWRITABLE = (
     StorageInternalError,
@@ -16,7 +18,7 @@ UNWRITABLE = (
 )  # what writing raises where the storage takes no more
 
 
-def meant(url: str | None, create: bool = False) -> RDBStorage:
+def meant(url: str | None, create: bool = False) -> Storage:
     """The storage that is meant: at ``url``, else where SWEEP_STORAGE says, else sweeps.db in this folder. See connect."""
     if url:
         return connect(address.public(url, "--storage"), create=create)
@@ -24,7 +26,7 @@ def meant(url: str | None, create: bool = False) -> RDBStorage:
     return connect(os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE, "SWEEP_STORAGE", create=create)
 
 
-def connect(url: str, option: str = "--storage", create: bool = True) -> RDBStorage:
+def connect(url: str, option: str = "--storage", create: bool = True) -> Storage:
     """The storage at ``url``, its tables made; UserError where it cannot be had.
 
     Where a SQLite file is absent and not to be created, an empty storage in memory: there is nothing to see.
@@ -32,6 +34,7 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> RDBStor
     if not create and sqlite.absent(url):
         return RDBStorage("sqlite:///:memory:")
     address.check(url, option)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})

@@ -32,7 +32,7 @@ class Request(BaseModel, frozen=True):
 
 
 class Sweep(Protocol):
-    """What obeys: each method returns what was done, in a sentence."""
+    """What executes commands: each method returns what was done, in a sentence."""
 
     @property
     def state(self) -> str:
@@ -40,7 +40,7 @@ class Sweep(Protocol):
 
     def pause(self) -> str: ...
 
-    def go_on(self) -> str: ...
+    def resume(self) -> str: ...
 
     def stop(self, now: bool) -> str: ...
 
@@ -51,13 +51,13 @@ class Sweep(Protocol):
     def enqueue(self, params: Mapping[str, Any]) -> str: ...
 
 
-def obey(sweep: Sweep, request: Request) -> str:
+def execute(sweep: Sweep, request: Request) -> str:
     """Do what is asked; returns what was done, or why it was not, in a sentence."""
     match request.do:
         case "pause":
             return sweep.pause() if sweep.state == "running" else f"it is {sweep.state} already"
         case "resume":
-            return sweep.go_on() if sweep.state == "paused" else f"it is {sweep.state}, not paused"
+            return sweep.resume() if sweep.state == "paused" else f"it is {sweep.state}, not paused"
         case "stop":
             return sweep.stop(request.now)
         case "extend":

@@ -13,25 +13,25 @@ import psutil
 PARENT_SECONDS = 1.0  # between looks at the parent
 
 
-class Halt:
+class InterruptWatcher:
     """Tells whether the sweep should end. A second Ctrl-C ends it at once, by KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.reason = ""
         self.ancestors = _launcher()
-        self.looked = time.monotonic()
+        self.checked = time.monotonic()
 
     def __call__(self) -> str:
         """Why the sweep should end, or ''."""
         now = time.monotonic()
-        if not self.reason and now - self.looked > PARENT_SECONDS:
-            self.looked = now
+        if not self.reason and now - self.checked > PARENT_SECONDS:
+            self.checked = now
             if not all(_alive(process) for process in self.ancestors):
                 self.reason = "`mlflow run`, which started it, is gone"
         return self.reason
 
     @contextmanager
-    def listening(self) -> Iterator["Halt"]:
+    def listening(self) -> Iterator["InterruptWatcher"]:
         """Hear SIGINT and SIGTERM inside the block, if this is the main thread: another one cannot."""
         main = threading.current_thread() is threading.main_thread()
         heard = (signal.SIGINT, signal.SIGTERM) if main else ()

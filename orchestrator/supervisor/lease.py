@@ -113,7 +113,7 @@ class Lease:
 
 
 @contextmanager
-def driving(book: Book) -> Iterator[Lease]:
+def acquire_lease(book: Book) -> Iterator[Lease]:
     """Be the only supervisor of the sweep inside the block; UserError, naming the other one, where there is one.
 
     The lock decides between processes that share the sweep's folder, what is kept with the sweep between machines.

@@ -1,9 +1,9 @@
-"""When a worker is given up: it takes too long, or it is silent. Hung is not slow."""
+"""When a worker is ended: it takes too long, or it hangs. A slow one is not."""
 
 import time
 from dataclasses import dataclass
 
-from orchestrator.supervisor.status import Running
+from orchestrator.supervisor.status import RunningTrial
 
 TRAINING = "training"  # the stage that is never long silent; others are announced, and may be
 # Processor time over a whole silence that is none: so much of it, and at most so many seconds. Who computes may get far less
@@ -12,34 +12,34 @@ IDLE_SHARE, IDLE_SECONDS = 0.05, 0.5
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Limits, in seconds except for deaths; None is none."""
+class Limits:
+    """Limits, in seconds except for deaths; None is ntrial."""
 
     checkpoint: float = 30.0  # between checkpoints, so at most this is computed twice
     silence: float | None = 300.0
     trial: float | None = None  # that a worker may play a trial for
     deaths: int = 3  # of a trial's workers, at the same checkpoint, until the trial has failed
 
-    def late(self, one: Running) -> str:
+    def late(self, trial: RunningTrial) -> str:
         """Why the trial takes too long, '' where it does not."""
-        if self.trial is None or time.monotonic() - one.began <= self.trial:
+        if self.trial is None or time.monotonic() - trial.began <= self.trial:
             return ""
-        return f"ended after {self.trial:g} s, the limit that --trial-timeout sets, at {one.words()}"
+        return f"ended after {self.trial:g} s, the limit that --trial-timeout sets, at {trial.words()}"
 
-    def silent(self, one: Running) -> str:
+    def silent(self, trial: RunningTrial) -> str:
         """Why the worker counts as hung, '' where it does not.
 
         In training, silence is enough. At any other stage (evaluation, a judge, downloads) it may be at long work that says
         nothing: there it is hung where it has used no processor time either, as when it was stopped by a signal.
         """
         now = time.monotonic()
-        if self.silence is None or now - one.heard <= self.silence:
+        if self.silence is None or now - trial.heard <= self.silence:
             return ""
-        if one.pulse.stage != TRAINING:
-            used, before = one.job.processor_seconds(), one.processor
+        if trial.pulse.stage != TRAINING:
+            used, before = trial.job.processor_seconds(), trial.processor
             if used is None:
                 return ""
             if before is None or used - before > min(IDLE_SECONDS, IDLE_SHARE * self.silence):
-                one.processor, one.heard = used, now  # it has as long again
+                trial.processor, trial.heard = used, now  # it has as long again
                 return ""
-        return f"silent for {self.silence:g} s at {one.words()}, so its worker was ended"
+        return f"silent for {self.silence:g} s at {trial.words()}, so its worker was ended"

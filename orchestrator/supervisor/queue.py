@@ -5,7 +5,8 @@ from pathlib import Path
 
 from orchestrator.layout import trial_folder
 from orchestrator.messages import Ended
-from orchestrator.search.book import Asked, Book
+from orchestrator.search.book import Book
+from orchestrator.search.trials import PendingTrial
 from orchestrator.worker import checkpoint
 from orchestrator.worker import lock as leftovers
 from orchestrator.worker import result as ending
@@ -23,13 +24,13 @@ class Agenda:
 
     def __init__(self, book: Book) -> None:
         self.book = book
-        self.queue: deque[Asked] = deque()
+        self.queue: deque[PendingTrial] = deque()
         self.held: dict[int, Ended] = {}  # ended, and to be told when their batch is complete
         self.finished = len(book.finished())  # with those that are held
         self.total = book.total()
         self.events: list[str] = []  # arms that have left a race
 
-    def adopt(self) -> list[tuple[int, Ended]]:
+    def adopt(self) -> list[tuple[PendingTrial, Ended]]:
         """Take over what an earlier supervisor left: trials that run go first; returns those that have ended, to be closed."""
         spec = self.book.spec
         folders = {trial.number: trial_folder(spec.folder, trial.number) for trial in self.book.trials_running()}
@@ -38,17 +39,17 @@ class Agenda:
             if path.parent not in folders.values():
                 _clear(path.parent)  # told, and not cleared any more
         ended = []
-        for asked in self.book.adopt():
-            end = ending.load(folders[asked.number])
+        for trial in self.book.adopt():
+            end = ending.load(folders[trial.number])
             if end is None:
-                self.queue.append(asked)
+                self.queue.append(trial)
             else:
-                ended.append((asked.number, end))
+                ended.append((trial, end))
         if self.queue and spec.deterministic:
             self._fill()
         return ended
 
-    def next(self, running: int) -> Asked | None:
+    def next(self, running: int) -> PendingTrial | None:
         """The trial to be started while ``running`` others run; None where there is none now."""
         if self.book.spec.deterministic:
             if not self.queue and not running:
@@ -67,15 +68,16 @@ class Agenda:
         """Whether anything is left to be done, now or when those that run have ended."""
         return bool(self.queue or self.held) or self.wanted(running)
 
-    def requeue(self, asked: Asked) -> None:
+    def requeue(self, trial: PendingTrial) -> None:
         """It goes on as itself."""
-        self.queue = deque(sorted([asked, *self.queue], key=lambda one: one.number))
+        self.queue = deque(sorted([trial, *self.queue], key=lambda queued: queued.number))
 
-    def withdraw(self, number: int) -> bool:
-        """Take a trial off the agenda, unless it is not there."""
-        kept = deque(asked for asked in self.queue if asked.number != number)
-        found, self.queue = len(kept) < len(self.queue), kept
-        return found
+    def withdraw(self, number: int) -> PendingTrial | None:
+        """Take a trial off the agenda; None where it is not there."""
+        trial = next((queued for queued in self.queue if queued.number == number), None)
+        if trial is not None:
+            self.queue.remove(trial)
+        return trial
 
     def ended(self, number: int, end: Ended) -> None:
         """Tell how a trial ended, now or when its batch is complete."""

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 from orchestrator.launchers.protocol import Job
 from orchestrator.messages import Ended, Pulse
-from orchestrator.search.book import Asked
+from orchestrator.search.trials import PendingTrial
 
 
 @dataclass
-class Running:
+class RunningTrial:
     """A trial that runs. Times are of time.monotonic()."""
 
-    asked: Asked
+    pending: PendingTrial
     slot: int
     job: Job
     began: float
@@ -22,6 +22,11 @@ class Running:
     skipped: bool = False
     processor: float | None = None  # seconds that it had used when it was last thought silent
 
+    @property
+    def number(self) -> int:
+        """Of the trial."""
+        return self.pending.number
+
     def words(self) -> str:
         """How far it is."""
         pulse = self.pulse
@@ -29,14 +34,14 @@ class Running:
 
 
 @dataclass
-class View:
+class SweepStatus:
     """What a display shows."""
 
     name: str
     total: int
     objective: str
     counts: dict[str, int]
-    running: dict[int, Running] = field(default_factory=dict)
+    running: dict[int, RunningTrial] = field(default_factory=dict)
     best: tuple[int, float] | None = None
     seconds_left: float | None = None
     ended: list[tuple[int, Ended]] = field(default_factory=list)  # since this supervisor began
@@ -50,12 +55,12 @@ class View:
         return sum(self.counts.values())
 
 
-def estimate(view: View, took: list[float], slots: int) -> float | None:
+def estimate(status: SweepStatus, took: list[float], slots: int) -> float | None:
     """Seconds left, from the mean of the trials that ended here; None before the first."""
     if not took:
         return None
     mean = sum(took) / len(took)
     now = time.monotonic()
-    work = (view.total - view.finished) * mean
-    work -= sum(min(mean, now - one.began) for one in view.running.values())
+    work = (status.total - status.finished) * mean
+    work -= sum(min(mean, now - trial.began) for trial in status.running.values())
     return max(0.0, work) / slots

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from optuna.trial import FrozenTrial
 from pydantic import BaseModel
 
 from orchestrator.search.book import Book
-from orchestrator.search.trials import run_of
+from orchestrator.search.trials import Trial, run_of
 from orchestrator.supervisor import lease
 from studies.parts import space as _space
 from studies.parts.study import Study
@@ -32,19 +31,18 @@ def sweep(book: Book) -> dict[str, Any]:
     }
 
 
-def trial(book: Book, one: FrozenTrial) -> dict[str, Any]:
+def trial(book: Book, trial: Trial) -> dict[str, Any]:
     """A trial. ``values`` are the objectives', {} where it has none; ``reports`` the first objective's on the way."""
-    told = one.user_attrs
     return {
-        "trial": one.number,
-        "outcome": told.get("outcome", one.state.name.lower()),
-        "reason": told.get("reason"),
-        "values": {key: value for (key, _), value in zip(book.spec.objectives, one.values or (), strict=False)},
-        "reports": [one.intermediate_values[index] for index in sorted(one.intermediate_values)],
-        "seconds": told.get("seconds"),
-        "deaths": len(told.get("deaths", [])),
-        "settings": one.params,
-        "run": run_of(book.spec, one),
+        "trial": trial.number,
+        "outcome": trial.outcome,
+        "reason": trial.reason or None,
+        "values": {key: value for (key, _), value in zip(book.spec.objectives, trial.values, strict=False)},
+        "reports": trial.course,
+        "seconds": trial.seconds,
+        "deaths": len(trial.deaths),
+        "settings": dict(trial.params),
+        "run": run_of(book.spec, trial),
     }
 
 

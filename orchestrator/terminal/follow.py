@@ -2,19 +2,19 @@
 
 import time
 
-from optuna.storages import RDBStorage
 from rich.console import Console
 from rich.live import Live
 
 from orchestrator.search import book as books
 from orchestrator.search.book import Book
+from orchestrator.stores.optuna_storage import Storage
 from orchestrator.supervisor import lease
 from orchestrator.terminal import tables
 
 LOOK_SECONDS = 1.0
 
 
-def follow(storage: RDBStorage, name: str, best: int | None, console: Console) -> None:
+def follow(storage: Storage, name: str, best: int | None, console: Console) -> None:
     """Show the sweep until nobody drives it any more, or until Ctrl-C. Where there is no terminal, a line a change."""
     book = books.load(storage, name)  # once: thousands of trials take seconds to read, and later only new ones are
     try:

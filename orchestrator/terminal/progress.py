@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.messages import Ended
-from orchestrator.supervisor.status import View
+from orchestrator.supervisor.status import SweepStatus
 from orchestrator.terminal.tables import STYLES
 from orchestrator.text import clock, settings_line
 
@@ -19,7 +19,7 @@ PLAIN_SECONDS = 30.0  # between lines about running trials, where nothing else h
 
 
 class Display(Protocol):
-    """Shows views, from entering it to leaving it."""
+    """Shows a sweep, from entering it to leaving it."""
 
     def __enter__(self) -> "Display": ...
 
@@ -27,7 +27,7 @@ class Display(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, view: View) -> None:
+    def show(self, status: SweepStatus) -> None:
         """Show where the sweep stands."""
 
 
@@ -36,18 +36,18 @@ def display(console: Console) -> Display:
     return Terminal(console) if console.is_terminal else Plain(console)
 
 
-def _counts(view: View) -> Text:
-    parts = [Text(f"{view.finished}/{view.total} finished", "bold")]
-    parts += [Text(f"{count} {outcome}", STYLES[outcome]) for outcome, count in view.counts.items() if count]
-    if view.best is not None:
-        parts.append(Text(f"best {view.objective} {view.best[1]:.4g} (trial {view.best[0]})", "bold"))
-    if view.undelivered:
+def _counts(status: SweepStatus) -> Text:
+    parts = [Text(f"{status.finished}/{status.total} finished", "bold")]
+    parts += [Text(f"{count} {outcome}", STYLES[outcome]) for outcome, count in status.counts.items() if count]
+    if status.best is not None:
+        parts.append(Text(f"best {status.objective} {status.best[1]:.4g} (trial {status.best[0]})", "bold"))
+    if status.undelivered:
         parts.append(Text("the tracker is out of reach, records wait", "yellow"))
-    if view.state != "running":
-        waiting = f": waiting for {len(view.running)} trials to leave" if view.running else ""
-        parts.append(Text(f"{view.state}{waiting}", "red"))
-    elif view.seconds_left is not None and view.finished < view.total:
-        parts.append(Text(f"about {clock(view.seconds_left)} left"))
+    if status.state != "running":
+        waiting = f": waiting for {len(status.running)} trials to leave" if status.running else ""
+        parts.append(Text(f"{status.state}{waiting}", "red"))
+    elif status.seconds_left is not None and status.finished < status.total:
+        parts.append(Text(f"about {clock(status.seconds_left)} left"))
     return Text(" · ").join(parts)
 
 
@@ -66,7 +66,7 @@ class Plain:
     """A line for each trial that ends, and now and then one for those that run."""
 
     def __init__(self, console: Console) -> None:
-        self.console, self.said, self.told, self.last = console, 0, 0, time.monotonic()
+        self.console, self.shown_trials, self.shown_events, self.last = console, 0, 0, time.monotonic()
 
     def __enter__(self) -> "Plain":
         return self
@@ -76,20 +76,20 @@ class Plain:
     ) -> None:
         return None
 
-    def show(self, view: View) -> None:
+    def show(self, status: SweepStatus) -> None:
         """See Display."""
         now = time.monotonic()
-        for event in view.events[self.told :]:
+        for event in status.events[self.shown_events :]:
             self.console.print(event, highlight=False, soft_wrap=True)
-        self.told = len(view.events)
-        for number, end in view.ended[self.said :]:
-            line = _ended(number, end, view.objective)
-            self.console.print(Text.assemble(line, " · ", _counts(view)), soft_wrap=True)
+        self.shown_events = len(status.events)
+        for number, end in status.ended[self.shown_trials :]:
+            line = _ended(number, end, status.objective)
+            self.console.print(Text.assemble(line, " · ", _counts(status)), soft_wrap=True)
             self.last = now
-        self.said = len(view.ended)
-        if now - self.last > PLAIN_SECONDS and view.running:
-            rows = (f"trial {number} {one.words()}" for number, one in sorted(view.running.items()))
-            self.console.print(Text.assemble("running: " + ", ".join(rows) + " · ", _counts(view)), soft_wrap=True)
+        self.shown_trials = len(status.ended)
+        if now - self.last > PLAIN_SECONDS and status.running:
+            rows = (f"trial {number} {trial.words()}" for number, trial in sorted(status.running.items()))
+            self.console.print(Text.assemble("running: " + ", ".join(rows) + " · ", _counts(status)), soft_wrap=True)
             self.last = now
 
 
@@ -97,7 +97,11 @@ class Terminal:
     """A table of the running trials that is drawn over itself; trials that end scroll up above it."""
 
     def __init__(self, console: Console) -> None:
-        self.live, self.said, self.told = Live(console=console, auto_refresh=False, transient=True), 0, 0
+        self.live, self.shown_trials, self.shown_events = (
+            Live(console=console, auto_refresh=False, transient=True),
+            0,
+            0,
+        )
 
     def __enter__(self) -> "Terminal":
         self.live.start()
@@ -108,30 +112,30 @@ class Terminal:
     ) -> None:
         self.live.stop()
 
-    def show(self, view: View) -> None:
+    def show(self, status: SweepStatus) -> None:
         """See Display."""
-        for event in view.events[self.told :]:
+        for event in status.events[self.shown_events :]:
             self.live.console.print(event, highlight=False)
-        self.told = len(view.events)
-        for number, end in view.ended[self.said :]:
-            self.live.console.print(_ended(number, end, view.objective))
-        self.said = len(view.ended)
-        self.live.update(Group(self._running(view), _counts(view)), refresh=True)
+        self.shown_events = len(status.events)
+        for number, end in status.ended[self.shown_trials :]:
+            self.live.console.print(_ended(number, end, status.objective))
+        self.shown_trials = len(status.ended)
+        self.live.update(Group(self._running(status), _counts(status)), refresh=True)
 
-    def _running(self, view: View) -> Table:
+    def _running(self, status: SweepStatus) -> Table:
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in ("trial", "stage", "", "step", view.objective, "time", "settings"):
+        for column in ("trial", "stage", "", "step", status.objective, "time", "settings"):
             table.add_column(column, no_wrap=column == "settings", overflow="ellipsis")
         now = time.monotonic()
-        for number, one in sorted(view.running.items()):
-            pulse = one.pulse
+        for number, trial in sorted(status.running.items()):
+            pulse = trial.pulse
             table.add_row(
                 str(number),
                 pulse.stage,
                 ProgressBar(total=max(1, pulse.total), completed=pulse.done, width=20),
                 f"{pulse.done}/{pulse.total}" if pulse.total > 1 else "",
-                f"{one.values[0]:.4g}" if one.values else "",
-                clock(now - one.began),
-                settings_line(one.asked.params),
+                f"{trial.values[0]:.4g}" if trial.values else "",
+                clock(now - trial.began),
+                settings_line(trial.pending.params),
             )
         return table

@@ -8,12 +8,11 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.devices import Room
+from orchestrator.devices import Resources
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
-from orchestrator.supervisor import commands as control
-from orchestrator.supervisor import lease
+from orchestrator.supervisor import commands, lease
 from orchestrator.text import clock, settings_line, short, sparkline
 
 if TYPE_CHECKING:
@@ -53,15 +52,14 @@ def sweep(book: Book, only: int | None = None) -> Group:
         lines.append(
             Text(f"{driver.state}, driven by process {driver.process} on {driver.host} since {driver.since}", "cyan")
         )
-    for request in control.requests(book).values():
+    for request in commands.requests(book).values():
         lines.append(Text(f"{request.at} {request.do} by {request.by}: {request.answer or 'not answered yet'}", "dim"))
     lines += [Text(f"went on although it had changed: {drift.what}", "yellow") for drift in spec.drifts]
     shown = [trials(book, only, driver.trials if driver else {})]
     if spec.comparison is not None and book.finished():
         from orchestrator.analysis import comparison
 
-        said = comparison.result(spec.comparison, comparison.played(book), *spec.objectives[0])
-        shown += [arms(said)]
+        shown += [arms(comparison.result(spec.comparison, comparison.compared(book), *spec.objectives[0]))]
     return Group(*lines, *[part for table in shown for part in (Text(), table)])
 
 
@@ -84,12 +82,10 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
         table.columns[column].justify = "right"
     table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
     for trial in shown:
-        outcome = trial.user_attrs.get("outcome", trial.state.name.lower())
-        reason = trial.user_attrs.get("reason") or (running or {}).get(trial.number, "")
-        deaths = len(trial.user_attrs.get("deaths", []))
-        values = list(trial.values or [_last(trial.intermediate_values)])
-        told = [f"{value:.4g}" if value is not None else "" for value in values] + [""] * (len(goals) - len(values))
-        reports = trial.intermediate_values
+        outcome, deaths, course = trial.outcome, len(trial.deaths), trial.course
+        reason = trial.reason or (running or {}).get(trial.number, "")
+        values = [f"{value:.4g}" for value in trial.latest]
+        values += [""] * (len(goals) - len(values))
         mark = "★ " if best and trial.number == best[0].number else ""
         table.add_row(
             str(trial.number),
@@ -97,10 +93,10 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
                 outcome + (f": {reason}" if reason else "") + (f" ({deaths} deaths)" if deaths else ""),
                 STYLES.get(outcome, ""),
             ),
-            mark + told[0],
-            *told[1:],
-            sparkline((reports[index] for index in sorted(reports)), COURSE) if len(reports) > 1 else "",
-            clock(trial.user_attrs.get("seconds")),
+            mark + values[0],
+            *values[1:],
+            sparkline(course, COURSE) if len(course) > 1 else "",
+            clock(trial.seconds),
             Text(run_of(book.spec, trial)[:8], "dim"),
             settings_line(trial.params),
         )
@@ -137,8 +133,8 @@ def sweeps(books: list[Book]) -> Table:
     for book in books:
         best = book.best()
         everything = book.trials()
-        begun = min((trial.datetime_start for trial in everything if trial.datetime_start), default=None)
-        running = sum(trial.state.name == "RUNNING" for trial in everything)
+        begun = min((trial.began for trial in everything if trial.began), default=None)
+        running = sum(trial.state == "running" for trial in everything)
         table.add_row(
             book.spec.name,
             book.spec.study,
@@ -194,7 +190,7 @@ def pairs(rows: Mapping[str, Any]) -> Table:
     return table
 
 
-def print_plan(console: Console, spec: Spec, room: Room, exists: bool) -> None:
+def print_plan(console: Console, spec: Spec, resources: Resources, exists: bool) -> None:
     """What a sweep would do, whole: for --dry-run."""
     state = "exists, would go on" if exists else "new"
     console.print(f"[bold]{spec.name}[/] ({state}): {spec.question}", highlight=False)
@@ -204,7 +200,7 @@ def print_plan(console: Console, spec: Spec, room: Room, exists: bool) -> None:
         "data": f"{spec.data} ({'×'.join(map(str, spec.image_shape))})",
         "trials": spec.trials,
         "sampler, pruner, seed": f"{spec.sampler}, {spec.pruner}, {spec.seed}",
-        "workers": f"{len(room.devices)} on {', '.join(sorted(set(room.devices)))}, threads each: {room.threads}",
+        "workers": f"{len(resources.devices)} on {', '.join(sorted(set(resources.devices)))}, threads each: {resources.threads}",
         "files": spec.folder,
         "MLflow": spec.tracking_uri,
     }
@@ -220,7 +216,3 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=True)
     return table
-
-
-def _last(values: Mapping[int, float]) -> float | None:
-    return values[max(values)] if values else None

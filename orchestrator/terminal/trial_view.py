@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import FrozenTrial
 from PIL import Image
 from rich.color import Color
 from rich.console import Console, Group
@@ -15,13 +14,13 @@ from orchestrator import text
 from orchestrator.errors import UserError
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
-from orchestrator.search.trials import run_of
+from orchestrator.search.trials import Trial, run_of
 from orchestrator.terminal import tables
 
 UPPER_HALF = "▀"  # its colour is one pixel, its background the one below
 
 
-def find(book: Book, number: int) -> FrozenTrial:
+def find(book: Book, number: int) -> Trial:
     """The trial of that number; UserError where there is none."""
     trials = book.trials()
     if number >= len(trials):
@@ -29,33 +28,31 @@ def find(book: Book, number: int) -> FrozenTrial:
     return trials[number]
 
 
-def trial(book: Book, number: int, console: Console) -> Group:
+def view(book: Book, number: int, console: Console) -> Group:
     """See above; samples are drawn where the terminal has colours."""
-    spec, one = book.spec, find(book, number)
-    told = one.user_attrs
-    outcome = told.get("outcome", one.state.name.lower())
+    spec, trial = book.spec, find(book, number)
     ranks = {better.number: rank for rank, better in enumerate(book.best(len(book.trials())), 1)}
-    values = list(one.values or ()) or list(one.intermediate_values.values())[-1:]
-    rows: dict[str, Any] = {key: text.short(value) for (key, _), value in zip(spec.objectives, values, strict=False)}
+    values = zip(spec.objectives, trial.latest, strict=False)
+    rows: dict[str, Any] = {key: text.short(value) for (key, _), value in values}
     if number in ranks:
         rows["rank"] = f"{ranks[number]} of {len(ranks)} complete trials, by {spec.objectives[0][0]}"
-    if len(one.intermediate_values) > 1:
-        course = [one.intermediate_values[index] for index in sorted(one.intermediate_values)]
+    if len(course := trial.course) > 1:
         rows["course"] = f"{text.sparkline(course, 40)}  {text.short(course[0])} to {text.short(course[-1])}"
     rows |= {
-        "time": text.clock(told.get("seconds")),
-        "deaths": "; ".join(f"at step {death['at']}: {death['how']}" for death in told.get("deaths", [])),
-        "MLflow run": run_of(spec, one),
+        "time": text.clock(trial.seconds),
+        "deaths": "; ".join(f"at step {death.at}: {death.how}" for death in trial.deaths),
+        "MLflow run": run_of(spec, trial),
         "files": str(trial_folder(spec.folder, number)),
     }
-    head = Text.assemble((f"trial {number}", "bold"), f" of {spec.name}: ", (outcome, tables.STYLES.get(outcome, "")))
+    outcome = (trial.outcome, tables.STYLES.get(trial.outcome, ""))
+    head = Text.assemble((f"trial {number}", "bold"), f" of {spec.name}: ", outcome)
     parts: list[Any] = [head, tables.pairs({name: value for name, value in rows.items() if value})]
-    if told.get("reason"):
-        parts.append(Text(f"{told['reason']}\n{told.get('detail', '')}".strip(), "red"))
-    fixed = {name: value for name, value in spec.base_of(number).items() if name not in one.params}
+    if trial.reason:
+        parts.append(Text(f"{trial.reason}\n{trial.detail}".strip(), "red"))
+    fixed = {name: value for name, value in spec.base_of(number).items() if name not in trial.params}
     parts += [
         Text("searched:"),
-        tables.pairs(one.params),
+        tables.pairs(trial.params),
         Text("as in every trial:"),
         Text(f"  {text.settings_line(fixed)}"),
     ]

@@ -59,7 +59,7 @@ def report(book: Book, store: MlflowStore) -> comparison.Result:
     """Put the verdict into the records of the sweep and its arms; returns what the comparison says."""
     spec = book.spec
     assert spec.comparison is not None
-    trials = comparison.played(book, store)
+    trials = comparison.compared(book, store)
     said = comparison.result(spec.comparison, trials, *spec.objectives[0])
     words = comparison.paragraph(said)
     curves = figures_comparison.bands(said, spec.comparison, trials)
@@ -68,7 +68,8 @@ def report(book: Book, store: MlflowStore) -> comparison.Result:
         File(path="comparison.json", content=json.dumps(comparison.plain(said), indent=2, allow_nan=False).encode()),
         File(path="figures/comparison.png", content=figures.png(curves)),
     ]
-    first = {one.arm: one.number for one in reversed(trials) if one.outcome == "complete"}
+    completed = [entry.trial for entry in trials if entry.trial.outcome == "complete"]
+    first = {trial.arm: trial.number for trial in reversed(completed)}
     shown = (
         (arm.name, trial_folder(spec.folder, first[i]) / SAMPLES)
         for i, arm in enumerate(spec.comparison.arms)

@@ -92,7 +92,7 @@ def column(book: Book, store: MlflowStore) -> Column:
     goals = {key: value for (key, _), value in zip(spec.objectives, trial.values, strict=True)}
     run = run_of(spec, trial)
     last = store.last(run) if run else {}
-    told = named([key for section in book.search.sections for key in section.numbers], last)
+    told = named([key for section in book.study.sections for key in section.numbers], last)
     numbers = goals | {key: last[key] for key in told if key not in goals}
     return found | {"trial": trial.number, "settings": settings_line(trial.params), "numbers": numbers}
 
@@ -113,6 +113,6 @@ def markdown(books: Sequence[Book], columns: dict[str, Column]) -> str:
     return f"{table}\n\nWith curves and pictures: `sweep report {two}`"
 
 
-def take_run() -> str | None:
+def claim_parent_run() -> str | None:
     """The run that `mlflow run` made, which is the page's then: no sweep finds it any more."""
     return os.environ.pop("MLFLOW_RUN_ID", None)

@@ -1,14 +1,13 @@
 """What MLflow shows of a sweep and of a trial in words: Markdown, in which the first lines say what matters."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
-
-from optuna.trial import FrozenTrial
 
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
 from orchestrator.search.spec import BETTER, Spec
-from orchestrator.search.trials import run_of
+from orchestrator.search.trials import Trial, run_of
 from orchestrator.text import clock, short
 
 SHOWN = 6  # of the best trials
@@ -49,10 +48,7 @@ def sweep(book: Book, ending: str, pictures: Collection[str] = ()) -> str:
     """A sweep: the question, where it stands, the best trials, how to go on, and the ``pictures`` of its run."""
     spec = book.spec
     done = book.finished()
-    outcomes: dict[str, int] = {}
-    for one in done:
-        outcome = one.user_attrs.get("outcome", "failed").replace("_", " ")
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    outcomes = Counter(trial.outcome.replace("_", " ") for trial in done)
     counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     lines = [
         f"**{' '.join(spec.question.split())}**",
@@ -71,21 +67,21 @@ def sweep(book: Book, ending: str, pictures: Collection[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def _best(book: Book, best: list[FrozenTrial]) -> list[str]:
+def _best(book: Book, best: list[Trial]) -> list[str]:
     """A table of trials, each a link to its run."""
     if not best:
         return []
     spec = book.spec
-    names = [name for name in spec.space if any(name in one.params for one in best)]
+    names = [name for name in spec.space if any(name in trial.params for trial in best)]
     goals = [key for key, _ in spec.objectives]
     head = " | ".join(["trial", *goals, *names])
     lines = [f"Best trials ({_directions(spec)}):", "", f"| {head} |", "|---" * (1 + len(goals) + len(names)) + "|"]
-    for one in best:
+    for trial in best:
         cells = [
-            _link(f"trial\N{NO-BREAK SPACE}{one.number}", run_of(spec, one)),
-            *(f"{value:.4g}" for value in one.values),
+            _link(f"trial\N{NO-BREAK SPACE}{trial.number}", run_of(spec, trial)),
+            *(f"{value:.4g}" for value in trial.values),
         ]
-        cells += [short(one.params[name]) if name in one.params else "" for name in names]
+        cells += [short(trial.params[name]) if name in trial.params else "" for name in names]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
 

@@ -4,10 +4,11 @@ import csv
 import io
 import json
 from contextlib import suppress
+from functools import partial
 
-from optuna.trial import TrialState
 from PIL import Image
 
+from orchestrator.analysis import importance
 from orchestrator.delivery.outbox import Outbox, Tags
 from orchestrator.delivery.store import Refused
 from orchestrator.figures import canvas as figures
@@ -15,7 +16,6 @@ from orchestrator.figures import sweep as figures_sweep
 from orchestrator.figures import timeline as figures_report
 from orchestrator.figures import tradeoff as figures_tradeoff
 from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
-from orchestrator.search import trials as outcome
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
@@ -83,10 +83,10 @@ def _table(book: Book) -> bytes:
     rows = csv.writer(text)
     rows.writerow(["trial", "outcome", *keys, "seconds", *names, "run"])
     for trial in book.finished():
-        values = list(trial.values or ()) or [""] * len(keys)
-        told = [trial.user_attrs.get(name, "") for name in ("outcome", "seconds")]
+        values = trial.values or [""] * len(keys)
+        seconds = "" if trial.seconds is None else trial.seconds
         settings = [trial.params.get(name, "") for name in names]
-        rows.writerow([trial.number, told[0], *values, told[1], *settings, run_of(book.spec, trial)])
+        rows.writerow([trial.number, trial.outcome, *values, seconds, *settings, run_of(book.spec, trial)])
     return text.getvalue().encode()
 
 
@@ -104,16 +104,22 @@ def mark(book: Book, store: MlflowStore) -> None:
 
 def drawings(book: Book) -> dict[str, figures.Drawing]:
     """The figures of a sweep that it can bear, by their names."""
-    goals, trials, search = book.spec.objectives, book.trials(TrialState.COMPLETE), book.search
+    goals, trials, study = book.spec.objectives, book.trials("complete"), book.study
     signs = book.spec.signs
-    found: dict[str, figures.Drawing | None] = {**figures_sweep.sweep_figures(book.study, goals[0][0])}
+    found: dict[str, figures.Drawing | None] = {**of_search(book)}
     if len(goals) == 2:
         keys = (goals[0][0], goals[1][0])
         found["trade_off"] = figures_tradeoff.trade_off(trials, keys, (signs[0], signs[1]))
-    if search.heat_map is not None:
-        found["heat_map"] = figures_tradeoff.heat_map(trials, goals[0][0], signs[0], search.heat_map)
-    found["timeline"] = figures_report.timeline(outcome.lived(book))
+    if study.heat_map is not None:
+        found["heat_map"] = figures_tradeoff.heat_map(trials, goals[0][0], signs[0], study.heat_map)
+    found["timeline"] = figures_report.timeline(book.finished())
     return {name: drawn for name, drawn in found.items() if drawn is not None}
+
+
+def of_search(book: Book) -> dict[str, figures.Drawing]:
+    """The figures of a search by its first objective."""
+    shares = partial(importance.shares, book.optuna_study)
+    return {**figures_sweep.sweep_figures(book.trials(), book.spec.objectives[0][0], book.spec.signs[0], shares)}
 
 
 def champion(book: Book, store: MlflowStore) -> str:
@@ -124,7 +130,7 @@ def champion(book: Book, store: MlflowStore) -> str:
     from safetensors.torch import load_file
 
     best = book.best()
-    if not best or book.search.restore is None:
+    if not best or book.study.restore is None:
         return ""
     spec, folder = book.spec, trial_folder(book.spec.folder, best[0].number)
     run = run_of(spec, best[0])
@@ -134,9 +140,9 @@ def champion(book: Book, store: MlflowStore) -> str:
     if crowned is not None and crowned["run"] == run:
         return str(crowned["address"])
     config = book.config(best[0])
-    network = book.search.restore(config, spec.image_shape)
+    network = book.study.restore(config, spec.image_shape)
     network.load_state_dict(load_file(folder / WEIGHTS))
     tags = {"trial": str(best[0].number), spec.objectives[0][0]: f"{best[0].values[0]:.6g}", "data": spec.data}
-    address = store.champion(run, network, book.search.takes(config, spec.image_shape), spec.name, tags)
+    address = store.champion(run, network, book.study.takes(config, spec.image_shape), spec.name, tags)
     book.note(CHAMPION, {"run": run, "address": address})
     return address

@@ -51,7 +51,7 @@ def _packed(name: str, state: dict[str, Any]) -> str:
 
 def _charts(book: Book, goals: list[str]) -> Iterator[dict[str, Any]]:
     """The objectives over training, what they depend on, what else the study names, and the pictures."""
-    study, searched = book.search, [name for name in _always(book) if name not in book.spec.fixed]
+    study, searched = book.study, [name for name in _always(book) if name not in book.spec.fixed]
     for goal in goals:
         yield _card("LINE", goal, metricKey=goal, selectedMetricKeys=[goal], **LINE)
     lines = {"selectedParams": searched[:AXES], "selectedMetrics": goals, "showAllRuns": True}
@@ -64,8 +64,8 @@ def _charts(book: Book, goals: list[str]) -> Iterator[dict[str, Any]]:
 
 def _always(book: Book) -> list[str]:
     """Parameters that every trial has: of the others' trials MLflow would draw no line."""
-    base = book.search.config.model_validate(book.spec.base)
-    branches = list(islice(_space.grid(book.spec.space_of(book.search), base, 1), 1000))
+    base = book.study.config.model_validate(book.spec.base)
+    branches = list(islice(_space.grid(book.spec.space_of(book.study), base, 1), 1000))
     return [name for name in branches[0] if all(name in branch for branch in branches)]
 
 

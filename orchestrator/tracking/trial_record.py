@@ -9,8 +9,8 @@ from pathlib import Path
 from orchestrator.delivery.outbox import Outbox, Status
 from orchestrator.layout import LOG
 from orchestrator.messages import Ended, Outcome
-from orchestrator.search.book import Asked
 from orchestrator.search.spec import Spec
+from orchestrator.search.trials import PendingTrial
 from orchestrator.tracking import descriptions
 
 STATUS: dict[Outcome, Status] = {
@@ -30,23 +30,23 @@ def key(spec: Spec, number: int) -> str:
     return f"{spec.id}/{number}"
 
 
-def begin(folder: Path, spec: Spec, asked: Asked, label: str, device: str) -> None:
+def begin(folder: Path, spec: Spec, trial: PendingTrial, label: str, device: str) -> None:
     """The trial begins, or goes on; ``label`` tells its settings at a glance."""
     # MLflow prints all parameters above each of a run's pictures, so only what varies is one: the rest is a file.
-    params = {**asked.params, "seed": asked.seed, "data": spec.data}
+    params = {**trial.params, "seed": trial.seed, "data": spec.data}
     tags = {
         "sweep": spec.name,
         "study": spec.study,
         "data": spec.data,
-        "trial": str(asked.number),
+        "trial": str(trial.number),
         "outcome": "running",
         "device": device,
         "host": f"{socket.gethostname()} ({platform.machine()}, {os.cpu_count()} cores)",
     }
     outbox = Outbox(folder)
-    parent = spec.parent_of(asked.params)
-    outbox.begin(key(spec, asked.number), _title(asked.number, label), params, tags, parent, asked.run)
-    outbox.content("config.json", json.dumps(asked.config, indent=2).encode())
+    parent = spec.parent_of(trial.params)
+    outbox.begin(key(spec, trial.number), _title(trial.number, label), params, tags, parent, trial.run)
+    outbox.content("config.json", json.dumps(trial.config, indent=2).encode())
     outbox.close()
 
 

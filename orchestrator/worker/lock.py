@@ -22,7 +22,7 @@ LOCK, WHO = "worker.lock", "worker.json"
 
 
 @contextmanager
-def holding(folder: Path, timeout: float = 10.0) -> Iterator[None]:
+def hold_worker_lock(folder: Path, timeout: float = 10.0) -> Iterator[None]:
     """Be the worker of a trial inside the block; raises filelock's Timeout where another one does not leave."""
     with FileLock(folder / LOCK, timeout=timeout):
         process = psutil.Process()

@@ -50,20 +50,20 @@ class _Prune(Exception):
     """The supervisor has seen enough of this trial."""
 
 
-def play(task: Task) -> Generator[Message | None, Reply | None, None]:
+def run_trial(task: Task) -> Generator[Message | None, Reply | None, None]:
     """Play a trial, yielding messages for the supervisor; None is yielded at every other event, to be replied to as well.
 
     What is sent in is the supervisor's reply: "stop" leaves at the next checkpoint, "prune" at once. The last message is
     always an Ended, whatever happens; one that is final is in the trial's folder before it is said.
     """
-    with closing(play_together(task)) as trial, suppress(StopIteration):
+    with closing(run_trial_cooperative(task)) as trial, suppress(StopIteration):
         answer: Any = None
         while True:
             said = trial.send(answer)
             answer = said.function(said.rows) if isinstance(said, Compute) else (yield said)
 
 
-def play_together(task: Task) -> Generator[Message | Compute | None, Any, None]:
+def run_trial_cooperative(task: Task) -> Generator[Message | Compute | None, Any, None]:
     """The same for one of many: what its trainer wants computed is yielded as well, to be answered with the result."""
     player = _Player(task)
     try:

@@ -17,11 +17,12 @@ from orchestrator.search import plan
 from orchestrator.search.book import Book
 from orchestrator.search.plan import Options
 from orchestrator.stores import optuna_storage
-from orchestrator.supervisor.limits import Patience
-from orchestrator.supervisor.supervisor import Supervisor, View
+from orchestrator.supervisor.limits import Limits
+from orchestrator.supervisor.status import SweepStatus
+from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.paths import QUADRATIC
 
-PATIENT = Patience(checkpoint=1e9, silence=None)
+PATIENT = Limits(checkpoint=1e9, silence=None)
 
 
 def toy_task(folder: Path, **config: Any) -> Task:
@@ -58,7 +59,7 @@ class Bench:
     def __init__(self) -> None:
         self.storage = optuna_storage.connect("sqlite:///sweeps.db")
         self.store = MemoryStore()
-        self.views: list[View] = []
+        self.statuses: list[SweepStatus] = []
 
     def book(self, **options: Any) -> Book:
         """The sweep that the options ask for: a new one, or the one that stands."""
@@ -68,9 +69,9 @@ class Bench:
     def drive(
         self,
         book: Book,
-        halt: Callable[[], str] = lambda: "",
+        interrupted: Callable[[], str] = lambda: "",
         timeout: float | None = None,
-        patience: Patience = PATIENT,
+        limits: Limits = PATIENT,
     ) -> tuple[str, Supervisor]:
         """Drive the sweep in this process, and deliver everything."""
         folder = Path(book.spec.folder)
@@ -78,9 +79,9 @@ class Bench:
         outbox.begin(book.spec.id, book.spec.name, {}, {})
         courier = Courier(self.store)
         courier.serve(folder)
-        supervisor = Supervisor(book, InlineLauncher(), courier, outbox, 1, patience)
+        supervisor = Supervisor(book, InlineLauncher(), courier, outbox, 1, limits)
         try:
-            reason = supervisor.drive(timeout, halt, self.views.append)
+            reason = supervisor.drive(timeout, interrupted, self.statuses.append)
         finally:
             outbox.close()
             assert courier.drain(5)

@@ -15,7 +15,7 @@ from orchestrator.delivery.memory import MemoryStore, Record
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.layout import WEIGHTS
 from orchestrator.messages import Ended, Message, Saved, Task
-from orchestrator.worker.trial import play
+from orchestrator.worker.trial import run_trial
 
 JEM: dict[str, Any] = {
     "width": 4,
@@ -112,7 +112,7 @@ def played(study: str, folder: Path, cache_folder: Path, interruptions: int) -> 
     lives = 0
     while True:
         lives += 1
-        trial, saved = play(task), 0
+        trial, saved = run_trial(task), 0
         message: Message | None = next(trial)
         while not isinstance(message, Ended):
             saved += isinstance(message, Saved)

@@ -9,11 +9,11 @@ import pytest
 from mlflow import MlflowClient
 
 from orchestrator.analysis import comparison
-from orchestrator.analysis import paired_tests as contrasts
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
 from orchestrator.search import plan
 from orchestrator.search.book import Book
+from orchestrator.search.trials import Trial
 from tests.orchestrator.cli.test_cli import QUADRATIC, sweep
 from tests.orchestrator.conftest import Bench
 from tests.orchestrator.supervisor.test_supervisor import stop_after, trials
@@ -59,9 +59,9 @@ def test_a_race_drops_the_worse_arms_and_says_so(bench: Bench) -> None:
     compared = books.load(bench.storage, "toy").spec.comparison
     assert compared is not None
     assert [bool(arm.dropped) for arm in compared.arms] == [False, False, True]
-    played = [sum(trial.user_attrs["arm"] == arm for trial in book.trials()) for arm in range(3)]
-    assert played == [6, 6, 3] and supervisor.view.total == 15
-    assert any("x=0.9 leaves the race: " in event for event in supervisor.view.events)
+    played = [sum(trial.arm == arm for trial in book.trials()) for arm in range(3)]
+    assert played == [6, 6, 3] and supervisor.status.total == 15
+    assert any("x=0.9 leaves the race: " in event for event in supervisor.status.events)
     bench.drive(plan.resumed(bench.storage, "toy", None))
     assert len(book.trials()) == 15, "an ended race stays ended"
 
@@ -70,7 +70,7 @@ def test_an_arm_that_diverges_counts_as_such(bench: Bench) -> None:
     book = comparing(bench, vary=["mode=good,diverge"])
     bench.drive(book)
     assert book.spec.comparison is not None
-    said = comparison.result(book.spec.comparison, comparison.played(book), *book.spec.objectives[0])
+    said = comparison.result(book.spec.comparison, comparison.compared(book), *book.spec.objectives[0])
     assert [arm.completed.mean for arm in said.arms] == [1.0, 0.0] and said.arms[1].endings == {"runaway": 3}
     words = comparison.paragraph(said)
     assert "mode=diverge (3 × runaway of 3)" in words and "The best mean distance is" in words
@@ -80,7 +80,7 @@ def test_a_single_seed_has_no_interval_and_its_json_no_nan(bench: Bench) -> None
     book = comparing(bench, vary=["x=0.2,0.9"], seeds=1)
     bench.drive(book)
     assert book.spec.comparison is not None
-    said = comparison.result(book.spec.comparison, comparison.played(book), *book.spec.objectives[0])
+    said = comparison.result(book.spec.comparison, comparison.compared(book), *book.spec.objectives[0])
     quality = comparison.plain(said)["arms"][0]["quality"]["distance"]
     assert quality == {"mean": pytest.approx(0.21, abs=0.01), "low": None, "high": None, "n": 1}
 
@@ -155,7 +155,7 @@ def test_the_first_objectives_group_and_the_other_objectives_are_looked_up() -> 
         def history(self, run: str, key: str) -> list[tuple[int, float]]:
             return [(1, 3.0), (2, 2.0)] if key == "fid/fresh" else []
 
-    one = contrasts.Played(0, 0, 0, "complete", 2.0, run="r")
-    found = comparison._looked_up(one, ["fid/fresh", "accuracy/validation"], Store())  # type: ignore[arg-type]
+    trial = Trial(0, values=(2.0,), arm=0, replicate=0)
+    found = comparison._looked_up(trial, "r", ["fid/fresh", "accuracy/validation"], Store())
     assert found.finals == {"fid/fresh": 2.0, "fid/start": 9.0, "accuracy/validation": 0.9}
     assert found.curve == [(1, 3.0), (2, 2.0)]

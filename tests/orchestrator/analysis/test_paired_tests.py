@@ -2,14 +2,15 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from scipy import stats
 
 from orchestrator.analysis import paired_tests as contrasts
-from orchestrator.analysis.paired_tests import Played
 from orchestrator.search import factorial
 from orchestrator.search.factorial import Comparison
+from orchestrator.search.trials import Trial
 
 
 def compared(*sizes: int, race: bool = False) -> Comparison:
@@ -17,13 +18,18 @@ def compared(*sizes: int, race: bool = False) -> Comparison:
     return factorial.full({"abcdef"[i]: list(range(size)) for i, size in enumerate(sizes)}, race)
 
 
-def grid(arms: int, seeds: int, value: object) -> list[Played]:
+def grid(arms: int, seeds: int, value: object) -> list[Trial]:
     """Completed trials; ``value`` is called with arm and seed."""
     return [
-        Played(seed * arms + arm, arm, seed, "complete", value(arm, seed))  # type: ignore[operator]
+        Trial(seed * arms + arm, values=(value(arm, seed),), arm=arm, replicate=seed)  # type: ignore[operator]
         for seed in range(seeds)
         for arm in range(arms)
     ]
+
+
+def diverged(trial: Trial) -> Trial:
+    """The same trial, had it diverged."""
+    return replace(trial, state="pruned", outcome="diverged", reason="runaway", values=())
 
 
 def test_a_mean_with_students_interval() -> None:
@@ -84,7 +90,7 @@ def test_false_findings_are_as_rare_as_promised() -> None:
 
 def test_only_seeds_that_both_completed_are_compared() -> None:
     trials = grid(2, 5, lambda arm, seed: 1.0 + seed + arm / 10)
-    trials[1] = trials[1]._replace(outcome="diverged", value=None, why="runaway")
+    trials[1] = diverged(trials[1])
     (found,) = contrasts.contrasts(compared(2), trials, "minimize")
     assert found.n == 4
     assert contrasts.contrasts(compared(2), trials[:6], "minimize") == [], "two pairs are too few to test"
@@ -106,9 +112,7 @@ def test_a_race_drops_what_is_worse_and_keeps_what_is_not() -> None:
 
 def test_a_race_drops_what_is_never_completed() -> None:
     comparison = compared(2, race=True)
-    trials = [
-        one._replace(outcome="diverged", value=None) if one.arm else one for one in grid(2, 5, lambda arm, seed: 1.0)
-    ]
+    trials = [diverged(trial) if trial.arm else trial for trial in grid(2, 5, lambda arm, seed: 1.0)]
     assert contrasts.losers(comparison, trials, "minimize") == {
         1: f"completed 0 of 5 times, the best arm 5 (p = {1 / 252:.2g})"
     }
@@ -130,8 +134,8 @@ def test_blocks_are_played_one_after_the_other_and_dropped_arms_no_more() -> Non
 
 
 def test_when_a_score_is_reached() -> None:
-    one = Played(0, 0, 0, "complete", 1.0, curve=[(10, 5.0), (20, 2.0), (30, 1.0)])
-    assert contrasts.reached(one, 2.0, "minimize") == 20 and contrasts.reached(one, 0.5, "minimize") is None
-    assert contrasts.reached(one, 3.0, "maximize") == 10
-    others = [one._replace(value=value) for value in (1.0, 5.0, 3.0)]
-    assert contrasts.mark(others, "minimize") == 3.0
+    curve = [(10, 5.0), (20, 2.0), (30, 1.0)]
+    assert contrasts.reached(curve, 2.0, "minimize") == 20 and contrasts.reached(curve, 0.5, "minimize") is None
+    assert contrasts.reached(curve, 3.0, "maximize") == 10
+    trials = [Trial(number, values=(value,)) for number, value in enumerate((1.0, 5.0, 3.0))]
+    assert contrasts.mark(trials, "minimize") == 3.0

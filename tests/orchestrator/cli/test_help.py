@@ -56,7 +56,7 @@ def test_everything_that_lists_can_be_read_by_scripts(bench: Bench) -> None:
     assert [one["settings"] for one in shown["every_trial"]] == [trial.params for trial in book.trials()]
     assert shown["every_trial"][best.number]["values"] == {"distance": best.values[0]}
     assert [one["trial"] for one in asked("show", "toy", "--best", "1")["every_trial"]] == [best.number]
-    assert asked("show", "toy", "1")["reports"] == list(book.trials()[1].intermediate_values.values())
+    assert asked("show", "toy", "1")["reports"] == book.trials()[1].course
     assert {one["study"] for one in asked("studies")} == set(studies.names())
     assert asked("studies", "ebm")[0]["space"]["step_size"]["low"] == 2.0
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import combinations
 from typing import Literal, get_args
 
@@ -20,8 +21,10 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from models.events import Curve, Images, Matrix, PictureEvent, Points
+from orchestrator.analysis import importance
 from orchestrator.figures import canvas, events
 from orchestrator.figures import sweep as figures_sweep
+from orchestrator.search.trials import from_optuna
 from tests.support.paths import ROOT
 
 Direction = Literal["minimize", "maximize"]
@@ -51,7 +54,13 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 def sweep_figures(study: optuna.Study, objective: str) -> dict[str, canvas.Picture]:
     """A sweep's figures, drawn."""
-    return {name: canvas.pixels(figure) for name, figure in figures_sweep.sweep_figures(study, objective).items()}
+    return {name: canvas.pixels(figure) for name, figure in of_study(study, objective).items()}
+
+
+def of_study(study: optuna.Study, objective: str) -> dict[str, Figure]:
+    """The figures of an Optuna study."""
+    trials, sign = [from_optuna(trial) for trial in study.trials], study.directions[0].value
+    return figures_sweep.sweep_figures(trials, objective, -1 if sign == 2 else 1, partial(importance.shares, study))
 
 
 def digits(n: int) -> Tensor:
@@ -295,14 +304,17 @@ import matplotlib, sys, torch
 settings = lambda: {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != "backend"}
 before = settings()  # to read the backend would choose one, and import pyplot
 from models.events import Curve, Matrix
-from orchestrator.figures import events, sweep
+import orchestrator.worker.trial
+from orchestrator.figures import events
 events.draw(Curve(0, "loss", [0, 1], {"a": [1.0, 2.0], "b": [2.0, 3.0]}, "update", "loss"))
 events.draw(Matrix(0, "confusion", torch.eye(2), ["a", "b"], ["a", "b"]))
 assert not {"matplotlib.pyplot", "optuna"} & set(sys.modules)
-import optuna
-study = optuna.create_study()
-study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), n_trials=3)
-sweep.sweep_figures(study, "loss")
+from orchestrator.figures import sweep
+from orchestrator.search.trials import Trial
+from studies.parts.space import Parameter
+space = {name: Parameter("float", 0, 1) for name in "xy"}
+trials = [Trial(n, values=(n,), params={"x": n / 4, "y": n / 3}, space=space) for n in range(3)]
+sweep.sweep_figures(trials, "loss", 1, lambda: {"x": 0.7, "y": 0.3})
 assert "matplotlib.pyplot" not in sys.modules and settings() == before
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=120)
@@ -323,7 +335,7 @@ def test_a_png_holds_the_picture() -> None:
 
 
 def test_an_svg_shows_the_figure_and_changes_no_setting() -> None:
-    (history,) = figures_sweep.sweep_figures(sweep_of([3.0, 1.0]), "fid").values()
+    (history,) = of_study(sweep_of([3.0, 1.0]), "fid").values()
     before = history.get_size_inches().tolist()
     drawn = canvas.svg(history).decode()
     assert drawn.startswith("<?xml") and "<svg" in drawn and "<text" not in drawn, "letters are lines"

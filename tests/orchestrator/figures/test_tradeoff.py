@@ -6,6 +6,7 @@ import pytest
 from orchestrator.analysis.pareto import front, knee
 from orchestrator.figures.canvas import pixels
 from orchestrator.figures.tradeoff import heat_map, trade_off
+from orchestrator.search.trials import from_optuna
 
 LOWER = (1, 1)
 
@@ -34,8 +35,9 @@ def test_pictures_are_drawn_as_soon_as_there_is_something_to_draw(n: int) -> Non
         return 100 / steps + size + (shape == "linear"), steps
 
     study.optimize(objective, n_trials=n)
-    compared = trade_off(study.trials, ("fid", "cost"), LOWER)
-    mapped = heat_map(study.trials, "fid", 1, ("size", "steps", "shape"))
+    trials = [from_optuna(trial) for trial in study.trials]
+    compared = trade_off(trials, ("fid", "cost"), LOWER)
+    mapped = heat_map(trials, "fid", 1, ("size", "steps", "shape"))
     assert (compared is None) == (n < 2) == (mapped is None)
     if compared is not None and mapped is not None:
         assert pixels(compared).shape == (500, 800, 3)

@@ -185,7 +185,7 @@ def test_a_worker_whose_supervisor_died_while_it_started_does_nothing(folder: Pa
     )
     script = folder / "short_lived.py"
     script.write_text(code)
-    with leftovers.holding(folder / "trial-0"):  # so it waits for us, and its supervisor dies meanwhile
+    with leftovers.hold_worker_lock(folder / "trial-0"):  # so it waits for us, and its supervisor dies meanwhile
         command = [sys.executable, str(script), task.model_dump_json(), QUADRATIC]
         with (folder / "said").open("w") as said:  # a file, for the worker holds a pipe open
             assert subprocess.run(command, env=environment(), stdout=said).returncode == -signal.SIGKILL

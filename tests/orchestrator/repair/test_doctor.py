@@ -25,7 +25,7 @@ from rich.console import Console
 from orchestrator import session, text
 from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Outbox, path_of, run_id
-from orchestrator.devices import Room
+from orchestrator.devices import Resources
 from orchestrator.messages import Ended
 from orchestrator.repair import doctor
 from orchestrator.search import book as books
@@ -35,7 +35,7 @@ from orchestrator.search.plan import Options
 from orchestrator.stores import optuna_storage
 from orchestrator.supervisor import lease
 from orchestrator.supervisor import queue as agenda
-from orchestrator.supervisor.interrupts import Halt
+from orchestrator.supervisor.interrupts import InterruptWatcher
 from orchestrator.tracking import publish
 from orchestrator.tracking.mlflow_store import KEY
 from orchestrator.worker import checkpoint
@@ -61,7 +61,7 @@ class Clinic:
         """A sweep of three trials, or its rest, interrupted when its halt was ``asked`` so often."""
         left = iter(range(10**12))
 
-        def halt(self: Halt) -> str:
+        def halt(self: InterruptWatcher) -> str:
             self.reason = "interrupted" if next(left) >= asked else ""
             return self.reason
 
@@ -69,8 +69,8 @@ class Clinic:
         spec = plan.resolve(Options(options.pop("study", QUADRATIC), **options), self.storage)
         book = plan.settle(spec, self.storage) or books.create(self.storage, spec)
         with self.patch.context() as patched:
-            patched.setattr(Halt, "__call__", halt)
-            session.drive(book, Room(("cpu",), 1), True, None, PATIENT, Console(file=io.StringIO()))
+            patched.setattr(InterruptWatcher, "__call__", halt)
+            session.drive(book, Resources(("cpu",), 1), True, None, PATIENT, Console(file=io.StringIO()))
         return self
 
     def doctor(self, repair: bool = False, name: str = "toy") -> tuple[int, list[str]]:
@@ -589,7 +589,7 @@ def sleeper() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     processes = []
 
     def start(folder: Path | None = None) -> subprocess.Popen[str]:
-        hold = f"leftovers.holding(pathlib.Path({str(folder)!r}))" if folder else "contextlib.nullcontext()"
+        hold = f"leftovers.hold_worker_lock(pathlib.Path({str(folder)!r}))" if folder else "contextlib.nullcontext()"
         code = (
             "import contextlib, pathlib, time\nfrom orchestrator.worker import lock as leftovers\n"
             f"with {hold}:\n    print('there', flush=True)\n    time.sleep(600)"
@@ -666,7 +666,7 @@ def test_nobody_begins_while_it_mends(clinic: Clinic, monkeypatch: pytest.Monkey
     clinic.client.update_run(clinic.id(1), status="RUNNING")
     present, asked = lease.present, iter([None, None])
     drivers, driven = lease.driver, iter([None])
-    with lease.driving(clinic.book):  # somebody who begins when the doctor has looked
+    with lease.acquire_lease(clinic.book):  # somebody who begins when the doctor has looked
         monkeypatch.setattr(lease, "present", lambda book: next(asked, present(book)))
         monkeypatch.setattr(lease, "driver", lambda book: next(driven, drivers(book)))
         (found,) = clinic.findings(repair=True)

@@ -7,6 +7,8 @@ import re
 import shutil
 import xml.etree.ElementTree
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,16 +17,16 @@ from typing import Any
 import optuna
 import pytest
 from click.testing import CliRunner
-from optuna.trial import FrozenTrial, TrialState
 from PIL import Image
 
 from orchestrator.analysis import importance as influence
 from orchestrator.cli import main as cli
+from orchestrator.figures import timeline
 from orchestrator.reports import findings
 from orchestrator.reports import sweep as report
 from orchestrator.search import book as books
 from orchestrator.search.book import Book
-from orchestrator.search.trials import Lived, at_work
+from orchestrator.search.trials import Trial, from_optuna
 from orchestrator.stores import optuna_storage
 from orchestrator.terminal import tables
 from tests.orchestrator.conftest import Bench
@@ -229,12 +231,7 @@ def test_a_sweep_with_nothing_to_show_has_a_report_all_the_same(bench: Bench) ->
 
 def test_tables_of_trials_have_all_objectives(bench: Bench) -> None:
     spec = bench.book().spec.model_copy(update={"objectives": [("fid", "minimize"), ("accuracy", "maximize")]})
-    ended = [
-        optuna.trial.create_trial(values=[1.25, 0.9812], user_attrs={"outcome": "complete"}),
-        optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs={"outcome": "diverged"}),
-    ]
-    for number, trial in enumerate(ended):
-        trial.number = number
+    ended = [Trial(0, values=(1.25, 0.9812)), Trial(1, state="pruned", outcome="diverged")]
     book: Any = SimpleNamespace(spec=spec, trials=lambda: ended, best=lambda: ended[:1])
     (table,) = report._trials(book).tables
     assert table.head[:5] == ["trial", "outcome", "fid", "accuracy", "time"]
@@ -243,7 +240,7 @@ def test_tables_of_trials_have_all_objectives(bench: Bench) -> None:
     assert columns["fid ↓"] == ["★ 1.25", ""] and columns["accuracy ↑"] == ["0.9812", ""]
 
 
-def searched(n: int, noise: float) -> list[FrozenTrial]:
+def searched(n: int, noise: float) -> list[Trial]:
     """Trials whose value goes with x, and not with y, beside noise."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
 
@@ -252,7 +249,7 @@ def searched(n: int, noise: float) -> list[FrozenTrial]:
         return x + 50 * (kind == "b") + noise * trial.suggest_float("y", 0, 1)
 
     study.optimize(objective, n_trials=n)
-    return study.trials
+    return [from_optuna(trial) for trial in study.trials]
 
 
 def test_what_predicts_the_objective_is_told_from_what_does_not() -> None:
@@ -264,10 +261,7 @@ def test_what_predicts_the_objective_is_told_from_what_does_not() -> None:
     assert effects["kind"].p < 0.05 < effects["y"].p
     assert "higher values" in influence.effects(trials, ["x"], "higher")[0].words
     chance = random.Random(0)
-    shuffled = [
-        optuna.trial.create_trial(params=one.params, distributions=one.distributions, value=chance.random())
-        for one in trials
-    ]
+    shuffled = [replace(trial, values=(chance.random(),)) for trial in trials]
     nothing = influence.explained(shuffled)
     assert nothing is not None and nothing < 0.15
     assert influence.explained(trials[:8]) is None and not influence.effects(trials[:8], ["x"], "lower")
@@ -281,5 +275,9 @@ def test_settings_of_lost_trials_stand_out_only_where_they_differ() -> None:
 
 
 def test_breaks_are_left_out_of_the_time_at_work() -> None:
-    lived = [Lived(0, 100, 110, "complete"), Lived(1, 105, 125, "pruned"), Lived(2, 1000, 1007, "failed")]
-    assert [one[1:3] for one in at_work(lived)] == [(0, 10), (5, 25), (25, 32)]
+    times = [(100, 110), (105, 125), (1000, 1007)]
+    trials = [
+        Trial(number, began=datetime.fromtimestamp(began), ended=datetime.fromtimestamp(ended))
+        for number, (began, ended) in enumerate(times)
+    ]
+    assert [span[1:3] for span in timeline.spans([*trials, Trial(3, state="running")])] == [(0, 10), (5, 25), (25, 32)]

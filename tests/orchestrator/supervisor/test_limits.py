@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.messages import Message, Pulse, Reply
-from orchestrator.search.book import Asked
-from orchestrator.supervisor.limits import Patience
-from orchestrator.supervisor.status import Running
+from orchestrator.search.trials import PendingTrial
+from orchestrator.supervisor.limits import Limits
+from orchestrator.supervisor.status import RunningTrial
 
 
 @dataclass
@@ -28,53 +28,53 @@ class Worker:
     def kill(self) -> None: ...
 
 
-def running(job: Worker, stage: str, quiet: float, began: float = 0.0) -> Running:
+def running(job: Worker, stage: str, quiet: float, began: float = 0.0) -> RunningTrial:
     now = time.monotonic()
-    return Running(Asked(0, {}, {}, 0, None), 0, job, now - began, now - quiet, Pulse(stage, 1, 10))
+    return RunningTrial(PendingTrial(0, {}, {}, 0, None), 0, job, now - began, now - quiet, Pulse(stage, 1, 10))
 
 
 def test_in_training_silence_is_enough() -> None:
-    patience = Patience(silence=60)
-    assert not patience.silent(running(Worker(100.0), "training", 59))
-    assert patience.silent(running(Worker(100.0), "training", 61)) == (
+    limits = Limits(silence=60)
+    assert not limits.silent(running(Worker(100.0), "training", 59))
+    assert limits.silent(running(Worker(100.0), "training", 61)) == (
         "silent for 60 s at training 1/10, so its worker was ended"
     )
-    assert not Patience(silence=None).silent(running(Worker(), "training", 1e6))
+    assert not Limits(silence=None).silent(running(Worker(), "training", 1e6))
 
 
 @pytest.mark.parametrize("stage", ["start", "judge", "evaluation"])
 def test_elsewhere_a_worker_that_computes_is_not_hung(stage: str) -> None:
-    patience, worker = Patience(silence=60), Worker(5.0)
+    limits, worker = Limits(silence=60), Worker(5.0)
     one = running(worker, stage, 61)
-    assert not patience.silent(one), "it has as long again"
+    assert not limits.silent(one), "it has as long again"
     one.heard -= 61
     worker.used = 30.0
-    assert not patience.silent(one), "it computes"
+    assert not limits.silent(one), "it computes"
     one.heard -= 61
-    assert "silent for 60 s at" in patience.silent(one), "it does not"
+    assert "silent for 60 s at" in limits.silent(one), "it does not"
 
 
 def test_a_worker_that_gets_a_tenth_of_a_core_computes() -> None:
-    patience, worker = Patience(silence=1), Worker(5.0)
+    limits, worker = Limits(silence=1), Worker(5.0)
     one = running(worker, "evaluation", 1.1)
-    assert not patience.silent(one)
+    assert not limits.silent(one)
     for _ in range(3):
         one.heard -= 1.1
         worker.used += 0.1
-        assert not patience.silent(one), "others want the core as well"
+        assert not limits.silent(one), "others want the core as well"
     one.heard -= 1.1
     worker.used += 0.01
-    assert patience.silent(one)
+    assert limits.silent(one)
 
 
 def test_where_processor_time_is_not_known_nothing_is_hung() -> None:
-    patience, one = Patience(silence=60), running(Worker(None), "evaluation", 61)
+    limits, one = Limits(silence=60), running(Worker(None), "evaluation", 61)
     for _ in range(3):
-        assert not patience.silent(one)
+        assert not limits.silent(one)
         one.heard -= 61
 
 
 def test_a_trial_may_be_given_a_limit() -> None:
-    assert not Patience().late(running(Worker(), "training", 0, began=1e6))
-    assert not Patience(trial=60).late(running(Worker(), "training", 0, began=59))
-    assert "the limit that --trial-timeout sets" in Patience(trial=60).late(running(Worker(), "training", 0, began=61))
+    assert not Limits().late(running(Worker(), "training", 0, began=1e6))
+    assert not Limits(trial=60).late(running(Worker(), "training", 0, began=59))
+    assert "the limit that --trial-timeout sets" in Limits(trial=60).late(running(Worker(), "training", 0, began=61))

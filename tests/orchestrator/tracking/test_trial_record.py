@@ -11,7 +11,7 @@ from rich.console import Console
 
 from orchestrator import session
 from orchestrator.delivery.outbox import Begin, End, Note
-from orchestrator.devices import Room
+from orchestrator.devices import Resources
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
 from orchestrator.tracking import descriptions, saved_view
@@ -23,7 +23,7 @@ from tests.orchestrator.conftest import PATIENT, Bench
 def driven(bench: Bench, **options: object) -> tuple[Book, MlflowClient]:
     """A sweep with MLflow's own store, from beginning to end."""
     book = bench.book(**{"pruner": "none", **options})
-    assert session.drive(book, Room(("cpu",), 1), True, None, PATIENT, Console(file=io.StringIO())) == 0
+    assert session.drive(book, Resources(("cpu",), 1), True, None, PATIENT, Console(file=io.StringIO())) == 0
     return book, MlflowClient(book.spec.tracking_uri)
 
 
@@ -70,7 +70,7 @@ def test_a_value_stands_beside_what_it_is_read_against(bench: Bench) -> None:
 )
 def test_a_command_with_many_settings_can_break_where_it_is_shown(typed: str, shown: str, bench: Bench) -> None:
     book, _ = driven(bench, trials=1)
-    told = Book(book.study, book.spec.model_copy(update={"command": typed}))
+    told = Book(book.optuna_study, book.spec.model_copy(update={"command": typed}))
     assert f"Made by `{shown}`; go on" in descriptions.sweep(told, "")
 
 
@@ -115,7 +115,7 @@ def test_the_view_that_the_page_of_runs_opens_with(bench: Bench) -> None:
     said = {key for run in trials for key in run.data.metrics}
     assert {card["metricKey"] for card in state["compareRunCharts"] if card["type"] == "LINE"} <= said
     wide = book.spec.model_copy(update={"space": {f"a_parameter_with_a_long_name_{i}": {} for i in range(200)}})
-    assert len(saved_view.text(Book(book.study, wide))) <= saved_view.LONGEST
+    assert len(saved_view.text(Book(book.optuna_study, wide))) <= saved_view.LONGEST
     store = tracker.connect(book.spec.tracking_uri, "--tracking-uri", "quadratic")
     found = store.pages("toy")
     assert list(found) == ["trials", "sweep"] and "viewStateShareKey=toy" in found["trials"]

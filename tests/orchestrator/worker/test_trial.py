@@ -11,7 +11,7 @@ from orchestrator.delivery.outbox import Entry, Numbers
 from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
 from orchestrator.worker import checkpoint
 from orchestrator.worker import result as ending
-from orchestrator.worker.trial import play
+from orchestrator.worker.trial import run_trial
 from tests.orchestrator.conftest import toy_task
 from tests.support.paths import QUADRATIC
 
@@ -29,7 +29,7 @@ def points(folder: Path, key: str = "noise") -> list[int]:
 
 def converse(task: Task, reply: Any = lambda message: "go") -> list[Message]:
     """All messages of a trial whose every word is answered by ``reply``."""
-    trial, said, answer = play(task), [], None
+    trial, said, answer = run_trial(task), [], None
     while not said or not isinstance(said[-1], Ended):
         message = trial.send(answer)
         answer = reply(message)
@@ -87,7 +87,7 @@ def test_a_report_whose_answer_nobody_gave_is_made_again(folder: Path) -> None:
 
 
 def test_checkpoints_are_taken_as_time_passes(folder: Path) -> None:
-    trial = play(toy_task(folder).model_copy(update={"checkpoint_seconds": 0.0}))
+    trial = run_trial(toy_task(folder).model_copy(update={"checkpoint_seconds": 0.0}))
     answer = None
     while (saved := checkpoint.load(folder / "trial-0")) is None:
         trial.send(answer)
