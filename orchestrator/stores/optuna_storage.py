@@ -1,6 +1,7 @@
 """Optuna's storage: which one is meant, and how it is opened."""
 
 import os
+from typing import Any
 
 import optuna
 import sqlalchemy.exc
@@ -31,15 +32,20 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
 
     Where a SQLite file is absent and not to be created, an empty storage in memory: there is nothing to see.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not create and sqlite.absent(url):
         return RDBStorage("sqlite:///:memory:")
     address.check(url, option)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
+    settings: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        settings["connect_args"] = {"timeout": sqlite.WAIT_SECONDS}  # while the tables are made, too
     try:
-        # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        storage = RDBStorage(url, engine_kwargs=settings)
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError) as error:
         raise address.unopened(url, option, error) from None
+    sqlite.prepare(storage.engine)
+    return storage
 
 
 def unwritable(error: Exception) -> str:

@@ -1,13 +1,14 @@
 """SQLite as both stores need it: readers and a writer at once, and a commit that costs milliseconds.
 
-Importing this module is enough. Every SQLite connection that SQLAlchemy opens in this process, Optuna's and MLflow's
-alike, is put into write-ahead logging with synchronous=NORMAL: a crash of the machine may cost the last commits, a crash
-of a process costs none, and the file stays whole in both.
+``prepare`` is called with every engine that is opened here, Optuna's and MLflow's alike. Its connections are put into
+write-ahead logging with synchronous=NORMAL: a crash of the machine may cost the last commits, a crash of a process costs
+none, and the file stays whole in both.
 """
 
 import atexit
 import sqlite3
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -28,16 +29,27 @@ def absolute(uri: str) -> str:
     return prefix + str(Path(uri.removeprefix(prefix)).absolute()) if uri.startswith(prefix) else uri
 
 
-@event.listens_for(Engine, "connect")
-def _prepare(connection: Any, record: Any) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute(f"PRAGMA busy_timeout={WAIT_SECONDS * 1000}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        _open.add(record)
+def prepare(engine: Engine) -> None:
+    """Put the connections of ``engine`` into write-ahead logging, if it is SQLite's; those that it has are made anew."""
+    if engine.dialect.name == "sqlite" and not event.contains(engine, "connect", _connected):
+        event.listen(engine, "connect", _connected)
+        engine.dispose()
+        _close_at_exit()
 
 
-@atexit.register
+def _connected(connection: Any, record: Any) -> None:
+    connection.execute(f"PRAGMA busy_timeout={WAIT_SECONDS * 1000}")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    _open.add(record)
+
+
+@cache
+def _close_at_exit() -> None:
+    """Once in a process."""
+    atexit.register(_close)
+
+
 def _close() -> None:
     """Whoever leaves last folds what is ahead of the file into it: then the file alone is all, and can be copied."""
     for record in list(_open):
