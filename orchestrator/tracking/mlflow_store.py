@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 from torch import nn
@@ -54,7 +54,7 @@ class MlflowStore:
 
     def __init__(self, uri: str, experiment: str) -> None:
         """``experiment`` is the id of the one that new runs go to."""
-        self.client, self.experiment = MlflowClient(uri), experiment
+        self.client, self.experiment = _client(uri), experiment
 
     def begin(self, entry: Begin) -> Found:
         """See Store."""
@@ -136,6 +136,8 @@ class MlflowStore:
                 )
         finally:  # as it was before: else the trial seems to have lasted until now, or to have failed
             self.client.set_terminated(run, ended.status, ended.end_time)
+        untyped: Any = self.client
+        _prepare(untyped._get_registry_client().store)
         try:
             self.client.create_registered_model(name)
         except MlflowException:  # it has one, of the sweep's earlier end
@@ -319,7 +321,7 @@ def connect(uri: str, option: str, experiment: str) -> MlflowStore:
     Under ``mlflow run`` the experiment is the one of the run that it made: runs elsewhere would not be shown below it.
     """
     with opening(uri, option):
-        return MlflowStore(uri, _experiment(MlflowClient(uri), experiment))
+        return MlflowStore(uri, _experiment(_client(uri), experiment))
 
 
 def look(uri: str, option: str, experiment: str, run: str) -> MlflowStore | None:
@@ -354,6 +356,18 @@ def opening(uri: str, option: str) -> Iterator[None]:
         yield
     except Exception as error:  # a store may fail in as many ways as there are stores
         raise address.unopened(uri, option, error) from None
+
+
+def _client(uri: str) -> MlflowClient:
+    """A client, whose database is put into write-ahead logging where it is a SQLite file."""
+    client = MlflowClient(uri)
+    _prepare(client._tracking_client.store)
+    return client
+
+
+def _prepare(store: object) -> None:
+    if engine := getattr(store, "engine", None):  # a server's client has none
+        sqlite.prepare(engine)
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

@@ -1,0 +1,76 @@
+"""SQLite files of both stores: write-ahead logging on every connection, and one whole file when the process is gone."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from orchestrator.stores import optuna_storage, sqlite
+from orchestrator.tracking import mlflow_store
+from tests.support.paths import ROOT
+
+NORMAL = 1  # of PRAGMA synchronous
+
+
+def settings(engine: Engine) -> tuple[str, int, int]:
+    """Of a connection of the engine: how it logs, how it waits for the disk, how many milliseconds for another writer."""
+    with engine.connect() as connection:
+        mode, synchronous, wait = (
+            connection.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        )
+    return str(mode), int(synchronous), int(wait)
+
+
+def test_optunas_storage_is_in_write_ahead_logging(folder: Path) -> None:
+    storage = optuna_storage.connect("sqlite:///sweeps.db")
+    assert settings(storage.engine) == ("wal", NORMAL, sqlite.WAIT_SECONDS * 1000)
+
+
+def test_mlflows_store_is_in_write_ahead_logging(folder: Path) -> None:
+    store = mlflow_store.connect(f"sqlite:///{folder / 'mlflow.db'}", "--tracking-uri", "toy")
+    engine = store.client._tracking_client.store.engine
+    assert settings(engine)[:2] == ("wal", NORMAL)
+
+
+def test_an_engine_is_prepared_once(folder: Path) -> None:
+    engine = create_engine("sqlite:///some.db")
+    sqlite.prepare(engine)
+    with engine.connect() as connection:
+        before = connection.connection.dbapi_connection
+    sqlite.prepare(engine)
+    with engine.connect() as connection:
+        assert connection.connection.dbapi_connection is before, "its connections are not made anew again"
+
+
+def test_engines_of_others_are_left_alone(folder: Path) -> None:
+    optuna_storage.connect("sqlite:///sweeps.db")
+    assert settings(create_engine("sqlite:///other.db"))[0] == "delete"
+
+
+@pytest.mark.parametrize("store", ["sweeps.db", "mlflow.db"])
+def test_who_leaves_last_folds_the_log_into_the_file(folder: Path, store: str) -> None:
+    """A thread still holds a connection, as a courier's does: the file alone is all when the process is gone."""
+    opened = {
+        "sweeps.db": "from orchestrator.stores import optuna_storage\n"
+        "engine = optuna_storage.connect('sqlite:///sweeps.db').engine\n",
+        "mlflow.db": "from orchestrator.tracking import mlflow_store\n"
+        f"store = mlflow_store.connect('sqlite:///{folder}/mlflow.db', '--tracking-uri', 'toy')\n"
+        "engine = store.client._tracking_client.store.engine\n",
+    }
+    code = f"""{opened[store]}
+from sqlalchemy import text
+connection = engine.connect()
+connection.execute(text("create table mark (x integer)"))
+connection.commit()
+from pathlib import Path
+assert Path("{store}-wal").stat().st_size
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder, env={"PYTHONPATH": str(ROOT)}, timeout=300)
+    assert not list(folder.glob("*-wal"))
+    with sqlite3.connect(f"file:{store}?mode=ro&immutable=1", uri=True) as read:
+        assert read.execute("select count(*) from mark").fetchone() == (0,)
+    read.close()
