@@ -3,34 +3,12 @@
 The sweep NAME in FOLDER is shown by `sweep ui`, and looked at in Chromium.
 """
 
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.browser import Browser, absent
-
-
-@contextmanager
-def served(folder: Path, *arguments: str) -> Iterator[dict[str, str]]:
-    """The addresses that `sweep ui` prints, while it runs."""
-    command = [sys.executable, "-m", "orchestrator", "ui", *arguments, "--port", "0", "--folder", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        found: dict[str, str] = {}
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if "http://" in line:
-                    name, address = line.split()
-                    found[name] = address
-                if "Ctrl-C" in line:
-                    break
-            yield found
-        finally:
-            process.terminate()
-            process.wait(30)
+from tests.support.cli import pages as served
 
 
 def main(folder: Path, name: str, output: Path) -> None:

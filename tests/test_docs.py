@@ -31,9 +31,9 @@ from models.parts.evaluation import judge
 from models.parts.training import cache
 from orchestrator.cli.main import main
 from orchestrator.tracking import server
-from tests.orchestrator.cli.test_cli import environment
 from tests.support.documented import ROOT, Shown, everywhere
-from tests.test_packaging import PROJECT
+from tests.support.paths import PROJECT
+from tests.support.processes import environment
 
 pytestmark = pytest.mark.slow
 TOY = "run path/to/yours.py --workers 0 --pruner none"

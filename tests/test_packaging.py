@@ -18,14 +18,13 @@ from packaging.version import Version
 
 import studies
 from tests.support import pins as pins_file
-from tests.support.paths import ROOT
-from tests.support.pins import PINS, PYPROJECT, applies
+from tests.support.paths import PROJECT, ROOT
+from tests.support.pins import PINS, applies
 
 PACKAGES = ("orchestrator", "models", "samplers", "studies")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 MLFLOW_PARTS = {"mlflow-skinny", "mlflow-tracing"}  # not asked for by name, but of one version with mlflow
 
-PROJECT: dict[str, Any] = PYPROJECT["project"]
 CONDA: dict[str, Any] = yaml.safe_load((ROOT / "conda.yaml").read_text())
 
 

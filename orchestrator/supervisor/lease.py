@@ -19,7 +19,7 @@ from orchestrator.search.book import DRIVER, Book
 from orchestrator.stores.optuna_storage import UNWRITABLE
 
 BEAT_SECONDS = 1.0
-SILENT_SECONDS = 6.0  # without a beat, a supervisor on another machine is gone
+SILENT_SECONDS = 20.0  # without a beat, a supervisor on another machine is gone; a busy machine may miss several
 LOCK = "driver.lock"
 
 

@@ -12,7 +12,7 @@ from orchestrator.worker import lock as leftovers
 from orchestrator.worker import result as ending
 
 BATCH = 4  # trials that are asked, and told, together where a sweep is to be deterministic
-EVICT_SECONDS = 2.0  # that workers of a supervisor that is gone have to leave, after all that we took to start
+EVICT_SECONDS = 5.0  # that workers of a supervisor that is gone have to leave, after all that we took to start
 
 
 class Agenda:

@@ -22,7 +22,7 @@ from orchestrator.errors import UserError
 from orchestrator.stores import urls as address
 from orchestrator.tracking import mlflow_store as tracker
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0  # ten on an idle machine
 LINES = 20  # of what a server said, where it failed
 # One worker: with more, every request stalls for some 40 ms on this server's sockets. No job runner: it takes two GB.
 WORKERS = ("--workers", "1")

@@ -1,47 +1,14 @@
-"""Sweeps of the toy study, driven in this process."""
+"""What tests of the orchestrator share: an empty folder, a bench in this process, commands in processes of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from models.env import derive_seed
-from orchestrator.delivery.courier import Courier
-from orchestrator.delivery.memory import MemoryStore, Record
-from orchestrator.delivery.outbox import Outbox
-from orchestrator.launchers.inline import InlineLauncher
-from orchestrator.messages import Task
-from orchestrator.search import book as books
-from orchestrator.search import plan
-from orchestrator.search.book import Book
-from orchestrator.search.plan import Options
-from orchestrator.stores import optuna_storage
-from orchestrator.supervisor.limits import Limits
-from orchestrator.supervisor.status import SweepStatus
-from orchestrator.supervisor.supervisor import Supervisor
-from tests.support.paths import QUADRATIC
-
-PATIENT = Limits(checkpoint=1e9, silence=None)
-
-
-def toy_task(folder: Path, **config: Any) -> Task:
-    """A trial of the toy study in ``folder``/trial-0; ``config`` changes its settings."""
-    (folder / "trial-0").mkdir(exist_ok=True)
-    return Task(
-        sweep="toy",
-        study=QUADRATIC,
-        trial=0,
-        config={"x": 0.5, "mode": "good", "steps": 5, "seconds": 0.0, **config},
-        data="digits",
-        data_folder="data",
-        cache_folder="cache",
-        folder=str(folder / "trial-0"),
-        seed=derive_seed(0, "trial", 0),
-        device="cpu",
-        threads=1,
-        checkpoint_seconds=1e9,
-    )
+from tests.support import cli
+from tests.support.bench import Bench
+from tests.support.place import Place, files
+from tests.support.processes import Process
 
 
 @pytest.fixture
@@ -53,49 +20,29 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-class Bench:
-    """A storage, a tracker in memory, and sweeps of the toy study on them."""
-
-    def __init__(self) -> None:
-        self.storage = optuna_storage.connect("sqlite:///sweeps.db")
-        self.store = MemoryStore()
-        self.statuses: list[SweepStatus] = []
-
-    def book(self, **options: Any) -> Book:
-        """The sweep that the options ask for: a new one, or the one that stands."""
-        spec = plan.resolve(Options(QUADRATIC, **{"name": "toy", "trials": 5, **options}), self.storage)
-        return plan.settle(spec, self.storage) or books.create(self.storage, spec)
-
-    def drive(
-        self,
-        book: Book,
-        interrupted: Callable[[], str] = lambda: "",
-        timeout: float | None = None,
-        limits: Limits = PATIENT,
-    ) -> tuple[str, Supervisor]:
-        """Drive the sweep in this process, and deliver everything."""
-        folder = Path(book.spec.folder)
-        outbox = Outbox(folder)
-        outbox.begin(book.spec.id, book.spec.name, {}, {})
-        courier = Courier(self.store)
-        courier.serve(folder)
-        supervisor = Supervisor(book, InlineLauncher(), courier, outbox, 1, limits)
-        try:
-            reason = supervisor.drive(timeout, interrupted, self.statuses.append)
-        finally:
-            outbox.close()
-            assert courier.drain(5)
-            courier.close()
-        return reason, supervisor
-
-    def record(self, book: Book, number: int | None = None) -> Record:
-        """What was delivered of a trial, or of the sweep itself."""
-        key = book.spec.id if number is None else f"{book.spec.id}/{number}"
-        (found,) = [record for record in self.store.records.values() if record.key == key]
-        return found
-
-
 @pytest.fixture
 def bench(folder: Path) -> Bench:
     """See Bench."""
     return Bench()
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Callable[..., Process]]:
+    """Start `sweep` in the background; what is left of it at the end is killed."""
+    processes: list[Process] = []
+
+    def start_one(*arguments: str) -> Process:
+        processes.append(cli.start(*arguments, folder=folder))
+        return processes[-1]
+
+    yield start_one
+    for process in processes:
+        process.close()
+
+
+@pytest.fixture
+def place(folder: Path) -> Iterator[Place]:
+    """A folder with its two stores as files; see Place."""
+    opened = Place(folder, files(folder))
+    yield opened
+    opened.close()

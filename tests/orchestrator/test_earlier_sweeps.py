@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from tests.orchestrator.cli.test_cli import environment
 from tests.support.paths import ROOT
+from tests.support.processes import LIMIT, environment
 
 FIXTURES = ROOT / "tests" / "fixtures"
 FOLDER = Path("/tmp/sweeps-at-197e99b")  # their stores hold absolute paths
@@ -40,7 +40,7 @@ def earlier() -> Iterator[Path]:
 def sweep(*arguments: str) -> str:
     """What a command prints, run in the folder of the earlier sweeps; it must succeed."""
     command = [sys.executable, "-m", "orchestrator", *arguments]
-    done = subprocess.run(command, cwd=FOLDER, env=environment(), capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=FOLDER, env=environment(), capture_output=True, text=True, timeout=2 * LIMIT)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

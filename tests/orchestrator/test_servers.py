@@ -2,8 +2,6 @@
 
 import base64
 import re
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -20,17 +18,19 @@ from orchestrator.search import book
 from orchestrator.stores import optuna_storage
 from orchestrator.tracking import mlflow_store as tracker
 from orchestrator.tracking import server
-from tests.orchestrator.cli.test_cli import environment, short_name
+from tests.support.cli import Result, command
+from tests.support.cli import sweep as run_sweep
 from tests.support.paths import QUADRATIC
+from tests.support.processes import LIMIT, Process
 from tests.support.servers import MlflowServer, Postgresql
+from tests.support.stores import short_name
 
 pytestmark = pytest.mark.slow
 
 
-def sweep(arguments: Sequence[str], stores: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def sweep(arguments: Sequence[str], stores: Mapping[str, str]) -> Result:
     """Run the command to its end; ``stores`` are the variables in which it finds passwords."""
-    command = [sys.executable, "-m", "orchestrator", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, env={**environment(), **stores})
+    return run_sweep(*arguments, variables=stores)
 
 
 @contextmanager
@@ -186,25 +186,21 @@ def test_sweep_ui_with_accounts_lets_nobody_in_who_has_none(folder: Path) -> Non
     arguments = ["ui", "--auth", "--port", "0", "--no-browser", "--folder", str(folder)]
     refused = sweep(arguments, {})
     assert refused.returncode == 2 and f"export {server.PASSWORD}=" in refused.stderr
-    command = [sys.executable, "-m", "orchestrator", *arguments]
-    password = {server.PASSWORD: "of twelve letters"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment() | password) as process:
-        try:
-            assert process.stdout is not None
-            said = ""
-            while "Ctrl-C" not in said and (line := process.stdout.readline()):
-                said += line
-            assert "Sign in as admin." in said and "users/create" in said, said
-            found = re.search(r"http://127\.0\.0\.1:\d+", said)
-            assert found is not None
-            asked = f"{found[0]}/api/2.0/mlflow/experiments/search?max_results=5"
-            with pytest.raises(urllib.error.HTTPError, match="401"):
-                urllib.request.urlopen(asked, timeout=30)
-            who = base64.b64encode(b"admin:of twelve letters").decode()
-            with urllib.request.urlopen(
-                urllib.request.Request(asked, headers={"Authorization": f"Basic {who}"}), timeout=30
-            ) as answer:
-                assert '"toy"' in answer.read().decode()
-        finally:
-            process.terminate()
-            process.wait(30)
+    process = Process(command(*arguments), folder, {server.PASSWORD: "of twelve letters"})
+    try:
+        process.wait_for(lambda: "Ctrl-C" in process.stdout)
+        text = process.stdout
+        assert "Sign in as admin." in text and "users/create" in text, text
+        found = re.search(r"http://127\.0\.0\.1:\d+", text)
+        assert found is not None
+        asked = f"{found[0]}/api/2.0/mlflow/experiments/search?max_results=5"
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(asked, timeout=LIMIT)
+        who = base64.b64encode(b"admin:of twelve letters").decode()
+        with urllib.request.urlopen(
+            urllib.request.Request(asked, headers={"Authorization": f"Basic {who}"}), timeout=LIMIT
+        ) as answer:
+            assert '"toy"' in answer.read().decode()
+    finally:
+        process.process.terminate()
+        process.finish().close()

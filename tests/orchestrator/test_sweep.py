@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator import sweep, text
-from tests.orchestrator.cli.test_cli import environment
 from tests.support.paths import QUADRATIC
+from tests.support.processes import LIMIT, environment
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,8 @@ def test_a_script_needs_no_guard(folder: Path) -> None:
     """Workers do not import the program that started them, which would begin the sweep in each of them."""
     code = f"from orchestrator import sweep\nprint(sweep.run({QUADRATIC!r}, trials=3, workers=2, quiet=True))\n"
     Path("script.py").write_text(code)
-    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, timeout=240, env=environment())
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, text=True, timeout=LIMIT, env=environment()
+    )
     assert done.stdout == "<Sweep quadratic-digits-1: 3 of 3 trials>\n" and done.returncode == 0, done.stderr
     assert set(sweep.load("quadratic-digits-1").trials["outcome"]) <= {"complete", "pruned"}

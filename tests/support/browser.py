@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-SECONDS = 40.0  # for something to appear: a machine that trains meanwhile is slow
+SECONDS = 300.0  # for something to appear; only a hang takes so long
 BROWSERS, DRIVERS = ("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)
 
 

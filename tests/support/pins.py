@@ -6,22 +6,14 @@ pip reads `constraints.txt` and `mlflow run` reads `conda.yaml`. Both are writte
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.paths import ROOT
+from tests.support.paths import PYPROJECT, ROOT
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS: list[str] = PYPROJECT["tool"]["uv"]["constraint-dependencies"]
 
 HEADING = """\

@@ -2,14 +2,9 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import optuna
 import psutil
@@ -18,8 +13,15 @@ from mlflow.entities import Run
 from optuna.storages import RDBStorage
 
 from orchestrator.worker import result as ending
-from tests.orchestrator.cli.test_cli import environment, short_name
+from tests.support.cli import command
 from tests.support.paths import QUADRATIC
+from tests.support.processes import Process
+from tests.support.stores import short_name
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The environment variables that name two stores in ``folder``."""
+    return {"SWEEP_STORAGE": f"sqlite:///{folder}/sweeps.db", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
 
 
 class Place:
@@ -28,31 +30,18 @@ class Place:
     def __init__(self, folder: Path, stores: Mapping[str, str]) -> None:
         self.folder, self.stores = folder, dict(stores)
         self.prefix: list[str] = []  # of every command
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Process] = []
 
     # ---- commands ----------------------------------------------------------------------------------------------------
 
-    def sweep(self, *arguments: str, timeout: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end; ``more`` are further environment variables."""
-        process = self.start(*arguments, **more)
-        out, err = process.communicate(timeout=timeout)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    def sweep(self, *arguments: str, **variables: str) -> Process:
+        """Run the command to its end; ``variables`` are added to its environment."""
+        return self.start(*arguments, **variables).finish()
 
-    def start(self, *arguments: str, script: str = "", **more: str) -> subprocess.Popen[str]:
-        """Start the command; ``script`` is Python that is run first, in its process."""
-        code = f"{script}\nfrom orchestrator.cli.main import main\nmain()"
-        command = [*self.prefix, sys.executable, *(["-c", code] if script else ["-m", "orchestrator"]), *arguments]
-        self.processes.append(
-            subprocess.Popen(
-                command,
-                cwd=self.folder,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=environment() | self.stores | more,
-                start_new_session=True,
-            )
-        )
+    def start(self, *arguments: str, script: str = "", **variables: str) -> Process:
+        """Start the command; ``script`` is Python that its process runs first."""
+        line = [*self.prefix, *command(*arguments, script=script)]
+        self.processes.append(Process(line, self.folder, self.stores | variables))
         return self.processes[-1]
 
     def run(self, *arguments: str, **settings: object) -> list[str]:
@@ -63,25 +52,9 @@ class Place:
     def close(self) -> None:
         """End all that is still there."""
         for process in self.processes:
-            family = self.family(process)
-            if process.poll() is None:
-                process.kill()
-            for child in family:
-                try:
-                    child.kill()
-                except psutil.NoSuchProcess:
-                    pass
-            process.communicate()
+            process.close()
 
     # ---- processes ---------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
-        """Everything below a process."""
-        try:
-            return list(psutil.Process(process.pid).children(recursive=True))
-        except psutil.NoSuchProcess:
-            return []
 
     def workers(self) -> dict[int, int]:
         """Process numbers of the workers that say they are there, by trial."""
@@ -127,15 +100,23 @@ class Place:
         """The steps of a metric in MLflow."""
         return [metric.step for metric in self.mlflow().get_metric_history(run.info.run_id, key)]
 
-    def begun(self, trials: int = 2, step: int = 1) -> Callable[[], bool]:
-        """Whether so many trials have computed ``step``."""
+    def computed(self, trials: int = 2, step: int = 1) -> Callable[[], bool]:
+        """Whether so many trials have computed ``step``; the sweep must have the setting ``journal=journal``."""
 
         def condition() -> bool:
             journal = self.folder / "journal"
-            lines = journal.read_text().splitlines() if journal.exists() else []
-            return len({line.split()[0] for line in lines if int(line.split()[1]) >= step}) >= trials
+            lines = [line.split() for line in journal.read_text().splitlines()] if journal.exists() else []
+            return len({line[0] for line in lines if len(line) == 3 and int(line[1]) >= step}) >= trials
 
         return condition
+
+    def open_gate(self) -> None:
+        """Let the trials of a sweep with the setting ``gate=gate`` go on past half their steps."""
+        (self.folder / "gate").touch()
+
+    def close_gate(self) -> None:
+        """Have its trials wait at half their steps again."""
+        (self.folder / "gate").unlink()
 
     # ---- what must be ------------------------------------------------------------------------------------------------
 
@@ -165,23 +146,3 @@ class Place:
 
 def _temporary(path: Path) -> bool:
     return path.name.startswith(("checkpoint", "worker", ending.NAME)) or path.suffix in (".part", ".jsonl")
-
-
-def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """As `kill -9`."""
-    os.kill(pid, number)
-
-
-def gone(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that are still there after so many seconds."""
-    _, alive = psutil.wait_procs(processes, timeout=seconds)
-    return list(alive)
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> float:
-    """Wait until it is so; returns how long that took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, "waited in vain"
-        time.sleep(0.02)
-    return time.monotonic() - began

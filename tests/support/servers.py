@@ -22,8 +22,10 @@ import psycopg
 import pytest
 from sqlalchemy.engine import URL, make_url
 
+from tests.support.processes import LIMIT
+
 VARIABLE = "SWEEP_TEST_POSTGRESQL"
-START_SECONDS, STOP_SECONDS = 120, 20
+STOP_SECONDS = 20  # after which it is killed
 
 
 class Postgresql:
@@ -116,7 +118,7 @@ class MlflowServer:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + LIMIT
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.stop()
@@ -163,7 +165,7 @@ class MlflowServer:
             {"Authorization": f"Basic {who}", "Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=LIMIT) as answer:
             return dict(json.load(answer))
 
 

@@ -24,6 +24,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     evaluation: float = Field(0.0, ge=0)  # seconds of computing, without a word
     jitter: float = Field(0.0, ge=0)  # of the distance, by the seed
     journal: str = ""  # a file that gets a line "seed step time" for every step that is computed
+    gate: str = ""  # a file: until it is there, a trial waits at half its steps, and still hears what it is told
     stem: str = ""  # begins the names of files that "once" leaves: a trial does that only in its first life
 
 
@@ -64,7 +65,12 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         yield Scalars(done, {"noise": noise})
         yield Scalars(done, {"distance": (config.x - 0.3) ** 2 + 1 / done + config.jitter * noise})
         yield Progress("training", done, config.steps)
-        yield Checkpoint(done, lambda done=done: {"step": done, "chance": chance.get_state()})
+        state = Checkpoint(done, lambda done=done: {"step": done, "chance": chance.get_state()})
+        yield state
+        while config.gate and done >= config.steps // 2 and not os.path.exists(config.gate):
+            time.sleep(0.02)
+            yield Progress("training", done, config.steps)
+            yield state
     return config
 
 

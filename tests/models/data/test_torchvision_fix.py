@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.support.processes import LIMIT
+
 USES = """
 import torch
 from models.data.torchvision_fix import mend
@@ -39,7 +41,7 @@ print("declared" if hasattr(torch.ops.torchvision, "nms") else "left alone")
 
 def printed(script: str) -> str:
     """What a fresh process prints: declarations last as long as the process."""
-    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -14,9 +14,9 @@ from orchestrator.search import book as books
 from orchestrator.search import plan
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
-from tests.orchestrator.cli.test_cli import QUADRATIC, sweep
-from tests.orchestrator.conftest import Bench
-from tests.orchestrator.supervisor.test_supervisor import stop_after, trials
+from tests.support.bench import Bench, stop_after
+from tests.support.cli import sweep
+from tests.support.paths import QUADRATIC
 
 VARY = ("x=0.2,0.9", "steps=3,4")
 
@@ -43,14 +43,14 @@ def test_an_interrupted_comparison_ends_as_an_uninterrupted_one(bench: Bench, as
     assert reason == "interrupted"
     bench.drive(plan.resumed(bench.storage, "toy", None))
     bench.drive(comparing(bench, name="straight"))
-    assert trials(bench, "toy") == trials(bench, "straight")
+    assert bench.trials("toy") == bench.trials("straight")
 
 
 def test_more_seeds_are_more_trials(bench: Bench) -> None:
     bench.drive(comparing(bench))
     bench.drive(plan.resumed(bench.storage, "toy", 16))
     bench.drive(comparing(bench, name="straight", seeds=4))
-    assert trials(bench, "toy") == trials(bench, "straight") and len(trials(bench, "toy")) == 16
+    assert bench.trials("toy") == bench.trials("straight") and len(bench.trials("toy")) == 16
 
 
 def test_a_race_drops_the_worse_arms_and_says_so(bench: Bench) -> None:

@@ -2,103 +2,21 @@
 
 import os
 import re
-import signal
-import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
-import psutil
 import pytest
 
 import studies
 from orchestrator.search.book import SPEC
-from orchestrator.tracking.trial_record import TITLE
-from tests.support.paths import QUADRATIC, ROOT
+from tests.support.cli import GATED, sweep
+from tests.support.paths import QUADRATIC
+from tests.support.processes import Process, wait_until_gone
+from tests.support.stores import points_per_run, statuses, study, two_trials_train
 
-SLOW = ("--set", "seconds=0.2", "--set", "steps=40", "--pruner", "none")
-
-
-def sweep(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    command = [sys.executable, "-m", "orchestrator", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment(), **more)
-
-
-def environment() -> dict[str, str]:
-    """Ours, with the project importable from any folder."""
-    root = str(ROOT)
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    return {**ours, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
-
-
-@pytest.fixture
-def started(folder: Path) -> Iterator[Any]:
-    """Start the command in the background; whatever is left at the end is killed."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "orchestrator", *arguments]
-        processes.append(
-            subprocess.Popen(
-                command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                env=environment(),
-                start_new_session=True,
-            )
-        )
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
-def study(name: str) -> optuna.Study:
-    return optuna.load_study(study_name=name, storage="sqlite:///sweeps.db")
-
-
-def statuses() -> dict[str, str]:
-    """Status of every MLflow run, by the first part of its name."""
-    with sqlite3.connect("mlflow.db") as connection:
-        rows = connection.execute("select name, status from runs").fetchall()
-    connection.close()
-    assert len({short_name(name) for name, _ in rows}) == len(rows), "one run a trial"
-    return {short_name(name): status for name, status in rows}
-
-
-def short_name(name: str) -> str:
-    """A run's name without what came of it: ``trial 7``."""
-    return name.partition(TITLE)[0]
-
-
-def wait_for(condition: Any, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
-
-
-def begun(key: str = "distance") -> bool:
-    """Two trials train: MLflow has the metric ``key`` of both."""
-    try:
-        with sqlite3.connect("mlflow.db") as connection:
-            (n,) = connection.execute("select count(distinct run_uuid) from metrics where key=?", [key]).fetchone()
-        connection.close()
-        return bool(n >= 2)
-    except sqlite3.OperationalError:
-        return False
+Start = Callable[..., Process]
 
 
 def test_run_show_list_and_resume(folder: Path) -> None:
@@ -126,52 +44,42 @@ def test_the_number_of_workers_does_not_change_a_deterministic_sweep(folder: Pat
     assert one == two == three
 
 
-def test_ctrl_c_ends_within_seconds_and_resume_goes_on(started: Any) -> None:
-    process = started("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", *SLOW)
-    wait_for(begun)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    began = time.monotonic()
-    output, _ = process.communicate(timeout=30)
-    assert time.monotonic() - began < 9, "workers left by themselves, not when patience ended"
-    assert process.returncode == 130, output
-    assert " resume toy" in output
+def test_ctrl_c_stops_with_checkpoints_and_resume_goes_on(start: Start) -> None:
+    process = start("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", *GATED)
+    process.wait_for(two_trials_train)
+    process.interrupt().finish()
+    assert process.returncode == 130, process.output
+    assert " resume toy" in process.stdout
     assert statuses() == {"toy": "KILLED", "trial 0": "KILLED", "trial 1": "KILLED"}
     assert {path.parent.name for path in Path(".sweeps").rglob("checkpoint.pt")} == {"trial-0", "trial-1"}
 
+    Path("gate").touch()
     done = sweep("resume", "toy", "--workers", "2")
     assert done.returncode == 0, done.stderr
     assert statuses() == {"toy": "FINISHED", "trial 0": "FINISHED", "trial 1": "FINISHED", "trial 2": "FINISHED"}
     assert [trial.state.name for trial in study("toy").trials] == ["COMPLETE"] * 3
-    with sqlite3.connect("mlflow.db") as connection:
-        rows = connection.execute(
-            "select count(*), count(distinct step) from metrics where key='noise' group by run_uuid"
-        )
-        assert rows.fetchall() == [(40, 40)] * 3, "no step was computed twice, none was lost"
-    connection.close()
+    assert points_per_run() == [(40, 40)] * 3, "no step was computed twice, none was lost"
 
 
-def test_kill_9_of_the_supervisor_leaves_no_process_and_resume_completes_the_total(started: Any) -> None:
-    process = started("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", *SLOW)
-    wait_for(begun)
-    family = psutil.Process(process.pid).children(recursive=True)
+def test_kill_9_of_the_supervisor_leaves_no_process_and_resume_completes_the_total(start: Start) -> None:
+    process = start("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", *GATED)
+    process.wait_for(two_trials_train)
+    family = process.family()
     assert len(family) >= 3  # the fork server and two workers
     process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs(family, timeout=20)
-    assert not alive, alive
+    wait_until_gone(family)
     assert {path.parent.name for path in Path(".sweeps").rglob("checkpoint.pt")} == {"trial-0", "trial-1"}
 
+    Path("gate").touch()
     done = sweep("resume", "toy", "--workers", "2")
     assert done.returncode == 0, done.stderr
     assert [trial.state.name for trial in study("toy").trials] == ["COMPLETE"] * 3
     assert set(statuses().values()) == {"FINISHED"} and len(statuses()) == 4
 
 
-def test_a_second_supervisor_is_turned_away(started: Any) -> None:
-    process = started(
-        "run", QUADRATIC, "--name", "toy", "--trials", "30", "--workers", "2", *SLOW
-    )  # longer than we look
-    wait_for(begun)
+def test_a_second_supervisor_is_turned_away(start: Start) -> None:
+    process = start("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", *GATED)
+    process.wait_for(two_trials_train)
     second = sweep("resume", "toy")
     assert second.returncode == 2
     assert f"is being driven by process {process.pid}" in second.stderr

@@ -24,8 +24,8 @@ from orchestrator.reports import sweep as report
 from orchestrator.terminal import tables
 from orchestrator.terminal import trial_view as glance
 from orchestrator.tracking import server
-from tests.orchestrator.conftest import Bench
 from tests.support import documented
+from tests.support.bench import Bench
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))

@@ -2,7 +2,6 @@
 
 import math
 import random
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from orchestrator.delivery.memory import MemoryStore, Record
 from orchestrator.delivery.outbox import Entry, Numbers, Outbox, Position
 from orchestrator.delivery.store import Refused
 from orchestrator.files import CannotWrite
+from tests.support.processes import LIMIT, wait_for
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_a_courier_tries_again_until_all_has_arrived(tmp_path: Path, monkeypatch
     for step in range(1, 200):
         outbox.numbers(step, {"loss": float(step)})
     outbox.end("FINISHED", {})
-    assert courier.drain(5)
+    assert courier.drain(LIMIT)
     courier.close()
     assert only(store).points == [(step, "loss", float(step)) for step in range(1, 200)]
 
@@ -220,9 +220,8 @@ def test_a_tracker_that_is_away_costs_nothing_and_gets_everything_when_it_is_bac
     assert not courier.drain(0.3)
     assert courier.trouble == "nobody answers" and courier.pending() > 0 and not store.records
     store.away = False
-    assert courier.drain(5) and courier.pending() == 0
-    while courier.deliveries:  # those that are closed need no look any more
-        time.sleep(0.01)
+    assert courier.drain(LIMIT) and courier.pending() == 0
+    wait_for(lambda: not courier.deliveries)  # those that are closed need no look any more
     courier.close()
     assert [record.status for record in store.records.values()] == ["FINISHED"] * 3
 

@@ -26,6 +26,7 @@ from orchestrator.figures import canvas, events
 from orchestrator.figures import sweep as figures_sweep
 from orchestrator.search.trials import from_optuna
 from tests.support.paths import ROOT
+from tests.support.processes import LIMIT
 
 Direction = Literal["minimize", "maximize"]
 NAN = float("nan")
@@ -317,7 +318,7 @@ trials = [Trial(n, values=(n,), params={"x": n / 4, "y": n / 3}, space=space) fo
 sweep.sweep_figures(trials, "loss", 1, lambda: {"x": 0.7, "y": 0.3})
 assert "matplotlib.pyplot" not in sys.modules and settings() == before
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=LIMIT)
 
 
 def test_threads_draw_what_one_thread_draws() -> None:

@@ -21,9 +21,9 @@ from orchestrator.launchers.protocol import Died, Job, Launcher
 from orchestrator.layout import LOG
 from orchestrator.messages import Ended, Message, Report
 from orchestrator.worker import lock as leftovers
-from tests.orchestrator.cli.test_cli import environment
-from tests.orchestrator.conftest import toy_task
+from tests.support.bench import toy_task
 from tests.support.paths import QUADRATIC
+from tests.support.processes import LIMIT, environment, wait_for, wait_until_gone
 
 
 @pytest.fixture(params=["inline", "local"])
@@ -35,7 +35,7 @@ def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
 
 def hear_all(launcher: Launcher, job: Job, reply: Any = lambda report: "go") -> list[Message]:
     said: list[Message] = []
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT
     while not said or not isinstance(said[-1], Ended):
         assert time.monotonic() < end
         launcher.wait([job], 1.0)
@@ -100,12 +100,10 @@ def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path) -> None:
     pid = job.process.pid
     assert pid is not None
     psutil.Process(pid).kill()
-    began = time.monotonic()
     with pytest.raises(Died, match="ended by signal SIGKILL"):
         while True:
             launcher.wait([job], 1.0)
             job.hear()
-    assert time.monotonic() - began < 2
     assert not psutil.pid_exists(pid)
 
 
@@ -155,8 +153,7 @@ def test_kill_ends_what_the_trainer_started_as_well(folder: Path) -> None:
     family = psutil.Process(job.process.pid).children()
     assert [child.name() for child in family] == ["sleep"]
     job.kill()
-    _, alive = psutil.wait_procs(family, timeout=5)
-    assert not alive
+    wait_until_gone(family)
 
 
 def test_what_a_trainer_prints_goes_to_its_log(folder: Path) -> None:
@@ -190,9 +187,6 @@ def test_a_worker_whose_supervisor_died_while_it_started_does_nothing(folder: Pa
         with (folder / "said").open("w") as said:  # a file, for the worker holds a pipe open
             assert subprocess.run(command, env=environment(), stdout=said).returncode == -signal.SIGKILL
     worker = int((folder / "said").read_text())
-    end = time.monotonic() + 20
-    while psutil.pid_exists(worker):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: not psutil.pid_exists(worker))
     left = {path.name: path.read_text() for path in (folder / "trial-0").iterdir()}
     assert left == {LOG: ""}, "no checkpoint, no mark, no word"

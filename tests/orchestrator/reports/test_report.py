@@ -29,7 +29,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, from_optuna
 from orchestrator.stores import optuna_storage
 from orchestrator.terminal import tables
-from tests.orchestrator.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.paths import QUADRATIC
 
 PARTS = [

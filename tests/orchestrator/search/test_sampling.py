@@ -13,7 +13,7 @@ from orchestrator.errors import UserError
 from orchestrator.layout import WEIGHTS
 from orchestrator.search import sampling
 from orchestrator.search.book import Book
-from tests.orchestrator.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.paths import QUADRATIC
 
 

@@ -12,7 +12,7 @@ from orchestrator.search import plan
 from orchestrator.search import trained as pretrained
 from orchestrator.search.book import Book
 from orchestrator.search.plan import Options
-from tests.orchestrator.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.paths import QUADRATIC
 
 OF = (QUADRATIC,)

@@ -12,37 +12,25 @@ from orchestrator.search import book as books
 from orchestrator.search import plan
 from orchestrator.search.book import INFEASIBLE
 from orchestrator.terminal import tables
-from tests.orchestrator.conftest import Bench
+from tests.support.bench import Bench, stop_after
 from tests.support.paths import QUADRATIC
-
-
-def stop_after(n: int) -> Any:
-    """A halt that speaks up after it was asked ``n`` times."""
-    asked = iter(range(10**9))
-    return lambda: "interrupted" if next(asked) >= n else ""
-
-
-def trials(bench: Bench, name: str) -> list[tuple[int, dict[str, Any], Any, str]]:
-    """What the search is: number, parameters, values, state."""
-    found = books.load(bench.storage, name).trials()
-    return [(trial.number, trial.params, trial.values, trial.state) for trial in found]
 
 
 def test_totals_are_exact_and_running_again_changes_nothing(bench: Bench) -> None:
     reason, _ = bench.drive(bench.book(trials=5))
     assert reason == ""
-    first = trials(bench, "toy")
+    first = bench.trials("toy")
     assert [number for number, *_ in first] == [0, 1, 2, 3, 4]
     bench.drive(bench.book(trials=5))
-    assert trials(bench, "toy") == first
+    assert bench.trials("toy") == first
 
 
 def test_a_higher_total_goes_on_as_one_long_sweep_would(bench: Bench) -> None:
     bench.drive(bench.book(trials=4))
     bench.drive(plan.resumed(bench.storage, "toy", 9))
     bench.drive(bench.book(name="long", trials=9))
-    assert trials(bench, "toy") == trials(bench, "long")
-    assert len(trials(bench, "toy")) == 9
+    assert bench.trials("toy") == bench.trials("long")
+    assert len(bench.trials("toy")) == 9
 
 
 def test_a_total_below_what_is_finished_is_refused(bench: Bench) -> None:
@@ -67,7 +55,7 @@ def test_an_interrupted_sweep_ends_as_an_uninterrupted_one(bench: Bench, asked: 
     assert len(bench.store.records) == 6, "one a trial and the sweep's own, and none anew"
     assert before.items() <= {record.key: record.id for record in bench.store.records.values()}.items()
     bench.drive(bench.book(name="straight", trials=5))
-    assert trials(bench, "toy") == trials(bench, "straight")
+    assert bench.trials("toy") == bench.trials("straight")
     for trial in book.trials():
         steps = [point[:2] for point in bench.record(book, trial.number).points if point[1] == "noise"]
         assert len(steps) == len(set(steps)), "nothing was computed twice"
@@ -76,8 +64,8 @@ def test_an_interrupted_sweep_ends_as_an_uninterrupted_one(bench: Bench, asked: 
 def test_the_same_seed_gives_the_same_trials_and_another_seed_others(bench: Bench) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         bench.drive(bench.book(name=name, seed=seed))
-    assert trials(bench, "a") == trials(bench, "b")
-    assert trials(bench, "a")[1:] != trials(bench, "c")[1:]
+    assert bench.trials("a") == bench.trials("b")
+    assert bench.trials("a")[1:] != bench.trials("c")[1:]
     of_trials = [record for record in bench.store.records.values() if "seed" in record.params]
     assert all(set(one.params) == {"x", "seed", "data"} and "config.json" in one.files for one in of_trials)
     seeds = [record.params["seed"] for record in of_trials]
@@ -87,7 +75,9 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others(bench: Benc
 def test_a_pruning_that_no_worker_heard_of_is_not_forgotten(bench: Bench) -> None:
     """The report that asks for it was answered with the order to leave, and a checkpoint was taken behind it."""
     source = Path(QUADRATIC).read_text()
-    Path("rare.py").write_text(source.replace("yield Checkpoint(", "if done > 1:\n            yield Checkpoint("))
+    Path("rare.py").write_text(
+        source.replace("        yield state\n", "        if done > 1:\n            yield state\n", 1)
+    )
     spec = plan.resolve(plan.Options("rare.py", name="toy", trials=4), bench.storage)
     bench.drive(books.create(bench.storage, spec))
     book = plan.resumed(bench.storage, "toy", 5)
@@ -106,13 +96,13 @@ def test_what_is_held_takes_its_place_in_the_recipe(bench: Bench) -> None:
     Path("two.py").write_text(source.replace("    trials=6,", '    trials=6, first=({}, {"steps": 7}),'))
     spec = plan.resolve(plan.Options("two.py", name="held", trials=2, fix=["steps=4"]), bench.storage)
     bench.drive(books.create(bench.storage, spec))
-    (_, recipe, *_), (_, second, *_) = trials(bench, "held")
+    (_, recipe, *_), (_, second, *_) = bench.trials("held")
     assert recipe == {"steps": 4, "x": 0.5} and second["steps"] == 4 and second["x"] != 0.5
 
 
 def test_trial_zero_is_the_recipe(bench: Bench) -> None:
     bench.drive(bench.book(trials=2, set=["steps=2"]))
-    assert trials(bench, "toy")[0][1] == {"x": 0.5}
+    assert bench.trials("toy")[0][1] == {"x": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -265,7 +255,7 @@ def test_deterministic_sweeps_are_interrupted_without_a_trace(bench: Bench, aske
         book = plan.resumed(bench.storage, "toy", None)
     bench.drive(book)
     bench.drive(bench.book(name="straight", trials=7, deterministic=True))
-    assert trials(bench, "toy") == trials(bench, "straight")
+    assert bench.trials("toy") == bench.trials("straight")
     assert len(book.finished()) == 7
 
 

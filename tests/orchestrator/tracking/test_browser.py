@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.orchestrator.cli.test_cli import sweep
-from tests.screenshots import served
+from tests.support import cli
 from tests.support.browser import Browser, absent
+from tests.support.cli import sweep
 from tests.support.paths import QUADRATIC
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(absent()), reason=absent())]
@@ -29,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pages(place: Path) -> Iterator[dict[str, str]]:
     """The addresses that ``sweep ui`` prints; its processes and ports are looked at meanwhile."""
-    with served(place, "toy") as found:
+    with cli.pages(place, "toy") as found:
         yield found
 
 

@@ -10,7 +10,7 @@ from orchestrator.cli import main as cli
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.stores import sqlite
 from orchestrator.tracking import publish
-from tests.orchestrator.conftest import Bench
+from tests.support.bench import Bench
 
 STUDY = """
 from dataclasses import replace

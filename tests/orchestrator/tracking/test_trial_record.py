@@ -17,7 +17,7 @@ from orchestrator.search.book import Book
 from orchestrator.tracking import descriptions, saved_view
 from orchestrator.tracking import mlflow_store as tracker
 from orchestrator.tracking import trial_record as record
-from tests.orchestrator.conftest import PATIENT, Bench
+from tests.support.bench import PATIENT, Bench
 
 
 def driven(bench: Bench, **options: object) -> tuple[Book, MlflowClient]:

@@ -12,7 +12,7 @@ from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
 from orchestrator.worker import checkpoint
 from orchestrator.worker import result as ending
 from orchestrator.worker.trial import run_trial
-from tests.orchestrator.conftest import toy_task
+from tests.support.bench import toy_task
 from tests.support.paths import QUADRATIC
 
 

@@ -24,6 +24,7 @@ from models.parts.evaluation.judge import Judge, Network
 from models.parts.training import cache
 from tests.support.paths import REAL_DATA as REAL
 from tests.support.playing import finished
+from tests.support.processes import LIMIT
 
 
 class Trained(NamedTuple):
@@ -248,7 +249,7 @@ def test_of_two_processes_that_start_together_one_trains(tmp_path: Path) -> None
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        said = [process.communicate(timeout=120)[0].split() for process in processes]
+        said = [process.communicate(timeout=LIMIT)[0].split() for process in processes]
     finally:
         for process in processes:
             process.kill()

@@ -1,0 +1,154 @@
+"""Data sets of the user's own, as npz files and as folders of images: they are read, or refused in one sentence."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.data import dataset as data
+from models.data.dataset import DataError, Split
+from tests.models.data.written import counted, cut, labelled, numbered, write_folder, write_npz
+
+
+def test_npz_keeps_its_test_split_and_renames_labels(tmp_path: Path) -> None:
+    y_train, y_test = np.array([3, 7, 40])[labelled(60, 3)], np.array([3, 7, 40], np.uint8)[labelled(30, 3)]
+    found = data.load(write_npz(tmp_path / "set.npz", y_train=y_train, y_test=y_test), tmp_path)
+    assert found.classes == ("3", "7", "40")
+    assert found.shape == (1, 4, 4)
+    assert found.sizes == {"train": 50, "validation": 10, "test": 30}
+    assert counted(found.test) == counted(
+        Split(torch.from_numpy(numbered(30, 60)[:, None]), torch.from_numpy(labelled(30, 3)))
+    )
+
+
+def test_npz_with_colour_has_its_channels_moved_first(tmp_path: Path) -> None:
+    pixels = np.random.RandomState(0).randint(0, 256, (60, 5, 6, 3)).astype(np.uint8)
+    found = data.load(write_npz(tmp_path / "set.npz", x_train=pixels, x_test=pixels, y_test=labelled(60, 3)), tmp_path)
+    assert found.shape == (3, 5, 6)
+    expected = Split(torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.from_numpy(labelled(60, 3)))
+    assert counted(found.test) == counted(found.train, found.validation) == counted(expected)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x_test": None, "y_test": None}, "has no x_test, y_test but holds x_train, y_train; rename or add"),
+        ({"x_train": numbered(60) / 255}, "x_train is float64 where uint8 .* multiply values in .0, 1. by 255"),
+        ({"x_test": numbered(30).astype(np.int32)}, "x_test is int32 where uint8 .*; use astype"),
+        ({"x_train": numbered(60, shape=(16,))}, r"x_train has shape \(60, 16\); make it \(n, height, width\)"),
+        ({"x_train": numbered(60, shape=(3, 8, 8))}, "8 channels in its last axis; move 1 or 3"),
+        ({"x_train": numbered(60, shape=(3, 8))}, "images of 3×8 pixels; scale them to at least 4×4"),
+        ({"x_train": numbered(60, shape=(5, 4))}, r"x_train has images \(5, 4\) but x_test \(4, 4\); make them equal"),
+        ({"y_train": labelled(60, 3) * 1.0}, "y_train is float64 where integers are wanted"),
+        ({"y_train": labelled(60, 3)[:, None]}, r"y_train has shape \(60, 1\) where .*; use y_train.ravel"),
+        ({"y_train": labelled(59, 3)}, "x_train has 60 images but y_train has 59 labels"),
+        ({"x_test": numbered(0), "y_test": labelled(0)}, "x_test is empty"),
+        ({"y_train": np.repeat([0, 1, 5], [29, 29, 2])}, "x_train has 2 images of class 5; add some, at least 3"),
+        ({"y_train": labelled(60, 1)}, "x_train has only the class 0; add a second"),
+        ({"y_test": labelled(30, 4)}, "class 3 of y_test is not in y_train"),
+        ({"x_train": np.array([{}] * 60)}, "cannot be read .*; write plain arrays of numbers"),
+    ],
+)
+def test_npz_that_cannot_be_used(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        data.load(write_npz(tmp_path / "set.npz", **changed), tmp_path)
+
+
+def _single(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, numbered(60))
+
+
+def _damage(path: Path) -> None:
+    np.savez_compressed(path, x_train=np.random.RandomState(0).randint(0, 256, (60, 8, 8)).astype(np.uint8))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(bytes(content))
+    with np.load(path) as file:  # the directory at its end is whole, so that only reading an array can tell
+        assert file.files == ["x_train"]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (Path.unlink, "there is no file .*set.npz; npz:FILE wants one with x_train, y_train, x_test and y_test"),
+        (cut, "is no whole .npz file .*; write it anew"),
+        (lambda path: path.write_bytes(b""), "is no whole .npz file"),
+        (lambda path: path.write_text("x,y\n1,2\n"), "cannot be read"),
+        (_single, "holds a single array; write x_train, "),
+    ],
+)
+def test_npz_that_is_none(break_it: Callable[[Path], object], message: str, tmp_path: Path) -> None:
+    spec = write_npz(tmp_path / "set.npz")
+    break_it(tmp_path / "set.npz")
+    with pytest.raises(DataError, match=message):
+        data.load(spec, tmp_path)
+
+
+def test_npz_with_a_damaged_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _damage(tmp_path / "set.npz")
+    monkeypatch.setattr("models.data.files.NAMES", ("x_train",))
+    with pytest.raises(DataError, match="is no whole .npz file"):
+        data.load(f"npz:{tmp_path / 'set.npz'}", tmp_path)
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3)])
+def test_folder_has_a_class_for_each_sub_folder(mode: str, channels: int, tmp_path: Path) -> None:
+    spec = write_folder(tmp_path / "set", {"cats": 40, "ants": 60, "bees": 3}, mode)
+    (tmp_path / "set" / "ants" / "notes.txt").write_text("not an image")
+    (tmp_path / "set" / ".hidden").mkdir()
+    found = data.load(spec, tmp_path)
+    assert found.classes == ("ants", "bees", "cats")
+    assert found.shape == (channels, 5, 6)
+    assert found.sizes == {"train": 71, "validation": 16, "test": 16}  # 15 % each, and then one bee each
+    for split in (found.train, found.validation, found.test):
+        assert set(split.labels.tolist()) == {0, 1, 2}
+    images = np.concatenate([numbered(n, first, (5, 6)) for first, n in ((40, 60), (100, 3), (0, 40))])
+    if channels == 1:
+        labels = torch.tensor([0] * 60 + [1] * 3 + [2] * 40)
+        expected = counted(Split(torch.from_numpy(images[:, None]), labels))
+        assert counted(found.train, found.validation, found.test) == expected
+
+
+def _empty(path: Path) -> None:
+    for file in path.rglob("*.png"):
+        file.unlink()
+
+
+def _flatten(path: Path) -> None:
+    for name in "ab":
+        shutil.rmtree(path / name)
+
+
+def _one_more(name: str, mode: str = "L", size: tuple[int, int] = (6, 5)) -> Callable[[Path], object]:
+    return lambda path: Image.new(mode, size).save(path / "b" / name)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (
+            _one_more("odd.png", size=(7, 5)),
+            "b/odd.png is 7×5 L but .*a/000.png is 6×5 L; bring all images to one size",
+        ),
+        (_one_more("odd.png", mode="RGB"), "b/odd.png is 6×5 RGB but .*a/000.png is 6×5 L"),
+        (_one_more("odd.png", mode="RGBA"), "b/odd.png has mode RGBA; convert all images to L"),
+        (lambda path: (path / "b" / "odd.jpg").write_bytes(b"no"), "b/odd.jpg cannot be read as an image"),
+        (lambda path: cut(path / "b" / "004.png"), "b/004.png cannot be read as an image"),
+        (lambda path: shutil.rmtree(path / "b"), "has only the class a; add a second"),
+        (lambda path: (path / "c").mkdir(), "has 0 images of class c; add some, at least 3"),
+        (shutil.rmtree, "there is no folder .*set; folder:PATH wants one with a sub-folder"),
+        (_flatten, "has no sub-folders; put the images of each class"),
+        (_empty, "the sub-folders of .* hold no images"),
+    ],
+)
+def test_folder_that_cannot_be_used(break_it: Callable[[Path], object], message: str, tmp_path: Path) -> None:
+    spec = write_folder(tmp_path / "set", {"a": 5, "b": 5})
+    break_it(tmp_path / "set")
+    with pytest.raises(DataError, match=message):
+        data.load(spec, tmp_path)

@@ -1,0 +1,25 @@
+"""What the tests of repairs share."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.supervisor import queue as agenda
+from orchestrator.worker import checkpoint
+from tests.support.clinic import Clinic
+
+
+@pytest.fixture
+def clinic(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Clinic:
+    """See Clinic."""
+    monkeypatch.setattr(agenda, "EVICT_SECONDS", 0.3)
+    return Clinic(folder, monkeypatch)
+
+
+@pytest.fixture
+def left(clinic: Clinic) -> int:
+    """A sweep that was interrupted: the number of the trial that waits."""
+    clinic.run(asked=12)
+    (trial,) = clinic.book.trials_running()
+    assert trial.number > 0 and (clinic.at(trial.number) / checkpoint.NAME).exists()
+    return trial.number

@@ -1,0 +1,68 @@
+"""`sweep doctor` repairs what the folders say: outboxes, leftovers, missing folders."""
+
+import re
+import shutil
+
+from orchestrator.delivery.delivery import Delivery
+from orchestrator.delivery.outbox import Outbox, path_of
+from tests.support.clinic import WHOLE, Clinic, cured
+
+
+def test_outboxes_are_delivered_and_what_they_say_is_no_finding(clinic: Clinic) -> None:
+    """A run that will be right when its outbox is delivered is not wrong."""
+    clinic.run()
+    clinic.client.update_run(clinic.id(1), status="RUNNING")
+    (clinic.artifacts(1) / "config.json").unlink()
+    outbox = Outbox(clinic.at(1))
+    outbox.content("config.json", b"{}")
+    outbox.end("FINISHED", {"outcome": "complete"})
+    cured(clinic, "trial 1: entries of its outbox wait for delivery → delivered")
+    assert not list(clinic.at(1).glob("outbox/*.jsonl"))
+
+
+def test_half_a_line_is_dropped(clinic: Clinic) -> None:
+    clinic.run()
+    path_of(clinic.at(1) / "outbox", 99).write_bytes(b'{"do": "numb')
+    cured(clinic, "trial 1: its outbox ends in half a line → dropped")
+
+
+def test_what_was_refused_is_told_and_stays(clinic: Clinic) -> None:
+    from orchestrator.tracking import mlflow_store as tracker
+
+    clinic.run()
+    outbox = Outbox(clinic.at(1))
+    outbox.numbers(99, {"a name: with a colon?": 1.0})
+    outbox.close()
+    Delivery(clinic.at(1), tracker.connect(clinic.book.spec.tracking_uri, "", "quadratic")).drain()
+    (found,) = clinic.findings()
+    assert re.match(r"trial 1: the tracker refused 1 of its entries \(.*colon.*\) → none; they are kept in ", found)
+    assert clinic.findings(repair=True) == [f"{found} · not mended"]
+
+
+def test_files_that_finished_trials_left_are_removed(clinic: Clinic) -> None:
+    clinic.run()
+    for name in ("checkpoint.pt", "checkpoint.previous.pt", "ended.json", "worker.lock", "worker.json"):
+        (clinic.at(0) / name).touch()
+    (clinic.at(1) / "weights.safetensors.part").touch()
+    (clinic.at(2) / "outbox" / "sent.json.part").touch()
+    names = "checkpoint.previous.pt, checkpoint.pt, worker.json, worker.lock, ended.json"
+    cured(
+        clinic,
+        rf"trial 0: files are left that it does not need \({names}\) → removed",
+        r"trial 1: .*\(weights.safetensors.part\)",
+        r"trial 2: .*\(sent.json.part\)",
+    )
+    assert (clinic.at(1) / "weights.safetensors").exists()
+
+
+def test_a_folder_without_a_trial_is_told(clinic: Clinic) -> None:
+    clinic.run()
+    clinic.at(9).mkdir()
+    (found,) = clinic.findings()
+    assert "trial-9 belongs to no trial of it" in found
+
+
+def test_a_folder_that_is_gone_costs_nothing_that_is_known(clinic: Clinic) -> None:
+    clinic.run()
+    shutil.rmtree(clinic.at())
+    assert clinic.doctor() == (0, [WHOLE])
