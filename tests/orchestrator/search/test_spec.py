@@ -1,6 +1,6 @@
 """What counts as a changed sweep."""
 
-from tests.orchestrator.conftest import Bench
+from tests.support.bench import Bench
 
 
 def test_a_question_in_other_words_is_no_drift(bench: Bench) -> None:

@@ -26,7 +26,7 @@ from orchestrator.search.trials import ARM, REPLICATE
 from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.terminal import as_json, tables, trial_view
 from orchestrator.tracking import descriptions, publish
-from tests.orchestrator.conftest import PATIENT, Bench
+from tests.support.bench import PATIENT, Bench
 
 WAITING, RUNNING, COMPLETE, PRUNED, FAIL = (
     TrialState.WAITING,
