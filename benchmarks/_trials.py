@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from orchestrator.messages import Ended
 from orchestrator.search import book as books
 from orchestrator.search import plan
+from orchestrator.search.options import request
 from orchestrator.search.spec import Spec
 
 CHUNK = 500  # in memory, too, a sweep becomes slower as it grows
@@ -23,7 +24,7 @@ CHUNK = 500  # in memory, too, a sweep becomes slower as it grows
 
 def spec(trials: int) -> Spec:
     """What ``sweep run ebm`` resolves to."""
-    return plan.resolve(plan.Options("ebm", name="benchmark", trials=trials), RDBStorage("sqlite:///:memory:"))
+    return plan.resolve(request("ebm", name="benchmark", trials=trials), RDBStorage("sqlite:///:memory:"))
 
 
 def value(number: int, index: int) -> float:

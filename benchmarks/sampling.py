@@ -20,6 +20,7 @@ from benchmarks._figure import Figure, empty_folder
 from models.data import dataset as datasets
 from models.ebm import networks
 from models.ebm.frozen_sampling.config import Config
+from orchestrator.devices import Resources
 from orchestrator.launchers.inline import InlineJob, InlineLauncher
 from orchestrator.messages import Ended, Report, Task
 from studies import ebm_sampling
@@ -77,7 +78,11 @@ def _settings(model: str, n: int) -> list[dict[str, Any]]:
 
 def _play(configs: Sequence[dict[str, Any]], slots: int, device: str, folder: Path) -> float:
     """Seconds for all, so many at a time."""
-    launcher, waiting, jobs = InlineLauncher(device, slots), list(enumerate(configs)), list[InlineJob]()
+    launcher, waiting, jobs = (
+        InlineLauncher(Resources((device,) * slots, 1)),
+        list(enumerate(configs)),
+        list[InlineJob](),
+    )
     began = time.perf_counter()
     while waiting or jobs:
         while waiting and len(jobs) < slots:

@@ -17,6 +17,11 @@ class Resources:
     devices: tuple[str, ...]
     threads: int
 
+    @property
+    def slots(self) -> int:
+        """How many trials run at a time."""
+        return len(self.devices)
+
 
 def cores() -> int:
     """Processor cores that this process may use."""

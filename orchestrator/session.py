@@ -7,17 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import files, text
+from orchestrator import files, launchers, text
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Note, Outbox, Status, Tags
-from orchestrator.devices import Resources, cores
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
-from orchestrator.launchers.inline import InlineLauncher
-from orchestrator.launchers.local import LocalLauncher
-from orchestrator.launchers.protocol import Launcher
-from orchestrator.search import plan
+from orchestrator.search import steer
 from orchestrator.search.book import Book, create
 from orchestrator.search.spec import Spec
 from orchestrator.stores import sqlite
@@ -25,7 +21,7 @@ from orchestrator.stores import urls as address
 from orchestrator.stores.optuna_storage import UNWRITABLE, Storage, unwritable
 from orchestrator.supervisor import lease
 from orchestrator.supervisor.interrupts import InterruptWatcher
-from orchestrator.supervisor.limits import Limits
+from orchestrator.supervisor.machine import Machine
 from orchestrator.supervisor.status import SweepStatus
 from orchestrator.supervisor.steering import STOPPED
 from orchestrator.supervisor.supervisor import Supervisor
@@ -40,59 +36,57 @@ ORDERLY = ("", "timeout", STOPPED)  # endings that somebody wanted
 DELIVERY_SECONDS = 10.0  # how long a tracker that is out of reach is waited for at the end
 
 
-def book_of(spec: Spec, book: Book | None, trials: int | None, storage: Storage) -> Book:
+def parent_run() -> str:
+    """The MLflow run that `mlflow run` made for what it starts; "" where it did not start us."""
+    return os.environ.get("MLFLOW_RUN_ID", "")
+
+
+def book_of(spec: Spec, book: Book | None, trials: int | None, storage: Storage, parent_run: str = "") -> Book:
     """The ``book`` of a planned sweep, made where there is none, with ``trials`` as its total where that is asked for."""
     files.writable(spec.folder)
     if book is None:
-        tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)  # refused before the sweep exists
+        tracker.connect(
+            spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run
+        )  # refused before the sweep exists
         return create(storage, spec)
-    return book if trials is None else plan.resumed(storage, spec.name, trials)
+    return book if trials is None else steer.resumed(storage, spec.name, trials)
 
 
-def drive(
-    book: Book, resources: Resources, inline: bool, timeout: float | None, limits: Limits, console: Console
-) -> int:
-    """Run the sweep until it ends or is halted, and say so; returns the exit status."""
+def drive(book: Book, machine: Machine, console: Console, parent_run: str = "") -> int:
+    """Run the sweep until it ends or is halted, and say so; returns the exit status.
+
+    ``parent_run`` is the MLflow run that `mlflow run` made for it, if it did.
+    """
     try:
-        return _drive(book, resources, inline, timeout, limits, console)
+        return _drive(book, machine, console, parent_run)
     except CannotWrite as error:
         raise UserError(f"{error}; make room there, then go on") from None
     except UNWRITABLE as error:
         raise UserError(f"{unwritable(error)}; go on when it can") from None
 
 
-def _drive(
-    book: Book, resources: Resources, inline: bool, timeout: float | None, limits: Limits, console: Console
-) -> int:
+def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> int:
     spec = book.spec
     files.writable(spec.folder)
     gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
-    with lease.acquire_lease(book) as driver, InterruptWatcher().listening() as halt:
+    with lease.acquire_lease(book) as driver, InterruptWatcher(bool(parent_run)).listening() as halt:
         if len(book.finished()) >= book.total() and not book.trials_running():
             console.print(
                 f"sweep {spec.name} has all of its {text.counted(book.total())}; --trials sets a higher total"
             )
             _ending(book, console)
             return 0
-        together = book.study.together > 1  # then all trials are one process
-        threads = cores() if together else resources.threads
-        threads = 1 if spec.deterministic else threads  # sums depend on how they are divided
-        launcher: Launcher
-        if inline or together:
-            launcher = InlineLauncher(
-                resources.devices[0], 1 if inline or spec.deterministic else len(resources.devices)
-            )
-        else:  # first of all: what it imports, it imports while we go on
-            launcher = LocalLauncher(resources.devices, threads, spec.study)
-        store = tracker.connect(spec.tracking_uri, "--tracking-uri", experiment=Path(spec.study).stem)
-        outbox = _record(book, store)
+        # First of all: what it imports, it imports while we go on.
+        launcher = launchers.load(machine.launcher)(machine.resources, spec.study)
+        store = tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run)
+        outbox = _record(book, store, parent_run)
         courier = Courier(store)
         _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
-        supervisor = Supervisor(book, launcher, courier, outbox, threads, limits)
-        devices = ", ".join(sorted(set(resources.devices)))
+        supervisor = Supervisor(book, launcher, courier, outbox, machine.limits)
         console.print(
-            f"[bold]{spec.name}[/]: {spec.question}\n{text.counted(book.total())} on {spec.data}, {launcher.slots} at a time, "
-            f"{threads} thread{'s' if threads > 1 else ''}{'' if together else ' each'}, {devices}",
+            f"[bold]{spec.name}[/]: {spec.question}\n{text.counted(book.total())} on {spec.data}, "
+            f"{text.counted(launcher.resources.slots, 'worker')}, {text.counted(launcher.resources.threads, 'thread')} each, "
+            f"{', '.join(sorted(set(launcher.resources.devices)))}",
             highlight=False,
         )
 
@@ -104,7 +98,7 @@ def _drive(
         pictures: list[str] = []
         try:
             with display(console) as screen:
-                reason = supervisor.drive(timeout, halt, show)
+                reason = supervisor.drive(machine.timeout, halt, show)
             # The last trials too: only then are the runs known that pages link to.
             arrived = courier.drain(DELIVERY_SECONDS)
             if book.finished() and reason in ORDERLY:
@@ -160,16 +154,17 @@ def _serve(courier: Courier, folder: str) -> None:
         courier.serve(outbox.parent)
 
 
-def _record(book: Book, store: tracker.MlflowStore) -> Outbox:
+def _record(book: Book, store: tracker.MlflowStore, parent_run: str) -> Outbox:
     """The sweep's own record: the run that it has, the one that `mlflow run` made for it, or a new one."""
     spec, folder = book.spec, Path(book.spec.folder)
-    made = os.environ.get("MLFLOW_RUN_ID", "")
     tags = publish.tags(spec)
-    if spec.run and made and made != spec.run:
+    if spec.run and parent_run and parent_run != spec.run:
         note = Note(markdown=f"Went on with the sweep `{spec.name}`, whose own run is `{spec.run}`.")
-        store.deliver(made, [note, Tags(values=tags)])
+        store.deliver(parent_run, [note, Tags(values=tags)])
     outbox = Outbox(folder)
-    outbox.begin(spec.id, spec.name, publish.params(spec), {**tags, "outcome": "running"}, run=spec.run or made or None)
+    outbox.begin(
+        spec.id, spec.name, publish.params(spec), {**tags, "outcome": "running"}, run=spec.run or parent_run or None
+    )
     outbox.content("config.json", publish.settings(spec))
     outbox.note(descriptions.sweep(book, "Running."))
     run = deliver_now(folder, store, spec.tracking_uri)  # now, for trials are recorded below it

@@ -4,7 +4,6 @@ What the command line can do to a sweep, with values instead of text. Errors tha
 """
 
 import html
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from rich.console import Console
+from typing_extensions import Unpack
 
-from orchestrator import session, text
+from orchestrator import options, session
 from orchestrator.errors import UserError
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search import book as books
-from orchestrator.search import plan
+from orchestrator.search import plan, steer
 from orchestrator.search import trials as stored
 from orchestrator.search.book import Book
-from orchestrator.search.plan import Options
+from orchestrator.search.options import ComparisonOptions, SearchOptions, SweepOptions, Variation, request
 from orchestrator.search.trials import run_of
 from orchestrator.stores import optuna_storage as storages
 from orchestrator.stores.optuna_storage import Storage
-from orchestrator.supervisor.limits import Limits
+from orchestrator.supervisor.machine import Machine, machine
+from orchestrator.supervisor.options import MachineOptions
 from orchestrator.tracking import publish
 
 if TYPE_CHECKING:
@@ -169,11 +170,10 @@ class Sweep:
         file.write_text(report.write(self._book), encoding="utf-8")
         return file
 
-    def resume(
-        self, trials: int | None = None, workers: int | None = None, device: str = "auto", **more: Any
-    ) -> "Sweep":
-        """Go on to its total, or to another one; ``more`` as of ``run``."""
-        return _drive(plan.resumed(self._storage, self.name, trials), self._storage, workers, device, **more)
+    def resume(self, trials: int | None = None, *, quiet: bool = False, **options: Unpack[MachineOptions]) -> "Sweep":
+        """Go on to its total, or to another one; the options are those of the machine in `sweep resume --help`."""
+        book = steer.resumed(self._storage, self.name, trials)
+        return _drive(book, self._storage, machine(book.spec, options), session.parent_run(), quiet)
 
     def _repr_html_(self) -> str:
         from orchestrator.reports import findings
@@ -193,83 +193,28 @@ class Sweep:
         return "\n".join([*said, *([_inline(samples)] if samples is not None else [])])
 
 
-def run(
-    study: str,
-    *,
-    trials: int | None = None,
-    name: str | None = None,
-    data: str | None = None,
-    model: str | None = None,
-    fix: Mapping[str, Any] | None = None,
-    set: Mapping[str, Any] | None = None,
-    sampler: str = "tpe",
-    pruner: str = "median",
-    seed: int = 0,
-    deterministic: bool = False,
-    data_folder: str = "data",
-    storage: str | None = None,
-    tracking_uri: str | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    timeout: float | None = None,
-    quiet: bool = False,
-) -> Sweep:
+class RunOptions(SearchOptions, SweepOptions, MachineOptions, total=False):
+    """Of ``run``: those of `sweep run`."""
+
+
+class CompareOptions(ComparisonOptions, SweepOptions, MachineOptions, total=False):
+    """Of ``compare``: those of `sweep compare`."""
+
+
+def run(study: str, *, quiet: bool = False, **options: Unpack[RunOptions]) -> Sweep:
     """Search the space of a study, a name or a Python file, as ``sweep run`` does; returns when the sweep has ended.
 
-    ``fix`` holds searched parameters at values, ``set`` changes others. Interrupting the kernel ends it in order.
+    ``set`` and ``fix`` are mappings; what `sweep run --help` lists is taken, with `_` for `-`. Interrupting the kernel ends the
+    sweep in order. UserError for an option that does not exist or a value that cannot be.
     """
-    options = Options(
-        study=study,
-        trials=trials,
-        name=name,
-        data=data,
-        model=model,
-        data_folder=data_folder,
-        set=_pairs(set),
-        fix=_pairs(fix),
-        sampler=sampler,
-        pruner=pruner,
-        seed=seed,
-        deterministic=deterministic,
-        tracking_uri=tracking_uri,
-    )
-    return _begin(options, storage, workers, device, timeout, quiet)
+    return _begin(study, {**options}, RunOptions, "sweep.run", quiet)
 
 
 def compare(
-    study: str,
-    vary: Mapping[str, Sequence[Any]],
-    *,
-    seeds: int = 5,
-    race: bool = False,
-    name: str | None = None,
-    data: str | None = None,
-    model: str | None = None,
-    set: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    data_folder: str = "data",
-    storage: str | None = None,
-    tracking_uri: str | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    timeout: float | None = None,
-    quiet: bool = False,
+    study: str, vary: Mapping[str, Sequence[Any]], *, quiet: bool = False, **options: Unpack[CompareOptions]
 ) -> Sweep:
     """Compare settings of a study, every combination of ``vary`` with the same seeds, as ``sweep compare`` does."""
-    options = Options(
-        study=study,
-        vary=[f"{key}={','.join(map(_plain, values))}" for key, values in vary.items()],
-        seeds=seeds,
-        race=race,
-        name=name,
-        data=data,
-        model=model,
-        data_folder=data_folder,
-        set=_pairs(set),
-        seed=seed,
-        tracking_uri=tracking_uri,
-    )
-    return _begin(options, storage, workers, device, timeout, quiet)
+    return _begin(study, {**options, "vary": vary}, CompareOptions, "sweep.compare", quiet)
 
 
 def load(name: str, storage: str | None = None) -> Sweep:
@@ -283,55 +228,22 @@ def names(storage: str | None = None) -> list[str]:
     return books.names(storages.meant(storage))
 
 
-def _begin(
-    options: Options, storage: str | None, workers: int | None, device: str, timeout: float | None, quiet: bool
-) -> Sweep:
-    from dataclasses import replace
+def _begin(study: str, values: dict[str, Any], table: type, where: str, quiet: bool) -> Sweep:
+    known = options.read(table, Variation)
+    options.given(known, values, where)  # refuses names that there are not
+    machine_values = {name: values.pop(name) for name in options.read(MachineOptions) if name in values}
+    sweep_request = request(study, **values)
+    storage = storages.meant(sweep_request.options["storage"], create=True)
+    spec, parent_run = plan.resolve(sweep_request, storage), session.parent_run()
+    stored, place = plan.settle(spec, storage), machine(spec, machine_values)
+    book = session.book_of(spec, stored, sweep_request.options["trials"], storage, parent_run)
+    return _drive(book, storage, place, parent_run, quiet)
 
-    opened = storages.meant(storage, create=True)
-    spec = plan.resolve(replace(options, command=_command(options)), opened)
-    book = session.book_of(spec, plan.settle(spec, opened), options.trials, opened)
-    return _drive(book, opened, workers, device, timeout, quiet)
 
-
-def _drive(
-    book: Book, storage: Storage, workers: int | None, device: str, timeout: float | None = None, quiet: bool = False
-) -> Sweep:
+def _drive(book: Book, storage: Storage, place: Machine, parent_run: str, quiet: bool) -> Sweep:
     console = Console(file=sys.stdout, force_jupyter=False, force_terminal=False, width=WIDTH, quiet=quiet)
-    session.drive(book, plan.room(book.spec, device, workers), workers == 0, timeout, Limits(), console)
+    session.drive(book, place, console, parent_run)
     return Sweep(book, storage)
-
-
-def _command(options: Options) -> str:
-    """The same from a terminal."""
-    default = Options(study=options.study)
-    words = ["compare" if options.vary else "run", options.study]
-    for option in (
-        "trials",
-        "name",
-        "data",
-        "model",
-        "data_folder",
-        "seeds",
-        "sampler",
-        "pruner",
-        "seed",
-        "tracking_uri",
-    ):
-        value = getattr(options, option)
-        words += [f"--{option.replace('_', '-')}", str(value)] if value != getattr(default, option) else []
-    for option in ("vary", "set", "fix"):
-        words += [word for pair in getattr(options, option) for word in (f"--{option}", pair)]
-    words += [f"--{option}" for option in ("race", "deterministic") if getattr(options, option)]
-    return f"{text.program()} {shlex.join(words)}"
-
-
-def _pairs(settings: Mapping[str, Any] | None) -> list[str]:
-    return [f"{key}={_plain(value)}" for key, value in (settings or {}).items()]
-
-
-def _plain(value: Any) -> str:
-    return "none" if value is None else str(value)
 
 
 def _text(value: Any) -> str:

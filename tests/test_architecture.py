@@ -58,7 +58,13 @@ def test_settings_are_read_without_torch(path: Path) -> None:
                 for name in ("canvas", "comparison", "events", "sweep", "timeline", "tradeoff")
             },
         ),
-        ("click", {f"orchestrator/cli/{name}.py" for name in ("main", "manage", "options", "report")}),
+        (
+            "click",
+            {
+                f"orchestrator/cli/{name}.py"
+                for name in ("browse", "main", "manage", "options", "report", "run", "sweeps")
+            },
+        ),
     ],
 )
 def test_a_library_has_one_home(library: str, file: set[str]) -> None:

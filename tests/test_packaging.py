@@ -203,6 +203,21 @@ def test_an_entry_point_passes_each_parameter_to_an_option_of_its_name(project: 
     assert set(options[::2]) <= known
 
 
+def test_a_searched_parameter_is_held_by_set_or_by_fix(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from orchestrator.cli import main as cli
+
+    monkeypatch.chdir(tmp_path)
+    held, fixed = (
+        CliRunner().invoke(cli.main, [*arguments(project, "ebm_sweep", **{name: "start=noise"}), "--dry-run"])
+        for name in ("set", "fix")
+    )
+    assert held.exit_code == 0 and "= noise (held)" in held.output and held.output == fixed.output
+
+
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
 def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
     project: Any, entry_point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

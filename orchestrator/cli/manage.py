@@ -1,119 +1,17 @@
-"""The commands that look at sweeps and steer them: ``sweep list | show | stop | pause | extend | skip | enqueue | sync | …``."""
+"""The commands that change sweeps: ``sweep stop | pause | extend | skip | enqueue | sync | rm | doctor``."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.options import SECONDS, WHOLE, Pairs, json_option, storage_option
+from orchestrator.cli.options import SECONDS, WHOLE, Pairs, storage_option
+from orchestrator.cli.sweeps import complete_sweep, complete_trial, load_book, make_console, open_books, sweep_command
 from orchestrator.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from orchestrator.search.book import Book
     from orchestrator.stores.optuna_storage import Storage
 
 ANSWER_SECONDS = 30.0  # how long a supervisor may take to answer; on a busy machine it takes seconds
-# What `sweep --help` has room for, where a command's own first sentence is longer.
-SHORT = {
-    "show": "Show the trials of the sweep NAME, or one TRIAL whole.",
-    "stop": "End the sweep NAME when its running trials have ended.",
-    "sync": "Deliver to MLflow what did not arrive while NAME ran.",
-    "pause": "Free the machine for a while; `sweep resume` goes on.",
-    "enqueue": "Try a configuration next in the sweep NAME.",
-    "rm": "Remove the sweep NAME: its trials, files and MLflow runs.",
-    "report": "Write one HTML file about the sweep NAME, or two side by side.",
-    "sample": "Draw new images by the best trial of the sweep NAME, or by TRIAL.",
-}
-
-
-def complete_sweep(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Sweeps here that begin with what was typed."""
-    from orchestrator.search import book
-
-    return [name for name in book.names(open_books(ctx.params.get("storage"))) if name.startswith(incomplete)]
-
-
-def sweep_command(function: Callable[..., Any]) -> click.Command:
-    """A command on one sweep, with --storage."""
-    function = click.argument("name", shell_complete=complete_sweep)(storage_option(function))
-    return click.command(function.__name__, short_help=SHORT.get(function.__name__))(function)
-
-
-def complete_trial(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Trials of the sweep that was named."""
-    from orchestrator.search import book
-
-    name = ctx.params.get("name")
-    books = open_books(ctx.params.get("storage"))
-    numbers = [str(one.number) for one in load_book(books, name).trials()] if name in book.names(books) else []
-    return [number for number in numbers if number.startswith(incomplete)]
-
-
-@click.command("list")
-@json_option
-@storage_option
-def list_(as_json: bool, storage: str | None) -> None:
-    """List the sweeps here: how far each is and its best value.
-
-    \b
-    sweep list
-    sweep list --json
-    """
-    from orchestrator.search import book
-    from orchestrator.terminal import as_json as plain
-    from orchestrator.terminal import tables
-
-    books = open_books(storage)
-    console, found = make_console(), [book.load(books, name) for name in book.names(books)]
-    if as_json:
-        print_json([plain.sweep(one) for one in found])
-    elif found:
-        console.print(tables.sweeps(found))
-    else:
-        console.print("no sweeps here yet; begin one with:  sweep run ebm")
-
-
-@sweep_command
-@click.argument("trial", type=click.IntRange(min=0), required=False, shell_complete=complete_trial)
-@click.option("--best", type=WHOLE, metavar="N", help="Only the N best trials.")
-@click.option("--watch", is_flag=True, help="Follow it until it ends, or until Ctrl-C, which ends only the looking.")
-@json_option
-def show(name: str, trial: int | None, best: int | None, watch: bool, as_json: bool, storage: str | None) -> None:
-    """Show the trials of the sweep NAME, each with its settings, outcome and MLflow run, and who drives it; or one TRIAL whole.
-
-    \b
-    sweep show ebm-digits-1
-    sweep show ebm-digits-1 --watch --best 5
-    sweep show ebm-digits-1 7                with its samples, where the terminal has colours
-    sweep show ebm-digits-1 --json
-    """
-    from orchestrator.search import book
-    from orchestrator.terminal import as_json as plain
-    from orchestrator.terminal import tables
-
-    if watch and (as_json or trial is not None):
-        raise UserError("--watch follows a whole sweep; leave out the trial and --json")
-    books = open_books(storage)
-    if trial is not None:
-        from orchestrator.terminal import trial_view as glance
-
-        console, found = make_console(), book.load(books, name)
-        if as_json:
-            print_json(plain.trial(found, glance.find(found, trial)))
-        else:
-            console.print(glance.view(found, trial, console))
-    elif as_json:
-        found = book.load(books, name)
-        shown = found.trials() if best is None else found.best(best)
-        print_json({**plain.sweep(found), "every_trial": [plain.trial(found, one) for one in shown]})
-    elif watch:
-        from orchestrator.terminal import follow as watching
-
-        watching.follow(books, name, best, make_console())
-    else:
-        make_console().print(tables.sweep(book.load(books, name), best))
 
 
 @sweep_command
@@ -148,7 +46,7 @@ def extend(name: str, trials: int | None, timeout: float | None, storage: str | 
     sweep extend ebm-digits-1 --trials 40
     """
     from orchestrator import text
-    from orchestrator.search import plan
+    from orchestrator.search import steer
     from orchestrator.supervisor import lease
 
     if trials is None and timeout is None:
@@ -158,7 +56,7 @@ def extend(name: str, trials: int | None, timeout: float | None, storage: str | 
         return
     book = load_book(books, name)
     with lease.acquire_lease(book):
-        plan.total(book, trials or 1)
+        steer.total(book, trials or 1)
     make_console().print(
         f"{name}: its total is {book.total()}; go on with:  {text.program()} resume {name}", highlight=False
     )
@@ -183,12 +81,12 @@ def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> 
     \b
     sweep enqueue ebm-digits-1 step_size=10 n_steps=40
     """
-    from orchestrator.search import plan
+    from orchestrator.search import steer
     from orchestrator.supervisor import lease
 
     books = open_books(storage)
     book = load_book(books, name)
-    params = plan.configuration(book, [pair for pairs in settings for pair in pairs])
+    params = steer.configuration(book, [pair for pairs in settings for pair in pairs])
     if ask_driver(books, name, "enqueue", idle=True, params=params):
         return
     with lease.acquire_lease(book):
@@ -248,40 +146,6 @@ def doctor(name: str | None, repair: bool, storage: str | None) -> None:
     raise SystemExit(doctor_.visit([load_book(books, one) for one in names], repair, make_console()))
 
 
-def add_to(group: click.Group) -> None:
-    """All commands of this file."""
-    for command in (list_, show, stop, pause, extend, skip, enqueue, sync, doctor, rm):
-        group.add_command(command)
-
-
-def print_json(value: Any) -> None:
-    """For scripts: nothing but the value."""
-    import json
-
-    click.echo(json.dumps(value, indent=2, default=str))
-
-
-def make_console() -> "Console":
-    """Standard output."""
-    from orchestrator.terminal import tables
-
-    return tables.console()
-
-
-def open_books(storage: str | None, create: bool = False) -> Any:
-    """The Optuna storage that is meant."""
-    from orchestrator.stores import optuna_storage as storages
-
-    return storages.meant(storage, create)
-
-
-def load_book(books: "Storage", name: str) -> "Book":
-    """The sweep that is meant."""
-    from orchestrator.search import book
-
-    return book.load(books, name)
-
-
 def ask_driver(
     books: "Storage", name: str, command: Any, only: str | None = None, idle: bool = False, **details: Any
 ) -> bool:
@@ -306,3 +170,6 @@ def ask_driver(
         )
     make_console().print(f"{name}: {answer}", highlight=False, soft_wrap=True)
     return True
+
+
+COMMANDS: tuple[click.Command, ...] = (stop, pause, extend, skip, enqueue, sync, rm, doctor)

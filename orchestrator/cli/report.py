@@ -1,12 +1,11 @@
 """The commands that make something of a finished sweep: ``sweep report | sample``."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from orchestrator.cli.manage import complete_sweep, complete_trial, load_book, make_console, open_books, sweep_command
 from orchestrator.cli.options import TEXT
+from orchestrator.cli.sweeps import complete_sweep, complete_trial, load_book, make_console, open_books, sweep_command
 from orchestrator.errors import UserError
 
 OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
@@ -71,8 +70,4 @@ def _file(path: Path, suffix: str) -> Path:
     return path
 
 
-def add_to(group: click.Group) -> None:
-    """All commands of this file."""
-    commands: tuple[Any, ...] = (report, sample)
-    for command in commands:
-        group.add_command(command)
+COMMANDS: tuple[click.Command, ...] = (report, sample)

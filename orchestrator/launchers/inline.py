@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from models.events import Compute
-from orchestrator.launchers.protocol import Job
+from orchestrator.devices import Resources, cores
+from orchestrator.launchers.protocol import Job, Launcher
 from orchestrator.messages import Ended, Message, Reply, Task
 from orchestrator.worker.trial import run_trial_cooperative
+
+ONE = Resources(("cpu",), 1)
 
 
 class InlineJob:
@@ -62,15 +65,12 @@ class InlineJob:
         self.events.close()
 
 
-class InlineLauncher:
-    """Slots in this process, on one device."""
+class InlineLauncher(Launcher):
+    """Slots in this process, on the first of the devices. One trial computes at a time, with the threads of all."""
 
-    def __init__(self, device: str = "cpu", slots: int = 1) -> None:
-        self._device, self.slots = device, slots
-
-    def device(self, slot: int) -> str:
-        """The one device."""
-        return self._device
+    def __init__(self, resources: Resources = ONE, study: str = "") -> None:
+        slots = resources.slots
+        self.resources = Resources(resources.devices[:1] * slots, min(cores(), resources.threads * slots))
 
     def launch(self, task: Task) -> InlineJob:
         """Prepare a trial; it runs when it is listened to."""

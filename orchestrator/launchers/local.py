@@ -18,10 +18,11 @@ from typing import Any
 
 import psutil
 
-from orchestrator.launchers.protocol import Died, Job
-from orchestrator.layout import LOG
+from orchestrator.devices import Resources
+from orchestrator.launchers.protocol import Died, Job, Launcher
 from orchestrator.messages import Ended, Message, Reply, Report, Task
 from orchestrator.worker import lock as leftovers
+from orchestrator.worker import log
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PRELOAD = "orchestrator.launchers.preload"
@@ -35,9 +36,7 @@ def _work(task: Task, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.pop("MLFLOW_RUN_ID", None)  # names the sweep's own run: a trainer that logs by itself would write there
     threading.Thread(target=_leave_with_the_supervisor, daemon=True).start()
-    log = os.open(Path(task.folder) / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    log.redirect(Path(task.folder))
 
     import torch
 
@@ -146,18 +145,14 @@ class LocalJob:
         return Died(f"the worker process {self.process.pid} ended by {how}")
 
 
-class LocalLauncher:
+class LocalLauncher(Launcher):
     """As many workers at once as there are slots, with the processor's threads divided among them."""
 
-    def __init__(self, devices: Sequence[str], threads: int, study: str) -> None:
-        """One slot for each of ``devices`` (a device may occur more than once), ``threads`` for each worker.
-
-        ``study`` is what will be played: the server imports it, once for all workers.
-        """
-        self.slots = len(devices)
-        self.devices = tuple(devices)
+    def __init__(self, resources: Resources, study: str) -> None:
+        """The server that workers are forked from imports ``study``, once for all workers."""
+        self.resources = resources
         self.before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # read when the server imports torch
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(resources.threads)))  # read when the server imports torch
         self.context = multiprocessing.get_context("forkserver")
         # What is not a module of ours cannot be imported by name.
         modules = [PRELOAD, *([] if study.endswith(".py") else [f"studies.{study}"])]
@@ -165,10 +160,6 @@ class LocalLauncher:
         from multiprocessing import forkserver
 
         forkserver.ensure_running()
-
-    def device(self, slot: int) -> str:
-        """The device of a slot."""
-        return self.devices[slot]
 
     def launch(self, task: Task) -> LocalJob:
         """Fork a worker for the task."""

@@ -1,9 +1,12 @@
 """What the supervisor expects of a launcher."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
+from orchestrator.devices import Resources
 from orchestrator.messages import Message, Reply, Task
+from orchestrator.worker import lock, log
 
 
 class Died(Exception):
@@ -32,12 +35,15 @@ class Job(Protocol):
 
 
 class Launcher(Protocol):
-    """A place with room for some trials at a time."""
+    """A place where trials run, with a slot for each of some at a time.
 
-    slots: int
+    What is written here holds for every launcher whose workers share our file system; another one says it anew.
+    """
 
-    def device(self, slot: int) -> str:
-        """The torch device of a slot."""
+    resources: Resources  # a device for each slot, and threads for each trial
+
+    def __init__(self, resources: Resources, study: str) -> None:
+        """Prepare for trials of ``study``, a name or a Python file. Returns at once; the place may still be starting."""
 
     def launch(self, task: Task) -> Job:
         """Start a trial; returns before it has begun."""
@@ -47,3 +53,14 @@ class Launcher(Protocol):
 
     def close(self) -> None:
         """Give back what is held. Jobs must have ended."""
+
+    def evict(self, folders: Iterable[Path], grace: float) -> None:
+        """End the workers that an earlier supervisor left in these folders of trials, after ``grace`` seconds.
+
+        UserError for a worker that cannot be ended from here.
+        """
+        lock.evict(folders, grace)
+
+    def log(self, folder: Path) -> bytes:
+        """The end of what the workers of the trial in ``folder`` have printed; b"" where they printed nothing."""
+        return log.read(folder)

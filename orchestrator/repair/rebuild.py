@@ -16,6 +16,7 @@ from orchestrator.search.trials import PendingTrial, Trial, run_of
 from orchestrator.tracking import descriptions, publish
 from orchestrator.tracking import trial_record as record
 from orchestrator.tracking.descriptions import SHOWN
+from orchestrator.worker import log
 from studies.parts.study import StudyError
 
 WHOLE = ("complete", "timeout")  # outcomes of a sweep that ended by itself
@@ -64,7 +65,8 @@ def trial(book: Book, trial: Trial, store: Store) -> None:
     store.deliver(outbox.run_id(folder), entries(book, trial, {PICTURES, *numbers(book, trial)}))
     assert trial.outcome != "running" and trial.outcome != "waiting"
     end = Ended(trial.outcome, trial.values, trial.reason, trial.detail, trial.seconds or 0.0)
-    record.end(folder, book.spec, trial.number, book.label(trial), end)
+    text = log.read(folder) if end.outcome == "failed" else b""
+    record.end(folder, book.spec, trial.number, book.label(trial), end, text)
     checkup.deliver(folder, store)
 
 

@@ -12,8 +12,6 @@ from orchestrator.search.factorial import Comparison
 from studies.parts import space as _space
 from studies.parts.study import ImageShape, Study
 
-SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes")
-PRUNERS = ("median", "asha", "hyperband", "none")
 GRID_POINTS = 3  # values of a number in a grid
 Direction = Literal["minimize", "maximize"]
 BETTER: Mapping[Direction, str] = {"minimize": "lower", "maximize": "higher"}  # the values that are
@@ -51,6 +49,7 @@ class Spec(BaseModel, frozen=True):
     tracking_uri: str
     version: str
     command: str
+    options: dict[str, Any] = {}  # what `sweep run` or `sweep compare` was given, by SweepOptions and the other tables
     run: str = ""  # the MLflow run of the sweep, once there is one
     trials: int = Field(ge=1)  # the total; resuming may change it
     drifts: list[Drift] = []  # resuming may add one

@@ -1,6 +1,5 @@
 """Reasons to end a sweep early, in order: Ctrl-C, a signal, or a parent that is gone."""
 
-import os
 import signal
 import threading
 import time
@@ -16,9 +15,10 @@ PARENT_SECONDS = 1.0  # between looks at the parent
 class InterruptWatcher:
     """Tells whether the sweep should end. A second Ctrl-C ends it at once, by KeyboardInterrupt."""
 
-    def __init__(self) -> None:
+    def __init__(self, under_mlflow: bool = False) -> None:
+        """``under_mlflow``: `mlflow run` started us, and the sweep ends when that is gone."""
         self.reason = ""
-        self.ancestors = _launcher()
+        self.ancestors = _mlflow_run() if under_mlflow else []
         self.checked = time.monotonic()
 
     def __call__(self) -> str:
@@ -48,13 +48,11 @@ class InterruptWatcher:
         self.reason = "interrupted" if number == signal.SIGINT else "terminated"
 
 
-def _launcher() -> list[psutil.Process]:
+def _mlflow_run() -> list[psutil.Process]:
     """The processes from our parent up to the `mlflow run` that started us; [] where none did.
 
     It runs us through a shell, so being orphaned shows only at the shell's parent.
     """
-    if "MLFLOW_RUN_ID" not in os.environ:
-        return []
     chain: list[psutil.Process] = []
     for process in psutil.Process().parents():
         chain.append(process)

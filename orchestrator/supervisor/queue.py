@@ -3,6 +3,7 @@
 from collections import deque
 from pathlib import Path
 
+from orchestrator.launchers.protocol import Launcher
 from orchestrator.layout import trial_folder
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
@@ -30,11 +31,11 @@ class Agenda:
         self.total = book.total()
         self.events: list[str] = []  # arms that have left a race
 
-    def adopt(self) -> list[tuple[PendingTrial, Ended]]:
+    def adopt(self, launcher: Launcher) -> list[tuple[PendingTrial, Ended]]:
         """Take over what an earlier supervisor left: trials that run go first; returns those that have ended, to be closed."""
         spec = self.book.spec
         folders = {trial.number: trial_folder(spec.folder, trial.number) for trial in self.book.trials_running()}
-        leftovers.evict(folders.values(), EVICT_SECONDS)
+        launcher.evict(folders.values(), EVICT_SECONDS)
         for path in Path(spec.folder).glob(f"trial-*/{ending.NAME}"):
             if path.parent not in folders.values():
                 _clear(path.parent)  # told, and not cleared any more

@@ -33,13 +33,11 @@ STALL_SECONDS = 2.0  # without a look, it was we who stood still: suspended, or 
 class Supervisor:
     """Drives one sweep until its total is reached, its time is up, or it is cancelled."""
 
-    def __init__(
-        self, book: Book, launcher: Launcher, courier: Courier, outbox: Outbox, threads: int, limits: Limits
-    ) -> None:
+    def __init__(self, book: Book, launcher: Launcher, courier: Courier, outbox: Outbox, limits: Limits) -> None:
         """``outbox`` is the sweep's own; ``courier`` delivers the trials'."""
         self.book, self.launcher, self.courier, self.outbox = book, launcher, courier, outbox
-        self.threads, self.limits = threads, limits
-        self.free = deque(range(launcher.slots))
+        self.limits = limits
+        self.free = deque(range(launcher.resources.slots))
         self.took: list[float] = []
         self.agenda = Agenda(book)
         self.places: dict[int, int] = {}  # the step of each running trial's last checkpoint
@@ -75,7 +73,7 @@ class Supervisor:
         if timeout is not None:
             self.deadline = time.monotonic() + timeout
         try:
-            for left, end in self.agenda.adopt():
+            for left, end in self.agenda.adopt(self.launcher):
                 self.close(left, end)
             while not self._over():
                 self._check(interrupted())
@@ -119,7 +117,7 @@ class Supervisor:
             for trial in list(running.values()):  # it goes on from the checkpoint that it has
                 trial.job.kill()
                 self._end(trial, Ended("stopped", trial.values))
-        self.status.seconds_left = estimate(self.status, self.took, self.launcher.slots)
+        self.status.seconds_left = estimate(self.status, self.took, self.launcher.resources.slots)
 
     def _check(self, interrupted: str) -> None:
         """Look at what is asked of the sweep, and whether its workers live."""
@@ -160,7 +158,7 @@ class Supervisor:
     def _start(self, trial: PendingTrial) -> None:
         spec, slot = self.book.spec, self.free.popleft()
         folder = trial_folder(spec.folder, trial.number)
-        device = self.launcher.device(slot)
+        device = self.launcher.resources.devices[slot]
         record.begin(folder, spec, trial, self.book.label(trial), device)
         self.courier.serve(folder, lambda run: self.runs.put((trial.number, run)))
         task = Task(
@@ -174,7 +172,7 @@ class Supervisor:
             folder=str(folder),
             seed=trial.seed,
             device=device,
-            threads=self.threads,
+            threads=self.launcher.resources.threads,
             checkpoint_seconds=self.limits.checkpoint,
         )
         now = time.monotonic()
@@ -235,7 +233,8 @@ class Supervisor:
     def close(self, trial: PendingTrial, end: Ended) -> None:
         """First the record is closed, then the book is told, then the files go: a death in between repeats, not loses."""
         number, folder = trial.number, trial_folder(self.book.spec.folder, trial.number)
-        record.end(folder, self.book.spec, number, self.book.label(trial), end)
+        log = self.launcher.log(folder) if end.outcome == "failed" else b""
+        record.end(folder, self.book.spec, number, self.book.label(trial), end, log)
         self.courier.serve(folder)
         if end.outcome == "stopped":
             self.status.ended.append((number, end))

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -111,8 +110,3 @@ def markdown(books: Sequence[Book], columns: dict[str, Column]) -> str:
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     two = " ".join(book.spec.name for book in books[:2])
     return f"{table}\n\nWith curves and pictures: `sweep report {two}`"
-
-
-def claim_parent_run() -> str | None:
-    """The run that `mlflow run` made, which is the page's then: no sweep finds it any more."""
-    return os.environ.pop("MLFLOW_RUN_ID", None)

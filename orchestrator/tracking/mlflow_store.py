@@ -315,13 +315,13 @@ def _tags(values: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(key, value) for key, value in values.items()]
 
 
-def connect(uri: str, option: str, experiment: str) -> MlflowStore:
+def connect(uri: str, option: str, experiment: str, parent_run: str = "") -> MlflowStore:
     """The tracker at ``uri``, its tables made, new runs going to ``experiment``; UserError where it cannot be had.
 
-    Under ``mlflow run`` the experiment is the one of the run that it made: runs elsewhere would not be shown below it.
+    Below ``parent_run`` the experiment is the one of that run: runs elsewhere would not be shown below it.
     """
     with opening(uri, option):
-        return MlflowStore(uri, _experiment(_client(uri), experiment))
+        return MlflowStore(uri, _experiment(_client(uri), experiment, parent_run))
 
 
 def look(uri: str, option: str, experiment: str, run: str) -> MlflowStore | None:
@@ -370,10 +370,9 @@ def _prepare(store: object) -> None:
         sqlite.prepare(engine)
 
 
-def _experiment(client: MlflowClient, name: str) -> str:
-    given = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    if given and os.environ.get("MLFLOW_RUN_ID"):
-        return given
+def _experiment(client: MlflowClient, name: str, parent_run: str) -> str:
+    if parent_run:
+        return str(client.get_run(parent_run).info.experiment_id)
     found = client.get_experiment_by_name(name)
     if found is not None and found.lifecycle_stage == "active":
         return found.experiment_id

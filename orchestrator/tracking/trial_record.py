@@ -22,7 +22,6 @@ STATUS: dict[Outcome, Status] = {
     "stopped": "KILLED",
 }
 TITLE = " · "  # between the parts of a trial's name: its number, what came of it, its settings
-LOG_BYTES = 1_000_000  # of the end of a failed worker's log
 
 
 def key(spec: Spec, number: int) -> str:
@@ -57,16 +56,18 @@ def died(folder: Path, deaths: int) -> None:
     outbox.close()
 
 
-def end(folder: Path, spec: Spec, number: int, label: str, end: Ended) -> None:
-    """The trial has ended, or is left for later. It is named by what came of it, for lists show little else."""
+def end(folder: Path, spec: Spec, number: int, label: str, end: Ended, log: bytes = b"") -> None:
+    """The trial has ended, or is left for later. It is named by what came of it, for lists show little else.
+
+    ``log`` is what its worker printed, where that is to be seen.
+    """
     outbox = Outbox(folder)
     title = _title(number, label)
     if end.outcome != "stopped":
         outbox.note(descriptions.trial(spec, number, end))
         title = _title(number, descriptions.result(spec, end), label)
-    log = folder / LOG
-    if end.outcome == "failed" and log.exists() and log.stat().st_size:
-        outbox.content(LOG, log.read_bytes()[-LOG_BYTES:])
+    if log:
+        outbox.content(LOG, log)
     tags = {"outcome": end.outcome} | ({"reason": end.reason} if end.reason else {})
     outbox.end(STATUS[end.outcome], tags, title)
 

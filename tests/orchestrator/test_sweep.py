@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from orchestrator import sweep, text
+from orchestrator.stores import sqlite
 from tests.support.paths import QUADRATIC
 from tests.support.processes import LIMIT, environment
 
@@ -42,7 +44,7 @@ def test_a_sweep_is_a_table_its_best_trial_and_its_pictures(toy: sweep.Sweep) ->
 
 
 def test_it_is_the_sweep_that_the_command_line_makes(toy: sweep.Sweep) -> None:
-    words = f"run {QUADRATIC} --trials 6 --name toy --sampler random --seed 1 --set steps=3 --set mode=left"
+    words = f"run {QUADRATIC} --trials 6 --sampler random --name toy --set steps=3 --set mode=left --seed 1"
     assert toy._book.spec.command == f"{text.program()} {words}"
     assert "toy" in sweep.names() and sweep.load("toy").best.value == toy.best.value
 
@@ -63,7 +65,13 @@ def test_resuming_is_seen_by_all_that_look_at_it(folder: Path, capsys: pytest.Ca
         (lambda s: s.metric("loss"), "logged no loss; what there is: distance, noise, seconds/"),
         (lambda s: s.trial(9), "trial 9 of 'toy' is not completed; these are: "),
         (lambda s: sweep.run("ebn"), "no study 'ebn'; did you mean ebm"),
-        (lambda s: sweep.run(QUADRATIC, set={"x": 1}), "hold it with --fix x=1"),
+        (lambda s: sweep.run(QUADRATIC, set={"x": 9}), "x=9 is outside the search space"),
+        (lambda s: sweep.run(QUADRATIC, set={"x": 0.5}, fix={"x": 1}), "x is held at 1.0 already; give it one value"),
+        (lambda s: sweep.run(QUADRATIC, trails=3), "sweep.run has no option trails; did you mean trials?"),
+        (lambda s: sweep.compare(QUADRATIC, {"x": [0, 1]}, trials=3), "sweep.compare has no option trials; "),
+        (lambda s: s.resume(devise="cpu"), "no option devise; did you mean device?"),
+        (lambda s: sweep.run(QUADRATIC, trials=0), "--trials 0: the lowest value is 1"),
+        (lambda s: sweep.run(QUADRATIC, workers=0, launcher="local"), "--workers 0 runs trials in this process"),
         (lambda s: sweep.compare(QUADRATIC, {"x": [0.3]}), "nothing to compare"),
     ],
 )
@@ -76,6 +84,23 @@ def test_a_comparison_has_its_figure(folder: Path) -> None:
     settings = {"steps": 3, "jitter": 0.1}
     arms = sweep.compare(QUADRATIC, {"x": [0.3, 0.9]}, seeds=3, set=settings, name="arms", workers=0, quiet=True)
     assert arms.figure("comparison").width > 800 and list(arms.trials["x"]) == [0.3, 0.9] * 3
+
+
+def test_setting_a_searched_parameter_holds_it_as_fixing_does(folder: Path) -> None:
+    held = sweep.run(QUADRATIC, trials=1, set={"x": 0.5, "steps": 3}, name="set", workers=0, quiet=True)
+    fixed = sweep.run(QUADRATIC, trials=1, fix={"x": 0.5}, set={"steps": 3}, name="fix", workers=0, quiet=True)
+    one, other = held._book.spec, fixed._book.spec
+    assert one.fixed == {"x": 0.5} and not one.same_search(other)
+    assert held.best.settings == fixed.best.settings == {"x": 0.5}
+
+
+def test_a_sweep_inside_mlflow_run_goes_to_the_run_that_is_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = MlflowClient(sqlite.absolute("sqlite:///mlflow.db"))
+    parent = client.create_run(client.create_experiment("elsewhere"), run_name="made")
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)
+    toy = sweep.run(QUADRATIC, trials=1, set={"steps": 3}, workers=0, quiet=True)
+    assert toy._book.spec.run == parent.info.run_id
+    assert client.get_run(toy.best.run).info.experiment_id == parent.info.experiment_id
 
 
 def test_a_script_needs_no_guard(folder: Path) -> None:

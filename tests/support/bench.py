@@ -13,7 +13,7 @@ from orchestrator.messages import Task
 from orchestrator.search import book as books
 from orchestrator.search import plan
 from orchestrator.search.book import Book
-from orchestrator.search.plan import Options
+from orchestrator.search.options import request
 from orchestrator.stores import optuna_storage
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.status import SweepStatus
@@ -59,7 +59,7 @@ class Bench:
 
     def book(self, **options: Any) -> Book:
         """The sweep that the options ask for: a new one, or the one that stands."""
-        spec = plan.resolve(Options(QUADRATIC, **{"name": "toy", "trials": 5, **options}), self.storage)
+        spec = plan.resolve(request(QUADRATIC, **{"name": "toy", "trials": 5, **options}), self.storage)
         return plan.settle(spec, self.storage) or books.create(self.storage, spec)
 
     def drive(
@@ -75,7 +75,7 @@ class Bench:
         outbox.begin(book.spec.id, book.spec.name, {}, {})
         courier = Courier(self.store)
         courier.serve(folder)
-        supervisor = Supervisor(book, InlineLauncher(), courier, outbox, 1, limits)
+        supervisor = Supervisor(book, InlineLauncher(), courier, outbox, limits)
         try:
             reason = supervisor.drive(timeout, interrupted, self.statuses.append)
         finally:

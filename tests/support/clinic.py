@@ -17,10 +17,11 @@ from orchestrator.repair import doctor
 from orchestrator.search import book as books
 from orchestrator.search import plan
 from orchestrator.search.book import Book
-from orchestrator.search.plan import Options
+from orchestrator.search.options import request
 from orchestrator.stores import optuna_storage
 from orchestrator.supervisor import lease
 from orchestrator.supervisor.interrupts import InterruptWatcher
+from orchestrator.supervisor.machine import Machine
 from tests.support.bench import PATIENT
 from tests.support.paths import QUADRATIC
 from tests.support.stores import dump
@@ -44,11 +45,11 @@ class Clinic:
             return self.reason
 
         options = {"name": "toy", "trials": 3, **options}
-        spec = plan.resolve(Options(options.pop("study", QUADRATIC), **options), self.storage)
+        spec = plan.resolve(request(options.pop("study", QUADRATIC), **options), self.storage)
         book = plan.settle(spec, self.storage) or books.create(self.storage, spec)
         with self.patch.context() as patched:
             patched.setattr(InterruptWatcher, "__call__", halt)
-            session.drive(book, Resources(("cpu",), 1), True, None, PATIENT, Console(file=io.StringIO()))
+            session.drive(book, Machine("inline", Resources(("cpu",), 1), PATIENT), Console(file=io.StringIO()))
         return self
 
     def doctor(self, repair: bool = False, name: str = "toy") -> tuple[int, list[str]]:

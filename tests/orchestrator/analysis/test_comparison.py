@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from orchestrator.analysis import comparison
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
-from orchestrator.search import plan
+from orchestrator.search import steer
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
 from tests.support.bench import Bench, stop_after
@@ -41,14 +41,14 @@ def test_every_arm_is_played_with_the_same_seeds(bench: Bench) -> None:
 def test_an_interrupted_comparison_ends_as_an_uninterrupted_one(bench: Bench, asked: int) -> None:
     reason, _ = bench.drive(comparing(bench), stop_after(asked))
     assert reason == "interrupted"
-    bench.drive(plan.resumed(bench.storage, "toy", None))
+    bench.drive(steer.resumed(bench.storage, "toy", None))
     bench.drive(comparing(bench, name="straight"))
     assert bench.trials("toy") == bench.trials("straight")
 
 
 def test_more_seeds_are_more_trials(bench: Bench) -> None:
     bench.drive(comparing(bench))
-    bench.drive(plan.resumed(bench.storage, "toy", 16))
+    bench.drive(steer.resumed(bench.storage, "toy", 16))
     bench.drive(comparing(bench, name="straight", seeds=4))
     assert bench.trials("toy") == bench.trials("straight") and len(bench.trials("toy")) == 16
 
@@ -62,7 +62,7 @@ def test_a_race_drops_the_worse_arms_and_says_so(bench: Bench) -> None:
     played = [sum(trial.arm == arm for trial in book.trials()) for arm in range(3)]
     assert played == [6, 6, 3] and supervisor.status.total == 15
     assert any("x=0.9 leaves the race: " in event for event in supervisor.status.events)
-    bench.drive(plan.resumed(bench.storage, "toy", None))
+    bench.drive(steer.resumed(bench.storage, "toy", None))
     assert len(book.trials()) == 15, "an ended race stays ended"
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_compared_is_refused(bench: Bench, vary: list[str], words
 
 def test_nothing_can_be_enqueued_to_a_comparison(bench: Bench) -> None:
     with pytest.raises(UserError, match="'toy' is a comparison: its arms are what it tries"):
-        plan.configuration(comparing(bench), ["x=0.5"])
+        steer.configuration(comparing(bench), ["x=0.5"])
 
 
 @pytest.mark.slow

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from models.events import Compute
+from orchestrator import launchers
+from orchestrator.devices import Resources
 from orchestrator.launchers import inline, local
-from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.launchers.local import LocalLauncher
 from orchestrator.launchers.protocol import Died, Job, Launcher
 from orchestrator.layout import LOG
@@ -25,10 +26,12 @@ from tests.support.bench import toy_task
 from tests.support.paths import QUADRATIC
 from tests.support.processes import LIMIT, environment, wait_for, wait_until_gone
 
+ONE = Resources(("cpu",), 1)
 
-@pytest.fixture(params=["inline", "local"])
+
+@pytest.fixture(params=launchers.LAUNCHERS)
 def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
-    made: Launcher = InlineLauncher() if request.param == "inline" else LocalLauncher(["cpu"], 1, QUADRATIC)
+    made = launchers.load(request.param)(ONE, QUADRATIC)
     yield made
     made.close()
 
@@ -46,10 +49,45 @@ def hear_all(launcher: Launcher, job: Job, reply: Any = lambda report: "go") -> 
     return said
 
 
+def hear_some(launcher: Launcher, job: Job) -> None:
+    """Until the trial has said something."""
+    while not job.hear():
+        launcher.wait([job], 1.0)
+
+
 def test_a_trial_is_heard_to_its_end(launcher: Launcher, folder: Path) -> None:
     said = hear_all(launcher, launcher.launch(toy_task(folder)))
     assert [message.index for message in said if isinstance(message, Report)] == [1, 2, 3, 4, 5]
     assert isinstance(said[-1], Ended) and said[-1].outcome == "complete"
+
+
+def test_a_launcher_has_a_device_for_each_slot_and_threads(launcher: Launcher) -> None:
+    assert launcher.resources == ONE and launcher.resources.slots == 1
+
+
+def test_what_a_trial_printed_is_read_from_its_launcher(launcher: Launcher, folder: Path) -> None:
+    assert launcher.log(folder) == b""
+    (folder / LOG).write_bytes(b"a word")
+    assert launcher.log(folder) == b"a word"
+
+
+def test_a_worker_that_an_earlier_supervisor_left_is_ended(launcher: Launcher, folder: Path) -> None:
+    earlier = LocalLauncher(ONE, QUADRATIC)
+    job = earlier.launch(toy_task(folder, seconds=0.05, steps=100_000))
+    hear_some(earlier, job)
+    worker = psutil.Process(job.process.pid)
+    launcher.evict([folder / "trial-0"], 0.0)
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    job.kill()
+
+
+def test_the_registry_imports_no_launcher() -> None:
+    code = (
+        "import sys\n"
+        "from orchestrator import launchers\n"
+        "assert not {name.partition(':')[0] for name in launchers.LAUNCHERS.values()} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment())
 
 
 def test_wishes_of_one_function_are_computed_in_few_calls() -> None:
@@ -93,10 +131,9 @@ def test_stop_leaves_a_checkpoint(launcher: Launcher, folder: Path) -> None:
 
 
 def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path) -> None:
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    launcher = LocalLauncher(ONE, QUADRATIC)
     job = launcher.launch(toy_task(folder, seconds=0.05, steps=1000))
-    while not job.hear():
-        launcher.wait([job], 1.0)
+    hear_some(launcher, job)
     pid = job.process.pid
     assert pid is not None
     psutil.Process(pid).kill()
@@ -112,7 +149,7 @@ def test_a_worker_that_the_system_kills_for_memory_is_told_from_one_that_somebod
 ) -> None:
     kills = iter([7, 8])  # the system's count when it starts, and when it has died
     monkeypatch.setattr(local, "_memory_kills", lambda: next(kills))
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    launcher = LocalLauncher(ONE, QUADRATIC)
     job = launcher.launch(toy_task(folder, seconds=0.05, steps=1000))
     assert job.process.pid is not None
     psutil.Process(job.process.pid).kill()
@@ -144,12 +181,11 @@ def test_kill_ends_what_the_trainer_started_as_well(folder: Path) -> None:
         "    first = 0\n", '    import subprocess\n\n    subprocess.Popen(["sleep", "300"])\n    first = 0\n'
     )
     (folder / "parent.py").write_text(source)
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    launcher = LocalLauncher(ONE, QUADRATIC)
     job = launcher.launch(
         toy_task(folder, seconds=0.05, steps=1000).model_copy(update={"study": str(folder / "parent.py")})
     )
-    while not job.hear():
-        launcher.wait([job], 1.0)
+    hear_some(launcher, job)
     family = psutil.Process(job.process.pid).children()
     assert [child.name() for child in family] == ["sleep"]
     job.kill()
@@ -163,7 +199,7 @@ def test_what_a_trainer_prints_goes_to_its_log(folder: Path) -> None:
         .replace("    first = 0\n", '    print("a word from within", flush=True)\n    first = 0\n')
     )
     (folder / "talker.py").write_text(source)
-    launcher = LocalLauncher(["cpu"], 1, QUADRATIC)
+    launcher = LocalLauncher(ONE, QUADRATIC)
     hear_all(launcher, launcher.launch(toy_task(folder).model_copy(update={"study": str(folder / "talker.py")})))
     assert "a word from within" in (folder / "trial-0" / LOG).read_text()
 
@@ -173,10 +209,11 @@ def test_a_worker_whose_supervisor_died_while_it_started_does_nothing(folder: Pa
     task = toy_task(folder)
     code = (
         "import os, sys, time\n"
+        "from orchestrator.devices import Resources\n"
         "from orchestrator.launchers.local import LocalLauncher\n"
         "from orchestrator.messages import Task\n"
         "if __name__ == '__main__':\n"
-        "    launcher = LocalLauncher(['cpu'], 1, sys.argv[2])\n"
+        "    launcher = LocalLauncher(Resources(('cpu',), 1), sys.argv[2])\n"
         "    print(launcher.launch(Task.model_validate_json(sys.argv[1])).process.pid, flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
     )

@@ -11,7 +11,7 @@ from orchestrator.layout import MODEL, WEIGHTS
 from orchestrator.search import plan
 from orchestrator.search import trained as pretrained
 from orchestrator.search.book import Book
-from orchestrator.search.plan import Options
+from orchestrator.search.options import request
 from tests.support.bench import Bench
 from tests.support.paths import QUADRATIC
 
@@ -71,9 +71,9 @@ def test_weights_that_are_gone_are_refused(bench: Bench, trained: Book) -> None:
 
 def test_studies_say_whether_they_want_one(bench: Bench) -> None:
     with pytest.raises(UserError, match="the study .* trains its own networks"):
-        plan.resolve(Options(QUADRATIC, model="champion"), bench.storage)
+        plan.resolve(request(QUADRATIC, model="champion"), bench.storage)
     with pytest.raises(UserError, match="ebm_sampling needs a trained network; say --model champion, a sweep of ebm"):
-        plan.resolve(Options("ebm_sampling"), bench.storage)
+        plan.resolve(request("ebm_sampling"), bench.storage)
 
 
 def test_a_study_begins_with_what_the_network_was_trained_with(bench: Bench, trained: Book) -> None:
@@ -86,6 +86,6 @@ def test_a_study_begins_with_what_the_network_was_trained_with(bench: Bench, tra
         assert old in source
         source = source.replace(old, new)
     Path("begins_trained.py").write_text(source)
-    spec = plan.resolve(Options("begins_trained.py", model=f"newer/{best.number}"), bench.storage)
+    spec = plan.resolve(request("begins_trained.py", model=f"newer/{best.number}"), bench.storage)
     assert spec.base["x"] == best.params["x"] and spec.base["model"] == str(folder(trained, best.number))
     assert spec.data == "digits" and spec.set.items() <= spec.base.items()

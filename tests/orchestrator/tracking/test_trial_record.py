@@ -14,6 +14,7 @@ from orchestrator.delivery.outbox import Begin, End, Note
 from orchestrator.devices import Resources
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
+from orchestrator.supervisor.machine import Machine
 from orchestrator.tracking import descriptions, saved_view
 from orchestrator.tracking import mlflow_store as tracker
 from orchestrator.tracking import trial_record as record
@@ -23,7 +24,7 @@ from tests.support.bench import PATIENT, Bench
 def driven(bench: Bench, **options: object) -> tuple[Book, MlflowClient]:
     """A sweep with MLflow's own store, from beginning to end."""
     book = bench.book(**{"pruner": "none", **options})
-    assert session.drive(book, Resources(("cpu",), 1), True, None, PATIENT, Console(file=io.StringIO())) == 0
+    assert session.drive(book, Machine("inline", Resources(("cpu",), 1), PATIENT), Console(file=io.StringIO())) == 0
     return book, MlflowClient(book.spec.tracking_uri)
 
 

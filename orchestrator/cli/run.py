@@ -1,0 +1,140 @@
+"""The commands that run sweeps: ``sweep run | compare | resume``."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.manage import ask_driver
+from orchestrator.cli.options import WHOLE, all_options, storage_option
+from orchestrator.cli.sweeps import complete_study, complete_sweep, make_console, open_books
+from orchestrator.errors import UserError
+from orchestrator.search.options import ComparisonOptions, SearchOptions, SweepOptions, Variation
+from orchestrator.supervisor.options import MachineOptions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.search.book import Book
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Print what would be done and stop.")
+
+
+@click.command(short_help="Search the space of STUDY.")
+@click.argument("study", shell_complete=complete_study)
+@all_options(SearchOptions, SweepOptions)
+@dry_run_option
+@all_options(MachineOptions)
+def run(study: str, dry_run: bool, **options: Any) -> None:
+    """Search the space of STUDY: a name that `sweep studies` lists, or a Python file of your own.
+
+    \b
+    sweep run ebm --trials 40 --workers 2
+    sweep run ebm --data mnist --device cuda --set width=64
+    sweep run ebm --fix start=noise --sampler random --dry-run
+    sweep run dvae --data mnist,fashion_mnist     a sweep each, and a page that compares them
+    """
+    _begin(study, dry_run, options)
+
+
+@click.command(short_help="Compare settings of STUDY over seeds, with a verdict in words.")
+@click.argument("study", shell_complete=complete_study)
+@all_options(Variation, ComparisonOptions, SweepOptions)
+@dry_run_option
+@all_options(MachineOptions)
+def compare(study: str, dry_run: bool, **options: Any) -> None:
+    """Compare settings of STUDY: every combination with the same seeds, then intervals, paired tests and a verdict in words.
+
+    \b
+    sweep compare ebm --vary start=noise,replay --vary schedule=constant,geometric
+    sweep compare ebm --vary n_steps=10,20,40 --seeds 8 --race
+    sweep resume ebm-compared-digits-1 --trials 40     more seeds
+    """
+    if not options["vary"]:
+        raise UserError("--vary says nothing; name a setting with the values to compare: --vary n_steps=10,20")
+    _begin(study, dry_run, options)
+
+
+def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
+    """Make a sweep for each data set, or find it, and drive it."""
+    from orchestrator.search import plan
+    from orchestrator.search.options import request
+    from orchestrator.supervisor.machine import check, machine
+    from orchestrator.terminal import tables
+    from orchestrator.tracking import datasets_page
+
+    console = make_console()
+    machine_values = {name: values.pop(name) for name in MachineOptions.__annotations__}
+    check(machine_values)  # refused before anything waits for torch
+    whole = request(study, **values)
+    data_sets = datasets_page.data_sets(whole.options["data"])
+    names = datasets_page.names(whole.options["name"], data_sets)
+    requests = [whole.with_data(data, name) for data, name in zip(data_sets, names, strict=True)]
+    storage = open_books(whole.options["storage"], create=not dry_run)
+    specs = [plan.resolve(one, storage) for one in requests]
+    stored = [plan.settle(spec, storage) for spec in specs]
+    machines = [machine(spec, machine_values).share(len(specs)) for spec in specs]
+    if dry_run:
+        for spec, book, place in zip(specs, stored, machines, strict=True):
+            tables.print_plan(console, spec, place.resources, book is not None)
+        return
+    from orchestrator import session
+
+    parent_run = session.parent_run()
+    sweep_run = "" if len(specs) > 1 else parent_run  # else the run is the page's
+    books, statuses = list["Book"](), list[int]()
+    for spec, book, place in zip(specs, stored, machines, strict=True):
+        books.append(session.book_of(spec, book, whole.options["trials"], storage, sweep_run))
+        statuses.append(session.drive(books[-1], place, console, sweep_run))
+        if statuses[-1] == session.INTERRUPTED:
+            break
+    if len(books) == len(specs) > 1:
+        _compare_data_sets(books, parent_run, console)
+    raise SystemExit(max(statuses))
+
+
+def _compare_data_sets(books: "list[Book]", parent_run: str, console: "Console") -> None:
+    """One page about sweeps of one study on several data sets."""
+    from pathlib import Path
+
+    from rich.markdown import Markdown
+
+    from orchestrator.tracking import datasets_page
+    from orchestrator.tracking import mlflow_store as tracker
+
+    spec = books[0].spec
+    store = tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
+    console.print(Markdown(datasets_page.page(books, store, parent_run or None)))
+
+
+@click.command(short_help="Continue the sweep NAME, to its total or a new one.")
+@click.argument("name", shell_complete=complete_sweep)
+@click.option("--trials", type=WHOLE, metavar="N", help="A new total.  [default: the one that it has]")
+@all_options(MachineOptions)
+@click.option(
+    "--accept-drift",
+    is_flag=True,
+    help="Continue although the study or the data have changed since. The sweep keeps a note of it.",
+)
+@storage_option
+def resume(name: str, trials: int | None, accept_drift: bool, storage: str | None, **machine_values: Any) -> None:
+    """Continue the sweep NAME: trials that were interrupted continue as themselves, then new ones up to its total.
+
+    A paused sweep continues in the process that runs it.
+
+    \b
+    sweep resume ebm-digits-1                 to the total that it has
+    sweep resume ebm-digits-1 --trials 24     to 24 trials in all
+    """
+    books = open_books(storage)
+    if ask_driver(books, name, "resume", only="paused"):
+        return
+    from orchestrator import session
+    from orchestrator.search import steer
+    from orchestrator.supervisor.machine import check, machine
+
+    check(machine_values)
+    book = steer.resumed(books, name, trials, accept_drift)
+    raise SystemExit(session.drive(book, machine(book.spec, machine_values), make_console(), session.parent_run()))
+
+
+COMMANDS: tuple[click.Command, ...] = (run, compare, resume)

@@ -1,0 +1,162 @@
+"""The options that decide a sweep: those of `sweep run` and `sweep compare` that are kept with it.
+
+A new option is one entry here. ``Request.options`` has it by its name, and ``Spec.options`` keeps it when it was given.
+"""
+
+import shlex
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any, TypedDict, cast
+
+from typing_extensions import Unpack
+
+from orchestrator import options
+from orchestrator.options import Option, Pairs
+from orchestrator.text import program
+
+SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes")
+PRUNERS = ("median", "asha", "hyperband", "none")
+
+
+class SearchOptions(TypedDict, total=False):
+    """Of `sweep run` alone."""
+
+    trials: Annotated[
+        int | None,
+        Option("Total number of trials.", metavar="N", default_text="set by the study, often 12", minimum=1),
+    ]
+    fix: Annotated[
+        Pairs, Option("Hold a searched parameter at a value. Repeatable.", metavar="PARAM=VALUE", default=())
+    ]
+    sampler: Annotated[
+        str,
+        Option(
+            "tpe, random, grid, gp or cmaes (cmaes learns nothing from diverged trials).",
+            metavar="NAME",
+            default="tpe",
+            choices=SAMPLERS,
+        ),
+    ]
+    pruner: Annotated[
+        str, Option("median, asha, hyperband or none.", metavar="NAME", default="median", choices=PRUNERS)
+    ]
+
+
+class Variation(TypedDict, total=False):
+    """What `sweep compare` compares."""
+
+    vary: Annotated[
+        Pairs,
+        Option(
+            "A setting and the values to compare. Repeatable: every combination is tried.",
+            metavar="SETTING=VALUE,VALUE",
+            default=(),
+            several=r"\s+",
+            required=True,
+        ),
+    ]
+
+
+class ComparisonOptions(TypedDict, total=False):
+    """Of `sweep compare` alone, beside Variation."""
+
+    seeds: Annotated[
+        int, Option("Trials of each combination, each with another seed.", metavar="N", default=5, minimum=1)
+    ]
+    race: Annotated[
+        bool, Option("Drop a combination as soon as it is significantly worse than the best.", default=False)
+    ]
+
+
+class SweepOptions(TypedDict, total=False):
+    """Of `sweep run` and `sweep compare`."""
+
+    name: Annotated[
+        str | None,
+        Option(
+            "Name of the sweep. An unfinished sweep of this name continues.",
+            metavar="NAME",
+            default_text="STUDY-DATA-n",
+        ),
+    ]
+    data: Annotated[
+        str | None,
+        Option(
+            "digits, persian, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE or hoda:FOLDER. "
+            "Separate several with commas: each gets a sweep.",
+            metavar="NAME",
+            default_text="set by the study",
+        ),
+    ]
+    model: Annotated[
+        str | None,
+        Option(
+            "The trained network that the study begins with, if it needs one: champion, SWEEP, SWEEP/TRIAL or the id of an "
+            "MLflow run.",
+            metavar="NAME",
+        ),
+    ]
+    data_folder: Annotated[
+        str, Option("Folder for downloads.", metavar="PATH", default="data", environment="SWEEP_DATA")
+    ]
+    set: Annotated[
+        Pairs,
+        Option(
+            "Change a setting, or hold a searched parameter at a value. Repeatable; separate pairs with commas.",
+            metavar="SETTING=VALUE",
+            default=(),
+        ),
+    ]
+    seed: Annotated[int, Option("Seed of the search and of every trial.", metavar="N", default=0)]
+    storage: Annotated[
+        str | None,
+        Option(
+            "Optuna storage, any SQLAlchemy address.",
+            metavar="URL",
+            default_text="$SWEEP_STORAGE or sqlite:///sweeps.db",
+        ),
+    ]
+    tracking_uri: Annotated[
+        str | None,
+        Option(
+            "MLflow store or server.",
+            metavar="URI",
+            default_text="$MLFLOW_TRACKING_URI or sqlite:///mlflow.db",
+        ),
+    ]
+    deterministic: Annotated[
+        bool,
+        Option("Give the same trials for any number of workers: the sampler works in batches.", default=False),
+    ]
+
+
+class AllOptions(SearchOptions, Variation, ComparisonOptions, SweepOptions, total=False):
+    """Of either command."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `sweep run` or `sweep compare` was asked for: see ``request``."""
+
+    study: str  # a name, or a Python file
+    given: dict[str, Any]
+    command: str  # asks for the same in a terminal
+
+    @cached_property
+    def options(self) -> AllOptions:
+        """All options, those that were not given with their defaults."""
+        return cast(AllOptions, options.complete(options.read(AllOptions), self.given))
+
+    def with_data(self, data: str | None, name: str | None) -> "Request":
+        """The same on other data, by another name."""
+        changes = {"data": data, "name": name}
+        return replace(self, given=self.given | {key: value for key, value in changes.items() if value is not None})
+
+
+def request(study: str, **values: Unpack[AllOptions]) -> Request:
+    """A sweep of a study; None stands for an option that was not given. UserError for a value that cannot be."""
+    table = options.read(AllOptions)
+    given = options.given(table, values, "a sweep")
+    words = [word for name, value in given.items() for word in table[name].words(value)]
+    command = "compare" if "vary" in given else "run"
+    return Request(study, given, f"{program()} {shlex.join([command, study, *words])}")

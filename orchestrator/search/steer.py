@@ -1,0 +1,88 @@
+"""What is asked of a sweep that stands: to go on, another total, a configuration to try; checked before it is done."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+import studies
+from models.data import dataset as datasets
+from orchestrator.errors import UserError
+from orchestrator.search import book as books
+from orchestrator.search import plan
+from orchestrator.search.spec import Drift, current
+from orchestrator.stores.optuna_storage import Storage
+from studies.parts.study import StudyError
+
+
+def resumed(storage: Storage, name: str, trials: int | None, accept_drift: bool = False) -> books.Book:
+    """The sweep ``name`` with a new total, if any; UserError where there is none, or where study or data have drifted.
+
+    An accepted drift is kept with the sweep: trials asked before it keep the settings that they began with.
+    """
+    book = books.load(storage, name)
+    if trials is not None:
+        _refuse_total(book, trials)
+    try:
+        now = current(book.spec)
+        study = studies.load(now.study)
+        configs = plan.configs_of(study, now.base, now.comparison)
+        data = datasets.load(book.spec.data, Path(book.spec.data_folder))
+        now = now.model_copy(update={"data_digest": data.digest})
+    except datasets.DataError as error:
+        raise UserError(f"sweep '{name}' cannot go on: {error}") from None
+    except (StudyError, ValidationError) as error:
+        raise UserError(f"sweep '{name}' cannot go on, its study has changed: {error}") from None
+    changed = now.same_search(book.spec)
+    if changed and not accept_drift:
+        what = f"its data {book.spec.data} have" if now.data_digest != book.spec.data_digest else "its study has"
+        raise UserError(
+            f"sweep '{name}' cannot go on, {what} changed since: {changed}; start a new sweep, or say --accept-drift"
+        )
+    if changed:
+        stuck = book.spec.incompatible(now)
+        if stuck:
+            raise UserError(f"sweep '{name}' cannot go on even so, for its trials could not be compared: {stuck}")
+    try:  # last, for it may wait for torch
+        plan.check(study, configs, data)
+    except datasets.DataError as error:
+        raise UserError(f"sweep '{name}' cannot go on: {error}") from None
+    if changed:
+        drift = Drift(before=len(book.trials()), base=book.spec.base, what=changed)
+        book.update(base=now.base, space=now.space, data_digest=now.data_digest, drifts=[*book.spec.drifts, drift])
+    if trials is not None:
+        total(book, trials)
+    return book
+
+
+def total(book: books.Book, trials: int) -> None:
+    """Give the sweep another total; UserError where it has more trials already."""
+    _refuse_total(book, trials)
+    if trials != book.spec.trials:
+        book.update(trials=trials)
+
+
+def _refuse_total(book: books.Book, trials: int) -> None:
+    done = len(book.finished())
+    if trials < max(1, done):
+        raise UserError(f"--trials {trials} is the sweep's total and {done} are finished already; give {done} or more")
+
+
+def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
+    """Pairs of parameter and value as a configuration of the sweep's space; UserError for what lies outside."""
+    if book.spec.comparison:
+        raise UserError(f"'{book.spec.name}' is a comparison: its arms are what it tries; `sweep run` searches")
+    space = book.spec.parameters()
+    chosen: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"{text} has no value; write {name}=VALUE")
+        if name not in space:
+            raise UserError(f"{name}: sweep '{book.spec.name}' does not search it; it searches {', '.join(space)}")
+        try:
+            chosen[name] = space[name].parse(name, value)
+        except StudyError as error:
+            raise UserError(str(error)) from None
+    return chosen

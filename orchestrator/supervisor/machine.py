@@ -1,0 +1,59 @@
+"""The machine that a sweep runs on, as its options describe it: checked before anything starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import studies
+from orchestrator import devices, options
+from orchestrator.devices import Resources
+from orchestrator.errors import UserError
+from orchestrator.search.spec import Spec
+from orchestrator.supervisor.limits import Limits
+from orchestrator.supervisor.options import MachineOptions
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and for how long trials run."""
+
+    launcher: str  # a name of orchestrator.launchers
+    resources: Resources
+    limits: Limits
+    timeout: float | None = None  # seconds in which trials are started
+
+    def share(self, sweeps: int) -> "Machine":
+        """The same for one of several sweeps, which share the time."""
+        return self if self.timeout is None else replace(self, timeout=self.timeout / sweeps)
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """UserError for options of a machine that no sweep can have. Torch is not waited for."""
+    table = options.read(MachineOptions)
+    chosen = options.complete(table, options.given(table, values, "a sweep"))
+    devices.resolve(chosen["device"], chosen["workers"], 1)
+    if chosen["workers"] == 0 and chosen["launcher"] not in (None, "inline"):
+        raise UserError(f"--workers 0 runs trials in this process; leave it out with --launcher {chosen['launcher']}")
+
+
+def machine(spec: Spec, values: Mapping[str, Any]) -> Machine:
+    """The machine for a sweep, from MachineOptions; UserError for a value that cannot be."""
+    check(values)
+    table = options.read(MachineOptions)
+    chosen = options.complete(table, options.given(table, values, "a sweep"))
+    together = studies.load(spec.study).together  # trials that one process runs at the same time
+    workers, launcher = chosen["workers"], chosen["launcher"] or ("inline" if together > 1 else "local")
+    if workers == 0:
+        launcher, workers = "inline", 1
+    if launcher == "inline" and spec.deterministic:
+        workers = 1
+    resources = devices.resolve(chosen["device"], workers or (together if together > 1 else None), spec.trials)
+    if spec.deterministic:  # sums depend on how they are divided among threads
+        resources = replace(resources, threads=1)
+    limits = Limits(
+        checkpoint=chosen["checkpoint_every"],
+        silence=chosen["heartbeat_timeout"] or None,
+        trial=chosen["trial_timeout"],
+        deaths=chosen["max_worker_deaths"],
+    )
+    return Machine(launcher, resources, limits, chosen["timeout"])

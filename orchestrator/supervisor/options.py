@@ -1,0 +1,66 @@
+"""The options of the machine that a sweep runs on: of `sweep run`, `compare` and `resume`, and not kept with a sweep.
+
+A new option is one entry here.
+"""
+
+from typing import Annotated, TypedDict
+
+from orchestrator import launchers
+from orchestrator.options import Option
+
+
+class MachineOptions(TypedDict, total=False):
+    """Where trials run, how many at a time, and for how long."""
+
+    workers: Annotated[
+        int | None,
+        Option(
+            "Number of trials at the same time. 0 runs them in this process, for debugging.",
+            metavar="N",
+            default_text="one per GPU, or one per core up to 4",
+            minimum=0,
+        ),
+    ]
+    device: Annotated[str, Option("auto, cpu, cuda, or some GPUs: cuda:0,cuda:1.", metavar="NAME", default="auto")]
+    launcher: Annotated[
+        str | None,
+        Option(
+            f"How trials are started: {', '.join(launchers.LAUNCHERS)}.",
+            metavar="NAME",
+            default_text="local; inline where the study runs its trials together",
+            choices=tuple(launchers.LAUNCHERS),
+        ),
+    ]
+    timeout: Annotated[
+        float | None,
+        Option("Start no trial after this time. Running trials end normally.", metavar="SECONDS", above=0),
+    ]
+    trial_timeout: Annotated[
+        float | None,
+        Option("Fail a trial that runs longer than this.", metavar="SECONDS", default_text="none", above=0),
+    ]
+    heartbeat_timeout: Annotated[
+        float,
+        Option(
+            "Restart a worker that has sent nothing for SECONDS during training; 0 means never.",
+            metavar="SECONDS",
+            default=300.0,
+            minimum=0,
+            aliases=("--silence",),
+        ),
+    ]
+    max_worker_deaths: Annotated[
+        int,
+        Option(
+            "Fail a trial when its worker dies this many times at the same checkpoint. Give more where machines are "
+            "taken away at any moment.",
+            metavar="N",
+            default=3,
+            minimum=1,
+            aliases=("--deaths",),
+        ),
+    ]
+    checkpoint_every: Annotated[
+        float,
+        Option("Time between checkpoints: at most this much is lost.", metavar="SECONDS", default=30.0, above=0),
+    ]
