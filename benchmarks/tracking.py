@@ -12,7 +12,8 @@ from statistics import median
 from benchmarks._figure import Figure, empty_folder
 from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Outbox
-from orchestrator.tracking import mlflow_store as tracker
+from orchestrator.tracking import connection
+from orchestrator.tracking.mlflow_store import MlflowStore
 
 KEYS = [f"group/metric_{index}" for index in range(10)]
 CALLS = 500  # of outbox.numbers, with a number for each key
@@ -25,7 +26,7 @@ def measure(quick: bool = False) -> Iterator[Figure]:
     """What a second brings to MLflow, and what a point costs the trainer."""
     writing, delivering, single = [], [], []
     with empty_folder() as folder:
-        store = tracker.connect(f"sqlite:///{folder / 'mlflow.db'}", "--tracking-uri", "benchmark")
+        store = connection.connect(f"sqlite:///{folder / 'mlflow.db'}", "--tracking-uri", "benchmark")
         for repeat in range(2 if quick else REPEATS):  # they take turns
             wrote, delivered = _ours(store, folder / str(repeat))
             writing.append(wrote)
@@ -54,7 +55,7 @@ def measure(quick: bool = False) -> Iterator[Figure]:
     )
 
 
-def _ours(store: tracker.MlflowStore, folder: Path) -> tuple[float, float]:
+def _ours(store: MlflowStore, folder: Path) -> tuple[float, float]:
     """Seconds to write a trial's points, and seconds to deliver them."""
     outbox = Outbox(folder)
     outbox.begin(folder.name, f"ours {folder.name}", {}, {})
@@ -74,7 +75,7 @@ def _ours(store: tracker.MlflowStore, folder: Path) -> tuple[float, float]:
     return wrote - began, delivered - wrote
 
 
-def _single(store: tracker.MlflowStore) -> float:
+def _single(store: MlflowStore) -> float:
     run = store.client.create_run(store.experiment, run_name="single").info.run_id
     began = time.perf_counter()
     for step in range(SINGLE):

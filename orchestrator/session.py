@@ -4,13 +4,14 @@ import gc
 import os
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from orchestrator import files, launchers, text
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import deliver_now
-from orchestrator.delivery.outbox import Note, Outbox, Status, Tags
+from orchestrator.delivery.outbox import Outbox, Status
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
 from orchestrator.search import steer
@@ -28,8 +29,10 @@ from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.terminal import tables
 from orchestrator.terminal.progress import display
 from orchestrator.tracking import comparison_runs as arms
-from orchestrator.tracking import descriptions, publish, saved_view
-from orchestrator.tracking import mlflow_store as tracker
+from orchestrator.tracking import connection, descriptions, publish, saved_view
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_store import MlflowStore
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 ORDERLY = ("", "timeout", STOPPED)  # endings that somebody wanted
@@ -45,7 +48,7 @@ def book_of(spec: Spec, book: Book | None, trials: int | None, storage: Storage,
     """The ``book`` of a planned sweep, made where there is none, with ``trials`` as its total where that is asked for."""
     files.writable(spec.folder)
     if book is None:
-        tracker.connect(
+        connection.connect(
             spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run
         )  # refused before the sweep exists
         return create(storage, spec)
@@ -78,7 +81,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> i
             return 0
         # First of all: what it imports, it imports while we go on.
         launcher = launchers.load(machine.launcher)(machine.resources, spec.study)
-        store = tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run)
+        store = connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run)
         outbox = _record(book, store, parent_run)
         courier = Courier(store)
         _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
@@ -129,7 +132,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> i
 def sync(book: Book, console: Console) -> int:
     """Deliver what the sweep's outboxes still hold; returns the exit status."""
     with lease.acquire_lease(book):
-        store = tracker.connect(book.spec.tracking_uri, "--tracking-uri", experiment=Path(book.spec.study).stem)
+        store = connection.connect(book.spec.tracking_uri, "--tracking-uri", experiment=Path(book.spec.study).stem)
         if book.spec.run:
             store.follow(book.spec.run)
         courier = Courier(store)
@@ -154,13 +157,15 @@ def _serve(courier: Courier, folder: str) -> None:
         courier.serve(outbox.parent)
 
 
-def _record(book: Book, store: tracker.MlflowStore, parent_run: str) -> Outbox:
+def _record(book: Book, store: "MlflowStore", parent_run: str) -> Outbox:
     """The sweep's own record: the run that it has, the one that `mlflow run` made for it, or a new one."""
     spec, folder = book.spec, Path(book.spec.folder)
     tags = publish.tags(spec)
     if spec.run and parent_run and parent_run != spec.run:
-        note = Note(markdown=f"Went on with the sweep `{spec.name}`, whose own run is `{spec.run}`.")
-        store.deliver(parent_run, [note, Tags(values=tags)])
+        other = Outbox(folder / "mlflow-run")  # the courier delivers it
+        other.select(parent_run)
+        other.note(f"Went on with the sweep `{spec.name}`, whose own run is `{spec.run}`.")
+        other.end(None, tags)
     outbox = Outbox(folder)
     outbox.begin(
         spec.id, spec.name, publish.params(spec), {**tags, "outcome": "running"}, run=spec.run or parent_run or None
@@ -188,7 +193,7 @@ def _close(
         pass
 
 
-def _publish(book: Book, store: tracker.MlflowStore, console: Console) -> str:
+def _publish(book: Book, store: "MlflowStore", console: Console) -> str:
     """What is made of records that have arrived: a comparison's verdict, or the address of a search's champion."""
     publish.mark(book, store)
     if book.spec.comparison is None:

@@ -61,7 +61,7 @@ def test_settings_are_read_without_torch(path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "file"),
     [
-        ("mlflow", {"orchestrator/tracking/mlflow_store.py"}),
+        ("mlflow", {f"orchestrator/tracking/{name}.py" for name in ("mlflow_store", "model_registry")}),
         (
             "matplotlib",
             {

@@ -99,10 +99,10 @@ def _compare_data_sets(books: "list[Book]", parent_run: str, console: "Console")
     from rich.markdown import Markdown
 
     from orchestrator.tracking import datasets_page
-    from orchestrator.tracking import mlflow_store as tracker
+    from orchestrator.tracking import connection
 
     spec = books[0].spec
-    store = tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
+    store = connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
     console.print(Markdown(datasets_page.page(books, store, parent_run or None)))
 
 

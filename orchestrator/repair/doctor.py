@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -14,8 +15,10 @@ from orchestrator.repair.runs import Runs
 from orchestrator.search.book import Book
 from orchestrator.supervisor import lease
 from orchestrator.text import counted
-from orchestrator.tracking import mlflow_store as tracker
-from orchestrator.tracking.mlflow_store import MlflowStore
+from orchestrator.tracking import connection
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_store import MlflowStore
 
 ROUNDS = 5  # of looking and mending, for what is mended may show more
 MENDED, LEFT, UNTOUCHED = "mended", "not mended", ""
@@ -79,11 +82,11 @@ class _Visit:
             here += checkup.folders(self.book)
         try:
             if self.store is None:
-                self.store = tracker.look(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
+                self.store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
             runs = Runs(self.book, self.store, self._reach)
             found = runs.findings(driven)
             return Look([*here, *found], len(runs.trials), len(runs.kept), runs.earlier())
-        except (UserError, *tracker.AWAY) as error:
+        except connection.unreachable() as error:
             here.append(
                 Finding(None, f"MLflow cannot be looked at: {_sentence(error)}", "none; look again when it can")
             )
@@ -94,11 +97,11 @@ class _Visit:
 
     # ---- mending -----------------------------------------------------------------------------------------------------
 
-    def _reach(self) -> MlflowStore:
+    def _reach(self) -> "MlflowStore":
         """The tracker to mend in, made where there is none."""
         if self.store is None:
             spec = self.book.spec
-            self.store = tracker.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
+            self.store = connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
         return self.store
 
     def _mend(self, findings: list[Finding]) -> None:

@@ -4,7 +4,7 @@ Looking changes nothing; each finding brings what would mend it.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,8 +14,8 @@ from typing import Any
 from orchestrator import files
 from orchestrator.delivery import outbox
 from orchestrator.delivery.delivery import REFUSED, Delivery
-from orchestrator.delivery.outbox import Begin, End, File, Numbers, Picture, Position, Tags
-from orchestrator.delivery.store import Store
+from orchestrator.delivery.outbox import Begin, End, Entry, File, Numbers, Outbox, Picture, Position, Tags
+from orchestrator.delivery.store import Refused, Store
 from orchestrator.layout import trial_folder
 from orchestrator.search.book import Book
 from orchestrator.supervisor import queue as agenda
@@ -71,7 +71,7 @@ def waiting(folder: Path) -> Waiting:
     return found
 
 
-def _add(found: Waiting, entry: outbox.Entry) -> None:
+def _add(found: Waiting, entry: Entry) -> None:
     match entry:
         case Begin():
             found.begins, found.status = True, "RUNNING"
@@ -95,6 +95,19 @@ def deliver(folder: Path, store: Store) -> None:
     delivery.drain()
     for segment in outbox.segments(delivery.folder):
         outbox.path_of(delivery.folder, segment).unlink()
+
+
+def amend(folder: Path, run: str, entries: Sequence[Entry], store: Store) -> None:
+    """Add entries to a run through the outbox of ``folder``; Refused where the tracker does not take them."""
+    box, refused = Outbox(folder), outbox.sent(folder / outbox.FOLDER).refused
+    box.select(run)
+    for entry in entries:
+        box.add(entry)
+    box.close()
+    deliver(folder, store)
+    sent = outbox.sent(folder / outbox.FOLDER)
+    if sent.refused > refused:
+        raise Refused(sent.reason)
 
 
 def lead(folder: Path, run: str) -> None:

@@ -60,9 +60,9 @@ def trial(book: Book, trial: Trial, store: Store) -> None:
     record.begin(folder, book.spec, pending, book.label(trial), UNKNOWN["device"])
     box = Outbox(folder)
     box.tags(UNKNOWN)
+    for entry in entries(book, trial, {PICTURES, *numbers(book, trial)}):
+        box.add(entry)
     box.close()
-    checkup.deliver(folder, store)
-    store.deliver(outbox.run_id(folder), entries(book, trial, {PICTURES, *numbers(book, trial)}))
     assert trial.outcome != "running" and trial.outcome != "waiting"
     end = Ended(trial.outcome, trial.values, trial.reason, trial.detail, trial.seconds or 0.0)
     text = log.read(folder) if end.outcome == "failed" else b""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestrator.search.book import Book
 from orchestrator.supervisor import lease
-from orchestrator.tracking import mlflow_store as tracker
+from orchestrator.tracking import connection
 
 
 def describe(book: Book, keep_runs: bool) -> str:
@@ -32,6 +32,6 @@ def remove(book: Book, keep_runs: bool) -> None:
 def _runs(book: Book, keep_runs: bool) -> None:
     if keep_runs or not book.spec.run:
         return
-    store = tracker.connect(book.spec.tracking_uri, "--tracking-uri", experiment=Path(book.spec.study).stem)
+    store = connection.connect(book.spec.tracking_uri, "--tracking-uri", experiment=Path(book.spec.study).stem)
     store.follow(book.spec.run)
     store.forget(book.spec.id, book.spec.name)

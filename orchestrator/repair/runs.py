@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import End, Entry, Tags
@@ -20,8 +21,11 @@ from orchestrator.search.trials import Trial
 from orchestrator.tracking import comparison_runs as arms
 from orchestrator.tracking import publish
 from orchestrator.tracking import trial_record as record
-from orchestrator.tracking.mlflow_store import KEY, MlflowStore, Recorded
+from orchestrator.tracking.stored_run import KEY, StoredRun
 from orchestrator.worker import result as ending
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_store import MlflowStore
 
 PARENT = "mlflow.parentRunId"
 PICTURED = "mlflow.loggedImages"
@@ -32,14 +36,14 @@ AGAIN = "made again from Optuna and the trial's files"
 class Runs:
     """One look at the runs of a sweep."""
 
-    def __init__(self, book: Book, store: MlflowStore | None, reach: Callable[[], MlflowStore]) -> None:
+    def __init__(self, book: Book, store: "MlflowStore | None", reach: Callable[[], "MlflowStore"]) -> None:
         """``store`` is None where there is none yet; ``reach`` gives the one to mend in, made if need be."""
         self.book, self.store, self.reach = book, store, reach
         self.spec = book.spec
         self.trials = {trial.number: trial for trial in book.trials() if trial.state != "waiting"}
         self.waits: dict[int | None, Waiting] = {}
-        self.kept: dict[int | None, Recorded] = {}
-        self.found: list[Recorded] = []
+        self.kept: dict[int | None, StoredRun] = {}
+        self.found: list[StoredRun] = []
 
     def findings(self, driven: bool) -> list[Finding]:
         """What does not fit; where the sweep is ``driven``, of finished trials only, for they do not change any more."""
@@ -96,7 +100,7 @@ class Runs:
         elif led or noted:
             yield Finding(number, "its run is gone", "forgotten; a new one is made", partial(self._forget, number))
 
-    def _named(self, id: str, key: str) -> Recorded | None:
+    def _named(self, id: str, key: str) -> StoredRun | None:
         """The run of that id, unless it is another's or there is none."""
         run = next((run for run in self.found if run.run == id), None) or (
             self.store.record(id) if self.store else None
@@ -129,7 +133,7 @@ class Runs:
 
     # ---- how a run stands --------------------------------------------------------------------------------------------
 
-    def _trial(self, number: int, run: Recorded) -> Iterator[Finding]:
+    def _trial(self, number: int, run: StoredRun) -> Iterator[Finding]:
         trial = self.trials[number]
         outcomes = self._outcomes(trial)
         if (run.status, run.tags.get("outcome")) not in [(record.STATUS[one], one) for one in outcomes]:
@@ -161,7 +165,7 @@ class Runs:
         end = ending.load(folder_of(self.book, trial.number))
         return ["stopped"] if end is None else [end.outcome, "stopped"]
 
-    def _lacking(self, trial: Trial, run: Recorded) -> list[str]:
+    def _lacking(self, trial: Trial, run: StoredRun) -> list[str]:
         lacking = [key for key in remake.numbers(self.book, trial) if key not in run.numbers]
         files = self._files(trial.number, run)
         if remake.CONFIG not in files:
@@ -170,7 +174,7 @@ class Runs:
             lacking.append(remake.PICTURES)
         return lacking
 
-    def _own(self, run: Recorded) -> Iterator[Finding]:
+    def _own(self, run: StoredRun) -> Iterator[Finding]:
         """The sweep's own run. How it ended is told by its outcome only, for a study in Optuna has no end."""
         outcome = run.tags.get("outcome", "running")
         if run.status not in ("FINISHED", "FAILED", "KILLED") or outcome == "running":
@@ -187,14 +191,14 @@ class Runs:
         if outcome in remake.WHOLE and remake.uncrowned(self.book):
             yield Finding(None, "its best trial is not the champion", "registered", self._crown)
 
-    def _files(self, number: int | None, run: Recorded) -> set[str]:
+    def _files(self, number: int | None, run: StoredRun) -> set[str]:
         assert self.store is not None  # for the run is in it
         return self.store.artifacts(run.run) | self.waits[number].files
 
     # ---- mending -----------------------------------------------------------------------------------------------------
 
     def _add(self, run: str, entries: Sequence[Entry]) -> None:
-        self.reach().deliver(run, entries)
+        checkup.amend(Path(self.spec.folder, "repair"), run, entries, self.reach())
 
     def _put_below(self, run: str, trial: Trial) -> None:
         self._add(run, [Tags(values={PARENT: self.book.spec.parent_of(trial.params)})])  # which may just have been made
@@ -231,18 +235,18 @@ class Runs:
             self.book.forget_run(number)
 
 
-def _as_delivered(run: Recorded, wait: Waiting) -> Recorded:
+def _as_delivered(run: StoredRun, wait: Waiting) -> StoredRun:
     """The run as it will be when its outbox is delivered."""
     return run._replace(
         status=wait.status or run.status, tags=run.tags | wait.tags, numbers=run.numbers | frozenset(wait.numbers)
     )
 
 
-def _stands(run: Recorded) -> str:
+def _stands(run: StoredRun) -> str:
     return f"its run is {run.status}, outcome {run.tags.get('outcome', 'unknown')}"
 
 
-def _end(run: Recorded, trial: Trial | None = None) -> int:
+def _end(run: StoredRun, trial: Trial | None = None) -> int:
     """When what the run tells of ended, as far as it is known, in milliseconds since 1970."""
     if run.ended is not None:
         return run.ended

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.analysis import importance as influence
 from orchestrator.errors import UserError
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
-from orchestrator.tracking import mlflow_store as tracker
+from orchestrator.tracking import connection
+from orchestrator.tracking.stored_run import StoredRun
 from studies.parts.study import Section, Study, StudyError
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_store import MlflowStore
 
 T = TypeVar("T")
 
@@ -21,10 +25,10 @@ class SweepData:
 
     def __init__(self, book: Book) -> None:
         self.book, self.missing = book, ""
-        self.store: tracker.MlflowStore | None = None
+        self.store: MlflowStore | None = None
         spec = book.spec
         try:
-            self.store = tracker.look(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
+            self.store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
         except UserError as error:
             self.missing = str(error)
         if self.store is None and not self.missing:
@@ -92,7 +96,7 @@ class SweepData:
         return self.picture(trial, steps[max(steps)]) if steps else None
 
     @cached_property
-    def _runs(self) -> list[tracker.Recorded]:
+    def _runs(self) -> list[StoredRun]:
         return self.ask(lambda store: store.records(self.book.spec.id)) or []
 
     @cached_property
@@ -103,12 +107,12 @@ class SweepData:
     def _tags(self) -> dict[str, dict[str, str]]:
         return {one.run: one.tags for one in self._runs}
 
-    def ask(self, question: Callable[[tracker.MlflowStore], T]) -> T | None:
+    def ask(self, question: Callable[["MlflowStore"], T]) -> T | None:
         """What MLflow answers; None where it is out of reach."""
         if self.store is None:
             return None
         try:
             return question(self.store)
-        except tracker.AWAY as error:
+        except connection.unreachable() as error:
             self.missing = f"{self.book.spec.tracking_uri} does not answer ({str(error).splitlines()[0]})"
             return None

@@ -3,17 +3,21 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.analysis import comparison
 from orchestrator.delivery.delivery import deliver_now
-from orchestrator.delivery.outbox import Entry, File, Note, Numbers, Outbox, Status, Tags
+from orchestrator.delivery.outbox import Outbox, Status
+from orchestrator.delivery.store import Store
 from orchestrator.figures import canvas as figures
 from orchestrator.figures import comparison as figures_comparison
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.tracking import descriptions
-from orchestrator.tracking.mlflow_store import MlflowStore
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_store import MlflowStore
 
 
 def folder_of(spec: Spec, arm: int) -> Path:
@@ -31,7 +35,7 @@ def keys(spec: Spec) -> set[str]:
     return {key(spec, i) for i in range(len(spec.comparison.arms))} if spec.comparison else set()
 
 
-def begin(book: Book, store: MlflowStore) -> None:
+def begin(book: Book, store: Store) -> None:
     """Begin the arms' records, or open them again: now, for trials are recorded below them."""
     spec = book.spec
     if spec.comparison is None:
@@ -55,7 +59,7 @@ def end(book: Book, status: Status, outcome: str) -> Iterator[Path]:
         yield folder_of(book.spec, i)
 
 
-def report(book: Book, store: MlflowStore) -> comparison.Result:
+def report(book: Book, store: "MlflowStore") -> comparison.Result:
     """Put the verdict into the records of the sweep and its arms; returns what the comparison says."""
     spec = book.spec
     assert spec.comparison is not None
@@ -63,11 +67,11 @@ def report(book: Book, store: MlflowStore) -> comparison.Result:
     said = comparison.result(spec.comparison, trials, *spec.objectives[0])
     words = comparison.paragraph(said)
     curves = figures_comparison.bands(said, spec.comparison, trials)
-    entries: list[Entry] = [
-        Note(markdown=f"{words}\n\n{comparison.markdown(said)}\n\n{descriptions.sweep(book, '')}"),
-        File(path="comparison.json", content=json.dumps(comparison.plain(said), indent=2, allow_nan=False).encode()),
-        File(path="figures/comparison.png", content=figures.png(curves)),
-    ]
+    outbox = Outbox(Path(spec.folder))
+    outbox.select(spec.run)
+    outbox.note(f"{words}\n\n{comparison.markdown(said)}\n\n{descriptions.sweep(book, '')}")
+    outbox.content("comparison.json", json.dumps(comparison.plain(said), indent=2, allow_nan=False).encode())
+    outbox.content("figures/comparison.png", figures.png(curves))
     completed = [entry.trial for entry in trials if entry.trial.outcome == "complete"]
     first = {trial.arm: trial.number for trial in reversed(completed)}
     shown = (
@@ -77,12 +81,17 @@ def report(book: Book, store: MlflowStore) -> comparison.Result:
     )
     samples = figures.sheet_of_files(shown)
     if samples:
-        entries.append(File(path="figures/samples.png", content=samples))
-    store.deliver(spec.run, entries)
-    for arm, result in zip(spec.comparison.arms, said.arms, strict=True):
+        outbox.content("figures/samples.png", samples)
+    outbox.end(None, {})
+    deliver_now(Path(spec.folder), store, spec.tracking_uri)
+    for i, (arm, result) in enumerate(zip(spec.comparison.arms, said.arms, strict=True)):
         numbers = {"completed": result.completed.mean}
         for name, value in result.quality.items():
             numbers |= {f"mean/{name}": value.mean}
             numbers |= {f"low/{name}": value.low, f"high/{name}": value.high} if value.n > 1 else {}
-        store.deliver(arm.run, [Numbers(step=result.trials, values=numbers), Tags(values={"dropped": result.dropped})])
+        outbox = Outbox(folder_of(spec, i))
+        outbox.select(arm.run)
+        outbox.numbers(result.trials, numbers)
+        outbox.end(None, {"dropped": result.dropped})
+        deliver_now(folder_of(spec, i), store, spec.tracking_uri)
     return said

@@ -5,9 +5,9 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.delivery.delivery import Delivery
+from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.errors import UserError
 from orchestrator.figures import canvas as figures
@@ -15,8 +15,10 @@ from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import run_of
 from orchestrator.text import settings_line, short
-from orchestrator.tracking.mlflow_store import MlflowStore
 from studies.parts.study import named
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_store import MlflowStore
 
 Column = dict[str, Any]  # what is said of one data set's sweep
 
@@ -49,7 +51,7 @@ def names(name: str | None, data: Sequence[str | None]) -> list[str | None]:
     return [f"{name}-{kind}" + (f"-{i}" if alike else "") for i, kind in enumerate(kinds, 1)]
 
 
-def page(books: Sequence[Book], store: MlflowStore, run: str | None) -> str:
+def page(books: Sequence[Book], store: "MlflowStore", run: str | None) -> str:
     """Write the page, or write it anew, into ``run`` or one of its own; returns it as Markdown.
 
     It is an outbox of the first sweep's, so a page that could not be delivered waits for `sweep sync` of that sweep.
@@ -70,7 +72,7 @@ def page(books: Sequence[Book], store: MlflowStore, run: str | None) -> str:
     if pictures:
         outbox.content("figures/best_trials.png", pictures)
     outbox.end("FINISHED", {"outcome": "complete"})
-    Delivery(folder, store).drain()
+    deliver_now(folder, store, first.tracking_uri)
     return text
 
 
@@ -80,7 +82,7 @@ def shown_of(book: Book) -> tuple[str, Path]:
     return f"{book.spec.data}, trial {best.number}", trial_folder(book.spec.folder, best.number) / SAMPLES
 
 
-def column(book: Book, store: MlflowStore) -> Column:
+def column(book: Book, store: "MlflowStore") -> Column:
     """The best trial of a sweep: its objectives, and what the study's report says of a trial in numbers."""
     spec, best = book.spec, book.best()
     done = len(book.finished())

@@ -1,60 +1,56 @@
-"""The tracker that is MLflow: the only file that imports it."""
+"""Runs in MLflow: what is delivered to them, and what is read from them. `connection.py` opens a store."""
 
 import json
-import logging
-import os
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from PIL import Image
-from torch import nn
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a server's, at the end of every run
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.multimedia import compress_image_size
+from PIL import Image
 
 from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
 from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite
-from orchestrator.stores import urls as address
 from orchestrator.tracking import mlflow_pages as pages
+from orchestrator.tracking.stored_run import KEY, StoredRun
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
 PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures in
-KEY = "sweep.key"  # the tag that holds a record's own key
 # Asking again is of no use.
 NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
-AWAY = (MlflowException, OSError)  # what looking at a tracker raises that cannot be reached
-
-
-class Recorded(NamedTuple):
-    """A run as MLflow has it."""
-
-    run: str
-    key: str
-    status: str
-    tags: dict[str, str]
-    numbers: frozenset[str]  # keys that have a value
-    ended: int | None  # milliseconds since 1970
-    deleted: bool
-    last: Mapping[str, float] = {}  # the last value of every metric
+AWAY = (MlflowException, OSError)  # what MLflow raises while it is out of reach
 
 
 class MlflowStore:
-    """The MLflow server or file at an address. See orchestrator.delivery.courier.Store."""
+    """The MLflow server or file at an address. See orchestrator.delivery.store.Store."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         """``experiment`` is the id of the one that new runs go to."""
-        self.client, self.experiment = _client(uri), experiment
+        self.client, self.experiment = MlflowClient(uri), experiment
+        prepare(self.client._tracking_client.store)
+
+    def make_experiment(self, name: str) -> None:
+        """New runs go to the experiment ``name`` from now on; it is made where there is none."""
+        if self.find_experiment(name):
+            return
+        try:
+            self.experiment = self.client.create_experiment(name)
+        except MlflowException:  # somebody else has just made it
+            if not self.find_experiment(name):
+                raise
+
+    def find_experiment(self, name: str, deleted: bool = False) -> bool:
+        """New runs go to the experiment ``name`` from now on, a ``deleted`` one too if wanted; False where there is none."""
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None or (experiment.lifecycle_stage != "active" and not deleted):
+            return False
+        self.experiment = experiment.experiment_id
+        return True
 
     def begin(self, entry: Begin) -> Found:
         """See Store."""
@@ -112,50 +108,15 @@ class MlflowStore:
         """Make new runs where this one is: elsewhere they would not be shown below it."""
         self.experiment = self.client.get_run(run).info.experiment_id
 
-    def champion(self, run: str, network: nn.Module, shape: tuple[int, ...], name: str, tags: Mapping[str, str]) -> str:
-        """Keep a trained network of a run as the model ``name``, alias champion; returns the address to load it by.
-
-        It is kept as an exported program, which loads without running pickled code.
-        """
-        import mlflow.pytorch
-        import torch
-
-        mlflow.set_tracking_uri(self.client.tracking_uri)  # the registry asks for it
-        for noisy in ("mlflow", "torch.export", "torch.fx"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
-        ended = self.client.get_run(run).info
-        try:
-            with warnings.catch_warnings(), mlflow.start_run(run_id=run):
-                warnings.simplefilter("ignore")  # of exporting, which either works or raises
-                info = mlflow.pytorch.log_model(
-                    network.eval(),
-                    name="network",
-                    input_example=torch.zeros(2, *shape).numpy(),
-                    pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-                    tags=dict(tags),
-                )
-        finally:  # as it was before: else the trial seems to have lasted until now, or to have failed
-            self.client.set_terminated(run, ended.status, ended.end_time)
-        untyped: Any = self.client
-        _prepare(untyped._get_registry_client().store)
-        try:
-            self.client.create_registered_model(name)
-        except MlflowException:  # it has one, of the sweep's earlier end
-            self.client.get_registered_model(name)
-        # A server with accounts takes it only with the id: by that it knows whose it is.
-        version = self.client.create_model_version(name, info.model_uri, run, tags=dict(tags), model_id=info.model_id)
-        self.client.set_registered_model_alias(name, "champion", version.version)
-        return f"models:/{name}@champion"
-
-    def records(self, id: str, deleted: bool = False) -> list[Recorded]:
+    def records(self, id: str, deleted: bool = False) -> list[StoredRun]:
         """All runs of the sweep with this id, its own among them, the oldest first; with the ``deleted`` ones if wanted."""
         return self._search(f"tags.`{KEY}` LIKE '{id}%'", ViewType.ALL if deleted else ViewType.ACTIVE_ONLY)
 
-    def named(self, sweep: str) -> list[Recorded]:
+    def named(self, sweep: str) -> list[StoredRun]:
         """Runs that are tagged with the name of a sweep, whichever sweep it was."""
         return self._search(f"tags.sweep = '{sweep}'", ViewType.ACTIVE_ONLY)
 
-    def record(self, run: str) -> Recorded | None:
+    def record(self, run: str) -> StoredRun | None:
         """The run with this id, deleted or not; None where there is none."""
         try:
             return _recorded(self.client.get_run(run))
@@ -179,7 +140,6 @@ class MlflowStore:
 
     def content(self, run: str, path: str) -> bytes:
         """A file of a run."""
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         with tempfile.TemporaryDirectory() as folder:
             return Path(self.client.download_artifacts(run, path, folder)).read_bytes()
 
@@ -231,8 +191,8 @@ class MlflowStore:
             "sweep": f"#/experiments/{info.experiment_id}/runs/{info.run_id}?{pages.MODE}",
         }
 
-    def _search(self, filter: str, view: int) -> list[Recorded]:
-        found: list[Recorded] = []
+    def _search(self, filter: str, view: int) -> list[StoredRun]:
+        found: list[StoredRun] = []
         token = None
         while True:
             page = self.client.search_runs([self.experiment], filter, view, 1000, ["attributes.start_time ASC"], token)
@@ -297,9 +257,15 @@ class MlflowStore:
         return record is None or record.deleted
 
 
-def _recorded(run: Run) -> Recorded:
+def prepare(store: object) -> None:
+    """Put the database of MLflow's own ``store`` into write-ahead logging where it is a SQLite file."""
+    if engine := getattr(store, "engine", None):  # a server's client has none
+        sqlite.prepare(engine)
+
+
+def _recorded(run: Run) -> StoredRun:
     info, data = run.info, run.data
-    return Recorded(
+    return StoredRun(
         run=info.run_id,
         key=data.tags.get(KEY, ""),
         status=info.status,
@@ -313,73 +279,3 @@ def _recorded(run: Run) -> Recorded:
 
 def _tags(values: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(key, value) for key, value in values.items()]
-
-
-def connect(uri: str, option: str, experiment: str, parent_run: str = "") -> MlflowStore:
-    """The tracker at ``uri``, its tables made, new runs going to ``experiment``; UserError where it cannot be had.
-
-    Below ``parent_run`` the experiment is the one of that run: runs elsewhere would not be shown below it.
-    """
-    with opening(uri, option):
-        return MlflowStore(uri, _experiment(_client(uri), experiment, parent_run))
-
-
-def look(uri: str, option: str, experiment: str, run: str) -> MlflowStore | None:
-    """The tracker at ``uri`` as it stands, at the experiment of ``run``, else the named one; None where there is neither.
-
-    Nothing is made. UserError where it cannot be had.
-    """
-    if sqlite.absent(uri):
-        return None
-    with opening(uri, option):
-        store = MlflowStore(uri, "")
-        if run and store.record(run) is not None:
-            store.follow(run)
-            return store
-        found = store.client.get_experiment_by_name(experiment)
-        if found is None:
-            return None
-        store.experiment = found.experiment_id
-        return store
-
-
-@contextmanager
-def opening(uri: str, option: str) -> Iterator[None]:
-    """Make MLflow quiet and quick to give up, and tell of any failure as a UserError."""
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # the courier tries again, and again
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    if "://" in uri and not uri.startswith(("http:", "https:", "file:")):
-        address.check(uri, option)
-    try:
-        yield
-    except Exception as error:  # a store may fail in as many ways as there are stores
-        raise address.unopened(uri, option, error) from None
-
-
-def _client(uri: str) -> MlflowClient:
-    """A client, whose database is put into write-ahead logging where it is a SQLite file."""
-    client = MlflowClient(uri)
-    _prepare(client._tracking_client.store)
-    return client
-
-
-def _prepare(store: object) -> None:
-    if engine := getattr(store, "engine", None):  # a server's client has none
-        sqlite.prepare(engine)
-
-
-def _experiment(client: MlflowClient, name: str, parent_run: str) -> str:
-    if parent_run:
-        return str(client.get_run(parent_run).info.experiment_id)
-    found = client.get_experiment_by_name(name)
-    if found is not None and found.lifecycle_stage == "active":
-        return found.experiment_id
-    try:
-        return client.create_experiment(name)
-    except MlflowException:  # somebody else has just made it
-        again = client.get_experiment_by_name(name)
-        if again is None or again.lifecycle_stage != "active":
-            raise
-        return again.experiment_id

@@ -3,14 +3,16 @@
 import csv
 import io
 import json
-from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from orchestrator.analysis import importance
-from orchestrator.delivery.outbox import Outbox, Tags
-from orchestrator.delivery.store import Refused
+from orchestrator.delivery.delivery import deliver_now
+from orchestrator.delivery.outbox import Outbox
+from orchestrator.delivery.store import Store
 from orchestrator.figures import canvas as figures
 from orchestrator.figures import sweep as figures_sweep
 from orchestrator.figures import timeline as figures_report
@@ -20,7 +22,9 @@ from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
 from orchestrator.tracking.descriptions import SHOWN
-from orchestrator.tracking.mlflow_store import MlflowStore
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_store import MlflowStore
 
 CHAMPION = "champion"  # what is kept with the sweep of the model that was registered
 PAGE = 780  # pixels of a picture on a run's page: a wider one pushes out of sight what MLflow says of the run
@@ -90,16 +94,20 @@ def _table(book: Book) -> bytes:
     return text.getvalue().encode()
 
 
-def mark(book: Book, store: MlflowStore) -> None:
+def mark(book: Book, store: Store) -> None:
     """Tag the best trial's run, so that it can be searched for, and no other any more."""
     run = next((run_of(book.spec, trial) for trial in book.best()), "")
     before = book.notes().get(MARKED, "")
     if run and run != before:
+        folder = Path(book.spec.folder, "marks")
+        outbox = Outbox(folder)
         if before:
-            with suppress(Refused):  # it has been deleted
-                store.deliver(before, [Tags(values={"best": "no"})])
-        store.deliver(run, [Tags(values={"best": "yes"})])
+            outbox.select(before)
+            outbox.tags({"best": "no"})
+        outbox.select(run)
+        outbox.end(None, {"best": "yes"})
         book.note(MARKED, run)
+        deliver_now(folder, store, book.spec.tracking_uri)
 
 
 def drawings(book: Book) -> dict[str, figures.Drawing]:
@@ -122,12 +130,14 @@ def of_search(book: Book) -> dict[str, figures.Drawing]:
     return {**figures_sweep.sweep_figures(book.trials(), book.spec.objectives[0][0], book.spec.signs[0], shares)}
 
 
-def champion(book: Book, store: MlflowStore) -> str:
+def champion(book: Book, store: "MlflowStore") -> str:
     """The best trial's network as a model of the registry, named as the sweep; its address, or '' where there is none.
 
     It is crowned once: a sweep whose best trial is the champion already keeps it.
     """
     from safetensors.torch import load_file
+
+    from orchestrator.tracking import model_registry
 
     best = book.best()
     if not best or book.study.restore is None:
@@ -143,6 +153,7 @@ def champion(book: Book, store: MlflowStore) -> str:
     network = book.study.restore(config, spec.image_shape)
     network.load_state_dict(load_file(folder / WEIGHTS))
     tags = {"trial": str(best[0].number), spec.objectives[0][0]: f"{best[0].values[0]:.6g}", "data": spec.data}
-    address = store.champion(run, network, book.study.takes(config, spec.image_shape), spec.name, tags)
+    shape = book.study.takes(config, spec.image_shape)
+    address = model_registry.register(store, run, network, shape, spec.name, tags)
     book.note(CHAMPION, {"run": run, "address": address})
     return address

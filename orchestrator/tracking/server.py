@@ -20,7 +20,7 @@ from rich.console import Console
 
 from orchestrator.errors import UserError
 from orchestrator.stores import urls as address
-from orchestrator.tracking import mlflow_store as tracker
+from orchestrator.tracking import connection
 
 START_SECONDS = 180.0  # ten on an idle machine
 LINES = 20  # of what a server said, where it failed
@@ -77,8 +77,7 @@ def serve(wanted: Wanted, console: Console) -> None:
     servers = [_start(one, wanted.folder, more) for one in commands]
     try:
         _await(servers[0], f"http://{_reached(wanted.host)}:{port}")
-        with tracker.opening(uri, "--tracking-uri"):
-            store = tracker.MlflowStore(uri, "")
+        store = connection.open_store(uri, "--tracking-uri")
         found = store.pages(wanted.name)
         shown = {name: f"http://{_reached(wanted.host)}:{port}/{page}" for name, page in found.items()}
         if wanted.storage is not None:

@@ -16,8 +16,7 @@ from mlflow import MlflowClient
 from orchestrator.delivery.outbox import Begin
 from orchestrator.search import book
 from orchestrator.stores import optuna_storage
-from orchestrator.tracking import mlflow_store as tracker
-from orchestrator.tracking import server
+from orchestrator.tracking import connection, server
 from tests.support.cli import Result, command
 from tests.support.cli import sweep as run_sweep
 from tests.support.paths import QUADRATIC
@@ -144,7 +143,7 @@ def test_the_champion_is_loaded_from_an_authenticated_server(
     server = mlflow_server()
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    store = tracker.connect(server.address, "--tracking-uri", "toy")
+    store = connection.connect(server.address, "--tracking-uri", "toy")
     network, images = EnergyResNet((1, 8, 8), 2, 4).eval(), torch.randn(5, 1, 8, 8)
     run = store.begin(Begin(key="k/0", name="trial 0", params={}, tags={})).run
     loaded = mlflow.pytorch.load_model(store.champion(run, network, (1, 8, 8), "toy-sweep", {"trial": "0"}))
@@ -182,7 +181,7 @@ def test_a_server_comes_back_with_its_data(
 
 
 def test_sweep_ui_with_accounts_lets_nobody_in_who_has_none(folder: Path) -> None:
-    tracker.connect(f"sqlite:///{folder}/mlflow.db", "--tracking-uri", "toy")
+    connection.connect(f"sqlite:///{folder}/mlflow.db", "--tracking-uri", "toy")
     arguments = ["ui", "--auth", "--port", "0", "--no-browser", "--folder", str(folder)]
     refused = sweep(arguments, {})
     assert refused.returncode == 2 and f"export {server.PASSWORD}=" in refused.stderr

@@ -27,13 +27,13 @@ def test_half_a_line_is_dropped(clinic: Clinic) -> None:
 
 
 def test_what_was_refused_is_told_and_stays(clinic: Clinic) -> None:
-    from orchestrator.tracking import mlflow_store as tracker
+    from orchestrator.tracking import connection
 
     clinic.run()
     outbox = Outbox(clinic.at(1))
     outbox.numbers(99, {"a name: with a colon?": 1.0})
     outbox.close()
-    Delivery(clinic.at(1), tracker.connect(clinic.book.spec.tracking_uri, "", "quadratic")).drain()
+    Delivery(clinic.at(1), connection.connect(clinic.book.spec.tracking_uri, "", "quadratic")).drain()
     (found,) = clinic.findings()
     assert re.match(r"trial 1: the tracker refused 1 of its entries \(.*colon.*\) → none; they are kept in ", found)
     assert clinic.findings(repair=True) == [f"{found} · not mended"]

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from orchestrator.delivery.outbox import path_of
 from orchestrator.search.book import DRIVER
 from orchestrator.supervisor import lease
-from orchestrator.tracking.mlflow_store import KEY
+from orchestrator.tracking.stored_run import KEY
 from orchestrator.worker import lock as leftovers
 from tests.support.clinic import WHOLE, Clinic, cured, everything, say_later, stays
 from tests.support.paths import QUADRATIC, ROOT

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from orchestrator.tracking.mlflow_store import KEY
+from orchestrator.tracking.stored_run import KEY
 from tests.support.clinic import WHOLE, Clinic, cured, say_later
 
 PARENT = "mlflow.parentRunId"

@@ -17,15 +17,16 @@ from orchestrator.delivery.store import Refused
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite
 from orchestrator.stores import urls as address
-from orchestrator.tracking import mlflow_store as tracker
+from orchestrator.tracking import connection, model_registry
+from orchestrator.tracking.mlflow_store import MlflowStore
 
-Store = tuple[tracker.MlflowStore, MlflowClient]
+Store = tuple[MlflowStore, MlflowClient]
 
 
 @pytest.fixture
 def mlflow_store(folder: Path) -> Store:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    return tracker.connect(uri, "--tracking-uri", "toy"), MlflowClient(uri)
+    return connection.connect(uri, "--tracking-uri", "toy"), MlflowClient(uri)
 
 
 def begin(key: str = "k/0", parent: str | None = None) -> Begin:
@@ -210,7 +211,7 @@ def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
         ours.deliver(run, [End(status="FINISHED", tags={}, at=10**12)])
         with torch.no_grad():
             network.head.bias.add_(1.0)  # type: ignore[operator,union-attr]
-        address = ours.champion(run, network, (1, 8, 8), "toy-sweep", {"trial": "0"})
+        address = model_registry.register(ours, run, network, (1, 8, 8), "toy-sweep", {"trial": "0"})
         loaded = mlflow.pytorch.load_model(address)
         with torch.no_grad():
             torch.testing.assert_close(loaded(images), network(images))
@@ -222,7 +223,7 @@ def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
 def test_what_cannot_be_opened_is_refused(folder: Path) -> None:
     for uri in ("sqlite:////nowhere/at/all/mlflow.db", "http://127.0.0.1:9/"):
         with pytest.raises(UserError, match="--tracking-uri=.* cannot be opened"):
-            tracker.connect(uri, "--tracking-uri", "toy")
+            connection.connect(uri, "--tracking-uri", "toy")
 
 
 def test_sqlite_is_in_write_ahead_logging(mlflow_store: Store, folder: Path) -> None:

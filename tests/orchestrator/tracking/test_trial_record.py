@@ -15,8 +15,7 @@ from orchestrator.devices import Resources
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
 from orchestrator.supervisor.machine import Machine
-from orchestrator.tracking import descriptions, saved_view
-from orchestrator.tracking import mlflow_store as tracker
+from orchestrator.tracking import connection, descriptions, saved_view
 from orchestrator.tracking import trial_record as record
 from tests.support.bench import PATIENT, Bench
 
@@ -117,7 +116,7 @@ def test_the_view_that_the_page_of_runs_opens_with(bench: Bench) -> None:
     assert {card["metricKey"] for card in state["compareRunCharts"] if card["type"] == "LINE"} <= said
     wide = book.spec.model_copy(update={"space": {f"a_parameter_with_a_long_name_{i}": {} for i in range(200)}})
     assert len(saved_view.text(Book(book.optuna_study, wide))) <= saved_view.LONGEST
-    store = tracker.connect(book.spec.tracking_uri, "--tracking-uri", "quadratic")
+    store = connection.connect(book.spec.tracking_uri, "--tracking-uri", "quadratic")
     found = store.pages("toy")
     assert list(found) == ["trials", "sweep"] and "viewStateShareKey=toy" in found["trials"]
     assert found["sweep"].endswith(f"/runs/{book.spec.run}?workflowType=machine_learning")
@@ -126,7 +125,7 @@ def test_the_view_that_the_page_of_runs_opens_with(bench: Bench) -> None:
 
 
 def test_a_name_that_is_given_at_the_end_is_the_run_s(bench: Bench) -> None:
-    store = tracker.connect("sqlite:///mlflow.db", "--tracking-uri", "toy")
+    store = connection.connect("sqlite:///mlflow.db", "--tracking-uri", "toy")
     run = store.begin(Begin(key="k/0", name="trial 0", params={}, tags={})).run
     closing = [Note(markdown="[it](run:abc)"), End(status="FINISHED", tags={}, name="trial 0 · fid 3")]
     for _ in range(2):
