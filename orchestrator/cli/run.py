@@ -98,8 +98,7 @@ def _compare_data_sets(books: "list[Book]", parent_run: str, console: "Console")
 
     from rich.markdown import Markdown
 
-    from orchestrator.tracking import datasets_page
-    from orchestrator.tracking import connection
+    from orchestrator.tracking import connection, datasets_page
 
     spec = books[0].spec
     store = connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
