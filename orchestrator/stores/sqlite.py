@@ -30,8 +30,9 @@ def absolute(uri: str) -> str:
 
 
 def prepare(engine: Engine) -> None:
-    """Put the connections of ``engine`` into write-ahead logging, if it is SQLite's; those that it has are made anew."""
-    if engine.dialect.name == "sqlite" and not event.contains(engine, "connect", _connected):
+    """Put the connections of ``engine`` into write-ahead logging, if it is a SQLite file's; those that it has are made anew."""
+    in_file = engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:")
+    if in_file and not event.contains(engine, "connect", _connected):
         event.listen(engine, "connect", _connected)
         engine.dispose()
         _close_at_exit()
