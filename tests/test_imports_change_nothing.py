@@ -60,9 +60,7 @@ for name in ours:
 
 def modules() -> list[str]:
     """All of ours, without those that are run and not imported."""
-    names = [
-        module.name for package in OURS for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}.")
-    ]
+    names = [module.name for package in OURS for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}.")]
     return [*OURS, *(name for name in names if not name.endswith("__main__"))]
 
 
@@ -70,7 +68,9 @@ def printed(code: str, *values: object) -> str:
     """What a fresh interpreter prints that is given ``values``."""
     command = [sys.executable, "-c", STATE + code]
     given = json.dumps(values)
-    return subprocess.run(command, input=given, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=600).stdout
+    return subprocess.run(
+        command, input=given, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=600
+    ).stdout
 
 
 def test_importing_a_module_changes_nothing_in_the_process() -> None:
