@@ -22,7 +22,7 @@ from models.gan.networks import Critic
 from models.parts.training import optimisation
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.messages import Pulse, Task
-from orchestrator.worker.trial import play
+from orchestrator.worker.trial import run_trial
 from studies._gan import base
 
 UPDATES = 2_000
@@ -71,7 +71,7 @@ def _both(config: Config, folder: Path) -> tuple[float, float]:
         threads=1,
         checkpoint_seconds=1e9,
     )
-    plain, trial = _plain(config, folder), play(task)
+    plain, trial = _plain(config, folder), run_trial(task)
     spent, counted, loop, done, began = 0.0, 0, 0.0, None, 0.0
     for message in trial:
         if not (isinstance(message, Pulse) and message.stage == "training"):

@@ -1,6 +1,7 @@
 """Sweeps of the toy study in the test's own process, with a tracker in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.status import SweepStatus
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.paths import QUADRATIC
-from tests.support.processes import LIMIT
 
 PATIENT = Limits(checkpoint=1e9, silence=None)
 
@@ -62,6 +62,21 @@ class Bench:
         spec = plan.resolve(request(QUADRATIC, **{"name": "toy", "trials": 5, **options}), self.storage)
         return plan.settle(spec, self.storage) or books.create(self.storage, spec)
 
+    @contextmanager
+    def supervisor(self, book: Book, limits: Limits = PATIENT) -> Iterator[Supervisor]:
+        """A supervisor of the sweep in this process; in the end everything is delivered."""
+        folder = Path(book.spec.folder)
+        outbox = Outbox(folder)
+        outbox.begin(book.spec.id, book.spec.name, {}, {})
+        courier = Courier(self.store)
+        courier.serve(folder)
+        try:
+            yield Supervisor(book, InlineLauncher(), courier, outbox, limits)
+        finally:
+            outbox.close()
+            assert courier.drain(LIMIT)
+            courier.close()
+
     def drive(
         self,
         book: Book,
@@ -70,18 +85,8 @@ class Bench:
         limits: Limits = PATIENT,
     ) -> tuple[str, Supervisor]:
         """Drive the sweep in this process, and deliver everything."""
-        folder = Path(book.spec.folder)
-        outbox = Outbox(folder)
-        outbox.begin(book.spec.id, book.spec.name, {}, {})
-        courier = Courier(self.store)
-        courier.serve(folder)
-        supervisor = Supervisor(book, InlineLauncher(), courier, outbox, limits)
-        try:
+        with self.supervisor(book, limits) as supervisor:
             reason = supervisor.drive(timeout, interrupted, self.statuses.append)
-        finally:
-            outbox.close()
-            assert courier.drain(LIMIT)
-            courier.close()
         return reason, supervisor
 
     def record(self, book: Book, number: int | None = None) -> Record:

@@ -11,9 +11,10 @@ from mlflow import MlflowClient
 from orchestrator.analysis import comparison
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
-from orchestrator.search import steer
+from orchestrator.search import factorial, steer
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
+from orchestrator.terminal import tables
 from tests.support.bench import Bench, stop_after
 from tests.support.cli import sweep
 from tests.support.paths import QUADRATIC
@@ -159,3 +160,40 @@ def test_the_first_objectives_group_and_the_other_objectives_are_looked_up() -> 
     found = comparison._looked_up(trial, "r", ["fid/fresh", "accuracy/validation"], Store())
     assert found.finals == {"fid/fresh": 2.0, "fid/start": 9.0, "accuracy/validation": 0.9}
     assert found.curve == [(1, 3.0), (2, 2.0)]
+
+
+def timed(cost: float | None) -> comparison.Result:
+    """What two arms of three trials each say, the second of which is worse and slower."""
+    compared = [
+        comparison.ComparedTrial(
+            Trial(2 * seed + arm, values=(1.0 + arm + seed / 10,), arm=arm, replicate=seed),
+            {"zeta": 1.0, "alpha": 2.0, "loss": 1.0 + arm},
+            [(10 * (1 + arm), 3.0), (20 * (1 + arm), 1.0 + arm)],
+            cost,
+        )
+        for seed in range(3)
+        for arm in range(2)
+    ]
+    return comparison.result(factorial.full({"x": [1, 2]}, False), compared, "loss", "minimize")
+
+
+def test_convergence_is_told_in_network_evaluations_where_they_are_counted() -> None:
+    result = timed(cost=7.0)
+    assert [(arm.reached, arm.updates, arm.evaluations) for arm in result.arms] == [(3, 20, 140.0), (3, 40, 280.0)]
+    assert "at a median of 140 network evaluations" in comparison.paragraph(result)
+    columns = {str(column.header): list(column.cells) for column in tables.arms(result).columns}
+    assert columns["at"] == ["140 network evaluations", "280 network evaluations"]
+
+
+def test_convergence_is_told_in_updates_where_evaluations_are_not_counted() -> None:
+    result = timed(cost=None)
+    assert [(arm.updates, arm.evaluations) for arm in result.arms] == [(20, None), (40, None)]
+    assert "at a median of 20 updates" in comparison.paragraph(result)
+    columns = {str(column.header): list(column.cells) for column in tables.arms(result).columns}
+    assert columns["at"] == ["20 updates", "40 updates"]
+
+
+def test_the_objective_is_the_first_column_and_other_metrics_follow_by_name() -> None:
+    head, rows = comparison.arms(timed(cost=None))
+    assert head == ["arm", "completed", "loss", "alpha", "zeta"]
+    assert [row[0] for row in rows] == ["x=1", "x=2"] and rows[0][2].startswith("1.1 (") and rows[0][3].startswith("2")

@@ -60,6 +60,20 @@ def test_a_paired_test_is_of_logarithms_where_it_can_be() -> None:
     assert contrasts.paired([1.0, 0.0, -1.0], [0.0, 1.0, -2.0])[:2] == (False, pytest.approx(1 / 3))
 
 
+def value_of(arm: int, seed: int) -> float:
+    return float(arm + seed)
+
+
+def test_an_objective_of_exactly_0_is_compared_by_differences() -> None:
+    assert contrasts.paired([0.0, 1.0, 2.0], [1.0, 2.0, 3.5])[:2] == (False, pytest.approx(-3.5 / 3))
+    trials = grid(4, 3, value_of)
+    (of_a,) = [test for test in contrasts.contrasts(compared(2, 2), trials, "minimize") if test.of == "a"]
+    means = [(seed + 0.5) / (seed + 2.5) for seed in range(3)]  # over the arms of a value: no geometric mean has a 0
+    assert of_a.effect == pytest.approx(math.prod(means) ** (1 / 3))
+    (best,) = [test for test in contrasts.contrasts(compared(2), grid(2, 3, value_of), "minimize")]
+    assert not best.ratio and best.effect == pytest.approx(-1.0)
+
+
 def test_a_factor_is_told_from_one_that_does_nothing() -> None:
     """Seeds matter more than either, so it takes the pairs to see it."""
     chance = random.Random(1)

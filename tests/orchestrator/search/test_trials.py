@@ -4,7 +4,6 @@ import io
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -15,18 +14,13 @@ from rich.console import Console
 
 from orchestrator import sweep
 from orchestrator.analysis import comparison
-from orchestrator.delivery.courier import Courier
-from orchestrator.delivery.memory import MemoryStore
-from orchestrator.delivery.outbox import Outbox
-from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.reports import findings
 from orchestrator.reports import sweep as report
 from orchestrator.search.book import Book
 from orchestrator.search.trials import ARM, REPLICATE
-from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.terminal import as_json, tables, trial_view
 from orchestrator.tracking import descriptions, publish
-from tests.support.bench import PATIENT, Bench
+from tests.support.bench import Bench
 
 WAITING, RUNNING, COMPLETE, PRUNED, FAIL = (
     TrialState.WAITING,
@@ -138,10 +132,8 @@ def test_the_file_of_trials_in_mlflow_tells_the_same_of_those_that_ended(book: B
 
 
 def live_counts(book: Book) -> Counter[str]:
-    courier = Courier(MemoryStore())
-    supervisor = Supervisor(book, InlineLauncher(), courier, Outbox(Path(book.spec.folder)), 1, PATIENT)
-    courier.close()
-    return Counter({name.replace("_", " "): n for name, n in supervisor.status.counts.items() if n})
+    with Bench().supervisor(book) as supervisor:
+        return Counter({name.replace("_", " "): n for name, n in supervisor.status.counts.items() if n})
 
 
 def on_the_page_in_mlflow(book: Book) -> Counter[str]:

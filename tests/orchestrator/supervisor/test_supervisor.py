@@ -1,20 +1,23 @@
 """The supervisor's promises, on the toy study: totals, seeds, outcomes, interruption."""
 
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator import files
+from orchestrator import files, text
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
 from orchestrator.search import plan, steer
 from orchestrator.search.book import INFEASIBLE
 from orchestrator.search.options import request
+from orchestrator.supervisor.limits import Limits
 from orchestrator.terminal import tables
 from tests.support.bench import Bench, stop_after
 from tests.support.paths import QUADRATIC
+from tests.support.processes import LIMIT
 
 
 def test_totals_are_exact_and_running_again_changes_nothing(bench: Bench) -> None:
@@ -151,6 +154,32 @@ def test_bad_trials_are_pruned_and_their_last_value_is_kept(bench: Bench) -> Non
     for trial in pruned:
         assert 2 <= len(trial.reports) < 5, "the first report is too early to judge by"
         assert bench.record(book, trial.number).status == "KILLED"
+
+
+def test_the_run_of_a_new_trial_is_kept_in_the_book(bench: Bench) -> None:
+    """Its folder may be removed; the book outlives it."""
+    book = bench.book(trials=2)
+    with bench.supervisor(book) as supervisor:
+
+        def let_records_begin() -> str:
+            end = time.monotonic() + LIMIT
+            while any(trial.pending.run is None for trial in supervisor.status.running.values()):
+                if not supervisor.runs.empty() or time.monotonic() > end:
+                    break
+                time.sleep(0.01)
+            return ""
+
+        supervisor.drive(None, let_records_begin)
+    assert [trial.run for trial in book.trials()] == [bench.record(book, number).id for number in (0, 1)]
+
+
+def test_a_trial_that_takes_too_long_keeps_its_last_value(bench: Bench) -> None:
+    book = bench.book(trials=1, set=["seconds=0.02", "steps=1000000"])
+    _, supervisor = bench.drive(book, limits=Limits(checkpoint=1e9, silence=None, trial=1.5))
+    ((number, end),) = supervisor.status.ended
+    values = [value for _, key, value in bench.record(book, number).points if key == "distance"]
+    assert (end.outcome, end.reason) == ("failed", "TrialTimeout") and end.values == (values[-1],)
+    assert f"**distance {text.short(values[-1])}**" in bench.record(book, number).description
 
 
 def test_time_that_is_up_starts_no_trial(bench: Bench) -> None:
