@@ -159,7 +159,7 @@ def test_a_report_answers_and_holds_all_that_it_shows(here: Book) -> None:
 
 def test_the_commands_of_a_report_are_understood(here: Book) -> None:
     for command in [
-        findings.surer(here, influence.shares(here.study)),
+        findings.surer(here, influence.shares(here.optuna_study)),
         *(said.splitlines()[1] for said in findings.again(here)[2:3]),
     ]:
         assert CliRunner().invoke(cli.main, [*command.split()[1:], "--dry-run"], catch_exceptions=False).exit_code == 0
@@ -167,7 +167,9 @@ def test_the_commands_of_a_report_are_understood(here: Book) -> None:
 
 def test_a_report_without_mlflow_says_what_is_left_out(here: Book) -> None:
     elsewhere = Path("elsewhere.db").absolute()
-    page = Page(report.write(Book(here.study, here.spec.model_copy(update={"tracking_uri": f"sqlite:///{elsewhere}"}))))
+    page = Page(
+        report.write(Book(here.optuna_study, here.spec.model_copy(update={"tracking_uri": f"sqlite:///{elsewhere}"})))
+    )
     assert "What only MLflow knows is left out of this report: there is nothing of it at" in page.text
     assert [name for name in PARTS if name != "Distances"] == page.headings[1:]
     assert not elsewhere.exists()
