@@ -20,6 +20,7 @@ from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.status import SweepStatus
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.paths import QUADRATIC
+from tests.support.processes import LIMIT
 
 PATIENT = Limits(checkpoint=1e9, silence=None)
 
