@@ -1,15 +1,51 @@
-"""Names on disk: where the files of a sweep and of its trials are."""
+"""Names on disk: the one list of what a sweep's folders and files are called.
 
+.sweeps/                     beside the stores
+    cache/                   what all sweeps share: the judge, networks that are trained once
+    NAME/                    of a sweep: driver.lock, outbox/, across/ (its page over data sets), arm-0/ (of a comparison)
+        trial-0/             of a trial: outbox/, then weights.safetensors, model.json, samples.png, log.txt
+                             while it runs: checkpoint.pt, worker.lock, worker.json, ended.json
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
-SWEEPS = ".sweeps"  # folder of the sweeps' own files, beside the stores
-RESERVED = {"cache"}
+SWEEPS = ".sweeps"
+CACHE = "cache"
+RESERVED = {CACHE}  # no sweep is called so
+
+DRIVER_LOCK = "driver.lock"  # held by the supervisor of the sweep
+ACROSS = "across"
+OUTBOX = "outbox"
+SENT = "sent.json"  # in an outbox: how much of it is delivered
+REFUSED = "refused.jsonl"  # in an outbox: entries that the store will never take
+
+CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint.pt", "checkpoint.previous.pt"
+ENDED = "ended.json"  # how a trial ended, until Optuna knows it
+WORKER_LOCK, WORKER = "worker.lock", "worker.json"  # held by the worker, and which process that is
 WEIGHTS = "weights.safetensors"
 MODEL = "model.json"  # what the weights are of: study and config
 SAMPLES = "samples.png"
 LOG = "log.txt"
 
+TRIAL, ARM = "trial-", "arm-"  # begin the names of their folders
+
 
 def trial_folder(sweep_folder: str, number: int) -> Path:
     """Where a trial's files are."""
-    return Path(sweep_folder) / f"trial-{number}"
+    return Path(sweep_folder) / f"{TRIAL}{number}"
+
+
+def trial_folders(sweep_folder: str) -> Iterator[Path]:
+    """The folders of trials that are there."""
+    return Path(sweep_folder).glob(f"{TRIAL}*")
+
+
+def arm_folder(sweep_folder: str, arm: int) -> Path:
+    """Where the outbox of a comparison's arm is."""
+    return Path(sweep_folder) / f"{ARM}{arm}"
+
+
+def cache_folder(sweep_folder: str) -> str:
+    """What is shared by all sweeps beside this one."""
+    return f"{sweep_folder.rpartition('/')[0]}/{CACHE}"

@@ -14,6 +14,7 @@ from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox, Status
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
+from orchestrator.layout import OUTBOX
 from orchestrator.search import steer
 from orchestrator.search.book import Book, create
 from orchestrator.search.spec import Spec
@@ -153,7 +154,7 @@ def sync(book: Book, console: Console) -> int:
 
 def _serve(courier: Courier, folder: str) -> None:
     """All outboxes of a sweep that hold something."""
-    for outbox in {path.parent for path in Path(folder).glob("**/outbox/*.jsonl")} | {Path(folder, "outbox")}:
+    for outbox in {path.parent for path in Path(folder).glob(f"**/{OUTBOX}/*.jsonl")} | {Path(folder, OUTBOX)}:
         courier.serve(outbox.parent)
 
 

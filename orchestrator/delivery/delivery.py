@@ -9,10 +9,10 @@ from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Begin, End, Entry, Numbers, Picture, Select, Sent
 from orchestrator.delivery.store import Refused, Store
 from orchestrator.errors import UserError
+from orchestrator.layout import OUTBOX, REFUSED, SENT
 from orchestrator.stores import urls
 
 BATCH = 500  # entries that are delivered together
-REFUSED = "refused.jsonl"  # the file of entries that the store will never take
 BEFORE = -(10**18)  # a step before all steps
 
 
@@ -21,7 +21,7 @@ class Delivery:
 
     def __init__(self, folder: Path, store: Store) -> None:
         """``folder`` is the trial's, the arm's or the sweep's."""
-        self.folder, self.store = folder / outbox.FOLDER, store
+        self.folder, self.store = folder / OUTBOX, store
         self.sent = outbox.sent(self.folder)
         self._on_run: Callable[[str], None] = lambda run: None
 
@@ -82,7 +82,7 @@ class Delivery:
 
     def _note(self, sent: Sent) -> None:
         """Keep on disk how far the delivery is; the id of the record is known from now on."""
-        files.replace(self.folder / outbox.SENT, sent.model_dump_json().encode())
+        files.replace(self.folder / SENT, sent.model_dump_json().encode())
         before, self.sent = self.sent, sent
         if sent.run and sent.run != before.run:
             self._on_run(sent.run)

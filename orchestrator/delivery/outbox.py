@@ -19,10 +19,9 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from models.events import DataUsed
 from orchestrator.files import CannotWrite
+from orchestrator.layout import OUTBOX, SENT
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
-FOLDER = "outbox"
-SENT = "sent.json"  # how far a courier is
 
 
 class _Entry(BaseModel, frozen=True, ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"):
@@ -141,7 +140,7 @@ class Outbox:
 
     def __init__(self, folder: Path) -> None:
         """``folder`` is the trial's or the sweep's."""
-        self.folder = folder / FOLDER
+        self.folder = folder / OUTBOX
         self.file: FileIO | None = None
         self.segment, self.offset = 0, 0
         self.steps: dict[str, int] = {}
@@ -255,17 +254,17 @@ def sent(folder: Path) -> Sent:
 
 def holds(folder: Path, position: Position) -> bool:
     """Whether the outbox of a trial's ``folder`` still has all that was written before ``position``, or delivered it."""
-    delivered = sent(folder / FOLDER)
+    delivered = sent(folder / OUTBOX)
     reached = delivered.passed | {delivered.segment: delivered.offset}
     if reached.get(position.segment, 0) >= position.offset:
         return True
-    path = path_of(folder / FOLDER, position.segment)
+    path = path_of(folder / OUTBOX, position.segment)
     return path.exists() and path.stat().st_size >= position.offset
 
 
 def run_id(folder: Path) -> str:
     """The id of the record of a trial's ``folder``; '' where none is known."""
-    return sent(folder / FOLDER).run
+    return sent(folder / OUTBOX).run
 
 
 def read(folder: Path, segment: int, offset: int, most: int) -> tuple[list[Entry], int, int]:

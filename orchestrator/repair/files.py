@@ -13,10 +13,22 @@ from typing import Any
 
 from orchestrator import files
 from orchestrator.delivery import outbox
-from orchestrator.delivery.delivery import REFUSED, Delivery
+from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Begin, End, Entry, File, Numbers, Outbox, Picture, Position, Tags
 from orchestrator.delivery.store import Refused, Store
-from orchestrator.layout import trial_folder
+from orchestrator.layout import (
+    CHECKPOINT,
+    ENDED,
+    OUTBOX,
+    PREVIOUS_CHECKPOINT,
+    REFUSED,
+    SENT,
+    TRIAL,
+    WORKER,
+    WORKER_LOCK,
+    trial_folder,
+    trial_folders,
+)
 from orchestrator.search.book import Book
 from orchestrator.supervisor import queue as agenda
 from orchestrator.worker import checkpoint
@@ -24,7 +36,7 @@ from orchestrator.worker import lock as leftovers
 from orchestrator.worker import result as ending
 
 # What only an unfinished trial needs.
-PASSING = (checkpoint.NAME, checkpoint.PREVIOUS, ending.NAME, leftovers.LOCK, leftovers.WHO)
+PASSING = (CHECKPOINT, PREVIOUS_CHECKPOINT, ENDED, WORKER_LOCK, WORKER)
 WAITS = "entries of its outbox wait for delivery"
 
 
@@ -53,7 +65,7 @@ class Waiting:
 
 def waiting(folder: Path) -> Waiting:
     """What waits in the outbox of a trial's or sweep's ``folder``."""
-    place, found = folder / outbox.FOLDER, Waiting()
+    place, found = folder / OUTBOX, Waiting()
     sent = outbox.sent(place)
     for segment in outbox.segments(place):
         if segment < sent.segment:
@@ -99,32 +111,32 @@ def deliver(folder: Path, store: Store) -> None:
 
 def amend(folder: Path, run: str, entries: Sequence[Entry], store: Store) -> None:
     """Add entries to a run through the outbox of ``folder``; Refused where the tracker does not take them."""
-    box, refused = Outbox(folder), outbox.sent(folder / outbox.FOLDER).refused
+    box, refused = Outbox(folder), outbox.sent(folder / OUTBOX).refused
     box.select(run)
     for entry in entries:
         box.add(entry)
     box.close()
     deliver(folder, store)
-    sent = outbox.sent(folder / outbox.FOLDER)
+    sent = outbox.sent(folder / OUTBOX)
     if sent.refused > refused:
         raise Refused(sent.reason)
 
 
 def lead(folder: Path, run: str) -> None:
     """Have the outbox of ``folder`` lead to another record; with '' to a new one, which has none of the numbers yet."""
-    place = folder / outbox.FOLDER
+    place = folder / OUTBOX
     sent = outbox.sent(place)
     changes: dict[str, Any] = {"run": run} if run else {"run": "", "steps": {}}
     place.mkdir(parents=True, exist_ok=True)
-    files.replace(place / outbox.SENT, sent.model_copy(update=changes).model_dump_json().encode())
+    files.replace(place / SENT, sent.model_copy(update=changes).model_dump_json().encode())
 
 
 def folders(book: Book) -> list[Finding]:
     """What is wrong with the files and processes of a sweep that nobody drives."""
     trials = {trial.number: trial for trial in book.trials()}
     found: list[Finding] = []
-    for folder in sorted(Path(book.spec.folder).glob("trial-*")):
-        number = int(text) if (text := folder.name.removeprefix("trial-")).isdecimal() else None
+    for folder in sorted(trial_folders(book.spec.folder)):
+        number = int(text) if (text := folder.name.removeprefix(TRIAL)).isdecimal() else None
         if number not in trials:
             found.append(Finding(None, f"{folder} belongs to no trial of it", "remove it if nothing in it is wanted"))
         elif leftovers.held(folder):
@@ -140,7 +152,7 @@ def folders(book: Book) -> list[Finding]:
 def refusals(book: Book) -> Iterator[Finding]:
     """What the tracker never took."""
     for number in (None, *(trial.number for trial in book.trials())):
-        folder = folder_of(book, number) / outbox.FOLDER
+        folder = folder_of(book, number) / OUTBOX
         sent = outbox.sent(folder)
         if sent.refused:
             what = f"the tracker refused {sent.refused} of its entries ({sent.reason})"
@@ -175,7 +187,7 @@ def _files(number: int, folder: Path, finished: bool) -> Iterator[Finding]:
 
 def _unneeded(number: int | None, paths: list[Path]) -> Finding:
     # How a trial ended goes last, for it shows that there is something to clear.
-    paths = sorted(paths, key=lambda path: (path.name == ending.NAME, path.name))
+    paths = sorted(paths, key=lambda path: (path.name == ENDED, path.name))
     names = ", ".join(path.name for path in paths)
     return Finding(number, f"files are left that it does not need ({names})", "removed", partial(_remove, paths))
 
@@ -187,7 +199,7 @@ def _remove(paths: list[Path]) -> None:
 
 def _unreadable(folder: Path) -> bool:
     """Whether there are checkpoints and none that a worker would go on from."""
-    if not any((folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS)):
+    if not any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS_CHECKPOINT)):
         return False
     with redirect_stdout(io.StringIO()):  # it is for a worker's log
         return checkpoint.load(folder, lambda state: outbox.holds(folder, Position(**state["outbox"]))) is None

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.analysis import importance as influence
 from orchestrator.analysis import paired_tests as contrasts
 from orchestrator.analysis.pareto import front, knee
+from orchestrator.layout import TRIAL
 from orchestrator.search.book import AVOIDED, Book
 from orchestrator.search.spec import BETTER, Spec
 from orchestrator.search.trials import Trial
@@ -110,7 +111,7 @@ def _options(spec: Spec, option: str, settings: Mapping[str, Any]) -> str:
     """The sweep's data, network and changed settings as options, and further ``settings`` by --set or --fix."""
     parts, changed = [f"--data {spec.data}"], dict(spec.set)
     if model := str(changed.pop("model", "")):
-        parts.append(f"--model {Path(model).parent.name}/{Path(model).name.removeprefix('trial-')}")
+        parts.append(f"--model {Path(model).parent.name}/{Path(model).name.removeprefix(TRIAL)}")
     parts += [f"--set {name}={_text(value)}" for name, value in changed.items()]
     return " ".join([*parts, *(f"--{option} {name}={_text(value)}" for name, value in settings.items())])
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 import studies
 from orchestrator.errors import UserError
+from orchestrator.layout import cache_folder
 from orchestrator.search.factorial import Comparison
 from studies.parts import space as _space
 from studies.parts.study import ImageShape, Study
@@ -58,7 +59,7 @@ class Spec(BaseModel, frozen=True):
     @property
     def cache_folder(self) -> str:
         """Shared by all sweeps of the folder: what is trained once, like the judge."""
-        return f"{self.folder.rpartition('/')[0]}/cache"
+        return cache_folder(self.folder)
 
     def space_of(self, study: Study[Any, Any]) -> _space.Space[Any]:
         """What trials are asked from: the study's space with what is held, or the arms of a comparison."""

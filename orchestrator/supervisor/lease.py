@@ -15,12 +15,12 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from orchestrator.errors import UserError
+from orchestrator.layout import DRIVER_LOCK
 from orchestrator.search.book import DRIVER, Book
 from orchestrator.stores.optuna_storage import UNWRITABLE
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 20.0  # without a beat, a supervisor on another machine is gone; a busy machine may miss several
-LOCK = "driver.lock"
 
 
 class Driver(BaseModel, frozen=True):
@@ -118,7 +118,7 @@ def acquire_lease(book: Book) -> Iterator[Lease]:
 
     The lock decides between processes that share the sweep's folder, what is kept with the sweep between machines.
     """
-    lock = FileLock(Path(book.spec.folder, LOCK))
+    lock = FileLock(Path(book.spec.folder, DRIVER_LOCK))
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -4,7 +4,7 @@ from collections import deque
 from pathlib import Path
 
 from orchestrator.launchers.protocol import Launcher
-from orchestrator.layout import trial_folder
+from orchestrator.layout import ENDED, trial_folder, trial_folders
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
 from orchestrator.search.trials import PendingTrial
@@ -36,9 +36,9 @@ class Agenda:
         spec = self.book.spec
         folders = {trial.number: trial_folder(spec.folder, trial.number) for trial in self.book.trials_running()}
         launcher.evict(folders.values(), EVICT_SECONDS)
-        for path in Path(spec.folder).glob(f"trial-*/{ending.NAME}"):
-            if path.parent not in folders.values():
-                _clear(path.parent)  # told, and not cleared any more
+        for folder in trial_folders(spec.folder):
+            if (folder / ENDED).exists() and folder not in folders.values():
+                _clear(folder)  # Optuna knows its end, and the files are not cleared any more
         ended = []
         for trial in self.book.adopt():
             end = ending.load(folders[trial.number])

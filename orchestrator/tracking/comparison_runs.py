@@ -11,7 +11,7 @@ from orchestrator.delivery.outbox import Outbox, Status
 from orchestrator.delivery.store import Store
 from orchestrator.figures import canvas as figures
 from orchestrator.figures import comparison as figures_comparison
-from orchestrator.layout import SAMPLES, trial_folder
+from orchestrator.layout import SAMPLES, arm_folder, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.tracking import descriptions
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def folder_of(spec: Spec, arm: int) -> Path:
     """Where an arm's outbox is."""
-    return Path(spec.folder, f"arm-{arm}")
+    return arm_folder(spec.folder, arm)
 
 
 def key(spec: Spec, arm: int) -> str:

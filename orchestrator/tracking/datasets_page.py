@@ -11,7 +11,7 @@ from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.errors import UserError
 from orchestrator.figures import canvas as figures
-from orchestrator.layout import SAMPLES, trial_folder
+from orchestrator.layout import ACROSS, SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import run_of
 from orchestrator.text import settings_line, short
@@ -62,7 +62,7 @@ def page(books: Sequence[Book], store: "MlflowStore", run: str | None) -> str:
     study = Path(first.study).stem
     title = f"{study} on {', '.join(columns)}"
     text = f"**{first.question}**\n\n`{first.command}`\n\n{markdown(books, columns)}"
-    folder = Path(first.folder, "across")
+    folder = Path(first.folder, ACROSS)
     folder.mkdir(exist_ok=True)
     outbox = Outbox(folder)
     outbox.begin(key, title, {}, {"study": study, "data": ", ".join(columns)}, run=run)

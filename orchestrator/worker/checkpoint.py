@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import files
-
-NAME, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+from orchestrator.layout import CHECKPOINT, PREVIOUS_CHECKPOINT
 
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:
@@ -19,14 +18,14 @@ def save(folder: Path, state: Mapping[str, Any]) -> None:
 
     buffer = io.BytesIO()  # torch turns a full disk into an error without a name, so it does not write itself
     torch.save(dict(state), buffer)
-    files.replace(folder / NAME, buffer.getbuffer(), keep=folder / PREVIOUS)
+    files.replace(folder / CHECKPOINT, buffer.getbuffer(), keep=folder / PREVIOUS_CHECKPOINT)
 
 
 def load(folder: Path, usable: Callable[[dict[str, Any]], bool] = lambda state: True) -> dict[str, Any] | None:
     """The newest checkpoint of the folder that can be read and is ``usable``, on the CPU; None where there is none."""
     import torch
 
-    for name in (NAME, PREVIOUS):
+    for name in (CHECKPOINT, PREVIOUS_CHECKPOINT):
         try:
             state: dict[str, Any] = torch.load(folder / name, map_location="cpu", weights_only=True)
         except FileNotFoundError:
@@ -41,5 +40,5 @@ def load(folder: Path, usable: Callable[[dict[str, Any]], bool] = lambda state: 
 
 def remove(folder: Path) -> None:
     """Forget the folder's checkpoints, if any."""
-    for name in (NAME, PREVIOUS, f"{NAME}.part"):
+    for name in (CHECKPOINT, PREVIOUS_CHECKPOINT, f"{CHECKPOINT}.part"):
         (folder / name).unlink(missing_ok=True)

@@ -17,25 +17,24 @@ import psutil
 from filelock import FileLock, Timeout
 
 from orchestrator.errors import UserError
-
-LOCK, WHO = "worker.lock", "worker.json"
+from orchestrator.layout import WORKER, WORKER_LOCK
 
 
 @contextmanager
 def hold_worker_lock(folder: Path, timeout: float = 10.0) -> Iterator[None]:
     """Be the worker of a trial inside the block; raises filelock's Timeout where another one does not leave."""
-    with FileLock(folder / LOCK, timeout=timeout):
+    with FileLock(folder / WORKER_LOCK, timeout=timeout):
         process = psutil.Process()
         who = {"host": socket.gethostname(), "process": process.pid, "started": process.create_time()}
-        (folder / WHO).write_text(json.dumps(who))
+        (folder / WORKER).write_text(json.dumps(who))
         yield
 
 
 def held(folder: Path) -> bool:
     """Whether a worker of this trial is there."""
-    if not (folder / LOCK).exists():
+    if not (folder / WORKER_LOCK).exists():
         return False
-    lock = FileLock(folder / LOCK)
+    lock = FileLock(folder / WORKER_LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -61,7 +60,7 @@ def evict(folders: Iterable[Path], grace: float) -> list[Path]:
 
 def remove(folder: Path) -> None:
     """Forget the marks of a worker that is gone."""
-    for name in (LOCK, WHO):
+    for name in (WORKER_LOCK, WORKER):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -75,7 +74,7 @@ def end_group(process: int) -> None:
 
 def _end(folder: Path) -> None:
     try:
-        who = json.loads((folder / WHO).read_text())
+        who = json.loads((folder / WORKER).read_text())
     except (OSError, ValueError):
         who = {}
     if who.get("host") != socket.gethostname():

@@ -8,26 +8,26 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator import files
+from orchestrator.layout import ENDED
 from orchestrator.messages import Ended
 
-NAME = "ended.json"
 _ENDED = TypeAdapter(Ended)
 
 
 def save(folder: Path, end: Ended) -> None:
     """Keep how the folder's trial ended; raises CannotWrite."""
-    files.replace(folder / NAME, _ENDED.dump_json(end))
+    files.replace(folder / ENDED, _ENDED.dump_json(end))
 
 
 def load(folder: Path) -> Ended | None:
     """How the folder's trial ended; None where it has not, or where the file is not whole."""
     try:
-        return _ENDED.validate_json((folder / NAME).read_bytes())
+        return _ENDED.validate_json((folder / ENDED).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 
 
 def remove(folder: Path) -> None:
     """Forget it: the book knows."""
-    for name in (NAME, f"{NAME}.part"):
+    for name in (ENDED, f"{ENDED}.part"):
         (folder / name).unlink(missing_ok=True)

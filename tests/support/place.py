@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.storages import RDBStorage
 
-from orchestrator.worker import result as ending
+from orchestrator import layout
 from tests.support.cli import command
 from tests.support.paths import QUADRATIC
 from tests.support.processes import Process
@@ -145,4 +145,4 @@ class Place:
 
 
 def _temporary(path: Path) -> bool:
-    return path.name.startswith(("checkpoint", "worker", ending.NAME)) or path.suffix in (".part", ".jsonl")
+    return path.name.startswith(("checkpoint", "worker", layout.ENDED)) or path.suffix in (".part", ".jsonl")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from orchestrator.worker import checkpoint
+from orchestrator import layout
 from tests.support.faults import (
     EVERY,
     GATED,
@@ -81,7 +81,7 @@ def test_workers_leave_when_the_supervisor_is_killed(place: Place) -> None:
     assert len(family) >= 3  # the fork server and two workers
     process.kill()
     wait_until_gone(family)
-    assert {path.parent.name for path in place.folder.rglob(checkpoint.NAME)} == {"trial-0", "trial-1"}
+    assert {path.parent.name for path in place.folder.rglob(layout.CHECKPOINT)} == {"trial-0", "trial-1"}
     place.open_gate()
     done = place.sweep("resume", "toy", "--workers", "2")
     assert done.returncode == 0, done.stderr
@@ -117,12 +117,12 @@ def test_another_supervisor_is_turned_away_and_takes_over_after_the_first_ones_d
 
 def test_cut_checkpoints_and_outboxes_give_way_to_what_was_before(place: Place) -> None:
     process = place.start(*place.run("--trials", "3", *EVERY, **GATED))
-    process.wait_for(lambda: len(list(place.folder.rglob(checkpoint.PREVIOUS))) == 2)
+    process.wait_for(lambda: len(list(place.folder.rglob(layout.PREVIOUS_CHECKPOINT))) == 2)
     family = process.family()
     process.kill()
     wait_until_gone(family)
     place.open_gate()
-    newest = place.trial(0) / checkpoint.NAME
+    newest = place.trial(0) / layout.CHECKPOINT
     os.truncate(newest, newest.stat().st_size // 2)
     for box in place.trial(1).glob("outbox/*.jsonl"):
         os.truncate(box, box.stat().st_size // 2)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import layout
 from orchestrator.supervisor import queue as agenda
-from orchestrator.worker import checkpoint
 from tests.support.clinic import Clinic
 
 
@@ -21,5 +21,5 @@ def left(clinic: Clinic) -> int:
     """A sweep that was interrupted: the number of the trial that waits."""
     clinic.run(asked=12)
     (trial,) = clinic.book.trials_running()
-    assert trial.number > 0 and (clinic.at(trial.number) / checkpoint.NAME).exists()
+    assert trial.number > 0 and (clinic.at(trial.number) / layout.CHECKPOINT).exists()
     return trial.number

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
+from orchestrator import layout
 from orchestrator.messages import Ended
-from orchestrator.worker import checkpoint
 from orchestrator.worker import result as ending
 from tests.support.clinic import WHOLE, Clinic, cured, stays
 
@@ -41,10 +41,10 @@ def test_an_ending_that_the_book_was_not_told_is_whole(clinic: Clinic, left: int
 
 @pytest.mark.parametrize("how", ["cut", "outbox"])
 def test_a_checkpoint_that_cannot_be_used_is_told(clinic: Clinic, left: int, how: str) -> None:
-    path = clinic.at(left) / checkpoint.NAME
+    path = clinic.at(left) / layout.CHECKPOINT
     if how == "cut":
-        shutil.copy(path, path.with_name(checkpoint.PREVIOUS))
-        for name in (checkpoint.NAME, checkpoint.PREVIOUS):
+        shutil.copy(path, path.with_name(layout.PREVIOUS_CHECKPOINT))
+        for name in (layout.CHECKPOINT, layout.PREVIOUS_CHECKPOINT):
             os.truncate(clinic.at(left) / name, 100)
     else:
         shutil.rmtree(clinic.at(left) / "outbox")

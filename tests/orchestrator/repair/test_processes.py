@@ -17,6 +17,7 @@ import psutil
 import pytest
 from mlflow.exceptions import MlflowException
 
+from orchestrator import layout
 from orchestrator.delivery.outbox import path_of
 from orchestrator.search.book import DRIVER
 from orchestrator.supervisor import lease
@@ -65,12 +66,12 @@ def test_a_worker_that_was_left_is_ended(clinic: Clinic, left: int, sleeper: Any
     cured(clinic, f"trial {0 if finished else left}: its worker still runs → ended", whole=stays(clinic))
     assert process.wait() == -signal.SIGKILL
     assert leftovers.held(clinic.at(0)) is False
-    assert (clinic.at(0) / leftovers.WHO).exists() is False
+    assert (clinic.at(0) / layout.WORKER).exists() is False
 
 
 def test_a_worker_on_another_machine_is_not_ours_to_end(clinic: Clinic, left: int, sleeper: Any) -> None:
     process = sleeper(clinic.at(left))
-    (clinic.at(left) / leftovers.WHO).write_text(json.dumps({"host": "elsewhere", "process": process.pid}))
+    (clinic.at(left) / layout.WORKER).write_text(json.dumps({"host": "elsewhere", "process": process.pid}))
     (found,) = clinic.findings(repair=True)
     assert found.endswith(f"· not mended (a worker of trial-{left} still runs on elsewhere; end it there first)")
     assert process.poll() is None

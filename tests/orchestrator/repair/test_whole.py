@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import text
+from orchestrator import layout, text
 from orchestrator.repair import doctor
-from orchestrator.worker import checkpoint
 from tests.support.clinic import Clinic, everything
 
 
@@ -45,8 +44,8 @@ def test_what_is_whole_is_told_in_a_line_and_not_touched(clinic: Clinic, options
 def test_one_checkpoint_of_two_is_enough(clinic: Clinic) -> None:
     clinic.run(asked=12)
     (left,) = clinic.book.trials_running()
-    path = clinic.at(left.number) / checkpoint.NAME
-    shutil.copy(path, path.with_name(checkpoint.PREVIOUS))
+    path = clinic.at(left.number) / layout.CHECKPOINT
+    shutil.copy(path, path.with_name(layout.PREVIOUS_CHECKPOINT))
     os.truncate(path, 100)
     assert clinic.doctor()[0] == 0
 

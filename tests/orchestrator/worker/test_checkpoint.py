@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from orchestrator import files
+from orchestrator import files, layout
 from orchestrator.files import CannotWrite
 from orchestrator.messages import Ended
 from orchestrator.worker import checkpoint
@@ -33,11 +33,11 @@ def test_the_last_two_are_kept(tmp_path: Path) -> None:
 def test_one_that_was_cut_gives_way_to_the_one_before(tmp_path: Path, share: float) -> None:
     for step in (1, 2):
         checkpoint.save(tmp_path, {"step": step, "weight": torch.randn(1000)})
-    path = tmp_path / checkpoint.NAME
+    path = tmp_path / layout.CHECKPOINT
     os.truncate(path, int(path.stat().st_size * share))
     saved = checkpoint.load(tmp_path)
     assert saved is not None and saved["step"] == 1
-    (tmp_path / checkpoint.PREVIOUS).write_bytes(b"")
+    (tmp_path / layout.PREVIOUS_CHECKPOINT).write_bytes(b"")
     assert checkpoint.load(tmp_path) is None
 
 
@@ -53,8 +53,8 @@ def test_no_code_is_run(tmp_path: Path) -> None:
         def __reduce__(self) -> Any:
             return os.mkdir, (str(tmp_path / "it ran"),)
 
-    (tmp_path / checkpoint.NAME).write_bytes(pickle.dumps(Bomb()))
-    torch.save({"step": Bomb()}, tmp_path / checkpoint.PREVIOUS)
+    (tmp_path / layout.CHECKPOINT).write_bytes(pickle.dumps(Bomb()))
+    torch.save({"step": Bomb()}, tmp_path / layout.PREVIOUS_CHECKPOINT)
     assert checkpoint.load(tmp_path) is None
     assert not (tmp_path / "it ran").exists()
 
@@ -71,7 +71,7 @@ def test_a_disk_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: py
         checkpoint.save(tmp_path, {"step": 2})
     saved = checkpoint.load(tmp_path)
     assert saved is not None and saved["step"] == 1
-    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.NAME]
+    assert [path.name for path in tmp_path.iterdir()] == [layout.CHECKPOINT]
 
 
 def test_an_ending_is_read_as_it_was_written_and_half_of_one_is_none(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_an_ending_is_read_as_it_was_written_and_half_of_one_is_none(tmp_path: P
     assert ending.load(tmp_path) is None
     ending.save(tmp_path, end)
     assert ending.load(tmp_path) == end
-    os.truncate(tmp_path / ending.NAME, 20)
+    os.truncate(tmp_path / layout.ENDED, 20)
     assert ending.load(tmp_path) is None
     ending.remove(tmp_path)
     assert not list(tmp_path.iterdir())

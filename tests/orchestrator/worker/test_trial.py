@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from orchestrator import layout
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Entry, Numbers
 from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
@@ -18,7 +19,7 @@ from tests.support.paths import QUADRATIC
 
 def said_in(folder: Path) -> list[Entry]:
     """Everything in the trial's outbox, over all its segments."""
-    box = folder / "trial-0" / outbox.FOLDER
+    box = folder / "trial-0" / layout.OUTBOX
     return [entry for segment in outbox.segments(box) for entry in outbox.read(box, segment, 0, 10**6)[0]]
 
 
