@@ -64,3 +64,24 @@ def test_files_that_are_named_exist(path: Path) -> None:
         span for span in spans if span.startswith(FOLDERS) and not any(word in span for word in MISSING_ON_PURPOSE)
     }
     assert sorted(span for span in named if not (ROOT / span).exists()) == []
+
+
+def test_the_tables_of_rooms_name_files_that_exist() -> None:
+    """A row of ARCHITECTURE that begins with a folder names files of that folder."""
+    rows = re.findall(r"^\| `([\w/]+/)` \|(.*)\|$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    assert len(rows) > 15
+    missing = [
+        folder + file
+        for folder, text in rows
+        for file in re.findall(r"`(\w+\.py|\w+/)`", text)
+        if not (ROOT / folder / file).exists()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("floor", sorted(path.name for path in (ROOT / "orchestrator").glob("[a-z]*/")))
+def test_every_file_of_the_orchestrator_is_on_the_map(floor: str) -> None:
+    row = re.search(rf"^\| `orchestrator/{floor}/` \|.*$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    assert row, f"ARCHITECTURE has no row for orchestrator/{floor}/"
+    files = {path.name for path in (ROOT / "orchestrator" / floor).glob("*.py")} - {"__init__.py"}
+    assert sorted(file for file in files if f"`{file}`" not in row[0]) == []

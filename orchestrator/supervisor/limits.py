@@ -13,7 +13,7 @@ IDLE_SHARE, IDLE_SECONDS = 0.05, 0.5
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits, in seconds except for deaths; None is ntrial."""
+    """Limits, in seconds except for deaths; None means no limit."""
 
     checkpoint: float = 30.0  # between checkpoints, so at most this is computed twice
     silence: float | None = 300.0
