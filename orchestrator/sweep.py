@@ -28,7 +28,6 @@ from orchestrator.stores import optuna_storage as storages
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.supervisor.machine import Machine, machine
 from orchestrator.supervisor.options import MachineOptions
-from orchestrator.tracking import publish
 
 if TYPE_CHECKING:
     import pandas
@@ -139,19 +138,20 @@ class Sweep:
         return pandas.Series([value for _, value in points], [step for step, _ in points], name=key).rename_axis("step")
 
     def figure(self, name: str = "history") -> Image.Image:
-        """history, importance, slices, parallel, heat_map, trade_off, timeline or, of a comparison, comparison.
+        """history, slices, parallel, importance, trade_off, heat_map, timeline or, of a comparison, comparison.
 
         UserError where the sweep has no such figure, or cannot bear it yet.
         """
-        from orchestrator.figures import canvas as figures
-        from orchestrator.reports import comparison as report_comparison
+        from orchestrator.figures import canvas, catalogue
+        from orchestrator.reports import comparison
 
-        drawn = publish.drawings(self._book)
-        if self._book.spec.comparison and (bands := report_comparison.bands(SweepData(self._book))):
-            drawn = {"comparison": bands} | drawn
+        found = SweepData(self._book)
+        drawn = catalogue.draw(found.subject)
+        if self._book.spec.comparison and (arms := comparison.drawing(found)):
+            drawn = {"comparison": arms} | drawn
         if name not in drawn:
             raise UserError(f"{self.name} has no figure {name}; it has {', '.join(drawn) or 'none yet'}")
-        return Image.fromarray(figures.pixels(drawn[name]))
+        return Image.fromarray(canvas.pixels(drawn[name]))
 
     def sample(self, n: int = 64, trial: int | None = None, seed: int = 0, device: str = "auto") -> Image.Image:
         """``n`` new images by a trial, the best one unless its number is given, as one grid."""

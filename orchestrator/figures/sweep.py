@@ -17,33 +17,6 @@ from orchestrator.search.trials import Trial
 Shares = Callable[[], Mapping[str, float]]  # of the objective's variance, by parameter; see importance.shares
 
 
-def sweep_figures(every_trial: Sequence[Trial], objective: str, sign: int, shares: Shares) -> dict[str, Figure]:
-    """The sweep as "history", "importance", "slices" and "parallel"; of several objectives, by the first.
-
-    A figure is left out where the study cannot bear it yet: all of them before two trials are complete with a finite
-    value, all but the history while every parameter has kept one value. ``sign`` is 1 where lower values are better, else -1.
-    They are ours because optuna's own go through pyplot, change its global style, and are illegible from about five
-    parameters on.
-    """
-    trials = [trial for trial in every_trial if trial.value is not None and math.isfinite(trial.value)]
-    if len(trials) < 2:
-        return {}
-    trials.sort(key=lambda t: (-sign * t.values[0], -t.number))  # the best last: drawn on top
-    values = np.array([t.values[0] for t in trials])
-    log = spans_decades(values)
-    title = f"{objective} of {len(trials)} trials; the best, in orange: {values[-1]:.4g} in trial {trials[-1].number}"
-    figures = {"history": _history(every_trial, trials, objective, log, title)}
-    scales = [scale for name in sorted({n for t in trials for n in t.params}) if (scale := _scale(name, trials))]
-    if scales:
-        figures["slices"] = _slices(trials, scales, objective, log, title)
-        last = _number_scale(objective, values, values.min(), values.max(), log)
-        figures["parallel"] = _parallel([*scales, last], title)
-        why = f"what {objective} depends on, from {len(trials)} trials"
-        if (importance := _importance(shares(), [scale.name for scale in scales], why)) is not None:
-            figures["importance"] = importance
-    return figures
-
-
 class _Scale(NamedTuple):
     """A parameter or the objective, its range laid onto [0, 1]."""
 
@@ -51,6 +24,34 @@ class _Scale(NamedTuple):
     places: NDArray[np.float64]  # (trials,), NaN where a trial has no such parameter
     ticks: Sequence[float]
     labels: Sequence[str]
+
+
+class Search:
+    """The completed trials of a search with a finite value, as its figures show them: the best last, so drawn on top.
+
+    ``sign`` is 1 where lower values of the ``objective`` are better, else -1. The figures are ours because optuna's own go
+    through pyplot, change its global style, and are illegible from about five parameters on.
+    """
+
+    def __init__(self, trials: Sequence[Trial], objective: str, sign: int, shares: Shares) -> None:
+        self.every_trial, self.objective, self.shares = trials, objective, shares
+        finite = [trial for trial in trials if trial.value is not None and math.isfinite(trial.value)]
+        self.trials = sorted(finite, key=lambda trial: (-sign * trial.values[0], -trial.number))
+        self.values = np.array([trial.values[0] for trial in self.trials])
+        self.log = spans_decades(self.values)
+        names = sorted({name for trial in self.trials for name in trial.params})
+        self.scales = [scale for name in names if (scale := _scale(name, self.trials))]
+
+    @property
+    def drawable(self) -> bool:
+        """Whether two trials can be put beside each other."""
+        return len(self.trials) >= 2
+
+    @property
+    def title(self) -> str:
+        """Of the figures that show every trial."""
+        best = f"the best, in orange: {self.values[-1]:.4g} in trial {self.trials[-1].number}"
+        return f"{self.objective} of {len(self.trials)} trials; {best}"
 
 
 def _scale(name: str, trials: Sequence[Trial]) -> _Scale | None:
@@ -78,47 +79,58 @@ def _number_scale(name: str, values: NDArray[np.float64], low: float, high: floa
     return _Scale(name, places, ends, [f"{tick:.5g}" for tick in at])
 
 
-def _history(every_trial: Sequence[Trial], trials: list[Trial], objective: str, log: bool, title: str) -> Figure:
-    figure = blank(7.5, 4, title)
+def history(search: Search) -> Figure | None:
+    """Every trial's value by its number, and the best so far; None below two completed trials."""
+    if not search.drawable:
+        return None
+    figure = blank(7.5, 4, search.title)
     axes = figure.add_subplot(xlabel="trial")
-    numbers, values = np.array(sorted((t.number, t.values[0]) for t in trials)).T
-    better = np.minimum if trials[-1].values[0] <= trials[0].values[0] else np.maximum
+    numbers, values = np.array(sorted((trial.number, trial.values[0]) for trial in search.trials)).T
+    better = np.minimum if search.values[-1] <= search.values[0] else np.maximum
     axes.step(numbers, better.accumulate(values), where="post", color=BEST, label="best so far")
     axes.scatter(numbers, values, color=LINES[0], zorder=3, label="complete")
     foot: dict[str, Any] = {"color": "0.4", "transform": axes.get_xaxis_transform()}
     for state, name, marker in (("pruned", "pruned", "x"), ("fail", "failed", "+")):
-        if lost := [trial.number for trial in every_trial if trial.state == state]:
+        if lost := [trial.number for trial in search.every_trial if trial.state == state]:
             # At the foot of the axes: their values, if any, stand for less training.
             axes.scatter(lost, [0.03] * len(lost), marker=marker, label=f"{name} ({len(lost)})", **foot)
-    last = max(trial.number for trial in every_trial)
+    last = max(trial.number for trial in search.every_trial)
     axes.set_xlim(-0.03 * last - 0.3, 1.03 * last + 0.3)  # markers at the foot do not count towards the limits
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    value_axis(figure, axes, objective, log)
+    value_axis(figure, axes, search.objective, search.log)
     figure.legend(loc="outside right center", fontsize=9)
     return figure
 
 
-def _slices(trials: list[Trial], scales: list[_Scale], objective: str, log: bool, title: str) -> Figure:
+def slices(search: Search) -> Figure | None:
+    """Every trial by each of its parameters; None while every parameter has kept one value."""
+    scales = search.scales
+    if not search.drawable or not scales:
+        return None
     rows, columns = math.ceil(len(scales) / 3), min(3, len(scales))
-    figure = blank(max(6.5, 2.2 * columns + 1), 2.5 * rows + 0.6, title)
+    figure = blank(max(6.5, 2.2 * columns + 1), 2.5 * rows + 0.6, search.title)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    values, numbers = [t.values[0] for t in trials], [t.number for t in trials]
+    values, numbers = search.values, [trial.number for trial in search.trials]
     for axes, scale in zip(panels.flat[: len(scales)], scales, strict=True):
         points = axes.scatter(scale.places, values, c=numbers, cmap="viridis", s=28)
         axes.scatter(scale.places[-1:], values[-1:], s=110, facecolors="none", edgecolors=BEST, linewidths=2)
         levels = min(4, 1 + sum(map(len, scale.labels)) // 22)  # crowded labels take turns on several lines
         axes.set_xticks(scale.ticks, ["\n" * (i % levels) + label for i, label in enumerate(scale.labels)], fontsize=8)
         axes.set(xlim=(-0.08, 1.08), xlabel=fold(scale.name, 22))
-        value_axis(figure, axes, objective, log)
+        value_axis(figure, axes, search.objective, search.log)
     for axes in panels.flat[len(scales) :]:
         axes.set_axis_off()
     figure.colorbar(points, ax=panels, label="trial", fraction=0.03, pad=0.02, ticks=MaxNLocator(6, integer=True))
     return figure
 
 
-def _parallel(scales: list[_Scale], title: str) -> Figure:
-    """One line a trial across all parameters to the objective, the last scale: the better, the darker."""
-    figure, absent = blank(max(6.5, 0.94 * len(scales)), 5, title), -0.15
+def parallel(search: Search) -> Figure | None:
+    """A line a trial across all parameters to the objective: the better, the darker; None as for ``slices``."""
+    if not search.drawable or not search.scales:
+        return None
+    values = search.values
+    scales = [*search.scales, _number_scale(search.objective, values, values.min(), values.max(), search.log)]
+    figure, absent = blank(max(6.5, 0.94 * len(scales)), 5, search.title), -0.15
     axes = figure.add_subplot(xlim=(-0.1, len(scales) - 0.4), ylim=(-0.2, 1.05), yticks=[])
     lines = np.array([np.where(np.isnan(scale.places), absent, scale.places) for scale in scales]).T
     for line in lines:
@@ -136,9 +148,13 @@ def _parallel(scales: list[_Scale], title: str) -> Figure:
     return figure
 
 
-def _importance(assessed: Mapping[str, float], names: list[str], title: str) -> Figure | None:
+def importance(search: Search) -> Figure | None:
     """Bars by fANOVA; None unless two parameters can be compared. Conditional ones are not, and the figure says so."""
-    shares = {name: share for name, share in reversed(list(assessed.items())) if name in names}
+    if not search.drawable or not search.scales:
+        return None
+    names = [scale.name for scale in search.scales]
+    title = f"what {search.objective} depends on, from {len(search.trials)} trials"
+    shares = {name: share for name, share in reversed(list(search.shares().items())) if name in names}
     if len(shares) < 2:
         return None
     left_out = ", ".join(name for name in names if name not in shares)

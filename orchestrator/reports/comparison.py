@@ -2,20 +2,22 @@
 
 from orchestrator.analysis import comparison
 from orchestrator.analysis.comparison import ComparedTrial, Result
-from orchestrator.figures import comparison as figures_comparison
+from orchestrator.figures import catalogue
 from orchestrator.figures.canvas import Drawing
+from orchestrator.figures.catalogue import Subject
 from orchestrator.reports.html import Part, Table, figure, picture
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.factorial import Comparison
 
 
-def bands(found: SweepData) -> Drawing | None:
+def drawing(found: SweepData) -> Drawing | None:
     """How each arm got on, and where its trials ended; None where none was completed."""
-    return _bands(*_verdict(found))
+    said, trials, _ = _verdict(found)
+    return _drawing(found, said, trials)
 
 
-def _bands(said: Result, trials: list[ComparedTrial], compared: Comparison) -> Drawing | None:
-    return figures_comparison.bands(said, compared, trials) if said.best is not None else None
+def _drawing(found: SweepData, said: Result, trials: list[ComparedTrial]) -> Drawing | None:
+    return catalogue.draw(Subject(found.book, (said, trials)), ["comparison"]).get("comparison")
 
 
 def _verdict(found: SweepData) -> tuple[Result, list[ComparedTrial], Comparison]:
@@ -30,8 +32,8 @@ def parts(found: SweepData) -> list[Part]:
     book = found.book
     said, trials, compared = _verdict(found)
     answer = Part("The answer", [comparison.paragraph(said)])
-    if drawn := _bands(said, trials, compared):
-        answer.figures.append(figure(drawn, "Means over seeds with their 95 % intervals, and every trial's end."))
+    if drawn := _drawing(found, said, trials):
+        answer.figures.append(figure(drawn, catalogue.FIGURES["comparison"].caption))
     answer.tables.append(Table(*comparison.arms(said), "Means over completed trials, with 95 % intervals."))
     if said.contrasts:
         answer.tables.append(Table(*comparison.tests(said), "Paired tests."))

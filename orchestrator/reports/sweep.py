@@ -1,30 +1,23 @@
 """The report of a sweep: one page that answers its question, and shows by what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
-from orchestrator.figures import timeline as figures_report
-from orchestrator.figures import tradeoff as figures_tradeoff
+from orchestrator.figures import catalogue, tradeoff
 from orchestrator.figures.canvas import Drawing
 from orchestrator.figures.timeline import OUTCOMES
 from orchestrator.reports import comparison as report_comparison
 from orchestrator.reports import findings
-from orchestrator.reports.html import Part, Table, figure, picture, render
+from orchestrator.reports.html import Part, Shown, Table, figure, picture, render
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
 from orchestrator.text import clock, short
-from orchestrator.tracking import publish
 from studies.parts.study import named
 
 WIDE = 720  # pixels of a picture that has letters
 LOOKS = 6  # pictures of how samples came about
 EVALUATIONS = "network_evaluations"  # ends the names of what counts them
-CAPTIONS = {
-    "importance": "Which parameters explain the differences between completed trials.",
-    "slices": "Every completed trial by each of its parameters: later trials are brighter, the best is ringed.",
-    "parallel": "A line a trial across its parameters to the objective at the right: the better, the darker.",
-}
 
 
 def write(book: Book) -> str:
@@ -33,9 +26,8 @@ def write(book: Book) -> str:
     if book.spec.comparison:
         parts = [*report_comparison.parts(found), samples(found)]
     else:
-        drawn = publish.of_search(book)
-        parts = [_answer(found), _history(book, drawn), _mattered(found, drawn), samples(found)]
-    parts += [_evolution(found), *_sections(found), _failures(book), _cost(found), again(found), _trials(book)]
+        parts = [_answer(found), _history(found), _mattered(found), samples(found)]
+    parts += [_evolution(found), *_sections(found), _failures(found), _cost(found), again(found), _trials(book)]
     if found.missing:
         parts[0].words.append(f"What only MLflow knows is left out of this report: {found.missing}.")
     return render(book.spec.name, book.spec.question, about(book), parts)
@@ -65,41 +57,34 @@ def _answer(found: SweepData) -> Part:
     return part
 
 
-def _history(book: Book, drawn: Mapping[str, Drawing]) -> Part:
-    part = Part("How the search went")
-    if "history" in drawn:
-        words = "Every trial's value by its number, and the best so far. Marks at the foot are of trials that were ended early."
-        part.figures.append(figure(drawn["history"], words))
-    if len(book.spec.objectives) == 2:
-        keys = (book.spec.objectives[0][0], book.spec.objectives[1][0])
-        one, other = book.spec.signs
-        if trade_off := figures_tradeoff.trade_off(book.trials("complete"), keys, (one, other)):
-            part.figures.append(
-                figure(trade_off, "Each completed trial by its two objectives; the line joins the best compromises.")
-            )
-    return part
+def _figures(found: SweepData, *names: str) -> list[Shown]:
+    """Figures of the catalogue with their captions, as far as the sweep has them."""
+    drawings = catalogue.draw(found.subject, names)
+    return [figure(drawings[name], catalogue.FIGURES[name].caption) for name in names if name in drawings]
 
 
-def _mattered(found: SweepData, drawn: Mapping[str, Drawing]) -> Part:
+def _history(found: SweepData) -> Part:
+    return Part("How the search went", figures=_figures(found, "history", "trade_off"))
+
+
+def _mattered(found: SweepData) -> Part:
     part = Part("What mattered", findings.mattered(found.book, found.shares))
     if mapped := _interaction(found):
-        words = "Two settings together: the best value in each cell, white where no trial was. Brighter is better."
-        part.figures.append(figure(mapped, words))
-    part.figures += [figure(drawn[name], words) for name, words in CAPTIONS.items() if name in drawn]
+        part.figures.append(figure(mapped, catalogue.FIGURES["heat_map"].caption))
+    part.figures += _figures(found, "importance", "slices", "parallel")
     return part
 
 
 def _interaction(found: SweepData) -> Drawing | None:
     """The objective over the settings that the study names, else over the two numbers that matter most."""
-    book, trials = found.book, found.completed
-    key, sign = book.spec.objectives[0][0], book.spec.signs[0]
-    names: list[tuple[str, str, str | None]] = []
-    if found.study is not None and found.study.heat_map is not None:
-        names.append(found.study.heat_map)
-    numbers = [name for name in found.shares if not book.spec.parameters()[name].choices]
-    names += [(numbers[0], numbers[1], None)] if len(numbers) > 1 else []
-    drawn = (figures_tradeoff.heat_map(trials, key, sign, one) for one in names)
-    return next((one for one in drawn if one is not None), None)
+    drawn = catalogue.draw(found.subject, ["heat_map"])
+    if drawn:
+        return drawn["heat_map"]
+    spec = found.book.spec
+    numbers = [name for name in found.shares if not spec.parameters()[name].choices]
+    if len(numbers) < 2:
+        return None
+    return tradeoff.heat_map(found.completed, spec.objectives[0][0], spec.signs[0], (numbers[0], numbers[1], None))
 
 
 def samples(found: SweepData) -> Part:
@@ -162,10 +147,9 @@ def numbers(found: SweepData, keys: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def _failures(book: Book) -> Part:
-    part = Part("What failed, and why", findings.failures(book))
-    if drawn := figures_report.timeline(book.finished()):
-        part.figures.append(figure(drawn, "A line a trial from its beginning to its end; the mark says how it ended."))
+def _failures(found: SweepData) -> Part:
+    book = found.book
+    part = Part("What failed, and why", findings.failures(book), figures=_figures(found, "timeline"))
     rows = []
     for trial in book.finished():
         if trial.outcome not in ("complete", "pruned"):

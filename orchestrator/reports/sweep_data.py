@@ -5,8 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.analysis import importance as influence
 from orchestrator.errors import UserError
+from orchestrator.figures.catalogue import Subject
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
@@ -50,9 +50,14 @@ class SweepData:
         return {name: done[place] for place, name in places.items()}
 
     @cached_property
+    def subject(self) -> Subject:
+        """What the sweep's figures are drawn from."""
+        return Subject(self.book)
+
+    @cached_property
     def shares(self) -> dict[str, float]:
         """See influence.shares."""
-        return influence.shares(self.book.optuna_study)
+        return self.subject.shares
 
     @cached_property
     def study(self) -> Study[Any, Any] | None:

@@ -9,8 +9,8 @@ from orchestrator.analysis import comparison
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox, Status
 from orchestrator.delivery.store import Store
-from orchestrator.figures import canvas as figures
-from orchestrator.figures import comparison as figures_comparison
+from orchestrator.figures import canvas, catalogue
+from orchestrator.figures.catalogue import Subject
 from orchestrator.layout import SAMPLES, arm_folder, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
@@ -66,12 +66,12 @@ def report(book: Book, store: "MlflowStore") -> comparison.Result:
     trials = comparison.compared(book, store)
     said = comparison.result(spec.comparison, trials, *spec.objectives[0])
     words = comparison.paragraph(said)
-    curves = figures_comparison.bands(said, spec.comparison, trials)
     outbox = Outbox(Path(spec.folder))
     outbox.select(spec.run)
     outbox.note(f"{words}\n\n{comparison.markdown(said)}\n\n{descriptions.sweep(book, '')}")
     outbox.content("comparison.json", json.dumps(comparison.plain(said), indent=2, allow_nan=False).encode())
-    outbox.content("figures/comparison.png", figures.png(curves))
+    for name, drawing in catalogue.draw(Subject(book, (said, trials)), ["comparison"]).items():
+        outbox.content(f"figures/{name}.png", canvas.png(drawing))
     completed = [entry.trial for entry in trials if entry.trial.outcome == "complete"]
     first = {trial.arm: trial.number for trial in reversed(completed)}
     shown = (
@@ -79,7 +79,7 @@ def report(book: Book, store: "MlflowStore") -> comparison.Result:
         for i, arm in enumerate(spec.comparison.arms)
         if i in first
     )
-    samples = figures.sheet_of_files(shown)
+    samples = canvas.sheet_of_files(shown)
     if samples:
         outbox.content("figures/samples.png", samples)
     outbox.end(None, {})

@@ -3,20 +3,16 @@
 import csv
 import io
 import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from orchestrator.analysis import importance
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Store
-from orchestrator.figures import canvas as figures
-from orchestrator.figures import sweep as figures_sweep
-from orchestrator.figures import timeline as figures_report
-from orchestrator.figures import tradeoff as figures_tradeoff
+from orchestrator.figures import canvas, catalogue
+from orchestrator.figures.catalogue import Subject
 from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
@@ -65,13 +61,13 @@ def finish(book: Book, outbox: Outbox) -> list[str]:
     Returns the paths there of the pictures for its page; wider ones, of many parameters, are among its artifacts.
     """
     spec = book.spec
-    pictures = {f"figures/{name}.png": figures.png(figure) for name, figure in drawings(book).items()}
+    pictures = {f"figures/{name}.png": canvas.png(figure) for name, figure in catalogue.draw(Subject(book)).items()}
     key, folder = spec.objectives[0][0], spec.folder
     titled = (
         (f"trial {trial.number} · {key} {trial.values[0]:.4g}", trial_folder(folder, trial.number) / SAMPLES)
         for trial in book.best(SHOWN)
     )
-    best = figures.sheet_of_files(titled, columns=3, widest=GRID)
+    best = canvas.sheet_of_files(titled, columns=3, widest=GRID)
     if best:
         pictures = {"best_samples.png": best, **pictures}
     for name, picture in pictures.items():
@@ -108,26 +104,6 @@ def mark(book: Book, store: Store) -> None:
         outbox.end(None, {"best": "yes"})
         book.note(MARKED, run)
         deliver_now(folder, store, book.spec.tracking_uri)
-
-
-def drawings(book: Book) -> dict[str, figures.Drawing]:
-    """The figures of a sweep that it can bear, by their names."""
-    goals, trials, study = book.spec.objectives, book.trials("complete"), book.study
-    signs = book.spec.signs
-    found: dict[str, figures.Drawing | None] = {**of_search(book)}
-    if len(goals) == 2:
-        keys = (goals[0][0], goals[1][0])
-        found["trade_off"] = figures_tradeoff.trade_off(trials, keys, (signs[0], signs[1]))
-    if study.heat_map is not None:
-        found["heat_map"] = figures_tradeoff.heat_map(trials, goals[0][0], signs[0], study.heat_map)
-    found["timeline"] = figures_report.timeline(book.finished())
-    return {name: drawn for name, drawn in found.items() if drawn is not None}
-
-
-def of_search(book: Book) -> dict[str, figures.Drawing]:
-    """The figures of a search by its first objective."""
-    shares = partial(importance.shares, book.optuna_study)
-    return {**figures_sweep.sweep_figures(book.trials(), book.spec.objectives[0][0], book.spec.signs[0], shares)}
 
 
 def champion(book: Book, store: "MlflowStore") -> str:

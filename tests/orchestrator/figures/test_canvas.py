@@ -30,6 +30,7 @@ from tests.support.processes import LIMIT
 
 Direction = Literal["minimize", "maximize"]
 NAN = float("nan")
+SEARCH = (figures_sweep.history, figures_sweep.slices, figures_sweep.parallel, figures_sweep.importance)
 ALL = {"history", "importance", "slices", "parallel"}
 
 
@@ -61,7 +62,9 @@ def sweep_figures(study: optuna.Study, objective: str) -> dict[str, canvas.Pictu
 def of_study(study: optuna.Study, objective: str) -> dict[str, Figure]:
     """The figures of an Optuna study."""
     trials, sign = [from_optuna(trial) for trial in study.trials], study.directions[0].value
-    return figures_sweep.sweep_figures(trials, objective, -1 if sign == 2 else 1, partial(importance.shares, study))
+    search = figures_sweep.Search(trials, objective, -1 if sign == 2 else 1, partial(importance.shares, study))
+    drawings = {draw.__name__: draw(search) for draw in SEARCH}
+    return {name: drawing for name, drawing in drawings.items() if drawing is not None}
 
 
 def digits(n: int) -> Tensor:
@@ -315,7 +318,9 @@ from orchestrator.search.trials import Trial
 from studies.parts.space import Parameter
 space = {name: Parameter("float", 0, 1) for name in "xy"}
 trials = [Trial(n, values=(n,), params={"x": n / 4, "y": n / 3}, space=space) for n in range(3)]
-sweep.sweep_figures(trials, "loss", 1, lambda: {"x": 0.7, "y": 0.3})
+search = sweep.Search(trials, "loss", 1, lambda: {"x": 0.7, "y": 0.3})
+for draw in (sweep.history, sweep.slices, sweep.parallel, sweep.importance):
+    assert draw(search) is not None
 assert "matplotlib.pyplot" not in sys.modules and settings() == before
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=LIMIT)
