@@ -108,7 +108,10 @@ def test_what_is_told_of_classes() -> None:
 
 def test_clipping_keeps_every_parameter_and_counts_those_at_the_bound() -> None:
     critic = Critic(Config(loss="wgan", width=4), (1, 8, 8)).requires_grad_(False)
+    before = [weight.clone() for weight in critic.parameters()]
     losses.clip(critic, 0.01)
+    for weight, earlier in zip(critic.parameters(), before, strict=True):
+        torch.testing.assert_close(weight, earlier.clamp(-0.01, 0.01))
     assert max(float(weight.abs().max()) for weight in critic.parameters()) == pytest.approx(0.01)
     flat = torch.cat([weight.flatten() for weight in critic.parameters()])
     assert losses.share_at_clip(critic, 0.01) == pytest.approx(float((flat.abs() > 0.0099).float().mean()))

@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from orchestrator import text
 from orchestrator.analysis import importance as influence
 from orchestrator.cli import main as cli
 from orchestrator.figures import timeline
@@ -162,7 +163,8 @@ def test_the_commands_of_a_report_are_understood(here: Book) -> None:
         findings.surer(here, influence.shares(here.optuna_study)),
         *(said.splitlines()[1] for said in findings.again(here)[2:3]),
     ]:
-        assert CliRunner().invoke(cli.main, [*command.split()[1:], "--dry-run"], catch_exceptions=False).exit_code == 0
+        arguments = [*command.removeprefix(text.program()).split(), "--dry-run"]
+        assert CliRunner().invoke(cli.main, arguments, catch_exceptions=False).exit_code == 0
 
 
 def test_a_report_without_mlflow_says_what_is_left_out(here: Book) -> None:

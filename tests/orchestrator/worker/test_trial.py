@@ -1,6 +1,7 @@
 """One trial, played in this process: what it says to the supervisor and what it leaves behind."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from orchestrator.delivery.outbox import Entry, Numbers
 from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
 from orchestrator.worker import checkpoint
 from orchestrator.worker import result as ending
+from orchestrator.worker import trial as trials
 from orchestrator.worker.trial import run_trial
 from tests.support.bench import toy_task
 from tests.support.paths import QUADRATIC
@@ -123,3 +125,20 @@ def test_a_nan_objective_is_a_divergence(folder: Path) -> None:
 def test_a_task_is_json(folder: Path) -> None:
     one = toy_task(folder)
     assert Task.model_validate_json(one.model_dump_json()) == one
+
+
+def test_a_checkpoint_is_saved_when_its_time_has_come_and_not_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every word takes a second of a clock that the test turns: a step takes four, a checkpoint is due after ten."""
+    clock = iter(range(1000, 10**6))
+    now = [1000.0]
+    monkeypatch.setattr(trials, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def reply(message: Message | None) -> str:
+        now[0] = float(next(clock))
+        return "go"
+
+    task = toy_task(folder, steps=20).model_copy(update={"checkpoint_seconds": 10.0})
+    saved = [message.step for message in converse(task, reply) if isinstance(message, Saved)]
+    assert saved == [3, 6, 9, 12, 15, 18]

@@ -1,0 +1,77 @@
+"""Which settings each study searches, and under which condition."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+import studies
+
+SHAPE = (1, 8, 8)
+LANGEVIN = {"step_size", "n_steps", "start", "noise_start", "learning_rate", "energy_regularisation"}
+JEM = {"start", "sampler", "step_size", "n_steps", "noise", "likelihood_weight", "learning_rate"}
+GAN = {"loss", "generator_learning_rate", "critic_learning_rate", "latent_size", "n_critic", "batch_size", "width"}
+DVAE = {"codebook_size", "code_dimension", "learning_rate", "embedding"}
+SAMPLING = {"sampler", "step_size", "n_steps", "schedule", "noise_start"}
+ANNEALED = {"noise_end", "coupled"}
+CLUSTERS = {"k_least", "k_most"}
+
+# study, what its recipe is changed to, what is chosen, what is searched then
+SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
+    ("ebm", {}, {"schedule": "constant"}, LANGEVIN | {"schedule"}),
+    *[
+        ("ebm", {}, {"schedule": name}, LANGEVIN | ANNEALED | {"schedule"})
+        for name in ("geometric", "linear", "cosine")
+    ],
+    ("conditional_ebm", {}, {}, LANGEVIN | {"label"}),
+    ("ebm_sampling", {}, {"schedule": "constant"}, SAMPLING),
+    *[("ebm_sampling", {}, {"schedule": name}, SAMPLING | ANNEALED) for name in ("geometric", "linear", "cosine")],
+    *[(study, {}, {"sampler": "langevin"}, JEM) for study in ("jem", "jem_weighted")],
+    *[(study, {}, {"sampler": "proximal"}, JEM | {"clamp"}) for study in ("jem", "jem_weighted")],
+    ("gan", {}, {"loss": "bce"}, GAN | {"beta1", "zero_penalty", "label_smoothing"}),
+    ("gan", {}, {"loss": "hinge"}, GAN | {"beta1"}),
+    ("gan", {"optimizer": "rmsprop"}, {"loss": "hinge"}, GAN),
+    ("wgan", {}, {"loss": "wgan"}, GAN | {"clip"}),
+    ("wgan", {"optimizer": "adam"}, {"loss": "wgan"}, GAN | {"clip", "beta1"}),
+    ("wgan", {}, {"loss": "wgan_gp"}, GAN | {"penalty", "beta1"}),
+    ("dvae", {"quantiser": "ema"}, {}, DVAE | CLUSTERS | {"commitment", "decay"}),
+    ("dvae", {"quantiser": "gumbel"}, {}, DVAE | CLUSTERS),
+    ("dvae", {"quantiser": "ema", "k_rule": "given"}, {}, DVAE | {"commitment", "decay"}),
+]
+
+
+class Recorder:
+    """A Suggest that notes what it is asked for, and chooses as it was told, or the middle."""
+
+    def __init__(self, choices: dict[str, Any]) -> None:
+        self.choices, self.names = choices, set[str]()
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        self.names.add(name)
+        return float(self.choices.get(name, (low * high) ** 0.5 if log else (low + high) / 2))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        return round(self.suggest_float(name, low, high, log=log))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.names.add(name)
+        chosen = self.choices.get(name, choices[0])
+        assert chosen in choices, f"{name} may be {choices}"
+        return chosen
+
+
+@pytest.mark.parametrize(("study", "recipe", "choices", "names"), SEARCHED)
+def test_a_study_searches_these_settings(
+    study: str, recipe: dict[str, Any], choices: dict[str, Any], names: set[str]
+) -> None:
+    loaded, recorder = studies.load(study), Recorder(choices)
+    base = loaded.base(SHAPE)
+    config = loaded.space(recorder, base.model_copy(update=recipe))  # type: ignore[arg-type]
+    assert recorder.names == names
+    assert names <= config.model_dump().keys(), "what is searched is set"
+
+
+def test_every_study_is_pinned() -> None:
+    assert {study for study, *_ in SEARCHED} == set(studies.names())
