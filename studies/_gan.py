@@ -1,9 +1,11 @@
 """What the studies of generative adversarial networks have in common: the recipe, the space and the report."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from models.gan.config import RECIPES, Config, Loss
-from studies import ImageShape, Section, Suggest
+from studies import ImageShape, Objective, Section, Study, Suggest, later
 
 
 def base(shape: ImageShape, loss: Loss) -> Config:
@@ -77,3 +79,36 @@ SECTIONS = (
         numbers=("critic/",),
     ),
 )
+
+
+def study(
+    question: str | None,
+    losses: list[Loss],
+    most_critic: int,
+    smallest: Mapping[str, Any],
+    sections: tuple[Section, ...] = (),
+) -> Study[Any, Any]:
+    """The study of ``losses``, the first of which is the recipe's, that asks ``question``, a module's docstring.
+
+    The critic learns up to ``most_critic`` times in an update. ``sections`` and ``smallest`` are its own, beside what all have.
+    """
+    return Study(
+        question=question or "",
+        config=Config,
+        base=partial(base, loss=losses[0]),
+        space=partial(space, losses=losses, most_critic=most_critic),
+        train=later("models.gan.training:train"),
+        report=later("models.gan.evaluation:report"),
+        check=later("models.gan.training:check"),
+        objectives=(Objective("fid/generated"),),
+        first=tuple(first(loss) for loss in losses),
+        data="persian",
+        pictures="samples/generated",
+        label="{loss}",
+        charts=("loss/generator", "loss/critic"),
+        restore=later("models.gan.networks:network"),
+        takes=noise,
+        sections=(*SECTIONS, *sections),
+        sample=later("models.gan.evaluation:draw"),
+        smallest={"width": 2, "latent_size": 4, "evaluation_samples": 32, "evaluations": 2, **smallest},
+    )

@@ -1,9 +1,10 @@
 """What the studies of joint energy-based models have in common: the recipe, the space and the report."""
 
 from dataclasses import replace
+from typing import Any
 
 from models.jem.config import Config
-from studies import ImageShape, Section, Suggest
+from studies import ImageShape, Objective, Section, Study, Suggest, later
 from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
 
 
@@ -119,3 +120,37 @@ SECTIONS = (
         numbers=("ood_auroc/", "ood_auroc_confidence/", "ood_auroc_gradient/", "pretrained_ood_auroc/"),
     ),
 )
+
+
+def study(question: str | None, *objectives: Objective) -> Study[Any, Any]:
+    """The study of JEM that asks ``question``, a module's docstring, and compares trials by ``objectives``."""
+    return Study(
+        question=question or "",
+        config=Config,
+        base=base,
+        space=space,
+        train=later("models.jem.training:train"),
+        report=later("models.jem.evaluation:report"),
+        check=later("models.jem.training:check"),
+        objectives=objectives,
+        first=({}, {"sampler": "langevin"}, {"start": "noise"}, {"start": "noise", "sampler": "langevin"}),
+        label="{start} {sampler}, {n_steps} steps",
+        charts=("loss/likelihood", "loss/classification"),
+        restore=later("models.jem.networks:network"),
+        heat_map=("step_size", "n_steps", "sampler"),
+        sections=SECTIONS,
+        sample=later("models.jem.evaluation:draw"),
+        smallest={
+            "width": 4,
+            "norm": "batch",
+            "start": "mixture",
+            "n_steps": 2,
+            "pretrain_updates": 20,
+            "least_accuracy": 0.0,
+            "evaluation_samples": 32,
+            "evaluation_length": 1,
+            "evaluations": 2,
+            "buffer_size": 100,
+            "network_evaluations": 80,
+        },
+    )

@@ -68,4 +68,14 @@ STUDY = Study(
         OUTLIERS,
     ),
     sample=later("models.ebm.conditional.evaluation:draw"),
+    smallest={
+        "blocks": 1,
+        "width": 4,
+        "start": "replay",
+        "n_steps": 10,
+        "evaluation_samples": 32,
+        "evaluations": 2,
+        "buffer_size": 100,
+        "network_evaluations": 144,
+    },
 )

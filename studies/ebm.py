@@ -64,4 +64,13 @@ STUDY = Study(
         ),
     ),
     sample=later("models.ebm.evaluation:draw"),
+    smallest={
+        "blocks": 1,
+        "width": 4,
+        "n_steps": 10,
+        "evaluation_samples": 32,
+        "evaluations": 2,
+        "buffer_size": 100,
+        "network_evaluations": 144,
+    },
 )

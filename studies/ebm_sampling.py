@@ -44,6 +44,7 @@ STUDY = Study(
         ),
     ),
     sample=later("models.ebm.frozen_sampling.evaluation:draw"),
+    smallest={"n_steps": 12, "samples": 16, "noise_start": 0.02},
     model_of=("ebm",),
     together=32,
     label="{sampler}, {n_steps} steps",

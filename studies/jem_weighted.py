@@ -1,23 +1,5 @@
 """Which settings give the best generating classifier when FID and accuracy are weighed in one score?"""
 
-from models.jem.config import Config
-from studies import Objective, Study, later
-from studies._jem import SECTIONS, base, space
+from studies import Objective, _jem
 
-STUDY = Study(
-    question=__doc__,
-    config=Config,
-    base=base,
-    space=space,
-    train=later("models.jem.training:train"),
-    report=later("models.jem.evaluation:report"),
-    check=later("models.jem.training:check"),
-    objectives=(Objective("objective/weighted"),),
-    first=({}, {"sampler": "langevin"}, {"start": "noise"}, {"start": "noise", "sampler": "langevin"}),
-    label="{start} {sampler}, {n_steps} steps",
-    charts=("loss/likelihood", "loss/classification"),
-    restore=later("models.jem.networks:network"),
-    heat_map=("step_size", "n_steps", "sampler"),
-    sections=SECTIONS,
-    sample=later("models.jem.evaluation:draw"),
-)
+STUDY = _jem.study(__doc__, Objective("objective/weighted"))

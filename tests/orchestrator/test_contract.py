@@ -1,7 +1,6 @@
 """What the orchestrator promises for every study, found by its file: an interruption leaves no trace."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,67 +16,6 @@ from orchestrator.layout import WEIGHTS
 from orchestrator.messages import Ended, Message, Saved, Task
 from orchestrator.worker.trial import run_trial
 
-JEM: dict[str, Any] = {
-    "width": 4,
-    "norm": "batch",
-    "start": "mixture",
-    "n_steps": 2,
-    "pretrain_updates": 20,
-    "least_accuracy": 0.0,
-    "evaluation_samples": 32,
-    "evaluation_length": 1,
-    "evaluations": 2,
-    "buffer_size": 100,
-    "network_evaluations": 80,
-}
-
-GAN: dict[str, Any] = {"width": 2, "latent_size": 4, "evaluation_samples": 32, "evaluations": 2}
-
-# The smallest training that says everything a long one does.
-SMALL: dict[str, dict[str, Any]] = {
-    "ebm": {
-        "blocks": 1,
-        "width": 4,
-        "n_steps": 10,
-        "evaluation_samples": 32,
-        "evaluations": 2,
-        "buffer_size": 100,
-        "network_evaluations": 144,
-    },
-    "dvae": {
-        "blocks": 0,
-        "width": 8,
-        "codebook_size": 16,
-        "code_dimension": 4,
-        "updates": 20,
-        "evaluations": 2,
-        "prior_updates": 10,
-        "prior_width": 8,
-        "evaluation_samples": 32,
-        "k_most": 4,
-        "initialisations": 2,
-        "clustered_images": 60,
-        "classifier_steps": 3,
-        "classifier_seeds": 2,
-        "tsne_images": 30,
-    },
-    "gan": GAN | {"network_evaluations": 60, "straight_through": True},
-    "wgan": GAN | {"network_evaluations": 120, "n_critic": 1, "long_phase": 2, "labels": "critic"},
-    "jem": JEM,
-    "jem_weighted": JEM,
-    "ebm_sampling": {"n_steps": 12, "samples": 16, "noise_start": 0.02},
-    "conditional_ebm": {
-        "blocks": 1,
-        "width": 4,
-        "start": "replay",
-        "n_steps": 10,
-        "evaluation_samples": 32,
-        "evaluations": 2,
-        "buffer_size": 100,
-        "network_evaluations": 144,
-    },
-}
-
 OPTIONAL = ("Likelihood",)  # sections of what trials say only where a setting asks for it
 
 
@@ -85,7 +23,7 @@ def played(study: str, folder: Path, cache_folder: Path, interruptions: int) -> 
     """A trial that is stopped so many times, each time after two more checkpoints: its end, its record, its lives, itself."""
     loaded = studies.load(study)
     shape = datasets.load("digits", Path("data")).shape
-    settings = loaded.base(shape).model_dump() | SMALL[study]
+    settings = loaded.base(shape).model_dump() | dict(loaded.smallest)
     if loaded.model_of:
         trained = folder.parent / "trained"
         if not trained.exists():
@@ -131,7 +69,7 @@ def test_a_trial_that_was_interrupted_says_what_an_uninterrupted_one_says(
     study: str, tmp_path: Path, cache_folder: Path
 ) -> None:
     """Every number, every picture and every weight, to the last bit, on the processor."""
-    assert study in SMALL, f"add the smallest settings of {study} to SMALL"
+    assert studies.load(study).smallest, f"give the study {study} its smallest settings"
     whole, once, one, task = played(study, tmp_path / "whole", cache_folder, 0)
     broken, often, many, _ = played(study, tmp_path / "broken", cache_folder, 3)
     assert (one, many) == (1, 4)

@@ -1,5 +1,6 @@
 """What every study promises; a new one is found here by its file."""
 
+import dataclasses
 import random
 import subprocess
 import sys
@@ -106,3 +107,9 @@ def test_a_file_without_a_study_is_refused(tmp_path: Any) -> None:
 def test_listing_imports_no_study() -> None:
     code = "import sys, studies; studies.names(); assert not any(m.startswith('studies.ebm') for m in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_smallest_settings_are_settings_of_the_study() -> None:
+    study = studies.load("ebm")
+    with pytest.raises(StudyError, match="the smallest settings of a study are its own, and widht is none"):
+        dataclasses.replace(study, smallest={"widht": 4})
