@@ -2,7 +2,8 @@
 
 .sweeps/                     beside the stores
     cache/                   what all sweeps share: the judge, networks that are trained once
-    NAME/                    of a sweep: driver.lock, outbox/, across/ (its page over data sets), arm-0/ (of a comparison)
+    NAME/                    of a sweep: driver.lock, outbox/, across/ (its page over data sets), arm-0/ (of a comparison),
+                             marks/, mlflow-run/, repair/ (what is added to runs of others)
         trial-0/             of a trial: outbox/, then weights.safetensors, model.json, samples.png, log.txt
                              while it runs: checkpoint.pt, worker.lock, worker.json, ended.json
 """
@@ -16,6 +17,7 @@ RESERVED = {CACHE}  # no sweep is called so
 
 DRIVER_LOCK = "driver.lock"  # held by the supervisor of the sweep
 ACROSS = "across"
+MARKS, PARENT_RUN, REPAIRS = "marks", "mlflow-run", "repair"  # outboxes that add to runs of other records
 OUTBOX = "outbox"
 SENT = "sent.json"  # in an outbox: how much of it is delivered
 REFUSED = "refused.jsonl"  # in an outbox: entries that the store will never take

@@ -14,7 +14,7 @@ from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox, Status
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
-from orchestrator.layout import OUTBOX
+from orchestrator.layout import OUTBOX, PARENT_RUN
 from orchestrator.search import steer
 from orchestrator.search.book import Book, create
 from orchestrator.search.spec import Spec
@@ -163,7 +163,7 @@ def _record(book: Book, store: "MlflowStore", parent_run: str) -> Outbox:
     spec, folder = book.spec, Path(book.spec.folder)
     tags = publish.tags(spec)
     if spec.run and parent_run and parent_run != spec.run:
-        other = Outbox(folder / "mlflow-run")  # the courier delivers it
+        other = Outbox(folder / PARENT_RUN)  # the courier delivers it
         other.select(parent_run)
         other.note(f"Went on with the sweep `{spec.name}`, whose own run is `{spec.run}`.")
         other.end(None, tags)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import End, Entry, Tags
-from orchestrator.layout import SAMPLES
+from orchestrator.layout import REPAIRS, SAMPLES
 from orchestrator.messages import Outcome
 from orchestrator.repair import files as checkup
 from orchestrator.repair import rebuild as remake
@@ -198,7 +198,7 @@ class Runs:
     # ---- mending -----------------------------------------------------------------------------------------------------
 
     def _add(self, run: str, entries: Sequence[Entry]) -> None:
-        checkup.amend(Path(self.spec.folder, "repair"), run, entries, self.reach())
+        checkup.amend(Path(self.spec.folder, REPAIRS), run, entries, self.reach())
 
     def _put_below(self, run: str, trial: Trial) -> None:
         self._add(run, [Tags(values={PARENT: self.book.spec.parent_of(trial.params)})])  # which may just have been made

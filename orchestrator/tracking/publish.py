@@ -13,7 +13,7 @@ from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Store
 from orchestrator.figures import canvas, catalogue
 from orchestrator.figures.catalogue import Subject
-from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
+from orchestrator.layout import MARKS, SAMPLES, WEIGHTS, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
@@ -95,7 +95,7 @@ def mark(book: Book, store: Store) -> None:
     run = next((run_of(book.spec, trial) for trial in book.best()), "")
     before = book.notes().get(MARKED, "")
     if run and run != before:
-        folder = Path(book.spec.folder, "marks")
+        folder = Path(book.spec.folder, MARKS)
         outbox = Outbox(folder)
         if before:
             outbox.select(before)
