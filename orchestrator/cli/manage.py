@@ -125,14 +125,14 @@ def rm(name: str, keep_runs: bool, yes: bool, storage: str | None) -> None:
     make_console().print(f"removed {found}", highlight=False)
 
 
-@click.command(short_help="Compare stores, files and processes; mend what does not fit.")
+@click.command(short_help="Compare stores, files and processes; repair what does not fit.")
 @click.argument("name", required=False, shell_complete=complete_sweep)
-@click.option("--repair", is_flag=True, help="Mend what was found, and nothing else.")
+@click.option("--repair", is_flag=True, help="Repair what was found, and nothing else.")
 @storage_option
 def doctor(name: str | None, repair: bool, storage: str | None) -> None:
     """Compare what Optuna, MLflow, checkpoints, outboxes and processes say of the sweep NAME, or of all sweeps here.
 
-    Tells what does not fit and what it would do; exit status 1 where something was found and not mended.
+    Tells what does not fit and what it would do; exit status 1 where something was found and not repaired.
 
     \b
     sweep doctor

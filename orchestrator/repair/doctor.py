@@ -1,4 +1,4 @@
-"""`sweep doctor`: what Optuna, MLflow, folders and processes say of a sweep, compared, told, and mended if wanted."""
+"""`sweep doctor`: what Optuna, MLflow, folders and processes say of a sweep, compared, told, and repaired if wanted."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from orchestrator.tracking import connection
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
 
-ROUNDS = 5  # of looking and mending, for what is mended may show more
-MENDED, LEFT, UNTOUCHED = "mended", "not mended", ""
+ROUNDS = 5  # of looking and repairing, for what is repaired may show more
+REPAIRED, LEFT, UNTOUCHED = "repaired", "not repaired", ""
 
 
 @dataclass(frozen=True)
-class Look:
+class Inspection:
     """One look at a sweep."""
 
     findings: list[Finding]
@@ -35,7 +35,7 @@ class Look:
 
 
 def visit(books: Sequence[Book], repair: bool, console: Console) -> int:
-    """Tell what does not fit in these sweeps, and mend it if ``repair``; returns the exit status, 1 where anything stays."""
+    """Tell what does not fit in these sweeps, and repair it if ``repair``; returns the exit status, 1 where anything stays."""
     if not books:
         console.print("no sweeps here yet; begin one with:  sweep run ebm")
     whole = [_Visit(book, console).whole(repair) for book in books]  # a list, for all are to be visited
@@ -51,32 +51,32 @@ class _Visit:
         self.seen: dict[tuple[int | None, str], tuple[Finding, str]] = {}  # what was found, and what became of it
 
     def whole(self, repair: bool) -> bool:
-        """Tell and mend; returns whether all is whole then."""
+        """Tell and repair; returns whether all is whole then."""
         stands = lease.driver(self.book)
         driver = lease.present(self.book)
-        look = self._look(driven=driver is not None)
+        inspection = self._inspect(driven=driver is not None)
         if driver is None and (driver := lease.present(self.book)) is not None:
-            look = self._look(driven=True)  # it began while we looked
-        findings = [*look.findings] if driver or not stands else [_gone(stands), *look.findings]
+            inspection = self._inspect(driven=True)  # it began while we looked
+        findings = [*inspection.findings] if driver or not stands else [_gone(stands), *inspection.findings]
         if driver is not None:
             by = f"process {driver.process} on {driver.host}"
-            self._say(f"driven by {by}, so only trials that have ended are looked at, and nothing is mended")
+            self._say(f"driven by {by}, so only trials that have ended are looked at, and nothing is repaired")
             repair = False
         elif not findings:
-            self._say(f"whole ({counted(look.trials)}, {counted(look.runs, 'run')})")
-        if repair and any(finding.mend for finding in findings):
-            self._mend(findings)
+            self._say(f"whole ({counted(inspection.trials)}, {counted(inspection.runs, 'run')})")
+        if repair and any(finding.repair for finding in findings):
+            self._repair(findings)
         else:
             self._note(findings, LEFT if repair else UNTOUCHED)
         self._tell()
-        if not repair and driver is None and any(finding.mend for finding in findings):
-            self._say(f"mend it with:  {text.program()} doctor {self.name} --repair")
-        self._remark(look, driver is not None)
-        return all(state == MENDED for _, state in self.seen.values())
+        if not repair and driver is None and any(finding.repair for finding in findings):
+            self._say(f"repair it with:  {text.program()} doctor {self.name} --repair")
+        self._remark(inspection, driver is not None)
+        return all(state == REPAIRED for _, state in self.seen.values())
 
     # ---- looking -----------------------------------------------------------------------------------------------------
 
-    def _look(self, driven: bool = False) -> Look:
+    def _inspect(self, driven: bool = False) -> Inspection:
         spec, here = self.book.spec, list(checkup.refusals(self.book))
         if not driven:
             here += checkup.folders(self.book)
@@ -85,7 +85,7 @@ class _Visit:
                 self.store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
             runs = Runs(self.book, self.store, self._reach)
             found = runs.findings(driven)
-            return Look([*here, *found], len(runs.trials), len(runs.kept), runs.earlier())
+            return Inspection([*here, *found], len(runs.trials), len(runs.kept), runs.earlier())
         except connection.unreachable() as error:
             here.append(
                 Finding(None, f"MLflow cannot be looked at: {_sentence(error)}", "none; look again when it can")
@@ -93,19 +93,19 @@ class _Visit:
         for number in (None, *(trial.number for trial in self.book.trials())):
             if not driven and checkup.waiting(checkup.folder_of(self.book, number)).entries:
                 here.append(Finding(number, checkup.WAITS, f"none; `sweep sync {self.name}` delivers them when it can"))
-        return Look(here)
+        return Inspection(here)
 
-    # ---- mending -----------------------------------------------------------------------------------------------------
+    # ---- repairing --------------------------------------------------------------------------------------------------
 
     def _reach(self) -> "MlflowStore":
-        """The tracker to mend in, made where there is none."""
+        """The tracker to repair in, made where there is none."""
         if self.store is None:
             spec = self.book.spec
             self.store = connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
         return self.store
 
-    def _mend(self, findings: list[Finding]) -> None:
-        """Mend as the one who drives, so that nobody begins meanwhile; look again until nothing new is found."""
+    def _repair(self, findings: list[Finding]) -> None:
+        """Repair as the one who drives, so that nobody begins meanwhile; look again until nothing new is found."""
         Path(self.book.spec.folder).mkdir(parents=True, exist_ok=True)
         try:
             with lease.acquire_lease(self.book):
@@ -113,8 +113,8 @@ class _Visit:
                     for finding in findings:
                         if (finding.trial, finding.what) not in self.seen:
                             self._try(finding)
-                    findings = self._look().findings
-                    back = [one for one in findings if self.seen.get((one.trial, one.what), (one, ""))[1] == MENDED]
+                    findings = self._inspect().findings
+                    back = [one for one in findings if self.seen.get((one.trial, one.what), (one, ""))[1] == REPAIRED]
                     self._note(back, f"{LEFT}, it is still so")
                     if all((one.trial, one.what) in self.seen for one in findings):
                         return
@@ -123,12 +123,12 @@ class _Visit:
             self._note(findings, f"{LEFT} ({error})")
 
     def _try(self, finding: Finding) -> None:
-        if finding.mend is None:
+        if finding.repair is None:
             return self._note([finding], LEFT)
         try:
-            finding.mend()
-            self._note([finding], MENDED)
-        except Exception as error:  # trackers, disks and studies fail in many ways, and the rest can be mended
+            finding.repair()
+            self._note([finding], REPAIRED)
+        except Exception as error:  # trackers, disks and studies fail in many ways, and the rest can be repaired
             self._note([finding], f"{LEFT} ({_sentence(error)})")
 
     # ---- telling -----------------------------------------------------------------------------------------------------
@@ -140,21 +140,21 @@ class _Visit:
         """What is the same of several trials is one line."""
         lines: dict[tuple[str, str, str], list[int | None]] = {}
         for finding, state in self.seen.values():
-            lines.setdefault((finding.what, finding.remedy, state), []).append(finding.trial)
+            lines.setdefault((finding.what, finding.action, state), []).append(finding.trial)
         if lines:
-            mended = [state for _, state in self.seen.values() if state == MENDED]
-            self._say(counted(len(self.seen), "finding") + (f", {len(mended)} mended" if mended else ""))
-        for (what, remedy, state), trials in lines.items():
-            self._print(f"  {_who(trials)}: {what} → {remedy}" + (f" · {state}" if state else ""))
+            repaired = [state for _, state in self.seen.values() if state == REPAIRED]
+            self._say(counted(len(self.seen), "finding") + (f", {len(repaired)} repaired" if repaired else ""))
+        for (what, action, state), trials in lines.items():
+            self._print(f"  {_who(trials)}: {what} → {action}" + (f" · {state}" if state else ""))
 
-    def _remark(self, look: Look, driven: bool) -> None:
+    def _remark(self, inspection: Inspection, driven: bool) -> None:
         """What is as it should be and good to know."""
         left = len(self.book.trials_running())
         if left and not driven:
             wait = "trial waits" if left == 1 else "trials wait"
             self._say(f"{left} {wait} for `{text.program()} resume {self.name}`")
-        if look.earlier:
-            runs = "1 run is" if look.earlier == 1 else f"{look.earlier} runs are"
+        if inspection.earlier:
+            runs = "1 run is" if inspection.earlier == 1 else f"{inspection.earlier} runs are"
             self._say(f"{runs} of another sweep that had this name, as `rm --keep-runs` leaves them")
 
     def _say(self, text: str) -> None:
@@ -165,7 +165,7 @@ class _Visit:
 
 
 def _gone(who: lease.Driver) -> Finding:
-    """A supervisor that left without a word. Whoever drives the sweep next takes its place, as we do to mend it."""
+    """A supervisor that left without a word. Whoever drives the sweep next takes its place, as we do to repair it."""
     what = f"process {who.process} on {who.host} stands as its supervisor and is gone"
     return Finding(None, what, "cleared", lambda: None)
 

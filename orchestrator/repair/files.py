@@ -1,6 +1,6 @@
 """What a sweep's folder shows to `sweep doctor`: processes and files that were left, checkpoints, outboxes.
 
-Looking changes nothing; each finding brings what would mend it.
+Looking changes nothing; each finding brings what would repair it.
 """
 
 import io
@@ -42,12 +42,12 @@ WAITS = "entries of its outbox wait for delivery"
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that does not fit. ``what`` and ``remedy`` are phrases; ``mend`` is None where nothing can be done."""
+    """Something that does not fit. ``what`` and ``action`` are phrases; ``repair`` is None where nothing can be done."""
 
     trial: int | None  # None: the sweep itself
     what: str
-    remedy: str
-    mend: Callable[[], object] | None = None
+    action: str
+    repair: Callable[[], object] | None = None
 
 
 @dataclass

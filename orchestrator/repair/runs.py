@@ -1,6 +1,6 @@
 """What MLflow shows to `sweep doctor`, beside what Optuna knows: one run a trial, closed as the trial was, and whole.
 
-Looking changes nothing; each finding brings what would mend it.
+Looking changes nothing; each finding brings what would repair it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ class Runs:
     """One look at the runs of a sweep."""
 
     def __init__(self, book: Book, store: "MlflowStore | None", reach: Callable[[], "MlflowStore"]) -> None:
-        """``store`` is None where there is none yet; ``reach`` gives the one to mend in, made if need be."""
+        """``store`` is None where there is none yet; ``reach`` gives the one to repair in, made if need be."""
         self.book, self.store, self.reach = book, store, reach
         self.spec = book.spec
         self.trials = {trial.number: trial for trial in book.trials() if trial.state != "waiting"}
@@ -87,11 +87,11 @@ class Runs:
                         number, f"run {run.run[:8]} is a second one of it", DELETED, partial(self._discard, run.run)
                     )
             if kept.key != key:
-                mend = partial(self._add, kept.run, [Tags(values={KEY: key})])
-                yield Finding(number, f"its run has lost the tag {KEY}", "set", mend)
+                repair = partial(self._add, kept.run, [Tags(values={KEY: key})])
+                yield Finding(number, f"its run has lost the tag {KEY}", "set", repair)
             if led and led != kept.run:
-                mend = partial(checkup.lead, folder, kept.run)
-                yield Finding(number, "its outbox leads to a run that is gone", "led to its run", mend)
+                repair = partial(checkup.lead, folder, kept.run)
+                yield Finding(number, "its outbox leads to a run that is gone", "led to its run", repair)
         elif named or ours:
             run = [*named, *reversed(ours)][0]
             yield Finding(number, "its run was deleted", "restored", lambda: self.reach().restore(run.run))
@@ -109,11 +109,11 @@ class Runs:
 
     def _undelivered(self) -> Iterator[Finding]:
         for number, wait in self.waits.items():
-            mend = partial(self._deliver, folder_of(self.book, number))
+            repair = partial(self._deliver, folder_of(self.book, number))
             if wait.entries:
-                yield Finding(number, checkup.WAITS, "delivered", mend)
+                yield Finding(number, checkup.WAITS, "delivered", repair)
             elif wait.cut:
-                yield Finding(number, "its outbox ends in half a line", "dropped", mend)
+                yield Finding(number, "its outbox ends in half a line", "dropped", repair)
 
     def _strangers(self) -> Iterator[Finding]:
         keys = {self.spec.id, *(record.key(self.spec, number) for number in self.trials), *arms.keys(self.spec)}
@@ -147,8 +147,8 @@ class Runs:
                 partial(self._add, run.run, [end]),
             )
         if run.tags.get(PARENT) != self.spec.parent_of(trial.params):
-            mend = partial(self._put_below, run.run, trial)
-            yield Finding(number, "its run is not below the sweep's", "put there", mend)
+            repair = partial(self._put_below, run.run, trial)
+            yield Finding(number, "its run is not below the sweep's", "put there", repair)
         lacking = self._lacking(trial, run)
         if remake.PICTURES in lacking and not (folder_of(self.book, number) / SAMPLES).exists():
             lacking.remove(remake.PICTURES)
@@ -179,8 +179,8 @@ class Runs:
         outcome = run.tags.get("outcome", "running")
         if run.status not in ("FINISHED", "FAILED", "KILLED") or outcome == "running":
             outcome = remake.ending(self.book)
-            remedy = f"{remake.status(outcome)}, outcome {outcome}"
-            yield Finding(None, f"{_stands(run)}, but nobody drives it", remedy, lambda: self._close(run.run, outcome))
+            action = f"{remake.status(outcome)}, outcome {outcome}"
+            yield Finding(None, f"{_stands(run)}, but nobody drives it", action, lambda: self._close(run.run, outcome))
             return
         if (outcome in remake.WHOLE) != (run.status == "FINISHED"):
             status = remake.status(outcome)
@@ -195,7 +195,7 @@ class Runs:
         assert self.store is not None  # for the run is in it
         return self.store.artifacts(run.run) | self.waits[number].files
 
-    # ---- mending -----------------------------------------------------------------------------------------------------
+    # ---- repairing --------------------------------------------------------------------------------------------------
 
     def _add(self, run: str, entries: Sequence[Entry]) -> None:
         checkup.amend(Path(self.spec.folder, REPAIRS), run, entries, self.reach())

@@ -98,7 +98,7 @@ class Clinic:
 
 
 def optuna_rows() -> list[str]:
-    """All of Optuna's database but who drives: whoever mends does."""
+    """All of Optuna's database but who drives: whoever repairs does."""
     return [row for row in dump("sweeps.db") if "'driver'" not in row]
 
 
@@ -113,7 +113,7 @@ def everything() -> dict[str, Any]:
 
 
 def cured(clinic: Clinic, *expected: str, whole: str = WHOLE) -> None:
-    """Exactly these are found, in this order; looking changes nothing; they are mended; and then there are none."""
+    """Exactly these are found, in this order; looking changes nothing; they are repaired; and then there are none."""
     before, optuna = everything(), optuna_rows()
     found = clinic.findings()
     assert len(found) == len(expected), found
@@ -121,7 +121,7 @@ def cured(clinic: Clinic, *expected: str, whole: str = WHOLE) -> None:
         assert re.match(pattern, line), found
     assert everything() == before, "looking changes nothing"
     status, lines = clinic.doctor(repair=True)
-    assert status == 0 and all(line.endswith("· mended") for line in lines if line.startswith("  ")), lines
+    assert status == 0 and all(line.endswith("· repaired") for line in lines if line.startswith("  ")), lines
     assert optuna_rows() == optuna
     assert lease.driver(clinic.book) is None
     assert clinic.doctor()[:1] == (0,) and clinic.doctor()[1][0] == whole

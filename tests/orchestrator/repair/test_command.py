@@ -121,7 +121,7 @@ def test_on_a_server_with_a_champion(folder: Path) -> None:
         book.note(publish.CHAMPION, None)
         done = sweep("doctor", "--repair")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert done.stdout.count("· mended") == 3 and "its best trial is not the champion → registered" in done.stdout
+        assert done.stdout.count("· repaired") == 3 and "its best trial is not the champion → registered" in done.stdout
         assert len(done.stdout.splitlines()) == 4, "and MLflow says nothing"
         assert sweep("doctor").stdout == f"{WHOLE}\n"
     finally:

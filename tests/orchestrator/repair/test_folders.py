@@ -36,7 +36,7 @@ def test_what_was_refused_is_told_and_stays(clinic: Clinic) -> None:
     Delivery(clinic.at(1), connection.connect(clinic.book.spec.tracking_uri, "", "quadratic")).drain()
     (found,) = clinic.findings()
     assert re.match(r"trial 1: the tracker refused 1 of its entries \(.*colon.*\) → none; they are kept in ", found)
-    assert clinic.findings(repair=True) == [f"{found} · not mended"]
+    assert clinic.findings(repair=True) == [f"{found} · not repaired"]
 
 
 def test_files_that_finished_trials_left_are_removed(clinic: Clinic) -> None:

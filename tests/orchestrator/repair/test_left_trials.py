@@ -50,7 +50,7 @@ def test_a_checkpoint_that_cannot_be_used_is_told(clinic: Clinic, left: int, how
         shutil.rmtree(clinic.at(left) / "outbox")
     (found,) = clinic.findings()
     assert found == f"trial {left}: its checkpoint cannot be read → none; it begins anew when the sweep is resumed"
-    assert clinic.findings(repair=True) == [f"{found} · not mended"]
+    assert clinic.findings(repair=True) == [f"{found} · not repaired"]
     clinic.run()
     assert clinic.doctor() == (0, [WHOLE])
 

@@ -73,7 +73,7 @@ def test_a_worker_on_another_machine_is_not_ours_to_end(clinic: Clinic, left: in
     process = sleeper(clinic.at(left))
     (clinic.at(left) / layout.WORKER).write_text(json.dumps({"host": "elsewhere", "process": process.pid}))
     (found,) = clinic.findings(repair=True)
-    assert found.endswith(f"· not mended (a worker of trial-{left} still runs on elsewhere; end it there first)")
+    assert found.endswith(f"· not repaired (a worker of trial-{left} still runs on elsewhere; end it there first)")
     assert process.poll() is None
 
 
@@ -88,7 +88,7 @@ def test_while_it_is_driven_only_what_has_ended_is_looked_at(clinic: Clinic, lef
     clinic.book.note(DRIVER, driver(process))
     for number in (None, left):  # as it is while it is driven
         clinic.client.update_run(clinic.id(number), status="RUNNING")
-    said = f"toy: driven by process {process.pid} on .*, so only trials that have ended are looked at, and nothing is mended"
+    said = f"toy: driven by process {process.pid} on .*, so only trials that have ended are looked at, and nothing is repaired"
     for repair in (False, True):
         status, lines = clinic.doctor(repair)
         assert status == 0 and len(lines) == 1 and re.match(said, lines[0]), lines
@@ -107,7 +107,7 @@ def driver(process: subprocess.Popen[str], began: float | None = None) -> dict[s
     return who.model_dump(mode="json")
 
 
-def test_nobody_begins_while_it_mends(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_begins_while_it_repairs(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic.run()
     clinic.client.update_run(clinic.id(1), status="RUNNING")
     present, asked = lease.present, iter([None, None])
@@ -116,11 +116,11 @@ def test_nobody_begins_while_it_mends(clinic: Clinic, monkeypatch: pytest.Monkey
         monkeypatch.setattr(lease, "present", lambda book: next(asked, present(book)))
         monkeypatch.setattr(lease, "driver", lambda book: next(driven, drivers(book)))
         (found,) = clinic.findings(repair=True)
-    assert "· not mended (sweep 'toy' is being driven by process" in found
+    assert "· not repaired (sweep 'toy' is being driven by process" in found
     assert clinic.client.get_run(clinic.id(1)).info.status == "RUNNING"
 
 
-def test_what_cannot_be_mended_hinders_nothing_else(clinic: Clinic) -> None:
+def test_what_cannot_be_repaired_hinders_nothing_else(clinic: Clinic) -> None:
     mine = clinic.folder / "mine.py"
     mine.write_text(Path(QUADRATIC).read_text())
     clinic.run(study=str(mine))
@@ -128,8 +128,8 @@ def test_what_cannot_be_mended_hinders_nothing_else(clinic: Clinic) -> None:
     clinic.client.update_run(clinic.id(1), status="RUNNING")
     mine.unlink()
     first, second = clinic.findings(repair=True)
-    assert "trial 0: its run lacks config.json" in first and "· not mended (there is no file" in first
-    assert second.endswith("· mended")
+    assert "trial 0: its run lacks config.json" in first and "· not repaired (there is no file" in first
+    assert second.endswith("· repaired")
 
 
 def breakages(clinic: Clinic, number: int) -> list[Callable[[], Any]]:

@@ -188,7 +188,7 @@ def test_pictures_that_cannot_be_made_again_are_told(clinic: Clinic) -> None:
     (clinic.at(1) / "samples.png").unlink()
     (found,) = clinic.findings()
     assert found.startswith("trial 1: its run has lost its pictures → none")
-    assert clinic.findings(repair=True) == [f"{found} · not mended"]
+    assert clinic.findings(repair=True) == [f"{found} · not repaired"]
 
 
 def test_numbers_that_are_missing_come_from_the_book(clinic: Clinic) -> None:
@@ -224,7 +224,7 @@ def test_a_tracker_that_is_away_hides_nothing_of_the_rest(clinic: Clinic) -> Non
         "the sweep: MLflow cannot be looked at: --tracking-uri=http:/",
         "trial 2: entries of its outbox wait for delivery",
     ]
-    mended = clinic.findings(repair=True)
-    assert [line.endswith("· mended") for line in mended] == [True, False, False]
+    repaired = clinic.findings(repair=True)
+    assert [line.endswith("· repaired") for line in repaired] == [True, False, False]
     clinic.book.update(tracking_uri=here)
     cured(clinic, "trial 2: entries of its outbox wait for delivery → delivered")
