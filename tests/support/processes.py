@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
@@ -52,6 +52,7 @@ class Process:
     def __init__(self, command: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None) -> None:
         """Start ``command`` in ``folder``; ``variables`` are added to its environment."""
         self.files = TemporaryFile(), TemporaryFile()  # not in ``folder``, whose disk a test may fill
+        self.texts: tuple[str, str] | None = None  # what it printed, once it has ended
         self.process = subprocess.Popen(
             list(command),
             cwd=folder,
@@ -75,12 +76,12 @@ class Process:
     @property
     def stdout(self) -> str:
         """What it has printed so far."""
-        return _read(self.files[0])
+        return self._text(0)
 
     @property
     def stderr(self) -> str:
         """What it has printed on standard error so far."""
-        return _read(self.files[1])
+        return self._text(1)
 
     @property
     def output(self) -> str:
@@ -102,6 +103,7 @@ class Process:
     def finish(self, limit: float = LIMIT) -> "Process":
         """Wait for its end."""
         wait_for(lambda: self.returncode is not None, lambda: self.output, limit)
+        self._close_files()
         return self
 
     def kill(self) -> "Process":
@@ -132,6 +134,17 @@ class Process:
             except psutil.NoSuchProcess:
                 pass
         self.process.wait()
+        self._close_files()
+
+    def _text(self, number: int) -> str:
+        if self.texts:
+            return self.texts[number]
+        # The process that writes to a file shares its position, so reading must not move it.
+        file = self.files[number].fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
+
+    def _close_files(self) -> None:
+        self.texts = self.texts or (self._text(0), self._text(1))
         for file in self.files:
             file.close()
 
@@ -139,8 +152,3 @@ class Process:
 def python(*arguments: str) -> list[str]:
     """The command line of this Python."""
     return [sys.executable, *arguments]
-
-
-def _read(file: IO[bytes]) -> str:
-    """The whole file. The process that writes to it shares its position, so it must not move."""
-    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
