@@ -1,4 +1,4 @@
-"""Looking at a discrete autoencoder: reconstructions beside their references, and all else that is made of its codes."""
+"""Evaluation of a discrete autoencoder: reconstructions beside reference values, and everything made of its codes."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -15,10 +15,10 @@ from models.dvae.networks import Autoencoder
 from models.dvae.prior import by_place
 from models.dvae.quantisers import perplexity, usage
 from models.env import Env
-from models.events import Event, Images, Progress, Scalars, Weights
+from models.events import Event, Facts, Images, Progress, Scalars, Weights
 from models.parts.evaluation.pictures import pairs
-from models.parts.networks.blocks import restored
-from models.parts.training import optimisation as training
+from models.parts.networks.blocks import n_weights, restored
+from models.parts.training.reporting import finite
 
 SHOWN = 32  # images in a grid, and as many reconstructions
 PCA_IMAGES = 20_000  # training images that principal components are of, at most
@@ -40,7 +40,16 @@ def squared_error(given_back: Tensor, images: Tensor) -> float:
     return float((given_back.to(images.device) - images).square().double().mean())
 
 
-def look(network: Autoencoder, data: datasets.Data, step: int) -> Iterator[Event]:
+def introduce(config: Config, network: Autoencoder, data: datasets.Data) -> Iterator[Event]:
+    """The sizes of the network and of its codes, and an evaluation before the first update."""
+    rows, columns = network.map
+    bits = rows * columns * math.log2(config.codebook_size)
+    size = n_weights(network) - (n_weights(network.prior) if network.prior else 0)
+    yield Facts({"network/parameters": size, "codes/tokens": rows * columns, "codes/bits": round(bits, 1)})
+    yield from evaluate(network, data, 0)
+
+
+def evaluate(network: Autoencoder, data: datasets.Data, step: int) -> Iterator[Event]:
     """Of validation images: their reconstructions, the error, and the use of the codes."""
     images = data.validation.floats()
     tokens = network.tokens(images)
@@ -51,7 +60,7 @@ def look(network: Autoencoder, data: datasets.Data, step: int) -> Iterator[Event
         "codes/usage_validation": usage(tokens, network.size),
     }
     yield reconstructions(images, given_back, step)
-    yield Scalars(step, training.finite(values))
+    yield Scalars(step, finite(values))
 
 
 def reconstructions(images: Tensor, given_back: Tensor, step: int) -> Images:

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from models.env import Env
 from models.events import Curve, Event, Progress
-from models.parts.training import optimisation as training
+from models.parts.training.optimisation import learning_rate, set_learning_rate
+from models.parts.training.reporting import is_report_step
 
 BATCH_SIZE = 64
 LEARNING_RATE = 4e-3
 DROPPED = 0.2  # share of its inputs and of its memory, while it learns: few images have many tokens
-LOOKS = 20  # at the validation tokens while it learns
+N_EVALUATIONS = 20  # on validation tokens while it learns
 
 
 class Prior(nn.Module):
@@ -92,14 +93,14 @@ def learn(
     best, best_bits = copy.deepcopy(prior.state_dict()), math.inf
     at, of_training, of_held_out = [], [], []
     for update in range(updates):
-        training.set_learning_rate(optimizer, training.learning_rate(LEARNING_RATE, update, updates, 20))
+        set_learning_rate(optimizer, learning_rate(LEARNING_RATE, update, updates, 20))
         picked = torch.randint(len(tokens), (BATCH_SIZE,), generator=chance, device=env.device)
         loss = prior.bits(tokens[picked], chance)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(prior.parameters(), 1.0)
         optimizer.step()
-        if training.due(update + 1, updates, LOOKS):
+        if is_report_step(update + 1, updates, N_EVALUATIONS):
             with torch.no_grad():
                 found = float(prior.bits(held_out))
             at.append(float(update + 1))

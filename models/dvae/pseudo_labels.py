@@ -9,8 +9,8 @@ from torch import Tensor
 from models.data.dataset import Split
 from models.env import Env
 from models.parts.evaluation.judge import Network
-from models.parts.training import optimisation as training
 from models.parts.training.classifier import learn
+from models.parts.training.optimisation import seeded_init
 
 BATCH_SIZE = 64
 LEARNING_RATE = 2e-3
@@ -27,7 +27,7 @@ def answers(
     pictures, targets = images.to(env.device), targets.to(env.device)
     for seed in range(seeds):
         chance = env.generator(f"classifier {seed}")
-        with training.seeded(chance.initial_seed()):
+        with seeded_init(chance.initial_seed()):
             network = Network((images.shape[1], images.shape[2], images.shape[3]), n_targets)
         network.to(env.device)
         for _ in learn(network, pictures, targets, steps, BATCH_SIZE, LEARNING_RATE, chance, weight_decay=1e-4):

@@ -1,4 +1,4 @@
-"""Looking at an energy-based model: scores of its chains beside their anchors, samples, neighbours, energies along a chain."""
+"""Evaluation of an energy-based model: scores of its chains beside reference values, neighbours, energies along a chain."""
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ class Result:
     step: int
 
 
-def untrained(config: Config, env: Env, energy: nn.Module, data: datasets.Data) -> Iterator[Event]:
+def initial_samples(result: Result, env: Env) -> Iterator[Event]:
     """Fresh chains before the first update: where the picture that plays over training begins."""
-    yield Images(0, "samples/fresh", sample(config, env, energy, data.shape, SHOWN)[1])
+    yield Images(0, "samples/fresh", sample(result.config, env, result.network, result.data.shape, SHOWN)[1])
 
 
 def schedule_curve(config: Config) -> Iterator[Event]:
@@ -64,30 +64,23 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
     return Images(0, "samples/new", sample(config, env, net, shape, n)[1])
 
 
-def replayed(config: Config, env: Env, images: Tensor) -> Tensor:
+def replayed_slots(config: Config, env: Env, images: Tensor) -> Tensor:
     """Slots of the replay buffer that are scored, the same at every call."""
-    some = torch.randperm(len(images), generator=env.generator("replayed"), device=env.device)
-    return some[: config.evaluation_samples]
+    order = torch.randperm(len(images), generator=env.generator("replayed"), device=env.device)
+    return order[: config.evaluation_samples]
 
 
-def evaluate(
-    config: Config,
-    env: Env,
-    energy: nn.Module,
-    data: datasets.Data,
-    quality: Quality,
-    buffer: Tensor | None,
-    step: int,
-) -> Iterator[Event]:
+def evaluate(result: Result, env: Env) -> Iterator[Event]:
     """A look during training: is it getting better?"""
+    config, quality, step = result.config, result.quality, result.step
     yield Progress("evaluation", 0, 1)
-    _, fresh = sample(config, env, energy, data.shape, config.evaluation_samples)
+    _, fresh = sample(config, env, result.network, result.data.shape, config.evaluation_samples)
     values = {"fid/fresh": quality.fid(fresh)}
     yield Images(step, "samples/fresh", fresh[:SHOWN])
-    if buffer is not None:
-        kept = buffer[replayed(config, env, buffer)]
-        values["fid/replay"] = quality.fid(kept)
-        yield Images(step, "samples/replay", kept[:SHOWN])
+    if result.images is not None:
+        replayed = result.images[replayed_slots(config, env, result.images)]
+        values["fid/replay"] = quality.fid(replayed)
+        yield Images(step, "samples/replay", replayed[:SHOWN])
     yield Scalars(step, values)
 
 
@@ -97,10 +90,10 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 0, 2)
     begin, fresh = sample(config, env, net, data.shape, config.evaluation_samples)
     yield Images(step, "samples/fresh", fresh[:SHOWN])
-    kept = None if result.images is None else result.images[replayed(config, env, result.images)]
-    if kept is not None:
-        yield Images(step, "samples/replay", kept[:SHOWN])
-    yield Scalars(step, scores(result, env, begin, fresh, kept))
+    replayed = None if result.images is None else result.images[replayed_slots(config, env, result.images)]
+    if replayed is not None:
+        yield Images(step, "samples/replay", replayed[:SHOWN])
+    yield Scalars(step, scores(result, env, begin, fresh, replayed))
     yield Progress("evaluation", 1, 2)
     yield from beside(fresh[:16], data, step)
     longest = yield from energy_along_chain(result, env, net, net)
@@ -111,12 +104,12 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 2, 2)
 
 
-def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, kept: Tensor | None) -> dict[str, float]:
+def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, replayed: Tensor | None) -> dict[str, float]:
     """All scores of the ends of fresh chains and of the replay buffer, and the anchors that they are read against."""
     quality = result.quality
     values = quality.anchors(result.data, env.generator("anchors")) | {"fid/start": quality.fid(begin)}
-    if kept is not None:
-        values |= quality.scores("replay", kept)
+    if replayed is not None:
+        values |= quality.scores("replay", replayed)
     return values | quality.scores("fresh", fresh)
 
 

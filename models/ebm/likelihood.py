@@ -21,7 +21,7 @@ from models.ebm.config import BOUNDS, Config
 from models.ebm.networks import EnergyResNet
 from models.env import Env
 from models.events import Curve, Event, Progress, Scalars
-from models.parts.training.optimisation import finite
+from models.parts.training.reporting import finite
 from samplers import annealing, hmc
 from samplers.kernel import Energy, Kernel, run
 

@@ -6,10 +6,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.data.dataset import Data, DataError
 from models.gan.config import Config
 
 
-def told(config: Config, noise: Tensor, labels: Tensor) -> Tensor:
+def check_classes(config: Config, data: Data) -> None:
+    """Raises DataError where the data have more classes than the networks have room for."""
+    if config.labels != "none" and len(data.classes) > config.classes:
+        raise DataError(
+            f"{data.name} has {len(data.classes)} classes and classes={config.classes}; say --set classes={len(data.classes)}"
+        )
+
+
+def generator_input(config: Config, noise: Tensor, labels: Tensor) -> Tensor:
     """What the generator is given, (n, inputs): noise (n, latent_size), and with labels=both a one for the class besides."""
     return torch.cat([noise, F.one_hot(labels, config.classes)], 1) if config.labels == "both" else noise
 
@@ -27,7 +36,7 @@ def values(config: Config, logits: Tensor, labels: Tensor) -> Tensor:
     return logits.logsumexp(1) - math.log(logits.shape[1])
 
 
-def misread(config: Config, logits: Tensor, labels: Tensor) -> Tensor:
+def class_loss(config: Config, logits: Tensor, labels: Tensor) -> Tensor:
     """The cross-entropy of the classes that the critic reads in real images; 0 where it is told none."""
     if config.labels == "none":
         return logits.new_zeros(())

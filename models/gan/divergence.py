@@ -1,26 +1,30 @@
 """When the rivals' training is lost: the signs, each with a name. Losses are no sign, for they say who leads, not how well."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from models.events import Diverged
+from models.parts.training.reporting import past_grace_period
 
 LEAST_DIVERSITY = 0.2  # mean distance of two generated images, of that of two real ones
 LEAST_ENTROPY = 0.5  # entropy of the classes that are drawn, of that of real images
 PATIENCE = 3  # reports in a row
-LOOKS = 2  # looks by the judge in a row
+EVALUATION_PATIENCE = 2  # evaluations by the judge in a row
 BOUND = 1e6  # of a loss
+GRACE_PERIOD = 200  # updates before a generator can be expected to draw anything
 
 
 @dataclass(frozen=True)
-class Watch:
-    """What was seen so far. ``look`` and ``read`` return the next watch, or raise Diverged."""
+class DivergenceMonitor:
+    """What earlier reports showed. ``update`` and ``update_classes`` return the next monitor, or raise Diverged."""
 
-    alike: int = 0
-    few: int = 0
+    alike: int = 0  # reports in a row whose images are too alike
+    few: int = 0  # evaluations in a row that show too few classes
 
-    def look(self, step: int, of_critic: float, of_generator: float, diversity: float, settled: bool) -> "Watch":
-        """Judge a report: both losses, and how far generated images are apart, of how far real ones are."""
+    def update(self, step: int, updates: int, measurements: Mapping[str, float]) -> "DivergenceMonitor":
+        """Judge a report: both losses, and how far generated images are apart, in units of real ones."""
+        of_critic, of_generator = measurements["loss/critic"], measurements["loss/generator"]
         if not (math.isfinite(of_critic) and math.isfinite(of_generator)):
             raise Diverged(
                 "non_finite", step, f"losses are {of_critic} of the critic and {of_generator} of the generator"
@@ -28,18 +32,22 @@ class Watch:
         largest = max(abs(of_critic), abs(of_generator))
         if largest > BOUND:
             raise Diverged("loss_out_of_bounds", step, f"a loss of {largest:.3g} is beyond {BOUND:g}")
-        watch = replace(self, alike=self.alike + 1 if settled and diversity < LEAST_DIVERSITY else 0)
-        if watch.alike >= PATIENCE:
+        diversity = measurements["training/diversity"]
+        collapsed = past_grace_period(step, updates, GRACE_PERIOD) and diversity < LEAST_DIVERSITY
+        monitor = replace(self, alike=self.alike + 1 if collapsed else 0)
+        if monitor.alike >= PATIENCE:
             raise Diverged(
                 "mode_collapse", step, f"two generated images differ {diversity:.2f} times as much as two real ones"
             )
-        return watch
+        return monitor
 
-    def read(self, step: int, entropy: float, of_real: float, settled: bool) -> "Watch":
-        """Judge the entropy, in nats, of the classes that the judge sees in generated and in real images."""
-        watch = replace(self, few=self.few + 1 if settled and entropy < LEAST_ENTROPY * of_real else 0)
-        if watch.few >= LOOKS:
+    def update_classes(self, step: int, updates: int, scores: Mapping[str, float]) -> "DivergenceMonitor":
+        """Judge an evaluation: the entropy, in nats, of the classes that the judge sees in generated and in real images."""
+        entropy, of_real = scores["classes/entropy"], scores["classes/entropy_real"]
+        collapsed = past_grace_period(step, updates, GRACE_PERIOD) and entropy < LEAST_ENTROPY * of_real
+        monitor = replace(self, few=self.few + 1 if collapsed else 0)
+        if monitor.few >= EVALUATION_PATIENCE:
             raise Diverged(
                 "mode_collapse", step, f"the entropy of classes is {entropy:.2f} nats, of real images {of_real:.2f}"
             )
-        return watch
+        return monitor

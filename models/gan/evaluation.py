@@ -10,10 +10,10 @@ from torch import Tensor
 
 from models.data import dataset as datasets
 from models.env import Env
-from models.events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
+from models.events import Curve, Event, Facts, Images, Matrix, Progress, Scalars, Weights
 from models.gan import losses
-from models.gan.conditioning import told
-from models.gan.config import Config
+from models.gan.conditioning import generator_input
+from models.gan.config import RECIPES, Config
 from models.gan.networks import Critic, binarised, network
 from models.gan.networks import Generator as Network
 from models.parts.evaluation import calibration, inception
@@ -22,12 +22,12 @@ from models.parts.evaluation.judge import Judge
 from models.parts.evaluation.neighbours import beside
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
-from models.parts.training.optimisation import finite
+from models.parts.training.reporting import finite
 
 SHOWN = 64  # images in a grid
 BATCH = 256  # images drawn or judged at a time
 STEPS = 8  # images on the way from one to another
-WAYS = 8
+N_PATHS = 8
 CONFIDENT = 0.9  # a probability
 BARS = 60  # of a histogram
 
@@ -52,7 +52,7 @@ def binary(config: Config, data: datasets.Data) -> bool:
     return bool(((data.train.images == 0) | (data.train.images == 255)).all())
 
 
-def drawn(net: Network, noise: Tensor, threshold: bool) -> Tensor:
+def generate(net: Network, noise: Tensor, threshold: bool) -> Tensor:
     """Images of noise (n, latent_size), on its device."""
     with torch.no_grad():
         images = torch.cat([net(some) for some in torch.split(noise, BATCH)])
@@ -66,17 +66,19 @@ def classes_of(data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
     return data.train.labels.to(env.device)[some]
 
 
-def asked(config: Config, data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
+def generation_inputs(config: Config, data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
     """What ``n`` images are drawn of, (n, inputs): the same at every call."""
     noise = torch.randn(n, config.latent_size, generator=env.generator(salt), device=env.device)
-    return told(config, noise, classes_of(data, env, n, salt))
+    return generator_input(config, noise, classes_of(data, env, n, salt))
 
 
 def samples(result: Result, env: Env) -> Tensor:
     """Images that are shown and scored, always of the same noise."""
     config, data = result.config, result.data
-    return drawn(
-        result.network, asked(config, data, env, config.evaluation_samples, "evaluation"), binary(config, data)
+    return generate(
+        result.network,
+        generation_inputs(config, data, env, config.evaluation_samples, "evaluation"),
+        binary(config, data),
     )
 
 
@@ -84,10 +86,12 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
     """``n`` new images by a trained network."""
     data = datasets.load(env.data, env.data_folder)
     net = restored(network(config, data.shape), weights, env.device)
-    return Images(0, "samples/new", drawn(net, asked(config, data, env, n, "samples"), binary(config, data)))
+    return Images(
+        0, "samples/new", generate(net, generation_inputs(config, data, env, n, "samples"), binary(config, data))
+    )
 
 
-def read(judge: Judge, name: str, images: Tensor) -> dict[str, float]:
+def judged_classes(judge: Judge, name: str, images: Tensor) -> dict[str, float]:
     """Which classes the judge sees, and how sure it is: ``classes/entropy`` in nats, ``legibility/share`` above 0.9."""
     probabilities = judge.predict(images)
     shares = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(probabilities)
@@ -101,13 +105,22 @@ def read(judge: Judge, name: str, images: Tensor) -> dict[str, float]:
     return {f"{key}{name}": value for key, value in found.items()}
 
 
+def introduce(result: Result, env: Env) -> Iterator[Event]:
+    """The recipe of the loss, and images of the untrained generator: where the picture that plays over training begins."""
+    config = result.config
+    yield Facts({f"recipe/{name}": str(getattr(config, name)) for name in RECIPES[config.loss]})
+    images = samples(result, env)
+    yield Images(0, "samples/generated", images[:SHOWN])
+    yield Scalars(0, {"fid/untrained": result.quality.fid(images)})
+
+
 def evaluate(result: Result, env: Env) -> Generator[Event, None, dict[str, float]]:
     """All scores of what is drawn now, with the pictures that play over training; returns what was said."""
     yield Progress("evaluation", 0, 1)
     images, quality, config = samples(result, env), result.quality, result.config
     yield Images(result.step, "samples/generated", images[:SHOWN])
-    found = quality.scores("generated", images) | read(quality.judge, "", images)
-    found |= read(quality.judge, "_real", result.data.validation.floats()[: quality.n])
+    found = quality.scores("generated", images) | judged_classes(quality.judge, "", images)
+    found |= judged_classes(quality.judge, "_real", result.data.validation.floats()[: quality.n])
     if config.inception_weights is not None:
         real = result.data.validation.floats()[: quality.n]
         found["fid/inception"] = inception.fid(config.inception_weights, real, images, env.device)
@@ -120,7 +133,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     config, data, step, quality = result.config, result.data, result.step, result.quality
     yield Progress("evaluation", 0, 2)
     images = samples(result, env)
-    raw = drawn(result.network, asked(config, data, env, len(images), "evaluation"), threshold=False)
+    raw = generate(result.network, generation_inputs(config, data, env, len(images), "evaluation"), threshold=False)
     undecided = {
         "samples/undecided": float((raw.abs() < 0.9).float().mean())
     }  # pixels that are neither black nor white
@@ -132,7 +145,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Images(step, "samples/interpolation", interpolation(result, env), columns=STEPS)
     yield classes(result, images)
     yield from over_epochs(result, found["fid/generated"], anchors)
-    yield from of_critic(result, images, raw, env)
+    yield from critic_report(result, images, raw, env)
     yield Weights.of(result.network)
     yield Progress("evaluation", 2, 2)
 
@@ -144,14 +157,16 @@ def interpolation(result: Result, env: Env) -> Tensor:
     """
     config, data = result.config, result.data
     begin, end = torch.randn(
-        2 * WAYS, config.latent_size, generator=env.generator("interpolation"), device=env.device
+        2 * N_PATHS, config.latent_size, generator=env.generator("interpolation"), device=env.device
     ).chunk(2)
     cosine = torch.nn.functional.cosine_similarity(begin, end)[:, None, None]
     angle = cosine.clamp(-0.999, 0.999).acos()
     share = torch.linspace(0, 1, STEPS, device=begin.device)[None, :, None]
     way = ((1 - share) * angle).sin() * begin[:, None] + (share * angle).sin() * end[:, None]
-    labels = in_turn(WAYS, len(data.classes), env.device).repeat_interleave(STEPS)
-    return drawn(result.network, told(config, (way / angle.sin()).flatten(0, 1), labels), binary(config, data))
+    labels = in_turn(N_PATHS, len(data.classes), env.device).repeat_interleave(STEPS)
+    return generate(
+        result.network, generator_input(config, (way / angle.sin()).flatten(0, 1), labels), binary(config, data)
+    )
 
 
 def classes(result: Result, images: Tensor) -> Matrix:
@@ -174,7 +189,7 @@ def over_epochs(result: Result, last: float, anchors: Mapping[str, float]) -> It
     )
 
 
-def of_critic(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iterator[Event]:
+def critic_report(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iterator[Event]:
     """What the critic can tell apart, how steep it is, what became of its weights; calibration where it is a probability.
 
     ``raw`` are the images as the critic knows them, not thresholded.

@@ -1,6 +1,7 @@
 """What either rival wants: losses from the critic's values (n,) of real and of generated images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -8,10 +9,10 @@ from torch import Generator, Tensor, nn
 
 from models.gan.config import Config
 
-Judging = Callable[[Tensor], Tensor]
+Values = Callable[[Tensor], Tensor]  # images (n, *shape) -> (n,)
 
 
-def of_critic(config: Config, real: Tensor, generated: Tensor) -> Tensor:
+def critic_loss(config: Config, real: Tensor, generated: Tensor) -> Tensor:
     """The critic's loss, without the penalty of wgan_gp."""
     if config.loss == "bce":
         smooth = config.label_smoothing
@@ -21,19 +22,19 @@ def of_critic(config: Config, real: Tensor, generated: Tensor) -> Tensor:
     return generated.mean() - real.mean()
 
 
-def of_generator(config: Config, generated: Tensor) -> Tensor:
+def generator_loss(config: Config, generated: Tensor) -> Tensor:
     """The generator's: −log D(G(z)), which has a gradient where log(1 − D(G(z))) has none, or −D(G(z))."""
     return F.softplus(-generated).mean() if config.loss == "bce" else -generated.mean()
 
 
-def between(real: Tensor, generated: Tensor, chance: Generator) -> Tensor:
+def between(real: Tensor, generated: Tensor, generator: Generator) -> Tensor:
     """Points on the lines between real and generated images, one a pair, evenly drawn."""
-    share = torch.rand(len(real), 1, 1, 1, generator=chance, device=real.device)
+    share = torch.rand(len(real), 1, 1, 1, generator=generator, device=real.device)
     points: Tensor = torch.lerp(real, generated, share)
     return points
 
 
-def gradients(critic: Judging, images: Tensor, create_graph: bool = False) -> Tensor:
+def gradients(critic: Values, images: Tensor, create_graph: bool = False) -> Tensor:
     """∇D at each image, flat, (n, pixels)."""
     images = images.detach().requires_grad_()
     with torch.enable_grad():
@@ -41,20 +42,32 @@ def gradients(critic: Judging, images: Tensor, create_graph: bool = False) -> Te
     return gradient.flatten(1)
 
 
-def gradient_norms(critic: Judging, images: Tensor, create_graph: bool = False) -> Tensor:
+def gradient_norms(critic: Values, images: Tensor, create_graph: bool = False) -> Tensor:
     """|∇D| at each image, (n,): 1 almost everywhere between the two sets for the best critic that is 1-Lipschitz."""
     norms: Tensor = gradients(critic, images, create_graph).norm(dim=1)
     return norms
 
 
-def penalty(critic: Judging, images: Tensor) -> Tensor:
+def penalty(critic: Values, images: Tensor) -> Tensor:
     """E (|∇D| − 1)² at images (Gulrajani et al. 2017, arXiv:1704.00028)."""
     return (gradient_norms(critic, images, create_graph=True) - 1).square().mean()
 
 
-def zero_penalty(critic: Judging, images: Tensor) -> Tensor:
+def zero_penalty(critic: Values, images: Tensor) -> Tensor:
     """½ E |∇D|² at real images (R1 of Mescheder et al. 2018, arXiv:1801.04406)."""
     return gradients(critic, images, create_graph=True).square().sum(1).mean() / 2
+
+
+def penalties(
+    config: Config, critic: nn.Module, real: Tensor, generated: Tensor, labels: Tensor, generator: Generator
+) -> Iterator[Tensor]:
+    """The penalties on gradients that the loss asks for, weighted."""
+    if config.loss == "wgan_gp":
+        points = between(real, generated, generator)
+        yield config.penalty * penalty(partial(critic, labels=labels), points)
+    if config.zero_penalty:
+        half = (len(real) + 1) // 2
+        yield config.zero_penalty * zero_penalty(partial(critic, labels=labels[:half]), real[:half])
 
 
 @torch.no_grad()

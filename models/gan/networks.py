@@ -125,6 +125,6 @@ def binarised(images: Tensor) -> Tensor:
     return torch.where(images > 0, 1.0, -1.0)
 
 
-def through(images: Tensor) -> Tensor:
+def straight_through(images: Tensor) -> Tensor:
     """Black and white alone, with the gradient of the images as they were (Bengio et al. 2013, arXiv:1308.3432)."""
     return images + (binarised(images) - images).detach()

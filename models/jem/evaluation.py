@@ -25,7 +25,7 @@ from samplers.kernel import energy_and_gradient, run
 
 SHOWN = 64  # images in a grid, chains whose energy is followed
 EPSILONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)  # of attacks, in shares of the range of a pixel
-TOLD = 2_000  # images of a split whose labels are read for confusion and calibration, at most
+LABELLED_IMAGES = 2_000  # images of a split whose labels are read for confusion and calibration, at most
 FEW = 5  # images, fewer than which say nothing of how often a confidence is right
 
 
@@ -43,10 +43,11 @@ class Result:
     step: int
 
 
-def untrained(config: Config, env: Env, net: nn.Module, data: datasets.Data, begins: Starts) -> Iterator[Event]:
+def initial_samples(result: Result, env: Env) -> Iterator[Event]:
     """Fresh chains of the plain classifier: where the picture that plays over training begins."""
+    config = result.config
     labels = in_turn(COLUMNS * config.classes, config.classes, env.device)
-    yield rows(0, "samples/fresh", sample(config, env, net, begins, labels)[1], labels)
+    yield rows(0, "samples/fresh", sample(config, env, result.network, result.begins, labels)[1], labels)
 
 
 def sample(config: Config, env: Env, net: nn.Module, begins: Starts, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,7 +67,7 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
     return Images(0, "samples/new", ends, columns=config.classes)
 
 
-def glance(result: Result, env: Env) -> dict[str, float]:
+def quick_evaluation(result: Result, env: Env) -> dict[str, float]:
     """How validation images are read."""
     logits, labels = read(result.network, result.data.validation, env.device)
     return {
@@ -78,16 +79,16 @@ def glance(result: Result, env: Env) -> dict[str, float]:
 def evaluate(result: Result, env: Env) -> Iterator[Event]:
     """A look during training: is it getting better, at both?"""
     yield Progress("evaluation", 0, 1)
-    yield from _look(result, env, {})
+    yield from _scores(result, env, {})
 
 
-def _look(result: Result, env: Env, more: dict[str, float]) -> Iterator[Event]:
+def _scores(result: Result, env: Env, more: dict[str, float]) -> Iterator[Event]:
     """Fresh chains and the replay buffer as pictures; what both and validation images score, said at once."""
     config, quality, step = result.config, result.quality, result.step
     labels = in_turn(config.evaluation_samples, config.classes, env.device)
     _, fresh = sample(config, env, result.network, result.begins, labels)
     yield rows(step, "samples/fresh", fresh, labels)
-    values = glance(result, env) | more
+    values = quick_evaluation(result, env) | more
     values |= {"fid/fresh": quality.fid(fresh), "accuracy/conditional": quality.read_as(fresh, labels)}
     if config.generates:
         slots = torch.randperm(len(result.images), generator=env.generator("replayed"), device=env.device)
@@ -116,7 +117,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     values = quality.anchors(data, env.generator("anchors")) | quality.scores("fresh", fresh)
     values |= {"accuracy/start": quality.read_as(begin, labels), "accuracy/judge": quality.judge.accuracy}
     values |= {"fid/start": quality.fid(begin), "fid/pretrained": quality.fid(of_plain)}
-    yield from _look(result, env, values)
+    yield from _scores(result, env, values)
     shown = min(4, len(fresh) // COLUMNS) * COLUMNS
     yield pairs(step, "samples/start_and_end", begin[:shown], fresh[:shown], COLUMNS)
     asked = confusion(labels, quality.judge.predict(fresh).argmax(1), config.classes)
@@ -140,8 +141,8 @@ def _classification(result: Result, env: Env) -> Iterator[Event]:
     """
     data, step, values = result.data, result.step, dict[str, float]()
     for name, split in (("validation", data.validation), ("test", data.test)):
-        logits, labels = read(result.network, split, env.device, TOLD)
-        of_plain, _ = read(result.plain, split, env.device, TOLD)
+        logits, labels = read(result.network, split, env.device, LABELLED_IMAGES)
+        of_plain, _ = read(result.plain, split, env.device, LABELLED_IMAGES)
         found = confusion(labels, logits.argmax(1), result.config.classes)
         yield Matrix(step, f"classifier/confusion_{name}", found, data.classes, data.classes)
         values[f"accuracy/pretrained_{name}"] = accuracy(of_plain, labels)

@@ -19,16 +19,17 @@ from models.jem.networks import network
 from models.parts.evaluation.classes import accuracy
 from models.parts.networks.blocks import weights_digest
 from models.parts.training import cache
-from models.parts.training import optimisation as training
 from models.parts.training.augmentation import noisy, vary
 from models.parts.training.classifier import learn
+from models.parts.training.optimisation import seeded_init
+from models.parts.training.reporting import is_report_step
 
 VERSION = "1"  # of the training; a new one leaves older caches alone
 DECIDING = {
     *("network", "width", "depth", "activation", "norm", "precision", "classes", "batch_size", "data_noise"),
     *("augmentation", "pretrain_updates", "pretrain_learning_rate"),
 }
-LOOKS = 20
+N_EVALUATIONS = 20
 BATCH = 512  # images at a time when they are only read
 
 
@@ -39,6 +40,17 @@ class Pretrained:
     weights: dict[str, Tensor]
     digest: str  # of all that decided them
     history: dict[str, list[float]]  # "update", and what was seen there
+
+    @property
+    def accuracy(self) -> float:
+        """On validation images at the end; 0 where it was not trained."""
+        return (self.history["accuracy_validation"] or [0.0])[-1]
+
+
+def same_classes(config: Config, data: datasets.Data) -> None:
+    """Raises DataError where ``config`` has other classes than the data."""
+    if len(data.classes) != config.classes:
+        raise datasets.DataError(f"{data.name} has {len(data.classes)} classes; say --set classes={len(data.classes)}")
 
 
 def obtain(config: Config, data: datasets.Data, env: Env) -> Generator[Event, None, Pretrained]:
@@ -89,7 +101,7 @@ def _shared(config: Config, data: datasets.Data, env: Env) -> Generator[Event, N
 
 def load_classifier(path: str, config: Config, shape: tuple[int, int, int]) -> nn.Module:
     """The network with the user's own weights, on the processor."""
-    with training.seeded(0):  # overwritten at once
+    with seeded_init(0):  # overwritten at once
         net = network(config, shape)
     try:
         net.load_state_dict(load_file(path))
@@ -128,7 +140,7 @@ def read(classifier: nn.Module, split: datasets.Split, device: str, most: int | 
 
 def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Generator[Event, None, Pretrained]:
     seed = derive_seed("classifier", digest)
-    with training.seeded(seed):
+    with seeded_init(seed):
         net = network(config, data.shape)
     net.to(env.device)
     chance = torch.Generator(env.device).manual_seed(seed)
@@ -143,7 +155,7 @@ def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Genera
 
     settings = updates, config.batch_size, config.pretrain_learning_rate, chance, varied
     for done, loss, logits, labels in learn(net, images, of_images, *settings, warmup=1):
-        if training.due(done, updates, LOOKS):
+        if is_report_step(done, updates, N_EVALUATIONS):
             net.eval()
             answers, truth = read(net, data.validation, env.device)
             net.train()
@@ -168,7 +180,7 @@ def _read(path: Path, config: Config, data: datasets.Data, digest: str) -> Pretr
     """What the cache holds; None where there is nothing, or nothing that is whole."""
     try:
         weights, history = cache.read(path, "history")
-        with training.seeded(0):  # overwritten at once
+        with seeded_init(0):  # overwritten at once
             network(config, data.shape).load_state_dict(weights)
     except cache.DAMAGED:
         return None

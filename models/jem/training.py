@@ -5,62 +5,34 @@ chains from a Gaussian of each class and clamps the gradient of a step: two sett
 """
 
 import copy
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.data import dataset as datasets
 from models.env import Env
-from models.events import Checkpoint, Diverged, Event, Images, Progress, Scalars
-from models.jem.chains import Starts, kernel
-from models.jem.config import BOUNDS, Config
-from models.jem.divergence import Watch
-from models.jem.evaluation import SHOWN, Result, evaluate, glance, untrained
-from models.jem.networks import conditional, in_mode, marginal, network
-from models.jem.pretraining import load_classifier, obtain
-from models.parts.evaluation.classes import accuracy, of_slots
+from models.events import Event, Scalars
+from models.jem.chains import ReplayedChains, Starts
+from models.jem.config import Config
+from models.jem.divergence import DivergenceMonitor
+from models.jem.evaluation import Result, evaluate, initial_samples, quick_evaluation
+from models.jem.losses import joint_loss, warmup_share
+from models.jem.measurements import Update, measure
+from models.jem.networks import in_mode, marginal, network
+from models.jem.pretraining import Pretrained, load_classifier, obtain, same_classes
 from models.parts.evaluation.quality import Quality
-from models.parts.training import optimisation as training
+from models.parts.training import loop
 from models.parts.training.augmentation import noisy, vary
-from models.parts.training.energy_divergence import SETTLING, saturation
-from samplers import replay
-from samplers.kernel import run
+from models.parts.training.batches import Batches
+from models.parts.training.checkpoint import Part
+from models.parts.training.loop import Evaluation, LearningRate, Outcome
+from models.parts.training.optimisation import seeded_init, update_ema
 
-GLANCES = 20  # looks at validation images over training; scores of chains are dearer, and rarer
-
-
-def losses(
-    logits: Tensor, labels: Tensor, on_samples: Tensor | None, config: Config, warm: float
-) -> tuple[Tensor, ...]:
-    """Loss, cross-entropy and energy gap E⁺ − E⁻: from the logits (n, classes) of real images and the energies (m,) of samples.
-
-    log p(x, y) = log p(y|x) + log p(x): the gradient of the gap is that of −log p(x), were the samples the model's own.
-    Where there are no samples the gap is 0. ``warm`` in [0, 1] multiplies the weight of the likelihood term.
-    """
-    entropy = F.cross_entropy(logits, labels)
-    if on_samples is None:
-        return config.classification_weight * entropy, entropy, torch.zeros_like(entropy)
-    on_data = -logits.logsumexp(1)
-    gap = on_data.mean() - on_samples.mean()
-    squares = on_data.square().mean() + on_samples.square().mean()
-    likelihood = gap + config.energy_regularisation * squares
-    return config.classification_weight * entropy + warm * config.likelihood_weight * likelihood, entropy, gap
-
-
-def warm_at(config: Config, update: int) -> float:
-    """From 0 to 1 over the warm-up."""
-    return min(1.0, (update + 1) / (config.warmup + 1))
-
-
-def same_classes(config: Config, data: datasets.Data) -> None:
-    """Raises DataError where ``config`` has other classes than the data."""
-    if len(data.classes) != config.classes:
-        raise datasets.DataError(f"{data.name} has {len(data.classes)} classes; say --set classes={len(data.classes)}")
+N_QUICK_EVALUATIONS = 20  # readings of validation images over training; scores of chains cost more, and are rarer
 
 
 def check(config: Config, data: datasets.Data) -> None:
@@ -70,117 +42,82 @@ def check(config: Config, data: datasets.Data) -> None:
         load_classifier(config.classifier, config, data.shape)
 
 
+class JointLearner:
+    """A classifier, its average, and the replay buffer of its chains: a Learner of the training loop."""
+
+    def __init__(self, config: Config, env: Env, data: datasets.Data, quality: Quality, pretrained: Pretrained) -> None:
+        self.config, self.env, self.data, self.quality = config, env, data, quality
+        self.updates = config.updates
+        with seeded_init(0):  # overwritten at once
+            net = network(config, data.shape)
+        net.load_state_dict(pretrained.weights)
+        net.to(env.device).train()
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # input gradients are quicker so
+        self.network, self.plain = net, copy.deepcopy(net).requires_grad_(False).eval()
+        self.average = copy.deepcopy(self.plain)
+        self.optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, betas=(config.beta1, 0.999))
+        self.learning_rates = (LearningRate(self.optimizer, config.learning_rate, config.warmup + 1),)
+        self.batches = Batches.of(data.train, config.batch_size, env.generator("batches"))
+        self.chains = ReplayedChains(config, data, Starts.of(config, data, env.device), env.generator("chains"))
+        self.monitor = DivergenceMonitor.begin(pretrained.accuracy, config.classes)
+        self.parts: dict[str, Part] = {"network": net, "average": self.average, "optimizer": self.optimizer}
+        self.parts |= {"batches": self.batches.generator, "chains": self.chains.generator}
+        self.evaluations = (
+            Evaluation(config.evaluations, lambda step: evaluate(self.result(step), env)),
+            Evaluation(
+                N_QUICK_EVALUATIONS, lambda step: iter([Scalars(step, quick_evaluation(self.result(step), env))])
+            ),
+        )
+
+    def introduce(self) -> Iterator[Event]:
+        yield from self.quality.introduce(self.data, self.network)
+        yield from initial_samples(self.result(0), self.env)
+
+    def update(self, index: int) -> Outcome:
+        config = self.config
+        images, labels = self.batches.draw()
+        real = vary(images, config.augmentation, self.batches.generator)
+        noisy_real = noisy(real, config.data_noise, self.batches.generator)
+        chains = self.chains.run(self.network) if config.generates else None
+        on_samples = None if chains is None else self.energies(chains.samples)
+        logits = self.network(noisy_real)
+        loss, entropy, gap = joint_loss(logits, labels, on_samples, config, warmup_share(config, index))
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.parameter_grad_clip)
+        self.optimizer.step()
+        update_ema(self.average, self.network, index, config.ema_decay)
+        update = Update(real, labels, logits, chains, on_samples, loss, entropy, gap, norm)
+        figures = partial(measure, config, update, index + 1, self.optimizer.param_groups[0]["lr"])
+        return Outcome(None if chains is None else chains.samples, figures)
+
+    def energies(self, samples: Tensor) -> Tensor:
+        """E(x) of samples, with gradients in the weights: (n,)."""
+        noise = self.config.data_noise if self.config.noised == "both" else 0.0
+        with in_mode(self.network, self.config.sampling_mode, frozen=False):
+            return marginal(self.network)(noisy(samples, noise, self.batches.generator))
+
+    def check_divergence(self, step: int, measurements: Mapping[str, float]) -> None:
+        self.monitor = self.monitor.update(step, self.config, measurements)
+
+    def extra_state(self) -> dict[str, Any]:
+        return {"buffer": self.chains.buffer.images, "watch": asdict(self.monitor)}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        self.chains.restore(state["buffer"])
+        self.monitor = DivergenceMonitor.of(state["watch"])
+
+    def result(self, step: int) -> Result:
+        begins, buffer = self.chains.starts, self.chains.buffer.images
+        return Result(self.config, self.average, self.plain, self.data, self.quality, begins, buffer, step)
+
+
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:
     """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training."""
     data = datasets.load(env.data, env.data_folder)
     same_classes(config, data)
     quality = yield from Quality.obtain(data, env, config.evaluation_samples)
     pretrained = yield from obtain(config, data, env)
-    begins = Starts.of(config, data, env.device)
-    with training.seeded(0):  # overwritten at once
-        net = network(config, data.shape)
-    net.load_state_dict(pretrained.weights)
-    net.to(env.device).train()
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # input gradients are the quicker for it
-    plain = copy.deepcopy(net).requires_grad_(False).eval()
-    average = copy.deepcopy(plain)
-    optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, betas=(config.beta1, 0.999))
-    batches, chains = env.generator("batches"), env.generator("chains")
-    parts: dict[str, training.Part] = {
-        "network": net,
-        "average": average,
-        "optimizer": optimizer,
-        "batches": batches,
-        "chains": chains,
-    }
-    slot_labels = of_slots(config.buffer_size, data, env.device)
-    chance = 1 / config.classes
-    before = max((pretrained.history["accuracy_validation"] or [0.0])[-1], chance)
-    watch, first = Watch(before, chance, before), 0
-    if resume is not None:
-        training.restore(parts, resume)
-        buffer = replay.Replay(resume["buffer"].to(env.device), BOUNDS)
-        watch, first = Watch.of(resume["watch"]), resume["update"]
-    else:
-        buffer = replay.Replay(begins.draw(slot_labels, chains), BOUNDS)
-        yield from quality.introduced(data, net)
-        yield from untrained(config, env, average, data, begins)
-
-    updates = config.updates
-    milestones = training.milestones(updates, config.evaluations)
-    glances = training.milestones(updates, GLANCES) - milestones
-    train_images, train_labels = data.train.images.to(env.device), data.train.labels.to(env.device)
-    result = partial(Result, config, average, plain, data, quality, begins)
-
-    for update in range(first, updates):
-        rate = training.learning_rate(config.learning_rate, update, updates, config.warmup + 1)
-        training.set_learning_rate(optimizer, rate)
-        picked = torch.randint(len(train_images), (config.batch_size,), generator=batches, device=env.device)
-        real, labels = vary(datasets.floats(train_images[picked]), config.augmentation, batches), train_labels[picked]
-        learned = noisy(real, config.data_noise, batches)
-        samples = on_samples = None
-        if config.generates:
-            begin, slots = replay.draw(
-                buffer,
-                config.batch_size,
-                config.fresh_share,
-                chains,
-                lambda slots, generator: begins.draw(slot_labels[slots], generator),
-            )
-            with in_mode(net, config.sampling_mode):
-                energy = marginal(net) if config.target == "marginal" else conditional(net, slot_labels[slots])
-                samples, info = run(kernel(config, energy), begin, config.n_steps, chains)
-            buffer = replay.put(buffer, slots, samples)
-            seen = noisy(samples, config.data_noise, batches) if config.noised == "both" else samples
-            with in_mode(net, config.sampling_mode, frozen=False):
-                on_samples = marginal(net)(seen)
-        logits = net(learned)
-        loss, entropy, gap = losses(logits, labels, on_samples, config, warm_at(config, update))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(net.parameters(), config.parameter_grad_clip)
-        optimizer.step()
-        training.follow(average, net, update, config.ema_decay)
-
-        done = update + 1
-        if training.due(done, updates):
-            values = {
-                "loss": loss.item(),
-                "loss/classification": entropy.item(),
-                "accuracy/train": accuracy(logits, labels),
-                "training/gradient_norm": norm.item(),
-                "training/network_evaluations": float(done * (config.n_steps + 2 if config.generates else 1)),
-                "training/learning_rate": optimizer.param_groups[0]["lr"],
-            }
-            energies, excess = None, 0.0
-            if samples is not None and on_samples is not None:
-                energies = -logits.logsumexp(1).mean().item(), on_samples.mean().item()
-                values |= {
-                    "loss/likelihood": gap.item(),
-                    "energy/data": energies[0],
-                    "energy/samples": energies[1],
-                    "chain/gradient_norm": info.gradient.flatten(1).norm(dim=1).mean().item(),
-                    "chain/moved": (samples - begin).flatten(1).norm(dim=1).mean().item(),
-                    "chain/saturation": saturation(samples),
-                    "chain/saturation_data": saturation(real),
-                }
-                excess = values["chain/saturation"] - values["chain/saturation_data"]
-                if config.sampler == "proximal":
-                    values["chain/clip_share"] = (info.gradient.abs() >= config.clamp).float().mean().item()
-            yield Scalars(done, training.finite(values))
-            settled = training.settled(done, updates, SETTLING)
-            alpha = config.energy_regularisation
-            try:
-                watch = watch.look(done, alpha, values["loss"], values["accuracy/train"], energies, excess, settled)
-            except Diverged:  # kept: what it looked like when it was lost
-                if samples is not None:
-                    yield Images(done, "samples/training", samples[:SHOWN])
-                raise
-            yield Progress("training", done, updates)
-        if done in milestones:
-            yield from evaluate(result(buffer.images, done), env)
-        elif done in glances:
-            yield Scalars(done, glance(result(buffer.images, done), env))
-        kept = {"buffer": buffer.images, "watch": asdict(watch)}
-        yield Checkpoint(done, partial(training.state, done, parts, **kept))
-    return result(buffer.images, updates)
+    learner = JointLearner(config, env, data, quality, pretrained)
+    yield from loop.run(learner, resume)
+    return learner.result(learner.updates)

@@ -11,7 +11,7 @@ from models.data import dataset as datasets
 from models.data.dataset import Data, Split
 from models.ebm.conditional.config import Config
 from models.ebm.conditional.networks import network
-from models.ebm.evaluation import SHOWN, Result, energy_along_chain, replayed, sample, scores
+from models.ebm.evaluation import SHOWN, Result, energy_along_chain, replayed_slots, sample, scores
 from models.env import Env
 from models.events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
 from models.parts.evaluation import calibration, metrics, outliers
@@ -21,46 +21,44 @@ from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
 from samplers.kernel import Energy
 
-TOLD = 2_000  # real images whose label is read from energies, at most
+LABELLED_IMAGES = 2_000  # real images whose label is read from energies, at most
 BATCH = 64  # images at a time, each with every label
 
 
-def given(net: nn.Module, labels: Tensor) -> Energy:
+def conditional_energy(net: nn.Module, labels: Tensor) -> Energy:
     """E(·, y) for as many images as there are labels (n,), or a multiple of it: replicas of a chain lie side by side."""
     return lambda x: net(x, labels.repeat_interleave(len(x) // len(labels)))
 
 
-def untrained(config: Any, env: Env, net: nn.Module, data: Data) -> Iterator[Event]:
+def initial_samples(result: Result, env: Env) -> Iterator[Event]:
     """Fresh chains before the first update: where the picture that plays over training begins."""
+    data = result.data
     labels = in_turn(COLUMNS * len(data.classes), len(data.classes), env.device)
-    yield rows(0, "samples/fresh", sample(config, env, given(net, labels), data.shape, len(labels))[1], labels)
+    energy = conditional_energy(result.network, labels)
+    yield rows(0, "samples/fresh", sample(result.config, env, energy, data.shape, len(labels))[1], labels)
 
 
 def images_in_turn(config: Any, env: Env, net: nn.Module, data: Data, n: int) -> Images:
     """Ends of ``n`` fresh chains, a column for each class."""
     labels = in_turn(n, len(data.classes), env.device)
-    ends = sample(config, env, given(net, labels), data.shape, n)[1]
+    ends = sample(config, env, conditional_energy(net, labels), data.shape, n)[1]
     return Images(0, "samples/new", ends, columns=len(data.classes))
 
 
-def evaluate(
-    config: Any, env: Env, net: nn.Module, data: Data, quality: Quality, buffer: Tensor | None, step: int
-) -> Iterator[Event]:
+def evaluate(result: Result, env: Env) -> Iterator[Event]:
     """A look during training: is it getting better?"""
+    config, net, data, quality, step = result.config, result.network, result.data, result.quality, result.step
     yield Progress("evaluation", 0, 1)
     labels = in_turn(config.evaluation_samples, len(data.classes), env.device)
-    _, fresh = sample(config, env, given(net, labels), data.shape, len(labels))
+    _, fresh = sample(config, env, conditional_energy(net, labels), data.shape, len(labels))
     yield rows(step, "samples/fresh", fresh, labels)
     values = {"fid/fresh": quality.fid(fresh), "accuracy/conditional": quality.read_as(fresh, labels)}
     values |= _means({"fresh": _fid_by_class(quality, data, fresh, labels)})
-    if buffer is not None:
-        slots = replayed(config, env, buffer)
-        told = of_slots(config.buffer_size, data, env.device)[slots]
-        yield rows(step, "samples/replay", buffer[slots], told)
-        values |= {
-            "fid/replay": quality.fid(buffer[slots]),
-            "accuracy/replay": quality.read_as(buffer[slots], told),
-        }
+    if result.images is not None:
+        slots = replayed_slots(config, env, result.images)
+        replayed, slot_labels = result.images[slots], of_slots(config.buffer_size, data, env.device)[slots]
+        yield rows(step, "samples/replay", replayed, slot_labels)
+        values |= {"fid/replay": quality.fid(replayed), "accuracy/replay": quality.read_as(replayed, slot_labels)}
     yield Scalars(step, values)
 
 
@@ -69,18 +67,18 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     config, net, data, quality, step = result.config, result.network, result.data, result.quality, result.step
     yield Progress("evaluation", 0, 3)
     labels = in_turn(config.evaluation_samples, len(data.classes), env.device)
-    begin, fresh = sample(config, env, given(net, labels), data.shape, len(labels))
+    begin, fresh = sample(config, env, conditional_energy(net, labels), data.shape, len(labels))
     yield rows(step, "samples/fresh", fresh, labels)
     by_class = _anchors_by_class(result, env) | {"fresh": _fid_by_class(quality, data, fresh, labels)}
     values = {"accuracy/conditional": quality.read_as(fresh, labels), "accuracy/real": quality.judge.accuracy}
-    kept = None
+    replayed = None
     if result.images is not None:
-        slots = replayed(config, env, result.images)
-        kept, told = result.images[slots], of_slots(config.buffer_size, data, env.device)[slots]
-        yield rows(step, "samples/replay", kept, told)
-        values["accuracy/replay"] = quality.read_as(kept, told)
-        by_class["replay"] = _fid_by_class(quality, data, kept, told)
-    yield Scalars(step, values | _means(by_class) | scores(result, env, begin, fresh, kept))
+        slots = replayed_slots(config, env, result.images)
+        replayed, slot_labels = result.images[slots], of_slots(config.buffer_size, data, env.device)[slots]
+        yield rows(step, "samples/replay", replayed, slot_labels)
+        values["accuracy/replay"] = quality.read_as(replayed, slot_labels)
+        by_class["replay"] = _fid_by_class(quality, data, replayed, slot_labels)
+    yield Scalars(step, values | _means(by_class) | scores(result, env, begin, fresh, replayed))
     classes = [float(number) for number in range(len(data.classes))]
     yield Curve(step, "samples/fid_by_class", classes, by_class, "number of the class", "FID of the class", log_y=True)
     asked = confusion(labels, quality.judge.predict(fresh).argmax(1), len(data.classes))
@@ -93,7 +91,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
         in_turn(SHOWN, len(data.classes), env.device),
         data.validation.labels[: config.evaluation_samples].to(env.device),
     )
-    yield from energy_along_chain(result, env, given(net, shown), given(net, of_real))
+    yield from energy_along_chain(result, env, conditional_energy(net, shown), conditional_energy(net, of_real))
     n = config.evaluation_samples
     yield Scalars(step, outliers.auroc(lambda x: _energies(net, x, data).min(1).values, data, env, n, {"fresh": fresh}))
     yield Weights.of(net)
@@ -146,7 +144,7 @@ def _classification(result: Result, env: Env) -> Iterator[Event]:
     data, step = result.data, result.step
 
     def logits(split: Split) -> tuple[Tensor, Tensor]:
-        labels = split.labels[:TOLD]
+        labels = split.labels[:LABELLED_IMAGES]
         return -_energies(result.network, split.floats(torch.arange(len(labels))).to(env.device), data).cpu(), labels
 
     learned, (validation, labels), (test, of_test) = logits(data.train), logits(data.validation), logits(data.test)

@@ -8,9 +8,10 @@ from torch import nn
 from models.data import dataset as datasets
 from models.ebm import training as ebm
 from models.ebm.conditional.config import Config
-from models.ebm.conditional.evaluation import evaluate, given, untrained
+from models.ebm.conditional.evaluation import conditional_energy, evaluate, initial_samples
 from models.ebm.conditional.networks import network
 from models.ebm.evaluation import Result
+from models.ebm.variant import Variant
 from models.env import Env
 from models.events import Event
 
@@ -28,9 +29,9 @@ def _network(config: Config, data: datasets.Data) -> nn.Module:
     return network(config, data.shape)
 
 
-KIND = ebm.Kind(_network, given, untrained, evaluate)
+CONDITIONAL = Variant(_network, conditional_energy, initial_samples, evaluate)
 
 
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:
     """Train on ``env.data``, as ``ebm.training.train`` does."""
-    return (yield from ebm.train(config, env, resume, KIND))
+    return (yield from ebm.train(config, env, resume, CONDITIONAL))

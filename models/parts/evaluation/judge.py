@@ -15,9 +15,9 @@ from models.events import Event, Progress
 from models.parts.evaluation.classes import confusion
 from models.parts.networks.blocks import weights_digest
 from models.parts.training import cache
-from models.parts.training import optimisation as training
 from models.parts.training.augmentation import move, noisy
 from models.parts.training.classifier import learn
+from models.parts.training.optimisation import seeded_init
 
 VERSION = "1"  # of the network and its training; a new one leaves older caches alone
 N_FEATURES = 64
@@ -113,7 +113,7 @@ def obtain(data: Data, cache_folder: Path, device: str) -> Generator[Event, None
 
 def _train(data: Data, device: str) -> Generator[Event, None, Judge]:
     seed = derive_seed("judge", VERSION, data.digest)
-    with training.seeded(seed):
+    with seeded_init(seed):
         network = Network(data.shape, len(data.classes))
     network.to(device)
     chance = torch.Generator(device).manual_seed(seed)
@@ -146,7 +146,7 @@ def _read(path: Path, data: Data, device: str) -> Judge | None:
     """The judge in the cache; None where there is none, or none that is whole."""
     try:
         weights, about = cache.read(path, "judge")
-        with training.seeded(0):  # overwritten at once
+        with seeded_init(0):  # overwritten at once
             network = Network(data.shape, len(data.classes))
         network.load_state_dict(weights)
         judge = _judge(network, data, float(about["accuracy"]))

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from models.events import Curve
-from models.parts.training.optimisation import finite
+from models.parts.training.reporting import finite
 from samplers import diagnostics
 from samplers.kernel import Kernel, walk
 

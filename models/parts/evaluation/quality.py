@@ -39,7 +39,7 @@ class Quality:
         judge = yield from judges.obtain(data, env.cache_folder, env.device)
         return Quality.of(judge, data, n)
 
-    def introduced(self, data: Data, network: nn.Module) -> abc.Iterator[Event]:
+    def introduce(self, data: Data, network: nn.Module) -> abc.Iterator[Event]:
         """What is learned once: who the judge is and how well it judges, and the size of the network that it will judge."""
         judge, size = self.judge, n_weights(network)
         yield Facts({"judge/hash": judge.digest, "judge/images": judge.n_train, "network/parameters": size})

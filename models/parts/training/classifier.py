@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from models.data.dataset import floats
-from models.parts.training import optimisation as training
+from models.parts.training import optimisation
 
 
 class Step(NamedTuple):
@@ -29,7 +29,7 @@ def learn(
     learning_rate: float,
     generator: Generator,
     vary: Callable[[Tensor], Tensor] = lambda images: images,
-    warmup: int = training.WARMUP,
+    warmup: int = optimisation.WARMUP,
     weight_decay: float = 0.0,
 ) -> Iterator[Step]:
     """Teach ``network`` the ``labels`` of ``images``, bytes, all on its device: Adam, cross-entropy, a rate that falls to 0.
@@ -39,7 +39,9 @@ def learn(
     """
     optimizer = torch.optim.Adam(network.parameters(), weight_decay=weight_decay)
     for update in range(updates):
-        training.set_learning_rate(optimizer, training.learning_rate(learning_rate, update, updates, warmup, 0.0))
+        optimisation.set_learning_rate(
+            optimizer, optimisation.learning_rate(learning_rate, update, updates, warmup, 0.0)
+        )
         picked = torch.randint(len(images), (batch_size,), generator=generator, device=images.device)
         batch, truth = vary(floats(images[picked])), labels[picked]
         with torch.enable_grad():  # whatever the caller has open

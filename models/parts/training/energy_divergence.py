@@ -16,7 +16,7 @@ ENERGY_BOUND = 5.0  # of α|E|: ten times the optimum 1/2 that the regularisatio
 UNREGULARISED_BOUND = 1e4  # of |E|, where α = 0 sets no scale
 SATURATION_BOUND = 0.3  # of the difference between the samples' share of black and white and the data's
 PATIENCE = 3  # reports in a row
-SETTLING = 100  # updates before chains can look like data at all
+GRACE_PERIOD = 100  # updates before chains can look like data at all
 
 
 def saturation(x: Tensor) -> float:
@@ -25,18 +25,24 @@ def saturation(x: Tensor) -> float:
 
 
 @dataclass(frozen=True)
-class Watch:
-    """What was seen so far. ``look`` returns the next watch, or raises Diverged."""
+class EnergyMonitor:
+    """What earlier reports showed. ``update`` returns the next monitor, or raises Diverged."""
 
     pinned: int = 0
     saturated: int = 0
 
-    def look(
-        self, step: int, alpha: float, data_energy: float, sample_energy: float, saturation_gap: float, settled: bool
-    ) -> "Watch":
+    def update(
+        self,
+        step: int,
+        alpha: float,
+        data_energy: float,
+        sample_energy: float,
+        saturation_gap: float,
+        past_grace_period: bool,
+    ) -> "EnergyMonitor":
         """Judge a report: mean energies of data and samples, and the samples' saturation less the data's.
 
-        Saturation counts only when ``settled``: chains that have only begun are as grey as the noise they began from.
+        Saturation counts only when ``past_grace_period``: chains that have only begun are as grey as the noise they began from.
         """
         if not (math.isfinite(data_energy) and math.isfinite(sample_energy)):
             raise Diverged("non_finite", step, f"energies are {data_energy} on data and {sample_energy} on samples")
@@ -45,13 +51,13 @@ class Watch:
         if largest > bound:
             raise Diverged("energy_out_of_bounds", step, f"|E| = {largest:.3g} is beyond {bound:.3g}")
         gap = alpha * (data_energy - sample_energy)
-        watch = replace(
+        monitor = replace(
             self,
             pinned=self.pinned + 1 if gap < PINNED_GAP else 0,
-            saturated=self.saturated + 1 if settled and abs(saturation_gap) > SATURATION_BOUND else 0,
+            saturated=self.saturated + 1 if past_grace_period and abs(saturation_gap) > SATURATION_BOUND else 0,
         )
-        if watch.pinned >= PATIENCE:
+        if monitor.pinned >= PATIENCE:
             raise Diverged("pinned", step, f"regularisation × energy gap is {gap:.2f}: chains never fool the network")
-        if watch.saturated >= PATIENCE:
+        if monitor.saturated >= PATIENCE:
             raise Diverged("saturation", step, f"samples saturate {saturation_gap:+.2f} more often than data")
-        return watch
+        return monitor
