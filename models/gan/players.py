@@ -10,6 +10,7 @@ from models.env import Env
 from models.gan.conditioning import generator_input
 from models.gan.config import Config
 from models.gan.networks import Critic, network, straight_through
+from models.parts.training.augmentation import noisy
 from models.parts.training.batches import Batches
 from models.parts.training.checkpoint import Part
 from models.parts.training.loop import LearningRate
@@ -20,7 +21,7 @@ class Players:
     """Generator, critic, and the averaged generator, which is what is scored and kept. ``config`` is resolved."""
 
     def __init__(self, config: Config, env: Env, data: Data) -> None:
-        self.config = config
+        self.config, self.updates = config, config.updates
         with seeded_init(env.generator("weights").initial_seed()):
             self.generator = network(config, data.shape).to(env.device)
             self.critic = Critic(config, data.shape).to(env.device)
@@ -43,6 +44,10 @@ class Players:
         z = torch.randn(len(labels), self.config.latent_size, generator=self.noise, device=labels.device)
         images: Tensor = self.generator(generator_input(self.config, z, labels))
         return straight_through(images) if self.config.straight_through else images
+
+    def add_noise(self, images: Tensor, update: int) -> Tensor:
+        """Images under noise that fades until the last update: else the critic would tell the two kinds by their greys alone."""
+        return noisy(images, self.config.instance_noise * max(0.0, 1 - update / self.updates), self.noise)
 
 
 def optimizer(config: Config, net: nn.Module, learning_rate: float) -> torch.optim.Optimizer:

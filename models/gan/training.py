@@ -23,7 +23,6 @@ from models.gan.players import Players
 from models.parts.evaluation import inception
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
-from models.parts.training.augmentation import noisy
 from models.parts.training.loop import Evaluation, Outcome
 from models.parts.training.optimisation import update_ema
 
@@ -54,15 +53,15 @@ class AdversarialLearner:
         for _ in range(self.config.critic_updates(index)):
             of_critic = self.update_critic(index)
         of_generator = self.update_generator(index, of_critic.labels)
-        spent = Spent(self.network_evaluations, self.epoch(index + 1))
+        spent = Spent(self.network_evaluations, self.players.batches.epochs(index + 1))
         return Outcome(of_generator.images, partial(measure, self.config, self.players, of_critic, of_generator, spent))
 
     def update_critic(self, index: int) -> CriticUpdate:
         config, players, critic = self.config, self.players, self.players.critic
         images, labels = players.batches.draw()
-        real = self.with_noise(images, index)
+        real = players.add_noise(images, index)
         with torch.no_grad():
-            generated = self.with_noise(players.generate(labels), index)
+            generated = players.add_noise(players.generate(labels), index)
         logits = critic.logits(real)
         on_real, on_generated = values(config, logits, labels), critic(generated, labels)
         loss = losses.critic_loss(config, on_real, on_generated) + class_loss(config, logits, labels)
@@ -80,7 +79,7 @@ class AdversarialLearner:
         players = self.players
         players.critic.requires_grad_(False)
         images = players.generate(labels)
-        loss = losses.generator_loss(self.config, players.critic(self.with_noise(images, index), labels))
+        loss = losses.generator_loss(self.config, players.critic(players.add_noise(images, index), labels))
         players.generator_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         players.generator_optimizer.step()
@@ -89,25 +88,17 @@ class AdversarialLearner:
         self.network_evaluations += 2
         return GeneratorUpdate(images, loss)
 
-    def with_noise(self, images: Tensor, index: int) -> Tensor:
-        """As the critic sees them: under noise that fades, or it would tell the two kinds by their greys alone."""
-        return noisy(images, self.config.instance_noise * max(0.0, 1 - index / self.updates), self.players.noise)
-
     def check_divergence(self, step: int, measurements: Mapping[str, float]) -> None:
         self.monitor = self.monitor.update(step, self.updates, measurements)
 
     def evaluate(self, step: int) -> Generator[Event, None, None]:
         scores = yield from evaluate(self.result(step), self.env)
-        self.history = [*self.history, (self.epoch(step), scores["fid/generated"])]
+        self.history = [*self.history, (self.players.batches.epochs(step), scores["fid/generated"])]
         self.monitor = self.monitor.update_classes(step, self.updates, scores)
 
-    def epoch(self, step: int) -> float:
-        """Real images that the generator's ``step`` updates have seen, in units of the training split."""
-        return step * self.config.batch_size / len(self.data.train)
-
     def extra_state(self) -> dict[str, Any]:
-        history = list(map(list, self.history))
-        return {"watch": vars(self.monitor), "spent": self.network_evaluations, "history": history}
+        spent, history = self.network_evaluations, list(map(list, self.history))
+        return {"watch": vars(self.monitor), "spent": spent, "history": history}
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
         self.monitor, self.network_evaluations = DivergenceMonitor(**state["watch"]), state["spent"]

@@ -67,13 +67,18 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
     return Images(0, "samples/new", ends, columns=config.classes)
 
 
-def quick_evaluation(result: Result, env: Env) -> dict[str, float]:
+def validation_scores(result: Result, env: Env) -> dict[str, float]:
     """How validation images are read."""
     logits, labels = read(result.network, result.data.validation, env.device)
     return {
         "accuracy/validation": accuracy(logits, labels),
         "loss/classification_validation": float(F.cross_entropy(logits, labels)),
     }
+
+
+def quick_evaluation(result: Result, env: Env) -> Iterator[Event]:
+    """How validation images are read, without new chains."""
+    yield Scalars(result.step, validation_scores(result, env))
 
 
 def evaluate(result: Result, env: Env) -> Iterator[Event]:
@@ -88,7 +93,7 @@ def _scores(result: Result, env: Env, more: dict[str, float]) -> Iterator[Event]
     labels = in_turn(config.evaluation_samples, config.classes, env.device)
     _, fresh = sample(config, env, result.network, result.begins, labels)
     yield rows(step, "samples/fresh", fresh, labels)
-    values = quick_evaluation(result, env) | more
+    values = validation_scores(result, env) | more
     values |= {"fid/fresh": quality.fid(fresh), "accuracy/conditional": quality.read_as(fresh, labels)}
     if config.generates:
         slots = torch.randperm(len(result.images), generator=env.generator("replayed"), device=env.device)

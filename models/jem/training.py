@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.data import dataset as datasets
 from models.env import Env
-from models.events import Event, Scalars
+from models.events import Event
 from models.jem.chains import ReplayedChains, Starts
 from models.jem.config import Config
 from models.jem.divergence import DivergenceMonitor
@@ -64,9 +64,7 @@ class JointLearner:
         self.parts |= {"batches": self.batches.generator, "chains": self.chains.generator}
         self.evaluations = (
             Evaluation(config.evaluations, lambda step: evaluate(self.result(step), env)),
-            Evaluation(
-                N_QUICK_EVALUATIONS, lambda step: iter([Scalars(step, quick_evaluation(self.result(step), env))])
-            ),
+            Evaluation(N_QUICK_EVALUATIONS, lambda step: quick_evaluation(self.result(step), env)),
         )
 
     def introduce(self) -> Iterator[Event]:

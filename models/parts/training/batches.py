@@ -27,3 +27,7 @@ class Batches:
         device = self.images.device
         indices = torch.randint(len(self.images), (self.size,), generator=self.generator, device=device)
         return floats(self.images[indices]), self.labels[indices]
+
+    def epochs(self, n: int) -> float:
+        """How often ``n`` batches go through all images."""
+        return n * self.size / len(self.images)
