@@ -15,8 +15,8 @@ import torch
 
 from benchmarks._figure import Figure, empty_folder
 from models.data import dataset as datasets
-from models.gan import losses, networks, training
-from models.gan.conditioning import misread, told, values
+from models.gan import losses, networks, players
+from models.gan.conditioning import class_loss, generator_input, values
 from models.gan.config import Config
 from models.gan.networks import Critic
 from models.parts.training import optimisation
@@ -96,18 +96,18 @@ def _plain(config: Config, folder: Path) -> Iterator[None]:
     torch.manual_seed(0)
     generator, critic = networks.network(config, data.shape), Critic(config, data.shape)
     average = copy.deepcopy(generator)
-    ours: Any = training.optimizer(config, generator, config.generator_learning_rate)
-    theirs: Any = training.optimizer(config, critic, config.critic_learning_rate)
+    ours: Any = players.optimizer(config, generator, config.generator_learning_rate or 0.0)
+    theirs: Any = players.optimizer(config, critic, config.critic_learning_rate or 0.0)
     update = 0
     while True:
         for _ in range(config.n_critic or 1):
             picked = torch.randint(len(data.train), (config.batch_size,))
             real, labels = datasets.floats(data.train.images[picked]), data.train.labels[picked]
             with torch.no_grad():
-                fake = generator(told(config, torch.randn(config.batch_size, config.latent_size), labels))
+                fake = generator(generator_input(config, torch.randn(config.batch_size, config.latent_size), labels))
             logits = critic.logits(real)
-            loss = losses.of_critic(config, values(config, logits, labels), critic(fake, labels))
-            loss = loss + misread(config, logits, labels)
+            loss = losses.critic_loss(config, values(config, logits, labels), critic(fake, labels))
+            loss = loss + class_loss(config, logits, labels)
             if config.zero_penalty:
                 half = config.batch_size // 2
                 judged = partial(critic, labels=labels[:half])
@@ -118,12 +118,12 @@ def _plain(config: Config, folder: Path) -> Iterator[None]:
             if config.loss == "wgan":
                 losses.clip(critic, config.clip)
         critic.requires_grad_(False)
-        images = generator(told(config, torch.randn(config.batch_size, config.latent_size), labels))
-        loss = losses.of_generator(config, critic(images, labels))
+        images = generator(generator_input(config, torch.randn(config.batch_size, config.latent_size), labels))
+        loss = losses.generator_loss(config, critic(images, labels))
         ours.zero_grad()
         loss.backward()
         ours.step()
         critic.requires_grad_(True)
-        optimisation.follow(average, generator, update, config.ema_decay)
+        optimisation.update_ema(average, generator, update, config.ema_decay)
         update += 1
         yield

@@ -46,8 +46,7 @@ class JointLearner:
     """A classifier, its average, and the replay buffer of its chains: a Learner of the training loop."""
 
     def __init__(self, config: Config, env: Env, data: datasets.Data, quality: Quality, pretrained: Pretrained) -> None:
-        self.config, self.env, self.data, self.quality = config, env, data, quality
-        self.updates = config.updates
+        self.config, self.env, self.data, self.quality, self.updates = config, env, data, quality, config.updates
         with seeded_init(0):  # overwritten at once
             net = network(config, data.shape)
         net.load_state_dict(pretrained.weights)

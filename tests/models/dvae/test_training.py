@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 import studies
 from models.data import dataset as datasets
-from models.dvae import evaluation, networks, training
+from models.dvae import divergence, evaluation, networks, training
 from models.dvae.cluster_figures import borders
 from models.dvae.clusters import core, embedded
 from models.dvae.config import Config
@@ -212,7 +212,7 @@ def ended(settings: Config, env: Env) -> Diverged:
 
 
 def test_a_training_that_is_lost_has_a_name(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "SETTLING", 10)
+    monkeypatch.setattr(divergence, "GRACE_PERIOD", 10)
     assert ended(config(learning_rate=1e30), env).reason in ("non_finite", "worse_than_mean")
     one = MovingCodes.tokens
     monkeypatch.setattr(MovingCodes, "tokens", lambda self, z: torch.zeros_like(one(self, z)))

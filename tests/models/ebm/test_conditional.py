@@ -15,7 +15,8 @@ from models.ebm import training
 from models.ebm.conditional import networks
 from models.ebm.conditional import training as conditional_training
 from models.ebm.conditional.config import Config
-from models.ebm.conditional.evaluation import given
+from models.ebm.conditional.evaluation import conditional_energy
+from models.ebm.variant import Variant
 from models.env import Env
 from models.events import Curve, Event, Images, Matrix, Scalars
 from models.parts.evaluation.classes import of_slots
@@ -76,7 +77,7 @@ class Wells(nn.Module):
 
 def test_replicas_of_a_chain_have_its_label() -> None:
     x = torch.linspace(-0.9, 0.9, 10).repeat_interleave(3).view(-1, 1, 1, 1)
-    energies = given(Wells(), torch.arange(10))(x)
+    energies = conditional_energy(Wells(), torch.arange(10))(x)
     assert energies.shape == (30,) and energies.abs().max() < 1e-12
 
 
@@ -86,9 +87,9 @@ def nothing(*args: Any) -> Iterator[Event]:
 
 def test_a_slot_of_the_replay_buffer_belongs_to_one_label_for_ever(env: Env) -> None:
     """On wells that never move each slot ends at the centre of its own label: were labels mixed up, it would be between."""
-    kind = training.Kind(lambda config, data: Wells(), given, nothing, nothing)
+    variant = Variant(lambda config, data: Wells(), conditional_energy, nothing, nothing)
     still = config(step_size=0.5, grad_clip=None, learning_rate=1e-12, fresh_share=0.0, network_evaluations=12 * 15)
-    result = finished(training.train(still, env, None, kind))
+    result = finished(training.train(still, env, None, variant))
     labels = of_slots(still.buffer_size, result.data, "cpu")
     centres = torch.linspace(-0.9, 0.9, 10)[labels].view(-1, 1, 1, 1)
     visited = (result.images - centres).abs().flatten(1).amax(1) < 0.1

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from models.ebm import evaluation, networks, training
 from models.ebm.chains import KERNELS, chains
 from models.ebm.config import Config
+from models.ebm.losses import contrastive_divergence
 from models.env import Env
 from models.events import Checkpoint, Diverged, Event, Images, Scalars, Weights
 from tests.support.playing import finished, gone_on
@@ -24,7 +25,7 @@ def config(**changes: Any) -> Config:
 
 def test_loss_by_hand() -> None:
     """E⁺ = (1, 3), E⁻ = (0, −2), α = 0.5: gap 2 − (−1) = 3, squares 0.5 · (5 + 2) = 3.5."""
-    loss, gap = training.contrastive_divergence(torch.tensor([1.0, 3.0]), torch.tensor([0.0, -2.0]), 0.5)
+    loss, gap = contrastive_divergence(torch.tensor([1.0, 3.0]), torch.tensor([0.0, -2.0]), 0.5)
     assert (loss.item(), gap.item()) == (6.5, 3.0)
 
 
@@ -35,7 +36,7 @@ def test_a_network_that_is_never_fooled_settles_where_it_is_watched_for() -> Non
         optimizer = torch.optim.SGD([energies], lr=0.25 / alpha)
 
         for _ in range(400):
-            loss, _ = training.contrastive_divergence(energies[:1], energies[1:], alpha)
+            loss, _ = contrastive_divergence(energies[:1], energies[1:], alpha)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

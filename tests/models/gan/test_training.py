@@ -15,11 +15,11 @@ from models.data import dataset as datasets
 from models.env import Env
 from models.events import Curve, Diverged, Event, Facts, Images, Matrix, Scalars, Weights
 from models.gan import evaluation, losses, networks, training
-from models.gan.conditioning import misread, told, values
+from models.gan.conditioning import class_loss, generator_input, values
 from models.gan.config import RECIPES, Config
-from models.gan.divergence import Watch
-from models.gan.evaluation import asked
-from models.gan.networks import Critic, Generator, binarised, through
+from models.gan.divergence import DivergenceMonitor
+from models.gan.evaluation import generation_inputs
+from models.gan.networks import Critic, Generator, binarised, straight_through
 from orchestrator.figures import canvas
 from orchestrator.figures import events as drawing
 from studies.gan import STUDY
@@ -44,10 +44,10 @@ def test_losses_are_what_the_papers_have() -> None:
     real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.0])
 
     def of_critic(**config: Any) -> float:
-        return float(losses.of_critic(Config(**config), real, fake))
+        return float(losses.critic_loss(Config(**config), real, fake))
 
     def of_generator(**config: Any) -> float:
-        return float(losses.of_generator(Config(**config), fake))
+        return float(losses.generator_loss(Config(**config), fake))
 
     log_real = [-math.log(sigmoid(2)), -math.log(sigmoid(-1))]
     log_fake = [-math.log(1 - sigmoid(0.5)), -math.log(1 - sigmoid(-3))]
@@ -95,15 +95,15 @@ def test_what_is_told_of_classes() -> None:
     z, logits, labels = torch.tensor([[0.5, -2.0]]), torch.tensor([[1.0, 2.0, -3.0]]), torch.tensor([1])
     none, critic = Config(labels="none", classes=2), Config(labels="critic", classes=3)
     both = Config(labels="both", classes=2)
-    assert told(none, z, labels).tolist() == told(critic, z, labels).tolist() == [[0.5, -2.0]]
-    assert told(both, z, labels).tolist() == [[0.5, -2.0, 0.0, 1.0]]
+    assert generator_input(none, z, labels).tolist() == generator_input(critic, z, labels).tolist() == [[0.5, -2.0]]
+    assert generator_input(both, z, labels).tolist() == [[0.5, -2.0, 0.0, 1.0]]
     assert values(none, logits[:, :1], labels).tolist() == pytest.approx([1.0])
     mean = (math.exp(1) + math.exp(2) + math.exp(-3)) / 3
     assert values(critic, logits, labels).tolist() == pytest.approx([math.log(mean)])
     assert values(both, logits, labels).tolist() == pytest.approx([1.0 - 3.0])
-    assert misread(none, logits, labels) == 0
-    assert misread(critic, logits, labels).item() == pytest.approx(math.log(3 * mean) - 2, rel=1e-5)
-    assert misread(both, logits, labels).item() == pytest.approx(math.log(math.exp(2) + math.exp(-3)) + 3, rel=1e-5)
+    assert class_loss(none, logits, labels) == 0
+    assert class_loss(critic, logits, labels).item() == pytest.approx(math.log(3 * mean) - 2, rel=1e-5)
+    assert class_loss(both, logits, labels).item() == pytest.approx(math.log(math.exp(2) + math.exp(-3)) + 3, rel=1e-5)
 
 
 def test_clipping_keeps_every_parameter_and_counts_those_at_the_bound() -> None:
@@ -120,7 +120,7 @@ def test_clipping_keeps_every_parameter_and_counts_those_at_the_bound() -> None:
 
 def test_binary_images_pass_gradients_as_if_they_were_not() -> None:
     x = torch.tensor([-0.7, 0.1, 0.9], requires_grad=True)
-    y = through(x)
+    y = straight_through(x)
     assert y.tolist() == binarised(x).tolist() == [-1, 1, 1]
     (y * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
     assert x.grad is not None and x.grad.tolist() == [1, 2, 3]
@@ -133,7 +133,7 @@ def test_networks_fit_images_of_any_size(loss: Any, labels: Any, shape: tuple[in
     config = Config(loss=loss, labels=labels, classes=3, width=4, latent_size=5).resolved()
     generator, critic = Generator(config, shape), Critic(config, shape)
     of = torch.tensor([2, 0, 1])
-    images = generator(told(config, torch.randn(3, 5), of))
+    images = generator(generator_input(config, torch.randn(3, 5), of))
     assert images.shape == (3, *shape) and images.dtype == torch.float32 and images.abs().max() <= 1
     assert critic(images, of).shape == (3,)
     norms = [layer for layer in critic.modules() if isinstance(layer, nn.BatchNorm2d)]
@@ -178,23 +178,29 @@ def test_what_is_not_said_is_what_the_loss_s_authors_have() -> None:
     assert Config(loss="bce", critic_norm="batch", zero_penalty=0).resolved().zero_penalty == 0
 
 
-def test_collapse_and_what_is_not_finite_have_names() -> None:
-    watch = Watch()
-    for step in (1, 2):
-        watch = watch.look(step, 0.1, 5.0, 0.1, settled=True)
-    assert watch.look(3, 0.1, 5.0, 0.9, settled=True).alike == 0, "it has recovered"
-    assert watch.look(3, 0.1, 5.0, 0.1, settled=False).alike == 0, "too early to say"
-    with pytest.raises(Diverged, match="mode_collapse at step 3: two generated images differ 0.10 times"):
-        watch.look(3, 0.1, 5.0, 0.1, settled=True)
+def reported(diversity: float = 0.5, of_critic: float = 0.1, of_generator: float = 5.0) -> dict[str, float]:
+    return {"loss/critic": of_critic, "loss/generator": of_generator, "training/diversity": diversity}
+
+
+def test_collapse_and_losses_that_are_not_finite_have_names() -> None:
+    """Of 1,000 updates the first 250 are excused."""
+    monitor = DivergenceMonitor()
+    for step in (301, 302):
+        monitor = monitor.update(step, 1000, reported(0.1))
+    assert monitor.update(303, 1000, reported(0.9)).alike == 0, "it has recovered"
+    assert monitor.update(250, 1000, reported(0.1)).alike == 0, "too early to say"
+    with pytest.raises(Diverged, match="mode_collapse at step 303: two generated images differ 0.10 times"):
+        monitor.update(303, 1000, reported(0.1))
     with pytest.raises(Diverged, match="non_finite"):
-        Watch().look(1, math.nan, 1.0, 1.0, settled=False)
+        DivergenceMonitor().update(1, 1000, reported(of_critic=math.nan))
     with pytest.raises(Diverged, match="loss_out_of_bounds"):
-        Watch().look(1, 1.0, -1e7, 1.0, settled=False)
-    few = Watch().read(10, 0.9, 2.3, settled=True)
+        DivergenceMonitor().update(1, 1000, reported(of_generator=-1e7))
+    scores = {"classes/entropy": 0.9, "classes/entropy_real": 2.3}
+    few = DivergenceMonitor().update_classes(400, 1000, scores)
     with pytest.raises(
-        Diverged, match="mode_collapse at step 20: the entropy of classes is 0.90 nats, of real images 2.30"
+        Diverged, match="mode_collapse at step 500: the entropy of classes is 0.90 nats, of real images 2.30"
     ):
-        few.read(20, 0.9, 2.3, settled=True)
+        few.update_classes(500, 1000, scores)
 
 
 def played(cache_folder: Path, **config: Any) -> list[Event]:
@@ -239,11 +245,11 @@ def test_new_images_are_drawn_from_weights_alone(cache_folder: Path) -> None:
 
 def test_classes_to_draw_are_as_frequent_as_in_training() -> None:
     data, env = datasets.load("digits", Path("data")), Env("digits", 3)
-    noise = asked(Config(labels="both", latent_size=5), data, env, 20_000, "evaluation")
+    noise = generation_inputs(Config(labels="both", latent_size=5), data, env, 20_000, "evaluation")
     assert noise.shape == (20_000, 15) and bool((noise[:, 5:].sum(1) == 1).all())
     shares = torch.bincount(data.train.labels, minlength=10) / len(data.train)
     assert noise[:, 5:].mean(0).tolist() == pytest.approx(shares.tolist(), abs=0.01)
-    assert torch.equal(noise, asked(Config(labels="both", latent_size=5), data, env, 20_000, "evaluation"))
+    assert torch.equal(noise, generation_inputs(Config(labels="both", latent_size=5), data, env, 20_000, "evaluation"))
 
 
 def test_classes_without_room_are_refused(cache_folder: Path) -> None:

@@ -18,7 +18,8 @@ from models.events import Checkpoint, Curve, DataUsed, Diverged, Event, Images, 
 from models.jem import networks, training
 from models.jem.chains import Starts, kernel
 from models.jem.config import BOUNDS, Config
-from models.jem.divergence import Watch
+from models.jem.divergence import DivergenceMonitor
+from models.jem.losses import joint_loss, warmup_share
 from models.jem.networks import conditional, in_mode, marginal
 from models.parts.evaluation import judge as judges
 from models.parts.evaluation.classes import of_slots
@@ -53,12 +54,12 @@ def test_losses_by_hand() -> None:
     """Two logits 0 and log 3: −log p = log 4 or log 4/3; E⁺ = −log 4; E⁻ = (1, −3), gap 1 − log 4; α = 0.1."""
     logits, labels = torch.tensor([[0.0, math.log(3)]] * 2), torch.tensor([0, 1])
     of_samples, wanted = torch.tensor([1.0, -3.0]), config(likelihood_weight=0.5, energy_regularisation=0.1)
-    loss, entropy, gap = training.losses(logits, labels, of_samples, wanted, warm=0.5)
+    loss, entropy, gap = joint_loss(logits, labels, of_samples, wanted, warmup_share=0.5)
     assert entropy.item() == pytest.approx((math.log(4) + math.log(4 / 3)) / 2)
     assert gap.item() == pytest.approx(1 - math.log(4))
     likelihood = 1 - math.log(4) + 0.1 * (math.log(4) ** 2 + 5)
     assert loss.item() == pytest.approx(entropy.item() + 0.5 * 0.5 * likelihood)
-    loss, entropy, gap = training.losses(logits, labels, None, config(classification_weight=2.0), 1.0)
+    loss, entropy, gap = joint_loss(logits, labels, None, config(classification_weight=2.0), 1.0)
     assert loss.item() == pytest.approx(2 * entropy.item()) and gap == 0
 
 
@@ -268,30 +269,45 @@ def test_divergence_has_a_name_and_keeps_what_it_looked_like(changes: dict[str, 
     assert [event for event in said if isinstance(event, Images)][-1].key == "samples/training"
 
 
+def report(accuracy: float, gap: float | None = None, loss: float = 1.0) -> dict[str, float]:
+    chains = {"energy/data": gap or 0.0, "energy/samples": 0.0, "chain/saturation": 0.0, "chain/saturation_data": 0.0}
+    return {"loss": loss, "accuracy/train": accuracy} | ({} if gap is None else chains)
+
+
+LONG = config(network_evaluations=12 * 400)
+LATE = LONG.updates  # past the grace period
+
+
 def test_chains_that_are_outrun_are_noticed_without_a_regularisation() -> None:
     """Three reports in a row of a gap below −5; one above begins the count anew."""
-    watch = Watch(0.9, 0.1, 0.9)
+    monitor = DivergenceMonitor.begin(0.9, 10)
     for gap in (-6.0, -6.0, -4.0, -6.0, -6.0):
-        watch = watch.look(1, 0.0, 1.0, 0.9, (gap, 0.0), 0.0, settled=True)
-    assert watch.outrun == 2 and Watch.of(asdict(watch)) == watch
+        monitor = monitor.update(LATE, LONG, report(0.9, gap))
+    assert monitor.outrun == 2 and DivergenceMonitor.of(asdict(monitor)) == monitor
     with pytest.raises(Diverged, match="outrun"):
-        watch.look(1, 0.0, 1.0, 0.9, (-6.0, 0.0), 0.0, settled=True)
+        monitor.update(LATE, LONG, report(0.9, -6.0))
 
 
 def test_forgetting_by_hand() -> None:
     """Began at 0.9, chance 0.1: lost below 0.5. From 0.9 by 0.8 · mean + 0.2 · 0.1 that takes four reports."""
-    watch = Watch(0.9, 0.1, 0.9)
+    monitor = DivergenceMonitor.begin(0.9, 10)
     for _ in range(3):
-        watch = watch.look(1, 0.0, 1.0, 0.1, None, 0.0, settled=True)
-    assert watch.accuracy == pytest.approx(0.9 * 0.512 + 0.1 * 0.488)
-    assert Watch.of(asdict(watch)) == watch
+        monitor = monitor.update(LATE, LONG, report(0.1))
+    assert monitor.accuracy == pytest.approx(0.9 * 0.512 + 0.1 * 0.488)
+    assert DivergenceMonitor.of(asdict(monitor)) == monitor
     with pytest.raises(Diverged, match="forgotten"):
-        watch.look(2, 0.0, 1.0, 0.1, None, 0.0, settled=True)
-    watch.look(2, 0.0, 1.0, 0.1, None, 0.0, settled=False)
+        monitor.update(LATE, LONG, report(0.1))
+    monitor.update(1, LONG, report(0.1))
     with pytest.raises(Diverged, match="non_finite"):
-        watch.look(2, 0.0, math.inf, 1.0, None, 0.0, settled=True)
-    knew_nothing = Watch(0.1, 0.1, 0.1).look(1, 0.0, 1.0, 0.0, None, 0.0, settled=True)
-    assert knew_nothing.accuracy == pytest.approx(0.08)
+        monitor.update(LATE, LONG, report(1.0, loss=math.inf))
+    untrained = DivergenceMonitor.begin(0.0, 10).update(LATE, LONG, report(0.0))
+    assert untrained.accuracy == pytest.approx(0.08)
+
+
+def test_the_weight_of_the_likelihood_rises_over_the_warmup_and_stays() -> None:
+    settings = config(warmup=3)
+    assert [warmup_share(settings, update) for update in (0, 1, 2, 3, 4, 1000)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert warmup_share(config(warmup=0), 0) == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
