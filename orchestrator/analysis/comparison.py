@@ -141,9 +141,9 @@ def paragraph(said: Result) -> str:
     beaten = [one.b for one in of_arms if one.found]
     open_ = [one.b for one in of_arms if not one.found]
     if beaten:
-        parts.append(f"{best.name} is better beyond doubt than {_list(beaten)}.")
+        parts.append(f"{best.name} is significantly better than {_list(beaten)} (Holm-corrected, α = 5 %).")
     if open_:
-        parts.append(f"These trials do not tell {best.name} from {_list(open_)}.")
+        parts.append(f"These trials do not distinguish {best.name} from {_list(open_)}.")
     untested = {arm.name for arm in done} - {one.b for one in of_arms} - {best.name}
     if untested:
         parts.append(
@@ -151,7 +151,7 @@ def paragraph(said: Result) -> str:
         )
     if said.contrasts:
         tests = f"{len(said.contrasts)} paired test{'s' if len(said.contrasts) > 1 else ''}"
-        parts.append(f"Doubt is judged at 5 % over {tests} in all (Holm).")
+        parts.append(f"The significance level is 5 % over {tests} in all (Holm).")
     return " ".join(parts) + _endings(said.arms) + _speed(said)
 
 

@@ -107,7 +107,7 @@ def _effect(name: str, trials: Sequence[Trial], better: str) -> Effect | None:
 
 
 def apart(first: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Numbers among settings by which the ``first`` trials differ from the ``others`` beyond doubt, in words."""
+    """Numbers among settings by which the ``first`` trials differ significantly from the ``others``, in words."""
     names = sorted({name for one in (*first, *others) for name, value in one.items() if _number(value)})
     found: list[tuple[float, str]] = []
     for name in names:

@@ -48,7 +48,7 @@ class Contrast:
 
     @property
     def found(self) -> bool:
-        """Whether the difference is beyond doubt at the level."""
+        """Whether the difference is significant at the level."""
         return self.adjusted < LEVEL
 
 
@@ -147,7 +147,7 @@ def _level(comparison: Comparison, values: Sequence[Mapping[int, float]], name: 
 
 
 def losers(comparison: Comparison, trials: Sequence[Trial], direction: str) -> dict[int, str]:
-    """Arms of a race that are worse than the best one beyond doubt, and why: worse values, or completed less often.
+    """Arms of a race that are significantly worse than the best one, and why: worse values, or completed less often.
 
     Judged are blocks of seeds that all arms in the race have ended. Each look is a test at the level, so many looks find a
     false loser more often: a race is for finding the best arm.

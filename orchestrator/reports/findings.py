@@ -141,11 +141,11 @@ def mattered(book: Book, shares: Mapping[str, float]) -> list[str]:
     sure = [f"{one.name}: {one.words}" for one in effects if one.p < contrasts.LEVEL]
     if sure:
         said.append(
-            f"Beyond doubt (p < {contrasts.LEVEL:g}, corrected for {len(effects)} parameters): {'; '.join(sure)}."
+            f"Significant (p < {contrasts.LEVEL:g}, corrected for {len(effects)} parameters): {'; '.join(sure)}."
         )
     elif effects:
         said.append(
-            f"No single parameter goes with it beyond doubt (p < {contrasts.LEVEL:g}, corrected for {len(effects)})."
+            f"No single parameter has a significant effect (p < {contrasts.LEVEL:g}, corrected for {len(effects)})."
         )
     said.append("A sampler that learns does not try settings at random, so what went together need not be a cause.")
     return said
@@ -174,7 +174,7 @@ def failures(book: Book) -> list[str]:
             [trial.params for trial in avoided], [trial.params for trial in book.trials("complete")]
         )
         if differing:
-            said.append(f"Beyond doubt they differ from the completed ones in {', '.join(differing)}.")
+            said.append(f"They differ significantly from the completed ones in {', '.join(differing)}.")
     failed = [trial for trial in lost if trial.outcome == "failed"]
     if failed:
         why = Counter(trial.reason or "unknown" for trial in failed)
