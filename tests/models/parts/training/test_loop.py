@@ -106,7 +106,7 @@ def test_evaluations_run_at_their_milestones_and_one_at_a_step() -> None:
     """Two parts of eight updates end within training at 4, four parts at 2, 4 and 6: at 4 the first wins."""
     events = list(loop.run(Line(8), None))
     assert steps(events, Scalars, "total") == [4] and steps(events, Scalars, "quick") == [2, 6]
-    after = [type(event).__name__ for event in events if getattr(event, "step", 4) == 4]
+    after = [type(event).__name__ for event in events if getattr(event, "step", None) == 4]
     assert after[-2:] == ["Scalars", "Checkpoint"], "a checkpoint holds what an evaluation changed"
 
 
