@@ -115,7 +115,7 @@ SECTIONS = (
     replace(
         OUTLIERS,
         title="Out-of-distribution detection",
-        words=f"{OUTLIERS.words} The energy is −log p(x) up to a constant. Also shown: AUROC of the confidence, −max p(y|x), "
+        text=f"{OUTLIERS.text} The energy is −log p(x) up to a constant. Also shown: AUROC of the confidence, −max p(y|x), "
         "of the norm of ∂ log p(x)/∂x, and of the energy of the pretrained classifier.",
         numbers=("ood_auroc/", "ood_auroc_confidence/", "ood_auroc_gradient/", "pretrained_ood_auroc/"),
     ),

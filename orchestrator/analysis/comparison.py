@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple, Protocol
 
-from orchestrator.analysis import paired_tests as contrasts
-from orchestrator.analysis.paired_tests import Contrast, Interval, words
+from orchestrator.analysis import paired_tests
+from orchestrator.analysis.paired_tests import Contrast, Interval, effect_text
 from orchestrator.search.book import Book
 from orchestrator.search.factorial import Arm, Comparison
 from orchestrator.search.trials import Trial, run_of
@@ -64,7 +64,7 @@ def losers(book: Book) -> dict[int, str]:
     """Arms that are to leave the race, and why."""
     assert book.spec.comparison is not None
     trials = [entry.trial for entry in compared(book)]
-    return contrasts.losers(book.spec.comparison, trials, book.spec.objectives[0][1])
+    return paired_tests.losers(book.spec.comparison, trials, book.spec.objectives[0][1])
 
 
 def compared(book: Book, store: History | None = None) -> list[ComparedTrial]:
@@ -90,13 +90,13 @@ def _looked_up(trial: Trial, run: str, keys: Sequence[str], store: History | Non
 def result(comparison: Comparison, compared: Sequence[ComparedTrial], objective: str, direction: str) -> Result:
     """What the trials say."""
     trials = [entry.trial for entry in compared]
-    mark = contrasts.mark(trials, direction)
+    mark = paired_tests.mark(trials, direction)
     arms = [
         _arm(arm, [entry for entry in compared if entry.trial.arm == i], objective, direction, mark)
         for i, arm in enumerate(comparison.arms)
     ]
-    order = contrasts.ranked(contrasts.by_arm(trials, len(arms)), direction)
-    tests = contrasts.contrasts(comparison, trials, direction)
+    order = paired_tests.ranked(paired_tests.by_arm(trials, len(arms)), direction)
+    tests = paired_tests.contrasts(comparison, trials, direction)
     return Result(objective, direction, mark, arms, tests, order[0] if order else None)
 
 
@@ -104,12 +104,12 @@ def _arm(arm: Arm, compared: Sequence[ComparedTrial], objective: str, direction:
     completed = [entry for entry in compared if entry.trial.outcome == "complete"]
     lost = [entry.trial for entry in compared if entry.trial.outcome != "complete"]
     values = [entry.trial.values[0] for entry in completed]
-    quality = {objective: contrasts.interval(values)} if values else {}
+    quality = {objective: paired_tests.interval(values)} if values else {}
     for key in sorted({key for entry in completed for key in entry.finals} - {objective}):
-        quality[key] = contrasts.interval([entry.finals[key] for entry in completed if key in entry.finals])
+        quality[key] = paired_tests.interval([entry.finals[key] for entry in completed if key in entry.finals])
     updates, evaluations = [], []
     for entry in completed:
-        update = None if mark is None else contrasts.reached(entry.curve, mark, direction)
+        update = None if mark is None else paired_tests.reached(entry.curve, mark, direction)
         if update is not None:
             updates.append(update)
             if entry.cost is not None:
@@ -117,7 +117,7 @@ def _arm(arm: Arm, compared: Sequence[ComparedTrial], objective: str, direction:
     return ArmResult(
         name=arm.name,
         trials=len(compared),
-        completed=contrasts.share(len(completed), len(compared)) if compared else Interval(0.0, 0.0, 1.0, 0),
+        completed=paired_tests.share(len(completed), len(compared)) if compared else Interval(0.0, 0.0, 1.0, 0),
         endings=dict(Counter(trial.reason or trial.outcome for trial in lost)),
         quality=quality,
         reached=len(updates),
@@ -127,42 +127,42 @@ def _arm(arm: Arm, compared: Sequence[ComparedTrial], objective: str, direction:
     )
 
 
-def paragraph(said: Result) -> str:
-    """In words: what the numbers support, and what they do not."""
-    done = [arm for arm in said.arms if arm.quality]
-    if said.best is None:
-        return "No trial was completed, so nothing can be said of quality." + _endings(said.arms)
-    best, key = said.arms[said.best], said.objective
+def verdict(result: Result) -> str:
+    """In plain text: what the numbers support, and what they do not."""
+    done = [arm for arm in result.arms if arm.quality]
+    if result.best is None:
+        return "No trial was completed, so nothing can be said of quality." + _endings(result.arms)
+    best, key = result.arms[result.best], result.objective
     mean = best.quality[key]
     parts = [f"The best mean {key} is {_interval(mean)}, by {best.name}."]
-    of_factors = [one for one in said.contrasts if one.of]
-    of_arms = [one for one in said.contrasts if not one.of]
-    parts += [_sentence(one, said) for one in of_factors]
-    beaten = [one.b for one in of_arms if one.found]
-    open_ = [one.b for one in of_arms if not one.found]
+    of_factors = [contrast for contrast in result.contrasts if contrast.of]
+    of_arms = [contrast for contrast in result.contrasts if not contrast.of]
+    parts += [_sentence(contrast, result) for contrast in of_factors]
+    beaten = [contrast.b for contrast in of_arms if contrast.significant]
+    open_ = [contrast.b for contrast in of_arms if not contrast.significant]
     if beaten:
         parts.append(f"{best.name} is significantly better than {_list(beaten)} (Holm-corrected, α = 5 %).")
     if open_:
         parts.append(f"These trials do not distinguish {best.name} from {_list(open_)}.")
-    untested = {arm.name for arm in done} - {one.b for one in of_arms} - {best.name}
+    untested = {arm.name for arm in done} - {contrast.b for contrast in of_arms} - {best.name}
     if untested:
         parts.append(
-            f"With fewer than {contrasts.LEAST} seeds in common, {_list(sorted(untested))} cannot be tested against the best."
+            f"With fewer than {paired_tests.LEAST} seeds in common, {_list(sorted(untested))} cannot be tested against the best."
         )
-    if said.contrasts:
-        tests = f"{len(said.contrasts)} paired test{'s' if len(said.contrasts) > 1 else ''}"
+    if result.contrasts:
+        tests = f"{len(result.contrasts)} paired test{'s' if len(result.contrasts) > 1 else ''}"
         parts.append(f"The significance level is 5 % over {tests} in all (Holm).")
-    return " ".join(parts) + _endings(said.arms) + _speed(said)
+    return " ".join(parts) + _endings(result.arms) + _speed(result)
 
 
-def _sentence(one: Contrast, said: Result) -> str:
-    pair = f"{one.of}={one.a} against {one.of}={one.b}"
-    if one.found:
-        lower = one.effect < (1 if one.ratio else 0)
-        better = one.a if lower == (said.direction == "minimize") else one.b
-        effect = f"{pair} has {words(one)} the {said.objective}, averaged over the rest"
-        return f"{one.of}={better} is better: {effect} (p = {one.adjusted:.2g})."
-    effect = f"{words(one)} the {said.objective}, p = {one.adjusted:.2g}"
+def _sentence(contrast: Contrast, result: Result) -> str:
+    pair = f"{contrast.of}={contrast.a} against {contrast.of}={contrast.b}"
+    if contrast.significant:
+        lower = contrast.effect < (1 if contrast.ratio else 0)
+        better = contrast.a if lower == (result.direction == "minimize") else contrast.b
+        effect = f"{pair} has {effect_text(contrast)} the {result.objective}, averaged over the rest"
+        return f"{contrast.of}={better} is better: {effect} (p = {contrast.adjusted:.2g})."
+    effect = f"{effect_text(contrast)} the {result.objective}, p = {contrast.adjusted:.2g}"
     return f"Between {pair} no difference is shown ({effect}), which does not show that there is none."
 
 
@@ -178,15 +178,15 @@ def _endings(arms: Sequence[ArmResult]) -> str:
     return f" Not all were completed: {'; '.join(lost)}. {caveat}"
 
 
-def _speed(said: Result) -> str:
-    counted = all(arm.evaluations is not None for arm in said.arms if arm.reached)
-    timed = [(arm, cost) for arm in said.arms if (cost := arm.evaluations if counted else arm.updates) is not None]
-    if not timed or said.mark is None:
+def _speed(result: Result) -> str:
+    counted = all(arm.evaluations is not None for arm in result.arms if arm.reached)
+    timed = [(arm, cost) for arm in result.arms if (cost := arm.evaluations if counted else arm.updates) is not None]
+    if not timed or result.mark is None:
         return ""
-    fastest, cost = min(timed, key=lambda one: (-one[0].reached / one[0].trials, one[1]))
+    fastest, cost = min(timed, key=lambda pair: (-pair[0].reached / pair[0].trials, pair[1]))
     unit = "network evaluations" if counted else "updates"
     return (
-        f" {said.objective} = {said.mark:.3g}, the median of all ends, is reached soonest by {fastest.name}: "
+        f" {result.objective} = {result.mark:.3g}, the median of all ends, is reached soonest by {fastest.name}: "
         f"{fastest.reached} of {fastest.trials} trials, at a median of {cost:,.0f} {unit}, "
         "as finely as a trial looks at itself."
     )
@@ -207,30 +207,34 @@ def interval_text(value: Interval) -> str:
     return short(value.mean) + (f" ({short(value.low)} to {short(value.high)})" if value.n > 1 else "")
 
 
-def arms(said: Result) -> tuple[list[str], list[list[str]]]:
+def arms(result: Result) -> tuple[list[str], list[list[str]]]:
     """A table's head and rows: a row an arm, what it was compared by first."""
-    keys = sorted({key for arm in said.arms for key in arm.quality}, key=lambda key: (key != said.objective, key))
+    keys = sorted({key for arm in result.arms for key in arm.quality}, key=lambda key: (key != result.objective, key))
     rows = []
-    for arm in said.arms:
+    for arm in result.arms:
         cells = [interval_text(arm.quality[key]) if key in arm.quality else "" for key in keys]
         rows.append([arm.name, f"{round(arm.completed.mean * arm.trials)}/{arm.trials}", *cells])
     return ["arm", "completed", *keys], rows
 
 
-def tests(said: Result) -> tuple[list[str], list[list[str]]]:
+def tests(result: Result) -> tuple[list[str], list[list[str]]]:
     """The same of the paired tests."""
     rows = []
-    for one in said.contrasts:
-        pair = f"{one.of}={one.a} against {one.of}={one.b}" if one.of else f"{one.a} against {one.b}"
-        rows.append([pair, str(one.n), words(one), f"{one.p:.2g}", f"{one.adjusted:.2g}"])
+    for contrast in result.contrasts:
+        pair = (
+            f"{contrast.of}={contrast.a} against {contrast.of}={contrast.b}"
+            if contrast.of
+            else f"{contrast.a} against {contrast.b}"
+        )
+        rows.append([pair, str(contrast.n), effect_text(contrast), f"{contrast.p:.2g}", f"{contrast.adjusted:.2g}"])
     return ["test", "pairs", "effect (95 % interval)", "p", "p, corrected"], rows
 
 
-def markdown(said: Result) -> str:
+def markdown(result: Result) -> str:
     """The arms in a table, and the tests in another."""
-    lines = _markdown(*arms(said))
-    if said.contrasts:
-        lines += ["", *_markdown(*tests(said))]
+    lines = _markdown(*arms(result))
+    if result.contrasts:
+        lines += ["", *_markdown(*tests(result))]
     return "\n".join(lines)
 
 
@@ -243,10 +247,10 @@ def _plain(value: Interval) -> dict[str, Any]:
     return {name: None if math.isnan(number) else number for name, number in value._asdict().items()}
 
 
-def plain(said: Result) -> dict[str, Any]:
+def plain(result: Result) -> dict[str, Any]:
     """All of it as values for JSON."""
     arms = []
-    for arm in said.arms:
+    for arm in result.arms:
         quality = {key: _plain(value) for key, value in arm.quality.items()}
         arms.append(arm._asdict() | {"completed": _plain(arm.completed), "quality": quality})
-    return said._asdict() | {"arms": arms, "contrasts": [vars(one) for one in said.contrasts]}
+    return result._asdict() | {"arms": arms, "contrasts": [vars(contrast) for contrast in result.contrasts]}

@@ -23,7 +23,7 @@ class Effect(NamedTuple):
     """What goes with a parameter over the trials of a search. Trials are not drawn at random, so it is no experiment."""
 
     name: str
-    words: str
+    text: str
     p: float  # of no dependence, corrected for the number of parameters
 
 
@@ -44,10 +44,10 @@ def shares(study: Study) -> dict[str, float]:
     # Six levels of a tree find the same shares as its 64 by default: 0.5 s instead of 16 s for 1000 trials.
     evaluator = importance.FanovaImportanceEvaluator(seed=0, max_depth=6)
     try:
-        found = importance.get_param_importances(study, evaluator=evaluator, target=target)
+        importances = importance.get_param_importances(study, evaluator=evaluator, target=target)
     except RuntimeError:  # "zero total variance": the values are equal, or differ by conditional parameters only
         return {}
-    return dict(found)
+    return dict(importances)
 
 
 def explained(trials: Sequence[Trial]) -> float | None:
@@ -83,9 +83,9 @@ def _choices(trial: Trial, name: str) -> bool:
 
 def effects(trials: Sequence[Trial], names: Sequence[str], better: str) -> list[Effect]:
     """For each of ``names`` how the objective goes with it, in words; ``better`` is "lower" or "higher"."""
-    found = [_effect(name, [trial for trial in trials if name in trial.params], better) for name in names]
-    there = [one for one in found if one is not None]
-    return [one._replace(p=p) for one, p in zip(there, holm([one.p for one in there]), strict=True)]
+    tests = [_effect(name, [trial for trial in trials if name in trial.params], better) for name in names]
+    known = [effect for effect in tests if effect is not None]
+    return [effect._replace(p=p) for effect, p in zip(known, holm([effect.p for effect in known]), strict=True)]
 
 
 def _effect(name: str, trials: Sequence[Trial], better: str) -> Effect | None:
@@ -107,16 +107,16 @@ def _effect(name: str, trials: Sequence[Trial], better: str) -> Effect | None:
 
 
 def apart(first: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Numbers among settings by which the ``first`` trials differ significantly from the ``others``, in words."""
-    names = sorted({name for one in (*first, *others) for name, value in one.items() if _number(value)})
-    found: list[tuple[float, str]] = []
+    """Numbers among settings by which the ``first`` trials differ significantly from the ``others``, as texts."""
+    names = sorted({name for settings in (*first, *others) for name, value in settings.items() if _number(value)})
+    differing: list[tuple[float, str]] = []
     for name in names:
-        a, b = ([one[name] for one in some if name in one] for some in (first, others))
+        a, b = ([settings[name] for settings in group if name in settings] for group in (first, others))
         if min(len(a), len(b)) >= 3:
             p = float(stats.mannwhitneyu(a, b).pvalue)
-            found.append((p, f"{name} (median {median(a):.3g}, of completed ones {median(b):.3g})"))
-    adjusted = holm([p for p, _ in found])
-    return [words for p, (_, words) in zip(adjusted, found, strict=True) if p < LEVEL]
+            differing.append((p, f"{name} (median {median(a):.3g}, of completed ones {median(b):.3g})"))
+    adjusted = holm([p for p, _ in differing])
+    return [description for p, (_, description) in zip(adjusted, differing, strict=True) if p < LEVEL]
 
 
 def _number(value: Any) -> bool:

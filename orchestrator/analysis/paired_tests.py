@@ -1,4 +1,4 @@
-"""What the trials of a comparison support: means with intervals, paired tests corrected for their number, and words.
+"""What the trials of a comparison support: means with intervals, paired tests corrected for their number, and texts.
 
 Intervals hold 95 %. Quality is compared in pairs of trials that share a seed: where all values are above 0 by their ratio
 (a paired t test of logarithms), else by their difference. Holm's correction (1979) keeps the chance of any false finding
@@ -47,7 +47,7 @@ class Contrast:
     adjusted: float = math.nan
 
     @property
-    def found(self) -> bool:
+    def significant(self) -> bool:
         """Whether the difference is significant at the level."""
         return self.adjusted < LEVEL
 
@@ -101,12 +101,14 @@ def by_arm(trials: Iterable[Trial], arms: int) -> list[dict[int, float]]:
 def ranked(values: Sequence[Mapping[int, float]], direction: str) -> list[int]:
     """Arms with values, the best mean first."""
     sign = 1 if direction == "minimize" else -1
-    return sorted((i for i, one in enumerate(values) if one), key=lambda i: sign * fmean(values[i].values()))
+    return sorted(
+        (i for i, arm_values in enumerate(values) if arm_values), key=lambda i: sign * fmean(values[i].values())
+    )
 
 
 def _adjust(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    adjusted = holm([one.p for one in contrasts])
-    return [replace(one, adjusted=p) for one, p in zip(contrasts, adjusted, strict=True)]
+    adjusted = holm([contrast.p for contrast in contrasts])
+    return [replace(contrast, adjusted=p) for contrast, p in zip(contrasts, adjusted, strict=True)]
 
 
 def _test(a: str, b: str, of: str, first: Mapping[int, float], second: Mapping[int, float]) -> Contrast | None:
@@ -126,24 +128,24 @@ def contrasts(comparison: Comparison, trials: Sequence[Trial], direction: str) -
     A factor's values are compared by the seeds with which all of its arms were completed.
     """
     values = by_arm(trials, len(comparison.arms))
-    found: list[Contrast | None] = []
+    tests: list[Contrast | None] = []
     if len(comparison.vary) > 1:
         for name, levels in comparison.vary.items():
             means = {str(level): _level(comparison, values, name, level) for level in levels}
-            found += [_test(a, b, name, means[a], means[b]) for a, b in combinations(means, 2)]
+            tests += [_test(a, b, name, means[a], means[b]) for a, b in combinations(means, 2)]
     order = ranked(values, direction)
-    found += [_contrast(comparison, order[0], other, values) for other in order[1:]]
-    return _adjust([one for one in found if one is not None])
+    tests += [_contrast(comparison, order[0], other, values) for other in order[1:]]
+    return _adjust([test for test in tests if test is not None])
 
 
 def _level(comparison: Comparison, values: Sequence[Mapping[int, float]], name: str, level: object) -> dict[int, float]:
     """Means over the arms with ``name`` at ``level``, by the replicates that all of them have."""
-    those = [values[i] for i, arm in enumerate(comparison.arms) if arm.settings[name] == level]
-    shared = set.intersection(*(set(one) for one in those))
-    positive = all(one[k] > 0 for one in those for k in shared)
+    arm_values = [values[i] for i, arm in enumerate(comparison.arms) if arm.settings[name] == level]
+    shared = set.intersection(*(set(by_replicate) for by_replicate in arm_values))
+    positive = all(by_replicate[k] > 0 for by_replicate in arm_values for k in shared)
     if positive:  # the geometric mean, for ratios
-        return {k: math.exp(fmean(math.log(one[k]) for one in those)) for k in shared}
-    return {k: fmean(one[k] for one in those) for k in shared}
+        return {k: math.exp(fmean(math.log(by_replicate[k]) for by_replicate in arm_values)) for k in shared}
+    return {k: fmean(by_replicate[k] for by_replicate in arm_values) for k in shared}
 
 
 def losers(comparison: Comparison, trials: Sequence[Trial], direction: str) -> dict[int, str]:
@@ -169,7 +171,7 @@ def losers(comparison: Comparison, trials: Sequence[Trial], direction: str) -> d
             suspects.append((arm, p, f"completed {completed} of {blocks} times, the best arm {of_best}"))
         contrast = _contrast(comparison, arm, best, values) if arm != best else None
         if contrast is not None:
-            suspects.append((arm, contrast.p, f"{words(contrast)} the best arm's with {contrast.n} seeds"))
+            suspects.append((arm, contrast.p, f"{effect_text(contrast)} the best arm's with {contrast.n} seeds"))
     adjusted = holm([p for _, p, _ in suspects])
     return {
         arm: f"{why} (p = {p:.2g})"
@@ -178,7 +180,7 @@ def losers(comparison: Comparison, trials: Sequence[Trial], direction: str) -> d
     }
 
 
-def words(contrast: Contrast) -> str:
+def effect_text(contrast: Contrast) -> str:
     """The effect and its interval: "1.31 (1.10 to 1.56) times"."""
     bounds = f"{contrast.effect:.3g} ({contrast.low:.3g} to {contrast.high:.3g})"
     return f"{bounds} times" if contrast.ratio else f"{bounds} above"

@@ -11,11 +11,11 @@ from orchestrator.analysis.scale import spans_decades
 def front(points: Sequence[tuple[float, float]], signs: tuple[int, int]) -> list[int]:
     """Which points no other beats in both coordinates (each better when lower, times its sign), by the second one."""
     order = sorted(range(len(points)), key=lambda i: (signs[1] * points[i][1], signs[0] * points[i][0]))
-    found: list[int] = []
+    indices: list[int] = []
     for i in order:
-        if not found or signs[0] * points[i][0] < signs[0] * points[found[-1]][0]:
-            found.append(i)
-    return found
+        if not indices or signs[0] * points[i][0] < signs[0] * points[indices[-1]][0]:
+            indices.append(i)
+    return indices
 
 
 def knee(points: Sequence[tuple[float, float]], signs: tuple[int, int]) -> int | None:

@@ -16,7 +16,7 @@ STYLES = ("-", "--", ":", "-.")
 SPREAD = 8  # from the least to the greatest value: beyond, the axis is logarithmic
 
 
-def bands(said: Result, comparison: Comparison, trials: Sequence[ComparedTrial]) -> Figure:
+def bands(result: Result, comparison: Comparison, trials: Sequence[ComparedTrial]) -> Figure:
     """Left: mean and 95 % band of the objective over training. Right: every trial's end, and their mean with its interval.
 
     The cost of training is in network evaluations where all trials count them, else in updates.
@@ -28,7 +28,9 @@ def bands(said: Result, comparison: Comparison, trials: Sequence[ComparedTrial])
     log = spans_decades(values, SPREAD)
     arms = comparison.arms
     height = 3.2 + 0.28 * len(arms)
-    figure = blank(11, height, f"{said.objective}, {'lower' if said.direction == 'minimize' else 'higher'} is better")
+    figure = blank(
+        11, height, f"{result.objective}, {'lower' if result.direction == 'minimize' else 'higher'} is better"
+    )
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     left.set_xlabel("network evaluations" if counted else "updates")
     for i, arm in enumerate(arms):
@@ -45,15 +47,15 @@ def bands(said: Result, comparison: Comparison, trials: Sequence[ComparedTrial])
             middle = interval(ends)
             bounds = None if math.isnan(middle.low) else [[middle.mean - middle.low], [middle.high - middle.mean]]
             right.errorbar([i + 0.2], [middle.mean], bounds, fmt="s", color=color, capsize=4, markersize=5)
-    if said.mark is not None:
-        left.axhline(said.mark, color="0.5", linewidth=0.8, linestyle=":")
+    if result.mark is not None:
+        left.axhline(result.mark, color="0.5", linewidth=0.8, linestyle=":")
     right.set_xticks(range(len(arms)), [str(i) for i in range(len(arms))])
     right.set_xlim(-0.5, len(arms) - 0.5)
     right.set_xlabel("arm, in the legend's order:\ntrials, and mean with 95 % interval")
     right.grid(alpha=0.3)
     if log:
         left.set_ylim(0.8 * min(values), 1.25 * max(values))  # an interval may reach below 0
-    value_axis(figure, left, said.objective, log)
+    value_axis(figure, left, result.objective, log)
     figure.legend(loc="outside lower center", fontsize=9, ncols=2)
     return figure
 
@@ -66,6 +68,11 @@ def _curve(of_arm: Sequence[ComparedTrial], counted: bool) -> tuple[list[float],
             at.setdefault(update, []).append(value)
     cost = fmean(entry.cost or 0.0 for entry in of_arm) if counted and of_arm else 1.0
     steps = sorted(update for update, values in at.items() if len(values) == len(of_arm))
-    means = [interval(at[update]) for update in steps]
+    intervals = [interval(at[update]) for update in steps]
     x = [update * cost for update in steps]
-    return x, [one.mean for one in means], [one.low for one in means], [one.high for one in means]
+    return (
+        x,
+        [entry.mean for entry in intervals],
+        [entry.low for entry in intervals],
+        [entry.high for entry in intervals],
+    )

@@ -1,4 +1,4 @@
-"""A search in words: what was best, how sure that is, what mattered, what failed and why."""
+"""A search in plain text: what was best, how sure that is, what mattered, what failed and why."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from orchestrator.analysis import importance as influence
-from orchestrator.analysis import paired_tests as contrasts
+from orchestrator.analysis import importance, paired_tests
 from orchestrator.analysis.pareto import front, knee
 from orchestrator.layout import TRIAL
 from orchestrator.search.book import AVOIDED, Book
@@ -25,38 +24,40 @@ def better(book: Book) -> str:
 
 
 def answer(book: Book, finals: Mapping[str, float]) -> list[str]:
-    """The best configuration beside what it must be read against: ``finals`` are the best trial's metrics."""
+    """The best configuration, with the values needed to interpret it: ``finals`` are the best trial's metrics."""
     key, ranked = book.spec.objectives[0][0], book.best(len(book.trials()))
     if not ranked:
-        return ["No trial was completed, so there is no answer yet. What became of them is told below."]
+        return ["No trial was completed, so there is no answer yet. The sections below say how they ended."]
     best, values = ranked[0], [trial.values[0] for trial in ranked]
-    said = [
+    sentences = [
         f"Trial {best.number} is the best of {counted(len(ranked), 'completed trial')}: {key} {values[0]:.4g} "
         f"({better(book)} is better) with {settings_line(best.params) or 'the settings of the study'}."
     ]
     if len(ranked) > 1:
-        said[0] += f" The median of them has {median(values):.4g}, the worst {values[-1]:.4g}."
+        sentences[0] += f" The median of them has {median(values):.4g}, the worst {values[-1]:.4g}."
     group = key.partition("/")[0] + "/"
-    beside = {name: value for name, value in sorted(finals.items()) if name.startswith(group) and name != key}
-    if "/" in key and beside:
-        listed = ", ".join(f"{name} {value:.4g}" for name, value in beside.items())
-        said.append(f"It is read beside the same trial's {listed}.")
+    context = {name: value for name, value in sorted(finals.items()) if name.startswith(group) and name != key}
+    if "/" in key and context:
+        listed = ", ".join(f"{name} {value:.4g}" for name, value in context.items())
+        sentences.append(f"Interpret it together with these values of the same trial: {listed}.")
     if len(book.spec.objectives) == 2:
-        said.append(_compromises(book, ranked))
-    return said
+        sentences.append(_compromises(book, ranked))
+    return sentences
 
 
 def _compromises(book: Book, trials: Sequence[Trial]) -> str:
     (first, _), (second, _) = book.spec.objectives
-    one, other = book.spec.signs
+    sign, other_sign = book.spec.signs
     points = [(trial.values[0], trial.values[1]) for trial in trials]
-    found = front(points, (one, other))
-    at = knee([points[i] for i in found], (one, other))
-    said = f"It asks for two things, {first} and {second}: {counted(len(found))} of them are beaten by none in both."
+    pareto_front = front(points, (sign, other_sign))
+    at = knee([points[i] for i in pareto_front], (sign, other_sign))
+    text = (
+        f"There are two objectives, {first} and {second}: {counted(len(pareto_front))} of them are on the Pareto front."
+    )
     if at is None:
-        return said
-    chosen = trials[found[at]]
-    return f"{said} The knee of these compromises is trial {chosen.number}: {chosen.values[0]:.4g} at {chosen.values[1]:.4g}."
+        return text
+    chosen = trials[pareto_front[at]]
+    return f"{text} The knee of the front is trial {chosen.number}: {chosen.values[0]:.4g} at {chosen.values[1]:.4g}."
 
 
 def certainty(book: Book) -> list[str]:
@@ -66,33 +67,33 @@ def certainty(book: Book) -> list[str]:
         return []
     value = ranked[0].values[0]
     near = [trial.number for trial in ranked[1:] if abs(trial.values[0] - value) <= CLOSE * abs(value)]
-    said = [
+    sentences = [
         "Each configuration was trained once, so this sweep alone does not tell a better setting from a luckier seed, and the "
         f"best of {len(ranked)} is flattered by having been chosen."
     ]
     if near:
         listed = ", ".join(map(str, near[:8])) + (" …" if len(near) > 8 else "")
-        said.append(
+        sentences.append(
             f"Within {CLOSE:.0%} of it: {'trial' if len(near) == 1 else 'trials'} {listed}. Do not tell them apart."
         )
     elif len(ranked) > 1:
         second = ranked[1]
-        said.append(
+        sentences.append(
             f"No other trial is within {CLOSE:.0%} of it; next is trial {second.number} with {second.values[0]:.4g}."
         )
     done = len(book.finished())
     if done < book.total():
-        said.append(f"The sweep is not over: {done} of {book.total()} trials have ended.")
-    said += [
+        sentences.append(f"The sweep is not over: {done} of {book.total()} trials have ended.")
+    sentences += [
         f"It went on although it had changed after {drift.before} trials: {drift.what}." for drift in book.spec.drifts
     ]
-    return said
+    return sentences
 
 
 def surer(book: Book, shares: Mapping[str, float]) -> str:
     """The command that would tell the best trial from the next one, over seeds; '' where there is nothing to compare.
 
-    Of several differing parameters it is the one with the greatest of the ``shares``: see influence.
+    Of several differing parameters it is the one with the greatest of the ``shares``: see importance.
     """
     ranked, spec = book.best(len(book.trials())), book.spec
     for other in ranked[1:]:
@@ -126,29 +127,31 @@ def mattered(book: Book, shares: Mapping[str, float]) -> list[str]:
     if not shares:
         return ["There are too few completed trials with different settings to say what mattered."]
     greatest = [f"{name} ({share:.0%})" for name, share in list(shares.items())[:NAMED]]
-    said = [f"Shares of the variance of {book.spec.objectives[0][0]}, by fANOVA: {', '.join(greatest)}."]
-    known = influence.explained(trials)
+    sentences = [f"Shares of the variance of {book.spec.objectives[0][0]}, by fANOVA: {', '.join(greatest)}."]
+    known = importance.explained(trials)
     if known is None:
-        said.append(f"With fewer than {influence.LEAST} completed trials these shares are hints at most.")
+        sentences.append(f"With fewer than {importance.LEAST} completed trials these shares are hints at most.")
     elif known < 0.1:
-        said.append(
+        sentences.append(
             f"But settings did not predict it: on trials that a forest had not seen they explain {max(0.0, known):.0%} of the "
             "variance. What differs here is mostly chance, or needs more trials; do not read much into the shares."
         )
     else:
-        said.append(f"On trials that a forest had not seen, settings explain {known:.0%} of the variance.")
-    effects = influence.effects(trials, list(shares), better(book))
-    sure = [f"{one.name}: {one.words}" for one in effects if one.p < contrasts.LEVEL]
+        sentences.append(f"On trials that a forest had not seen, settings explain {known:.0%} of the variance.")
+    effects = importance.effects(trials, list(shares), better(book))
+    sure = [f"{effect.name}: {effect.text}" for effect in effects if effect.p < paired_tests.LEVEL]
     if sure:
-        said.append(
-            f"Significant (p < {contrasts.LEVEL:g}, corrected for {len(effects)} parameters): {'; '.join(sure)}."
+        sentences.append(
+            f"Significant (p < {paired_tests.LEVEL:g}, corrected for {len(effects)} parameters): {'; '.join(sure)}."
         )
     elif effects:
-        said.append(
-            f"No single parameter has a significant effect (p < {contrasts.LEVEL:g}, corrected for {len(effects)})."
+        sentences.append(
+            f"No single parameter has a significant effect (p < {paired_tests.LEVEL:g}, corrected for {len(effects)})."
         )
-    said.append("A sampler that learns does not try settings at random, so what went together need not be a cause.")
-    return said
+    sentences.append(
+        "A sampler that learns does not try settings at random, so what went together need not be a cause."
+    )
+    return sentences
 
 
 def failures(book: Book) -> list[str]:
@@ -160,26 +163,26 @@ def failures(book: Book) -> list[str]:
     if not lost:
         return [f"All {len(done)} trials that have ended were completed."]
     outcomes = Counter(str(trial.outcome) for trial in lost)
-    said = [f"{counted(len(done))} have ended: {len(done) - len(lost)} complete, {_listed(outcomes)}."]
+    sentences = [f"{counted(len(done))} have ended: {len(done) - len(lost)} complete, {_listed(outcomes)}."]
     if outcomes["pruned"]:
-        said.append(
+        sentences.append(
             "A pruned trial was ended early, for it was worse than others at the same time; its last value stands for "
             "less training."
         )
     avoided = [trial for trial in lost if trial.outcome in AVOIDED]
     if avoided:
         why = Counter(trial.reason or "unknown" for trial in avoided)
-        said.append(f"{counted(len(avoided))} could not be played to the end: {_listed(why)}.")
-        differing = influence.apart(
+        sentences.append(f"{counted(len(avoided))} could not run to the end: {_listed(why)}.")
+        differing = importance.apart(
             [trial.params for trial in avoided], [trial.params for trial in book.trials("complete")]
         )
         if differing:
-            said.append(f"They differ significantly from the completed ones in {', '.join(differing)}.")
+            sentences.append(f"They differ significantly from the completed ones in {', '.join(differing)}.")
     failed = [trial for trial in lost if trial.outcome == "failed"]
     if failed:
         why = Counter(trial.reason or "unknown" for trial in failed)
-        said.append(f"{counted(len(failed))} failed: {_listed(why)}.")
-    return said
+        sentences.append(f"{counted(len(failed))} failed: {_listed(why)}.")
+    return sentences
 
 
 def again(book: Book) -> list[str]:

@@ -19,10 +19,10 @@ HEAVY = 120_000  # bytes: beyond, a coloured picture makes do with 256 colours o
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture, as a data address, with the words below it."""
+    """A picture, as a data address, with the caption below it."""
 
     source: str
-    words: str
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Table:
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    words: str = ""
+    caption: str = ""
 
     def short(self, column: int) -> bool:
         """Whether no cell of a column need ever be broken."""
@@ -48,7 +48,7 @@ class Part:
     """A section of a page, in the order in which its parts are read."""
 
     title: str
-    words: list[str] = field(default_factory=list)
+    paragraphs: list[str] = field(default_factory=list)
     samples: list[Shown] = field(default_factory=list)  # beside each other, as many as fit
     figures: list[Shown] = field(default_factory=list)  # below each other
     pictures: list[Shown] = field(default_factory=list)  # two beside each other
@@ -56,15 +56,15 @@ class Part:
     commands: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return any((self.words, self.samples, self.figures, self.pictures, self.tables, self.commands))
+        return any((self.paragraphs, self.samples, self.figures, self.pictures, self.tables, self.commands))
 
 
-def figure(drawing: Drawing, words: str) -> Shown:
+def figure(drawing: Drawing, caption: str) -> Shown:
     """A figure as SVG."""
-    return Shown(f"data:image/svg+xml;base64,{base64.b64encode(svg(drawing)).decode()}", words)
+    return Shown(f"data:image/svg+xml;base64,{base64.b64encode(svg(drawing)).decode()}", caption)
 
 
-def picture(png: bytes, words: str, widest: int = WIDEST) -> Shown:
+def picture(png: bytes, caption: str, widest: int = WIDEST) -> Shown:
     """A PNG picture as small as can be: no wider than so many pixels, one channel where it is grey."""
     with Image.open(BytesIO(png)) as opened:
         image = opened.convert("RGB")
@@ -75,7 +75,7 @@ def picture(png: bytes, words: str, widest: int = WIDEST) -> Shown:
     small = _png(image.convert("L") if grey else image)
     if len(small) > HEAVY and not grey:
         small = _png(image.quantize(256))
-    return Shown(f"data:image/png;base64,{base64.b64encode(small).decode()}", words)
+    return Shown(f"data:image/png;base64,{base64.b64encode(small).decode()}", caption)
 
 
 def _png(image: Image.Image) -> bytes:

@@ -22,14 +22,14 @@ EVALUATIONS = "network_evaluations"  # ends the names of what counts them
 
 def write(book: Book) -> str:
     """The page of one sweep, as HTML."""
-    found = SweepData(book)
+    data = SweepData(book)
     if book.spec.comparison:
-        parts = [*report_comparison.parts(found), samples(found)]
+        parts = [*report_comparison.parts(data), samples(data)]
     else:
-        parts = [_answer(found), _history(found), _mattered(found), samples(found)]
-    parts += [_evolution(found), *_sections(found), _failures(found), _cost(found), again(found), _trials(book)]
-    if found.missing:
-        parts[0].words.append(f"What only MLflow knows is left out of this report: {found.missing}.")
+        parts = [_answer(data), _history(data), _mattered(data), samples(data)]
+    parts += [_evolution(data), *_sections(data), _failures(data), _cost(data), again(data), _trials(book)]
+    if data.missing:
+        parts[0].paragraphs.append(f"What only MLflow knows is left out of this report: {data.missing}.")
     return render(book.spec.name, book.spec.question, about(book), parts)
 
 
@@ -38,118 +38,118 @@ def about(book: Book) -> str:
     spec, done = book.spec, book.finished()
     begun = min((trial.began for trial in done if trial.began), default=None)
     size = "×".join(map(str, spec.image_shape))
-    said = f"study {spec.study} · data {spec.data} ({size}) · {len(done)} of {book.total()} trials ended · seed {spec.seed}"
-    return f"{said} · begun {begun:%Y-%m-%d %H:%M}" if begun else said
+    text = f"study {spec.study} · data {spec.data} ({size}) · {len(done)} of {book.total()} trials ended · seed {spec.seed}"
+    return f"{text} · begun {begun:%Y-%m-%d %H:%M}" if begun else text
 
 
-def _answer(found: SweepData) -> Part:
-    book, best, part = found.book, found.typical.get("best"), Part("The answer")
-    part.words = findings.answer(book, found.finals(best) if best else {})
+def _answer(data: SweepData) -> Part:
+    book, best, part = data.book, data.typical.get("best"), Part("The answer")
+    part.paragraphs = findings.answer(book, data.finals(best) if best else {})
     if best is None:
         return part
     space = book.spec.parameters()
     rows = [[name, short(value), str(space[name]) if name in space else ""] for name, value in best.params.items()]
     if rows:
         part.tables.append(Table(["parameter", f"trial {best.number}", "searched"], rows, "The best configuration."))
-    part.words += findings.certainty(book)
-    if command := findings.surer(book, found.shares):
+    part.paragraphs += findings.certainty(book)
+    if command := findings.surer(book, data.shares):
         part.commands.append(f"# more than luck? the best and the next trial, each with several seeds\n{command}")
     return part
 
 
-def _figures(found: SweepData, *names: str) -> list[Shown]:
+def _figures(data: SweepData, *names: str) -> list[Shown]:
     """Figures of the catalogue with their captions, as far as the sweep has them."""
-    drawings = catalogue.draw(found.subject, names)
+    drawings = catalogue.draw(data.subject, names)
     return [figure(drawings[name], catalogue.FIGURES[name].caption) for name in names if name in drawings]
 
 
-def _history(found: SweepData) -> Part:
-    return Part("How the search went", figures=_figures(found, "history", "trade_off"))
+def _history(data: SweepData) -> Part:
+    return Part("How the search went", figures=_figures(data, "history", "trade_off"))
 
 
-def _mattered(found: SweepData) -> Part:
-    part = Part("What mattered", findings.mattered(found.book, found.shares))
-    if mapped := _interaction(found):
+def _mattered(data: SweepData) -> Part:
+    part = Part("What mattered", findings.mattered(data.book, data.shares))
+    if mapped := _interaction(data):
         part.figures.append(figure(mapped, catalogue.FIGURES["heat_map"].caption))
-    part.figures += _figures(found, "importance", "slices", "parallel")
+    part.figures += _figures(data, "importance", "slices", "parallel")
     return part
 
 
-def _interaction(found: SweepData) -> Drawing | None:
+def _interaction(data: SweepData) -> Drawing | None:
     """The objective over the settings that the study names, else over the two numbers that matter most."""
-    drawn = catalogue.draw(found.subject, ["heat_map"])
+    drawn = catalogue.draw(data.subject, ["heat_map"])
     if drawn:
         return drawn["heat_map"]
-    spec = found.book.spec
-    numbers = [name for name in found.shares if not spec.parameters()[name].choices]
+    spec = data.book.spec
+    numbers = [name for name in data.shares if not spec.parameters()[name].choices]
     if len(numbers) < 2:
         return None
-    return tradeoff.heat_map(found.completed, spec.objectives[0][0], spec.signs[0], (numbers[0], numbers[1], None))
+    return tradeoff.heat_map(data.completed, spec.objectives[0][0], spec.signs[0], (numbers[0], numbers[1], None))
 
 
-def samples(found: SweepData) -> Part:
+def samples(data: SweepData) -> Part:
     """Best, median and worst trial beside each other."""
-    part, key = Part("Samples"), found.book.spec.objectives[0][0]
-    for name, trial in found.typical.items():
-        if png := found.samples(trial):
+    part, key = Part("Samples"), data.book.spec.objectives[0][0]
+    for name, trial in data.typical.items():
+        if png := data.samples(trial):
             part.samples.append(picture(png, f"{name}: trial {trial.number}, {key} {trial.values[0]:.4g}"))
     if part.samples:
-        part.words = [
+        part.paragraphs = [
             "The same picture of three trials. A score that is good with pictures that are not is a reason to doubt it."
         ]
     return part
 
 
-def _evolution(found: SweepData) -> Part:
-    part, best = Part("How samples came about"), found.typical.get("best")
-    if best is None or found.study is None:
+def _evolution(data: SweepData) -> Part:
+    part, best = Part("How samples came about"), data.typical.get("best")
+    if best is None or data.study is None:
         return part
-    steps = found.pictures(best).get(found.study.pictures, {})
+    steps = data.pictures(best).get(data.study.pictures, {})
     order = sorted(steps)
     if len(order) < 2:
         return part
     chosen = sorted({order[round(i * (len(order) - 1) / (LOOKS - 1))] for i in range(LOOKS)})
-    part.words = [
-        f"The best trial, {best.number}, over its training: {found.study.pictures} at {len(chosen)} of {len(order)} looks."
+    part.paragraphs = [
+        f"The best trial, {best.number}, over its training: {data.study.pictures} at {len(chosen)} of {len(order)} looks."
     ]
-    part.samples = [picture(png, f"step {step:,}") for step in chosen if (png := found.picture(best, steps[step]))]
+    part.samples = [picture(png, f"step {step:,}") for step in chosen if (png := data.picture(best, steps[step]))]
     return part
 
 
-def _sections(found: SweepData) -> list[Part]:
+def _sections(data: SweepData) -> list[Part]:
     """What the study says belongs to its report: the best trial's pictures, the numbers of best, median and worst."""
-    if not found.typical:
+    if not data.typical:
         return []
-    best = found.typical["best"]
-    pictures, parts = found.pictures(best), []
-    for section in found.sections:
+    best = data.typical["best"]
+    pictures, parts = data.pictures(best), []
+    for section in data.sections:
         part = Part(section.title)
         for key in section.pictures:
             if steps := pictures.get(key):
-                png = found.picture(best, steps[max(steps)])
+                png = data.picture(best, steps[max(steps)])
                 part.pictures += [picture(png, f"{key}, trial {best.number}", WIDE)] if png else []
-        rows = numbers(found, section.numbers)
+        rows = numbers(data, section.numbers)
         if rows:
-            head = ["", *(f"{name}: trial {trial.number}" for name, trial in found.typical.items())]
+            head = ["", *(f"{name}: trial {trial.number}" for name, trial in data.typical.items())]
             part.tables.append(Table(head, rows))
         if part:
-            part.words = [section.words]
+            part.paragraphs = [section.text]
             parts.append(part)
     return parts
 
 
-def numbers(found: SweepData, keys: Sequence[str]) -> list[list[str]]:
+def numbers(data: SweepData, keys: Sequence[str]) -> list[list[str]]:
     """Rows of the metrics that ``keys`` name, in their order: one a metric, a column for best, median and worst."""
-    finals = [found.finals(trial) for trial in found.typical.values()]
+    finals = [data.finals(trial) for trial in data.typical.values()]
     there = {name for values in finals for name in values}
     return [
         [name, *(f"{values[name]:.4g}" if name in values else "" for values in finals)] for name in named(keys, there)
     ]
 
 
-def _failures(found: SweepData) -> Part:
-    book = found.book
-    part = Part("What failed, and why", findings.failures(book), figures=_figures(found, "timeline"))
+def _failures(data: SweepData) -> Part:
+    book = data.book
+    part = Part("What failed, and why", findings.failures(book), figures=_figures(data, "timeline"))
     rows = []
     for trial in book.finished():
         if trial.outcome not in ("complete", "pruned"):
@@ -160,36 +160,36 @@ def _failures(found: SweepData) -> Part:
     return part
 
 
-def _cost(found: SweepData) -> Part:
-    book, part = found.book, Part("What it cost")
+def _cost(data: SweepData) -> Part:
+    book, part = data.book, Part("What it cost")
     by_outcome = {name: [trial for trial in book.finished() if trial.outcome == name] for name in OUTCOMES}
     groups = {name.replace("_", " "): those for name, those in by_outcome.items() if those}
-    rows = [[name, *cost(found, those)] for name, those in (groups | {"all": book.finished()}).items()]
+    rows = [[name, *cost(data, those)] for name, those in (groups | {"all": book.finished()}).items()]
     if groups:
-        words = "Time is of workers, which may have run side by side; hours:minutes:seconds."
-        part.tables = [Table(["outcome", "trials", "time of all", "median", "network evaluations"], rows, words)]
-    tagged = [tags for trial in book.finished() if "host" in (tags := found.tags(trial))]
+        caption = "Time is of workers, which may have run side by side; hours:minutes:seconds."
+        part.tables = [Table(["outcome", "trials", "time of all", "median", "network evaluations"], rows, caption)]
+    tagged = [tags for trial in book.finished() if "host" in (tags := data.tags(trial))]
     machines = sorted({f"{tags['host']}, {tags.get('device', '')}" for tags in tagged})
-    part.words = [f"Trials ran on {'; '.join(machines)}."] if machines else []
+    part.paragraphs = [f"Trials ran on {'; '.join(machines)}."] if machines else []
     return part
 
 
-def cost(found: SweepData, trials: Sequence[Trial]) -> list[str]:
+def cost(data: SweepData, trials: Sequence[Trial]) -> list[str]:
     """Of some trials: how many, their time in all, the median of it, and evaluations of their networks where counted."""
     seconds = [trial.seconds or 0.0 for trial in trials]
-    spent = [count for trial in trials if (count := evaluated(found, trial)) is not None]
+    spent = [count for trial in trials if (count := evaluated(data, trial)) is not None]
     return [str(len(trials)), clock(sum(seconds)), clock(median(seconds or [0])), f"{sum(spent):,.0f}" if spent else ""]
 
 
-def evaluated(found: SweepData, trial: Trial) -> float | None:
+def evaluated(data: SweepData, trial: Trial) -> float | None:
     """How often a trial evaluated its network, where it counted that."""
-    counts = [value for name, value in found.finals(trial).items() if name.rpartition("/")[2] == EVALUATIONS]
+    counts = [value for name, value in data.finals(trial).items() if name.rpartition("/")[2] == EVALUATIONS]
     return max(counts, default=None)
 
 
-def again(found: SweepData) -> Part:
+def again(data: SweepData) -> Part:
     """Everything needed to run it again."""
-    book = found.book
+    book = data.book
     spec = book.spec
     facts = {
         "study": spec.study,
@@ -200,7 +200,7 @@ def again(found: SweepData) -> Part:
         "version": spec.version,
         "MLflow": f"{spec.tracking_uri}, run {spec.run}",
     }
-    noted = found.tags(found.typical["best"]) if found.typical else {}
+    noted = data.tags(data.typical["best"]) if data.typical else {}
     facts |= {
         name: value for name, value in sorted(noted.items()) if "/" in name
     }  # what trainers note, such as the judge
@@ -215,7 +215,7 @@ def again(found: SweepData) -> Part:
         ),
         Table(
             ["parameter", "searched"],
-            [[name, str(one)] for name, one in spec.parameters().items()],
+            [[name, str(parameter)] for name, parameter in spec.parameters().items()],
             "The search space.",
         ),
     ]

@@ -56,7 +56,7 @@ class SweepData:
 
     @cached_property
     def shares(self) -> dict[str, float]:
-        """See influence.shares."""
+        """See importance.shares."""
         return self.subject.shares
 
     @cached_property
@@ -83,10 +83,10 @@ class SweepData:
     def pictures(self, trial: Trial) -> dict[str, dict[int, str]]:
         """The pictures of a trial by key and step: their paths."""
         run = run_of(self.book.spec, trial)
-        found: dict[str, dict[int, str]] = {}
+        paths: dict[str, dict[int, str]] = {}
         for key, step, path in (self.ask(lambda store: store.pictures(run)) if run else None) or []:
-            found.setdefault(key, {})[step] = path
-        return found
+            paths.setdefault(key, {})[step] = path
+        return paths
 
     def picture(self, trial: Trial, path: str) -> bytes | None:
         """One of them, as PNG."""
@@ -94,9 +94,9 @@ class SweepData:
 
     def samples(self, trial: Trial) -> bytes | None:
         """A trial's last samples, as PNG: from its folder, else from MLflow."""
-        kept = trial_folder(self.book.spec.folder, trial.number) / SAMPLES
-        if kept.exists():
-            return kept.read_bytes()
+        file = trial_folder(self.book.spec.folder, trial.number) / SAMPLES
+        if file.exists():
+            return file.read_bytes()
         steps = self.pictures(trial).get(self.study.pictures, {}) if self.study else {}
         return self.picture(trial, steps[max(steps)]) if steps else None
 
@@ -106,11 +106,11 @@ class SweepData:
 
     @cached_property
     def _finals(self) -> dict[str, Mapping[str, float]]:
-        return {one.run: one.last for one in self._runs}
+        return {run.run: run.last for run in self._runs}
 
     @cached_property
     def _tags(self) -> dict[str, dict[str, str]]:
-        return {one.run: one.tags for one in self._runs}
+        return {run.run: run.tags for run in self._runs}
 
     def ask(self, question: Callable[["MlflowStore"], T]) -> T | None:
         """What MLflow answers; None where it is out of reach."""

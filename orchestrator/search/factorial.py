@@ -1,6 +1,6 @@
 """The plan of a comparison: every arm with every seed, one block of seeds after the other.
 
-All arms have the same seeds, so they are compared in pairs. In a race an arm that is worse beyond doubt is dropped.
+All arms have the same seeds, so they are compared in pairs. In a race an arm that is significantly worse is dropped.
 """
 
 import itertools

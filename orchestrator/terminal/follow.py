@@ -37,8 +37,8 @@ def _lines(book: Book, console: Console) -> None:
     while True:
         book.refresh()
         driver = lease.present(book)
-        found = book.best()
-        best = f" · best {book.spec.objectives[0][0]} {found[0].values[0]:.4g}" if found else ""
+        best_trials = book.best()
+        best = f" · best {book.spec.objectives[0][0]} {best_trials[0].values[0]:.4g}" if best_trials else ""
         state = driver.state if driver else "nobody drives it"
         line = f"{book.spec.name}: {state} · {len(book.finished())}/{book.total()} finished{best}"
         if line != before:

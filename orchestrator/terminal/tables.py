@@ -103,20 +103,20 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
     return table
 
 
-def arms(said: "Result") -> Table:
+def arms(result: "Result") -> Table:
     """A row an arm of a comparison; how soon it was, where that is known."""
     from orchestrator.analysis.comparison import interval_text
 
-    timed = any(arm.reached for arm in said.arms)
-    speed = (f"reached {short(said.mark)}", "at") if timed else ()
-    table = _table("arm", "completed", f"{said.objective} (95 % interval)", *speed, "settings")
-    for i, arm in enumerate(said.arms):
-        quality = arm.quality.get(said.objective)
+    timed = any(arm.reached for arm in result.arms)
+    speed = (f"reached {short(result.mark)}", "at") if timed else ()
+    table = _table("arm", "completed", f"{result.objective} (95 % interval)", *speed, "settings")
+    for i, arm in enumerate(result.arms):
+        quality = arm.quality.get(result.objective)
         cost = arm.updates if arm.evaluations is None else arm.evaluations
         unit = "updates" if arm.evaluations is None else "network evaluations"
         soon = (f"{arm.reached}/{arm.trials}", f"{cost:,.0f} {unit}" if cost is not None else "") if timed else ()
         table.add_row(
-            ("★ " if i == said.best else "") + str(i),
+            ("★ " if i == result.best else "") + str(i),
             f"{round(arm.completed.mean * arm.trials)}/{arm.trials}",
             interval_text(quality) if quality else "",
             *soon,
@@ -156,13 +156,13 @@ def space(parameters: Mapping[str, Any], fixed: Mapping[str, Any]) -> Table:
     return table
 
 
-def verdict(said: "Result") -> Group:
+def verdict(result: "Result") -> Group:
     """A comparison's arms, and what they support in words."""
     from rich.markdown import Markdown
 
     from orchestrator.analysis import comparison
 
-    return Group(arms(said), "", Markdown(comparison.paragraph(said)))
+    return Group(arms(result), "", Markdown(comparison.verdict(result)))
 
 
 def settings(config: BaseModel, searched: Collection[str]) -> Table:

@@ -40,14 +40,14 @@ def begin(book: Book, store: Store) -> None:
     spec = book.spec
     if spec.comparison is None:
         return
-    found = []
+    arms = []
     for i, arm in enumerate(spec.comparison.arms):
         outbox = Outbox(folder_of(spec, i))
         tags = {"sweep": spec.name, "study": spec.study, "data": spec.data, "arm": str(i), "outcome": "running"}
         outbox.begin(key(spec, i), arm.name, arm.settings, tags, spec.run, arm.run or None)
         outbox.close()
-        found.append(arm.model_copy(update={"run": deliver_now(folder_of(spec, i), store, spec.tracking_uri)}))
-    book.update(comparison=spec.comparison.model_copy(update={"arms": found}))
+        arms.append(arm.model_copy(update={"run": deliver_now(folder_of(spec, i), store, spec.tracking_uri)}))
+    book.update(comparison=spec.comparison.model_copy(update={"arms": arms}))
 
 
 def end(book: Book, status: Status, outcome: str) -> Iterator[Path]:
@@ -64,13 +64,13 @@ def report(book: Book, store: "MlflowStore") -> comparison.Result:
     spec = book.spec
     assert spec.comparison is not None
     trials = comparison.compared(book, store)
-    said = comparison.result(spec.comparison, trials, *spec.objectives[0])
-    words = comparison.paragraph(said)
+    result = comparison.result(spec.comparison, trials, *spec.objectives[0])
+    verdict = comparison.verdict(result)
     outbox = Outbox(Path(spec.folder))
     outbox.select(spec.run)
-    outbox.note(f"{words}\n\n{comparison.markdown(said)}\n\n{descriptions.sweep(book, '')}")
-    outbox.content("comparison.json", json.dumps(comparison.plain(said), indent=2, allow_nan=False).encode())
-    for name, drawing in catalogue.draw(Subject(book, (said, trials)), ["comparison"]).items():
+    outbox.note(f"{verdict}\n\n{comparison.markdown(result)}\n\n{descriptions.sweep(book, '')}")
+    outbox.content("comparison.json", json.dumps(comparison.plain(result), indent=2, allow_nan=False).encode())
+    for name, drawing in catalogue.draw(Subject(book, (result, trials)), ["comparison"]).items():
         outbox.content(f"figures/{name}.png", canvas.png(drawing))
     completed = [entry.trial for entry in trials if entry.trial.outcome == "complete"]
     first = {trial.arm: trial.number for trial in reversed(completed)}
@@ -84,14 +84,14 @@ def report(book: Book, store: "MlflowStore") -> comparison.Result:
         outbox.content("figures/samples.png", samples)
     outbox.end(None, {})
     deliver_now(Path(spec.folder), store, spec.tracking_uri)
-    for i, (arm, result) in enumerate(zip(spec.comparison.arms, said.arms, strict=True)):
-        numbers = {"completed": result.completed.mean}
-        for name, value in result.quality.items():
+    for i, (arm, arm_result) in enumerate(zip(spec.comparison.arms, result.arms, strict=True)):
+        numbers = {"completed": arm_result.completed.mean}
+        for name, value in arm_result.quality.items():
             numbers |= {f"mean/{name}": value.mean}
             numbers |= {f"low/{name}": value.low, f"high/{name}": value.high} if value.n > 1 else {}
         outbox = Outbox(folder_of(spec, i))
         outbox.select(arm.run)
-        outbox.numbers(result.trials, numbers)
-        outbox.end(None, {"dropped": result.dropped})
+        outbox.numbers(arm_result.trials, numbers)
+        outbox.end(None, {"dropped": arm_result.dropped})
         deliver_now(folder_of(spec, i), store, spec.tracking_uri)
-    return said
+    return result

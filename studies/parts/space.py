@@ -75,10 +75,10 @@ class _Suggest:
 
     def __init__(self, answer: Callable[[str, Parameter], Any]) -> None:
         self.answer = answer
-        self.asked: dict[str, Parameter] = {}
+        self.parameters: dict[str, Parameter] = {}
 
     def _ask(self, name: str, parameter: Parameter) -> Any:
-        self.asked[name] = parameter
+        self.parameters[name] = parameter
         return self.answer(name, parameter)
 
     def suggest_float(
@@ -150,16 +150,16 @@ def grid(space: Space[C], base: C, points: int) -> Iterator[dict[str, Any]]:
 
 def describe(space: Space[C], base: C) -> dict[str, Parameter]:
     """All parameters of all branches, in the order in which they are met. Raises StudyError where ``base`` does not fit."""
-    found: dict[str, Parameter] = {}
+    parameters: dict[str, Parameter] = {}
     try:
         for position, point in enumerate(itertools.islice(grid(space, base, 1), 10_000)):
             for pick in (_lowest, _highest, random.Random(position).choice):
-                asking = _Suggest(partial(_within, point, pick))
-                space(asking, base)
-                found |= asking.asked
+                suggest = _Suggest(partial(_within, point, pick))
+                space(suggest, base)
+                parameters |= suggest.parameters
     except ValidationError as error:
         raise StudyError(f"the search space holds settings that cannot work: {sentence(error)}") from None
-    return found
+    return parameters
 
 
 def _within(point: Mapping[str, Any], pick: Callable[[list[Any]], Any], name: str, parameter: Parameter) -> Any:
@@ -181,30 +181,30 @@ def recipes(changes: Sequence[Mapping[str, Any]], held: Mapping[str, Any]) -> li
     A recipe that is of another branch than what is held, as one of another loss would be, is none of this search.
     """
     lost = [sum(held.get(name, value) != value for name, value in change.items()) for change in changes]
-    found: list[dict[str, Any]] = []
+    starts: list[dict[str, Any]] = []
     for change, count in zip(changes, lost, strict=True):
         merged = {**change, **held}
-        if count == min(lost) and merged not in found:
-            found.append(merged)
-    return found
+        if count == min(lost) and merged not in starts:
+            starts.append(merged)
+    return starts
 
 
 def recipe(space: Space[C], base: C) -> dict[str, Any]:
     """The parameters' values in ``base`` itself, where each lies in the space; {} where one does not."""
     fields = base.model_dump()
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
 
     def answer(name: str, parameter: Parameter) -> Any:
         if name not in fields:
             raise StudyError(f"{name} is no field of the config")
-        found[name] = parameter.parse(name, str(fields[name]))
-        return found[name]
+        values[name] = parameter.parse(name, str(fields[name]))
+        return values[name]
 
     try:
         space(_Suggest(answer), base)
     except (StudyError, ValidationError):
         return {}
-    return found
+    return values
 
 
 def sentence(error: ValidationError) -> str:

@@ -60,7 +60,7 @@ class Section:
     """What its trials say that belongs together: a part of a sweep's report, by the keys under which it is said."""
 
     title: str
-    words: str  # how it is to be read, for somebody who sees it for the first time
+    text: str  # how it is to be read, for somebody who sees it for the first time
     pictures: tuple[str, ...] = ()  # of the best trial; what was not said is left out
     numbers: tuple[str, ...] = ()  # of the best, the median and the worst trial; `fid/` stands for the whole group
 
@@ -68,8 +68,8 @@ class Section:
 def named(keys: Iterable[str], there: Iterable[str]) -> list[str]:
     """Those of the names ``there`` that ``keys`` stand for, in the order of keys: `fid/` stands for all that begin so."""
     known = sorted(there)
-    found = (name for key in keys for name in known if (name.startswith(key) if key.endswith("/") else name == key))
-    return list(dict.fromkeys(found))
+    names = (name for key in keys for name in known if (name.startswith(key) if key.endswith("/") else name == key))
+    return list(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, kw_only=True)

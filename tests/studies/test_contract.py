@@ -30,9 +30,9 @@ def test_the_space_holds_only_settings_that_work(study: Study[Any, Any], shape: 
     found = _space.describe(study.space, base)
     chance = random.Random(0)
     for _ in range(300):
-        asking = _space._Suggest(lambda name, parameter: chance.choice(parameter.grid(50)))
-        config = study.space(asking, base)
-        assert set(asking.asked) <= set(found)
+        suggest = _space._Suggest(lambda name, parameter: chance.choice(parameter.grid(50)))
+        config = study.space(suggest, base)
+        assert set(suggest.parameters) <= set(found)
         assert study.config.model_validate(config.model_dump(mode="json")) == config, "a config survives JSON"
 
 

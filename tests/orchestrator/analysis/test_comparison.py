@@ -71,23 +71,23 @@ def test_an_arm_that_diverges_counts_as_such(bench: Bench) -> None:
     book = comparing(bench, vary=["mode=good,diverge"])
     bench.drive(book)
     assert book.spec.comparison is not None
-    said = comparison.result(book.spec.comparison, comparison.compared(book), *book.spec.objectives[0])
-    assert [arm.completed.mean for arm in said.arms] == [1.0, 0.0] and said.arms[1].endings == {"runaway": 3}
-    words = comparison.paragraph(said)
-    assert "mode=diverge (3 × runaway of 3)" in words and "The best mean distance is" in words
+    result = comparison.result(book.spec.comparison, comparison.compared(book), *book.spec.objectives[0])
+    assert [arm.completed.mean for arm in result.arms] == [1.0, 0.0] and result.arms[1].endings == {"runaway": 3}
+    text = comparison.verdict(result)
+    assert "mode=diverge (3 × runaway of 3)" in text and "The best mean distance is" in text
 
 
 def test_a_single_seed_has_no_interval_and_its_json_no_nan(bench: Bench) -> None:
     book = comparing(bench, vary=["x=0.2,0.9"], seeds=1)
     bench.drive(book)
     assert book.spec.comparison is not None
-    said = comparison.result(book.spec.comparison, comparison.compared(book), *book.spec.objectives[0])
-    quality = comparison.plain(said)["arms"][0]["quality"]["distance"]
+    result = comparison.result(book.spec.comparison, comparison.compared(book), *book.spec.objectives[0])
+    quality = comparison.plain(result)["arms"][0]["quality"]["distance"]
     assert quality == {"mean": pytest.approx(0.21, abs=0.01), "low": None, "high": None, "n": 1}
 
 
 @pytest.mark.parametrize(
-    ("vary", "words"),
+    ("vary", "text"),
     [
         (["x=0.2"], "--vary x=0.2: nothing to compare; write --vary x=VALUE,VALUE"),
         (["y=1,2"], "--vary y: no such setting"),
@@ -98,8 +98,8 @@ def test_a_single_seed_has_no_interval_and_its_json_no_nan(bench: Bench) -> None
         (["x=0.2,77"], "--vary x=0.2,77: "),
     ],
 )
-def test_what_cannot_be_compared_is_refused(bench: Bench, vary: list[str], words: str) -> None:
-    with pytest.raises(UserError, match=re.escape(words)):
+def test_what_cannot_be_compared_is_refused(bench: Bench, vary: list[str], text: str) -> None:
+    with pytest.raises(UserError, match=re.escape(text)):
         comparing(bench, vary=vary)
     with pytest.raises(UserError, match="--set x: it is what is compared"):
         comparing(bench, set=["x=0.5"])
@@ -115,9 +115,9 @@ def test_a_comparison_from_the_command_line(folder: Path) -> None:
     options = ("--seeds", "3", "--set", "jitter=0.01", "--name", "toy", "--workers", "2")
     done = sweep("compare", QUADRATIC, "--vary", VARY[0], "--vary", VARY[1], *options)
     assert done.returncode == 0, done.stdout + done.stderr
-    words = " ".join(done.stdout.split())
-    assert "x=0.2 is better: x=0.2 against x=0.9 has 0." in words
-    assert "All 12 trials were completed." in words
+    text = " ".join(done.stdout.split())
+    assert "x=0.2 is better: x=0.2 against x=0.9 has 0." in text
+    assert "All 12 trials were completed." in text
     assert not list(folder.glob("*-wal")), "the databases are whole files, to be copied as they are"
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("quadratic").experiment_id])
@@ -180,7 +180,7 @@ def timed(cost: float | None) -> comparison.Result:
 def test_convergence_is_told_in_network_evaluations_where_they_are_counted() -> None:
     result = timed(cost=7.0)
     assert [(arm.reached, arm.updates, arm.evaluations) for arm in result.arms] == [(3, 20, 140.0), (3, 40, 280.0)]
-    assert "at a median of 140 network evaluations" in comparison.paragraph(result)
+    assert "at a median of 140 network evaluations" in comparison.verdict(result)
     columns = {str(column.header): list(column.cells) for column in tables.arms(result).columns}
     assert columns["at"] == ["140 network evaluations", "280 network evaluations"]
 
@@ -188,7 +188,7 @@ def test_convergence_is_told_in_network_evaluations_where_they_are_counted() -> 
 def test_convergence_is_told_in_updates_where_evaluations_are_not_counted() -> None:
     result = timed(cost=None)
     assert [(arm.updates, arm.evaluations) for arm in result.arms] == [(20, None), (40, None)]
-    assert "at a median of 20 updates" in comparison.paragraph(result)
+    assert "at a median of 20 updates" in comparison.verdict(result)
     columns = {str(column.header): list(column.cells) for column in tables.arms(result).columns}
     assert columns["at"] == ["20 updates", "40 updates"]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from orchestrator.analysis import paired_tests as contrasts
+from orchestrator.analysis import paired_tests
 from orchestrator.search import factorial
 from orchestrator.search.factorial import Comparison
 from orchestrator.search.trials import Trial
@@ -33,31 +33,31 @@ def diverged(trial: Trial) -> Trial:
 
 
 def test_a_mean_with_students_interval() -> None:
-    found = contrasts.interval([1.0, 2.0, 3.0])
-    assert found == pytest.approx((2.0, 2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3), 3), abs=1e-5)
-    assert math.isnan(contrasts.interval([1.0]).low)
+    mean = paired_tests.interval([1.0, 2.0, 3.0])
+    assert mean == pytest.approx((2.0, 2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3), 3), abs=1e-5)
+    assert math.isnan(paired_tests.interval([1.0]).low)
 
 
 def test_a_share_with_wilsons_interval() -> None:
     squared = stats.norm.ppf(0.975) ** 2
-    assert contrasts.share(0, 5) == pytest.approx((0, 0, squared / (5 + squared), 5), abs=1e-9)
+    assert paired_tests.share(0, 5) == pytest.approx((0, 0, squared / (5 + squared), 5), abs=1e-9)
 
 
 def test_holm_by_hand() -> None:
-    assert contrasts.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert contrasts.holm([0.9, 0.8]) == [1.0, 1.0] and contrasts.holm([]) == []
+    assert paired_tests.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert paired_tests.holm([0.9, 0.8]) == [1.0, 1.0] and paired_tests.holm([]) == []
 
 
 def test_a_paired_test_is_of_logarithms_where_it_can_be() -> None:
     chance = random.Random(0)
     a, b = [[chance.lognormvariate(m, 0.3) for _ in range(7)] for m in (1.0, 0.7)]
-    ratio, effect, low, high, p = contrasts.paired(a, b)
+    ratio, effect, low, high, p = paired_tests.paired(a, b)
     reference = stats.ttest_rel([math.log(x) for x in a], [math.log(x) for x in b])
     bounds = reference.confidence_interval(0.95)
     assert ratio and p == pytest.approx(reference.pvalue)
     assert (low, high) == pytest.approx((math.exp(bounds.low), math.exp(bounds.high)))
-    assert contrasts.paired([2.0, 4.0, 8.0], [1.0, 2.0, 4.0]) == pytest.approx((True, 2.0, 2.0, 2.0, 0.0))
-    assert contrasts.paired([1.0, 0.0, -1.0], [0.0, 1.0, -2.0])[:2] == (False, pytest.approx(1 / 3))
+    assert paired_tests.paired([2.0, 4.0, 8.0], [1.0, 2.0, 4.0]) == pytest.approx((True, 2.0, 2.0, 2.0, 0.0))
+    assert paired_tests.paired([1.0, 0.0, -1.0], [0.0, 1.0, -2.0])[:2] == (False, pytest.approx(1 / 3))
 
 
 def value_of(arm: int, seed: int) -> float:
@@ -65,11 +65,11 @@ def value_of(arm: int, seed: int) -> float:
 
 
 def test_an_objective_of_exactly_0_is_compared_by_differences() -> None:
-    assert contrasts.paired([0.0, 1.0, 2.0], [1.0, 2.0, 3.5])[:2] == (False, pytest.approx(-3.5 / 3))
+    assert paired_tests.paired([0.0, 1.0, 2.0], [1.0, 2.0, 3.5])[:2] == (False, pytest.approx(-3.5 / 3))
     trials = grid(4, 3, value_of)
-    (of_a,) = [test for test in contrasts.contrasts(compared(2, 2), trials, "minimize") if test.of == "a"]
+    (of_a,) = [test for test in paired_tests.contrasts(compared(2, 2), trials, "minimize") if test.of == "a"]
     assert of_a.ratio and 0.2 < of_a.effect < 0.5, "means over arms are above 0, though one of their values is not"
-    (best,) = [test for test in contrasts.contrasts(compared(2), grid(2, 3, value_of), "minimize")]
+    (best,) = [test for test in paired_tests.contrasts(compared(2), grid(2, 3, value_of), "minimize")]
     assert not best.ratio and best.effect == pytest.approx(-1.0)
 
 
@@ -82,11 +82,11 @@ def test_a_factor_is_told_from_one_that_does_nothing() -> None:
     def value(arm: int, seed: int) -> float:
         return luck[seed] * (2 if arm // 2 else 1) * chance.lognormvariate(0, 0.1)
 
-    found = contrasts.contrasts(comparison, grid(4, 6, value), "minimize")
-    by_name = {(one.of, one.a, one.b): one for one in found}
-    assert by_name["a", "0", "1"].found and by_name["a", "0", "1"].effect == pytest.approx(0.5, rel=0.15)
-    assert not by_name["b", "0", "1"].found
-    assert len([one for one in found if not one.of]) == 3, "the best arm against each other"
+    results = paired_tests.contrasts(comparison, grid(4, 6, value), "minimize")
+    by_name = {(contrast.of, contrast.a, contrast.b): contrast for contrast in results}
+    assert by_name["a", "0", "1"].significant and by_name["a", "0", "1"].effect == pytest.approx(0.5, rel=0.15)
+    assert not by_name["b", "0", "1"].significant
+    assert len([contrast for contrast in results if not contrast.of]) == 3, "the best arm against each other"
 
 
 def test_false_findings_are_as_rare_as_promised() -> None:
@@ -96,17 +96,17 @@ def test_false_findings_are_as_rare_as_promised() -> None:
     false = 0
     for _ in range(300):
         trials = grid(4, 5, lambda arm, seed: chance.lognormvariate(0, 0.5))
-        of_factors = [one.p for one in contrasts.contrasts(comparison, trials, "minimize") if one.of]
-        false += min(contrasts.holm(of_factors)) < contrasts.LEVEL
+        of_factors = [contrast.p for contrast in paired_tests.contrasts(comparison, trials, "minimize") if contrast.of]
+        false += min(paired_tests.holm(of_factors)) < paired_tests.LEVEL
     assert false <= 300 * 0.05 + 4 * math.sqrt(300 * 0.05 * 0.95)
 
 
 def test_only_seeds_that_both_completed_are_compared() -> None:
     trials = grid(2, 5, lambda arm, seed: 1.0 + seed + arm / 10)
     trials[1] = diverged(trials[1])
-    (found,) = contrasts.contrasts(compared(2), trials, "minimize")
-    assert found.n == 4
-    assert contrasts.contrasts(compared(2), trials[:6], "minimize") == [], "two pairs are too few to test"
+    (contrast,) = paired_tests.contrasts(compared(2), trials, "minimize")
+    assert contrast.n == 4
+    assert paired_tests.contrasts(compared(2), trials[:6], "minimize") == [], "two pairs are too few to test"
 
 
 def test_a_race_drops_what_is_worse_and_keeps_what_is_not() -> None:
@@ -117,19 +117,19 @@ def test_a_race_drops_what_is_worse_and_keeps_what_is_not() -> None:
         return (1.0, 1.0, 5.0)[arm] * chance.lognormvariate(0, 0.1)
 
     trials = grid(3, 4, value)
-    dropped = contrasts.losers(comparison, trials, "minimize")
+    dropped = paired_tests.losers(comparison, trials, "minimize")
     assert list(dropped) == [2] and "times the best arm's with 4 seeds" in dropped[2]
-    assert contrasts.losers(comparison, trials[:6], "minimize") == {}, "two blocks are too few"
-    assert contrasts.losers(comparison, trials[:-1], "minimize").keys() == {2}, "three whole blocks"
+    assert paired_tests.losers(comparison, trials[:6], "minimize") == {}, "two blocks are too few"
+    assert paired_tests.losers(comparison, trials[:-1], "minimize").keys() == {2}, "three whole blocks"
 
 
 def test_a_race_drops_what_is_never_completed() -> None:
     comparison = compared(2, race=True)
     trials = [diverged(trial) if trial.arm else trial for trial in grid(2, 5, lambda arm, seed: 1.0)]
-    assert contrasts.losers(comparison, trials, "minimize") == {
+    assert paired_tests.losers(comparison, trials, "minimize") == {
         1: f"completed 0 of 5 times, the best arm 5 (p = {1 / 252:.2g})"
     }
-    assert contrasts.losers(comparison, trials[:6], "minimize") == {}
+    assert paired_tests.losers(comparison, trials[:6], "minimize") == {}
 
 
 def test_blocks_are_played_one_after_the_other_and_dropped_arms_no_more() -> None:
@@ -141,14 +141,17 @@ def test_blocks_are_played_one_after_the_other_and_dropped_arms_no_more() -> Non
         order.append((arm, replicate))
     assert order == [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1)]
     assert factorial.total(counts, 15, comparison) == 15 and factorial.total(counts, 16, comparison) == 16
-    arms = [one.model_copy(update={"dropped": "worse"}) if i == 1 else one for i, one in enumerate(comparison.arms)]
+    arms = [
+        contrast.model_copy(update={"dropped": "worse"}) if i == 1 else contrast
+        for i, contrast in enumerate(comparison.arms)
+    ]
     raced = comparison.model_copy(update={"arms": arms})
     assert factorial.total(counts, 15, raced) == 12 and factorial.upcoming(counts, raced) == (0, 2)
 
 
 def test_when_a_score_is_reached() -> None:
     curve = [(10, 5.0), (20, 2.0), (30, 1.0)]
-    assert contrasts.reached(curve, 2.0, "minimize") == 20 and contrasts.reached(curve, 0.5, "minimize") is None
-    assert contrasts.reached(curve, 3.0, "maximize") == 10
+    assert paired_tests.reached(curve, 2.0, "minimize") == 20 and paired_tests.reached(curve, 0.5, "minimize") is None
+    assert paired_tests.reached(curve, 3.0, "maximize") == 10
     trials = [Trial(number, values=(value,)) for number, value in enumerate((1.0, 5.0, 3.0))]
-    assert contrasts.mark(trials, "minimize") == 3.0
+    assert paired_tests.mark(trials, "minimize") == 3.0

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from orchestrator import text
-from orchestrator.analysis import importance as influence
+from orchestrator.analysis import importance
 from orchestrator.cli import main as cli
 from orchestrator.figures import timeline
 from orchestrator.reports import findings
@@ -148,7 +148,7 @@ def test_a_report_answers_and_holds_all_that_it_shows(here: Book) -> None:
     assert (
         f"Trial {best.number} is the best of {len(done)} completed trials: distance {best.values[0]:.4g}" in page.text
     )
-    assert f"{len(lost)} trials could not be played to the end: {len(lost)} runaway." in page.text
+    assert f"{len(lost)} trials could not run to the end: {len(lost)} runaway." in page.text
     assert "They differ significantly from the completed ones in x (median -" in page.text
     assert "<p>" not in page.text and here.spec.command in page.text
     for trial in lost:
@@ -160,7 +160,7 @@ def test_a_report_answers_and_holds_all_that_it_shows(here: Book) -> None:
 
 def test_the_commands_of_a_report_are_understood(here: Book) -> None:
     for command in [
-        findings.surer(here, influence.shares(here.optuna_study)),
+        findings.surer(here, importance.shares(here.optuna_study)),
         *(said.splitlines()[1] for said in findings.again(here)[2:3]),
     ]:
         arguments = [*command.removeprefix(text.program()).split(), "--dry-run"]
@@ -258,24 +258,24 @@ def searched(n: int, noise: float) -> list[Trial]:
 
 def test_what_predicts_the_objective_is_told_from_what_does_not() -> None:
     trials = searched(60, 1.0)
-    known = influence.explained(trials)
+    known = importance.explained(trials)
     assert known is not None and known > 0.7
-    effects = {one.name: one for one in influence.effects(trials, ["x", "kind", "y"], "lower")}
-    assert effects["x"].p < 1e-3 and "lower values went with better results" in effects["x"].words
+    effects = {one.name: one for one in importance.effects(trials, ["x", "kind", "y"], "lower")}
+    assert effects["x"].p < 1e-3 and "lower values went with better results" in effects["x"].text
     assert effects["kind"].p < 0.05 < effects["y"].p
-    assert "higher values" in influence.effects(trials, ["x"], "higher")[0].words
+    assert "higher values" in importance.effects(trials, ["x"], "higher")[0].text
     chance = random.Random(0)
     shuffled = [replace(trial, values=(chance.random(),)) for trial in trials]
-    nothing = influence.explained(shuffled)
+    nothing = importance.explained(shuffled)
     assert nothing is not None and nothing < 0.15
-    assert influence.explained(trials[:8]) is None and not influence.effects(trials[:8], ["x"], "lower")
+    assert importance.explained(trials[:8]) is None and not importance.effects(trials[:8], ["x"], "lower")
 
 
 def test_settings_of_lost_trials_stand_out_only_where_they_differ() -> None:
     lost = [{"a": 10.0 + i, "b": i % 3, "c": "x", "d": True} for i in range(8)]
     kept = [{"a": 1.0 + i / 10, "b": (i + 1) % 3, "c": "y", "d": False} for i in range(8)]
-    assert influence.apart(lost, kept) == ["a (median 13.5, of completed ones 1.35)"]
-    assert influence.apart(lost[:2], kept) == []
+    assert importance.apart(lost, kept) == ["a (median 13.5, of completed ones 1.35)"]
+    assert importance.apart(lost[:2], kept) == []
 
 
 def test_breaks_are_left_out_of_the_time_at_work() -> None:
