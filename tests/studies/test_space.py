@@ -5,7 +5,7 @@ from typing import Any
 
 import optuna
 import pytest
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from studies import StudyError, Suggest
 from studies.parts import space as _space
@@ -69,6 +69,15 @@ def test_describe_finds_the_parameters_of_all_branches() -> None:
 def test_describe_refuses_a_base_that_the_space_cannot_vary() -> None:
     with pytest.raises(StudyError, match="size × count is above 100"):
         _space.describe(space, Config(count=50))
+
+
+def test_a_refused_setting_is_one_sentence_with_its_name_and_value() -> None:
+    with pytest.raises(ValidationError) as of_a_field:
+        Config.model_validate({"size": "large"})
+    assert _space.sentence(of_a_field.value).startswith("size=large: Input should be a valid number")
+    with pytest.raises(ValidationError) as of_the_whole:
+        Config(count=200)
+    assert _space.sentence(of_the_whole.value) == "size × count is above 100; lower one of them"
 
 
 def test_grid_gives_each_branch_its_own_parameters_and_no_point_twice() -> None:

@@ -1,11 +1,13 @@
 """Chains of a frozen energy: the same alone and together, and as the sampler itself would run them."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from models.ebm import networks
@@ -105,3 +107,31 @@ def test_chains_that_leave_the_numbers_are_a_divergence(
     monkeypatch.setattr(trained_network, "energy_and_gradient", broken)
     with pytest.raises(Diverged, match="non_finite at step 0"):
         finished(training.train(config, Env("digits", 0, cache_folder=cache_folder)))
+
+
+@pytest.mark.parametrize(
+    ("energies", "position", "step"),
+    [
+        ([1.0, 2.0], math.nan, 2),  # nothing computes an energy after the last step
+        ([1.0, math.inf], math.nan, 1),
+        ([math.nan, math.inf], 0.0, 0),
+    ],
+)
+def test_the_first_step_that_is_not_finite_is_named(energies: list[float], position: float, step: int) -> None:
+    with pytest.raises(Diverged, match=f"non_finite at step {step}: energies or positions are not finite"):
+        training.refuse_non_finite(energies, torch.tensor([0.0, position]))
+    training.refuse_non_finite([1.0, 2.0], torch.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schedule": "wavy"}, "no schedule 'wavy'; there are: .*linear"),
+        ({"sampler": "gibbs"}, "no sampler 'gibbs'; there are: langevin"),
+        ({"schedule": "geometric", "noise_end": 0.0}, "linear can reach 0"),
+        ({"coupled": True, "noise_start": 0.0}, "coupled needs noise_start above 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Config.model_validate(changes)

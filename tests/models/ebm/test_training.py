@@ -102,6 +102,7 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None
         values
     )
     assert abs(values["ood_auroc/train"] - 0.5) < 0.25, "32 images of each split: five standard errors"
+    assert pictures.count("samples/replay") == 2, "of the evaluation during training and of the report"
     assert pictures.count("samples/fresh") == 3 and "samples/nearest_training" in pictures
     network = networks.network(config(), (1, 8, 8))
     assert weights is not None

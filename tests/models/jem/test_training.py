@@ -362,5 +362,9 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], said: st
 
 
 def test_other_numbers_of_classes_are_refused_with_the_way_out(env: Env) -> None:
+    data = datasets.load(env.data, env.data_folder)
+    training.check(config(classes=10), data)
+    with pytest.raises(datasets.DataError, match="digits has 10 classes; say --set classes=10"):
+        training.check(config(classes=12), data)
     with pytest.raises(datasets.DataError, match="--set classes=10"):
         finished(event for event in training.train(config(classes=12), env) if not isinstance(event, DataUsed))

@@ -41,6 +41,8 @@ def test_strangers_keep_what_they_claim_to_keep(digits: datasets.Data) -> None:
     assert torch.equal(found["shuffled"].flatten(1).sort(1).values, real.flatten(1).sort(1).values)
     assert not torch.equal(found["shuffled"], real)
     assert float(found["blank"].flatten(1).std(1).max()) < 1e-6 < float(found["blank"].std())
+    for name in ("noise", "blank"):  # from black to white, uniformly
+        assert found[name].min() < -0.8 and found[name].max() > 0.8 and abs(float(found[name].mean())) < 0.25
     same_order = outliers.strangers(digits, Path("nowhere"), torch.Generator().manual_seed(0), 50)
     assert all(torch.equal(images, same_order[name]) for name, images in found.items())
 
