@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from models.data.arrays import Arrays, DataError
 from models.data.files import FORMS
-from models.data.known import KNOWN, at_hand
+from models.data.known import KNOWN, available_offline
 from models.events import DataUsed
 from models.hints import did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Data", "DataError", "Reader", "Split", "at_hand", "floats", "load", "names"]
+__all__ = ["Data", "DataError", "Reader", "Split", "available_offline", "floats", "load", "names"]
 ImageShape = tuple[int, int, int]  # channels, height, width
 
 
@@ -177,8 +177,8 @@ def _divided(arrays: Arrays) -> list[Part]:
     """Train, validation and test."""
     images, labels = arrays.images, arrays.labels
     if isinstance(arrays.test, int):
-        return [(images[some], labels[some]) for some in _divide(labels, [arrays.validation, arrays.test])]
-    own = [(images[some], labels[some]) for some in _divide(labels, [arrays.validation])]
+        return [(images[indices], labels[indices]) for indices in _divide(labels, [arrays.validation, arrays.test])]
+    own = [(images[indices], labels[indices]) for indices in _divide(labels, [arrays.validation])]
     images, labels = arrays.test
     order = _shuffled(len(labels))
     return [*own, (images[order], labels[order])]

@@ -38,7 +38,7 @@ def image_folder(path: Path) -> Arrays:
                 with Image.open(file) as image:
                     mode, size, pixels = image.mode, image.size, np.asarray(image)
             except Exception as error:  # Pillow's decoders raise whatever they meet
-                raise DataError(f"{file} cannot be read as an image ({error}); mend or remove it") from error
+                raise DataError(f"{file} cannot be read as an image ({error}); repair or remove it") from error
             if mode not in ("L", "RGB"):
                 raise DataError(f"{file} has mode {mode}; convert all images to L (grey) or all to RGB")
             first = first or (file, mode, size)
@@ -63,19 +63,21 @@ def npz_file(path: Path) -> Arrays:
     """Arrays ``x_train``, ``y_train``, ``x_test``, ``y_test`` of a file that ``numpy.savez`` wrote."""
     if not path.is_file():
         raise DataError(f"there is no file {path}; npz:FILE wants one with x_train, y_train, x_test and y_test")
-    found = _arrays(path)
+    arrays = _arrays(path)
     for part in ("train", "test"):
-        _refuse_arrays(path, part, found[f"x_{part}"], found[f"y_{part}"])
-    train, test = found["x_train"], found["x_test"]
+        _refuse_arrays(path, part, arrays[f"x_{part}"], arrays[f"y_{part}"])
+    train, test = arrays["x_train"], arrays["x_test"]
     if train.shape[1:] != test.shape[1:]:
         raise DataError(f"{path}: x_train has images {train.shape[1:]} but x_test {test.shape[1:]}; make them equal")
-    values, labels = np.unique(found["y_train"], return_inverse=True)
+    values, labels = np.unique(arrays["y_train"], return_inverse=True)
     names = tuple(str(value) for value in values)
     _refuse_rare(f"{path}: x_train", np.bincount(labels), names)
-    strangers = np.setdiff1d(found["y_test"], values)
-    if len(strangers):
-        raise DataError(f"{path}: class {strangers[0]} of y_test is not in y_train; add images of it or leave it out")
-    official = _channels_first(test), np.searchsorted(values, found["y_test"]).astype(np.int64)
+    unknown_classes = np.setdiff1d(arrays["y_test"], values)
+    if len(unknown_classes):
+        raise DataError(
+            f"{path}: class {unknown_classes[0]} of y_test is not in y_train; add images of it or leave it out"
+        )
+    official = _channels_first(test), np.searchsorted(values, arrays["y_test"]).astype(np.int64)
     validation = min(round(len(train) / 6), VALIDATION)
     return Arrays(str(path.resolve()), _channels_first(train), labels.astype(np.int64), names, validation, official)
 

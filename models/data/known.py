@@ -19,11 +19,11 @@ def digits(folder: Path) -> Arrays:
     """scikit-learn's 1,797 handwritten digits, 8×8 pixels; nothing is downloaded."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    images = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, None]  # grey levels are 0 to 16
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]  # grey levels are 0 to 16
     fifth = len(images) // 5
-    classes = tuple(str(name) for name in found.target_names)
-    return Arrays("scikit-learn load_digits", images, found.target.astype(np.int64), classes, fifth, fifth)
+    classes = tuple(str(name) for name in bunch.target_names)
+    return Arrays("scikit-learn load_digits", images, bunch.target.astype(np.int64), classes, fifth, fifth)
 
 
 def persian(folder: Path) -> Arrays:
@@ -74,7 +74,7 @@ KNOWN: Mapping[str, KnownSet] = {
 }
 
 
-def at_hand(folder: Path) -> tuple[str, ...]:
+def available_offline(folder: Path) -> tuple[str, ...]:
     """Names of the known sets that need no download: digits, and those whose files, packed or not, are all in ``folder``.
 
     Not persian, whose first rendering takes seconds: it is loaded where it is asked for.
@@ -86,10 +86,10 @@ def at_hand(folder: Path) -> tuple[str, ...]:
         "fashion_mnist": [folder / "FashionMNIST" / "raw" / f"{file}-ubyte" for file in idx],
         "cifar10": [folder / "cifar-10-batches-py" / file for file in cifar],
     }
-    there = (
+    complete = (
         name for name, paths in files.items() if all(p.exists() or p.with_name(f"{p.name}.gz").exists() for p in paths)
     )
-    return "digits", *there
+    return "digits", *complete
 
 
 def _idx(name: str, kind: str, folder: Path) -> Arrays:
@@ -111,9 +111,9 @@ def _torchvision(name: str, kind: str, folder: Path, unpacked: Path, missing: Ca
 
     ``missing(dataset)`` says which files a user without a network has to put where; "" if none is missing.
     """
-    from models.data.torchvision_fix import mend
+    from models.data.torchvision_fix import declare_missing_operators
 
-    mend()
+    declare_missing_operators()
     import torchvision.datasets
 
     dataset = getattr(torchvision.datasets, kind)

@@ -38,17 +38,17 @@ FOLDERS = {
 def persian(folder: Path) -> Arrays:
     """10,000 binary images of 28×28 pixels, white on black; drawn once for a set of fonts, and kept in ``folder``."""
     files = list(font_files())
-    found = hashlib.sha256(repr([VERSION, [(file.name, file.stat().st_size) for file in files]]).encode()).hexdigest()
-    path = folder / "persian" / f"{VERSION}-{found[:16]}.npz"
-    kept = _read(path)
-    if kept is None:
+    digest = hashlib.sha256(repr([VERSION, [(file.name, file.stat().st_size) for file in files]]).encode()).hexdigest()
+    path = folder / "persian" / f"{VERSION}-{digest[:16]}.npz"
+    rendering = _read(path)
+    if rendering is None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock")):
-                kept = _read(path) or _write(path, *_drawn(files))
+                rendering = _read(path) or _write(path, *_render(files))
         except OSError:  # nothing can be kept there
-            kept = _drawn(files)
-    names, images = kept
+            rendering = _render(files)
+    names, images = rendering
     labels = np.arange(len(images), dtype=np.int64) % 10
     return Arrays(f"rendered from {', '.join(names)}", images, labels, CLASSES, *held_out(len(images)))
 
@@ -81,18 +81,18 @@ def glyphs(file: Path) -> tuple[str, list[NDArray[np.float32]]] | None:
         font = ImageFont.truetype(str(file), round(40 * HEIGHT * FINE / (bottom - top)))
     except (OSError, ZeroDivisionError, ValueError):
         return None  # no font that can be read, or of another kind
-    side, found = SIDE * FINE, []
+    side, distances = SIDE * FINE, []
     for digit in DIGITS:
         left, top, right, bottom = font.getbbox(digit)
         picture = Image.new("L", (side, side))
         place = ((side - left - right) / 2, (side - top - bottom) / 2)
         ImageDraw.Draw(picture).text(place, digit, font=font, fill=255)
         inside = np.asarray(picture) > 127
-        found.append(((distance_transform_edt(inside) - distance_transform_edt(~inside)) / FINE).astype(np.float32))
-    return name, found
+        distances.append(((distance_transform_edt(inside) - distance_transform_edt(~inside)) / FINE).astype(np.float32))
+    return name, distances
 
 
-def _drawn(files: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8]]:
+def _render(files: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8]]:
     import torch
 
     fonts: dict[str, list[NDArray[np.float32]]] = {}
@@ -104,11 +104,11 @@ def _drawn(files: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8]]:
         raise DataError("no font here holds the Persian digits U+06F0 to U+06F9; install matplotlib's, or fonts-noto")
     figures = torch.from_numpy(np.stack([np.stack(each) for each in fonts.values()]))
     labels = np.arange(10 * EACH) % 10
-    images = drawn(figures, torch.from_numpy(labels), np.random.RandomState(0))
+    images = draw(figures, torch.from_numpy(labels), np.random.RandomState(0))
     return list(fonts), images.numpy()
 
 
-def drawn(figures: Tensor, labels: Tensor, chance: np.random.RandomState) -> Tensor:
+def draw(figures: Tensor, labels: Tensor, chance: np.random.RandomState) -> Tensor:
     """A varied image, uint8 (n, 1, 28, 28) of 0 and 255, of each label (n,), from figures (fonts, 10, side, side).
 
     Each is turned by up to 15°, sheared, scaled, moved, warped elastically, and its stroke is made thinner or wider.
@@ -136,9 +136,9 @@ def drawn(figures: Tensor, labels: Tensor, chance: np.random.RandomState) -> Ten
     inside = torch.cat(
         [
             F.grid_sample(
-                figures[font[some], labels[some], None], grid[some], align_corners=False, padding_mode="border"
+                figures[font[batch], labels[batch], None], grid[batch], align_corners=False, padding_mode="border"
             )
-            for some in torch.arange(n).split(1000)  # type: ignore[no-untyped-call]
+            for batch in torch.arange(n).split(1000)  # type: ignore[no-untyped-call]
         ]
     )
     stroke = figures[:, 1].amax((1, 2))[font]  # half its width: ۱ is nothing but a stroke

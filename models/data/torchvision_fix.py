@@ -19,7 +19,7 @@ _SCHEMAS = (
 _kept: list[torch.library.Library] = []  # a library that is collected takes its declarations with it
 
 
-def mend() -> None:
+def declare_missing_operators() -> None:
     """Call it before torchvision, or anything that imports it, is imported. Does nothing where nothing is broken.
 
     A second declaration of an operator aborts the process, so the extension is tried first: where it loads, torchvision

@@ -14,19 +14,19 @@ from models.parts.clustering.spectral import Floats, Ints
 QUANTILES = 51  # of the silhouettes of a cluster
 
 
-def curves(found: Sequence[Clusters], chosen: Clusters, step: int) -> Iterator[Event]:
+def curves(clusterings: Sequence[Clusters], chosen: Clusters, step: int) -> Iterator[Event]:
     """Scores against K, the silhouette with its range over initialisations."""
-    x = [float(one.k) for one in found]
+    x = [float(clusters.k) for clusters in clusterings]
     lines = {
-        "mean": [float(one.silhouette.mean()) for one in found],
-        "highest": [float(one.silhouette.max()) for one in found],
-        "lowest": [float(one.silhouette.min()) for one in found],
+        "mean": [float(clusters.silhouette.mean()) for clusters in clusterings],
+        "highest": [float(clusters.silhouette.max()) for clusters in clusterings],
+        "lowest": [float(clusters.silhouette.min()) for clusters in clusterings],
     }
     n = len(chosen.silhouette)
     axis = f"K (chosen {chosen.k})"
     yield Curve(step, "clusters/silhouette", x, lines, axis, f"silhouette over {n} initialisations")
     for name in ("davies_bouldin", "calinski_harabasz"):
-        scores = {"mean": [float(getattr(one, name).mean()) for one in found]}
+        scores = {"mean": [float(getattr(clusters, name).mean()) for clusters in clusterings]}
         yield Curve(step, f"clusters/{name}", x, scores, axis, name.replace("_", " "))
 
 
@@ -67,17 +67,19 @@ def _rows(key: str, values: Floats, chosen: Clusters, data: datasets.Data, step:
     return Images(step, key, torch.cat(rows), columns=8)
 
 
-def agreements(found: Sequence[Clusters], chosen: Clusters, labels: Ints, n_classes: int, step: int) -> Iterator[Event]:
+def agreements(
+    clusterings: Sequence[Clusters], chosen: Clusters, labels: Ints, n_classes: int, step: int
+) -> Iterator[Event]:
     """How far clusters are the true classes: at the chosen K, at as many clusters as classes, and against K."""
-    each = [clustering.agreement(labels, one.ids) for one in found]
-    lines = {name.upper(): [one[name] for one in each] for name in ("acc", "nmi", "ari")}
-    x = [float(one.k) for one in found]
+    agreements_by_k = [clustering.agreement(labels, clusters.ids) for clusters in clusterings]
+    lines = {name.upper(): [scores[name] for scores in agreements_by_k] for name in ("acc", "nmi", "ari")}
+    x = [float(clusters.k) for clusters in clusterings]
     yield Curve(step, "clusters/agreement", x, lines, f"K (chosen {chosen.k})", "agreement with true classes")
     values: dict[str, float] = {}
-    for one, scores in zip(found, each, strict=True):
-        if one is chosen:
+    for clusters, scores in zip(clusterings, agreements_by_k, strict=True):
+        if clusters is chosen:
             values |= {f"clusters/{name}": score for name, score in scores.items()}
-        if one.k == n_classes:
+        if clusters.k == n_classes:
             values |= {f"clusters_as_many_as_classes/{name}": score for name, score in scores.items()}
     yield Scalars(step, values)
 
@@ -104,11 +106,11 @@ def tsne(
     """The first images' codes, not embedded, in two dimensions (van der Maaten and Hinton 2008), by true class and by cluster."""
     from sklearn.manifold import TSNE
 
-    some = points[:most]
-    perplexity = min(30.0, (len(some) - 1) / 3)
-    flat = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(some)
+    shown_points = points[:most]
+    perplexity = min(30.0, (len(shown_points) - 1) / 3)
+    places = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(shown_points)
     groups = {
-        "true class": [classes[label] for label in labels[: len(some)]],
-        "cluster": [str(number) for number in chosen.ids[: len(some)]],
+        "true class": [classes[label] for label in labels[: len(shown_points)]],
+        "cluster": [str(number) for number in chosen.ids[: len(shown_points)]],
     }
-    return Points(step, "clusters/tsne", torch.from_numpy(flat), groups)
+    return Points(step, "clusters/tsne", torch.from_numpy(places), groups)

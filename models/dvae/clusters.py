@@ -47,13 +47,13 @@ def clusters(
     scored = config.silhouette_images
     ks = range(config.k_least, config.k_most + 1)
     spaces = embedded(config, points, config.k_most, seed)
-    found = clustering.cluster(points, ks, config.initialisations, seed, scored, spaces)
-    if not found:
+    clusterings = clustering.cluster(points, ks, config.initialisations, seed, scored, spaces)
+    if not clusterings:
         distinct = len(np.unique(points, axis=0))
         raise Diverged("codebook_collapse", step, f"all training images have only {distinct} different codes")
-    chosen = clustering.choose(found, config.k_rule, config.k_given)
+    chosen = clustering.choose(clusterings, config.k_rule, config.k_given)
     space = spaces(chosen.k)
-    yield from looks.curves(found, chosen, step)
+    yield from looks.curves(clusterings, chosen, step)
     yield from looks.silhouettes(space[:scored], chosen, step)
     yield looks.nearest(space, chosen, data, step)
     yield looks.borders(space, chosen, data, step)
@@ -70,7 +70,7 @@ def clusters(
 
     # From here on true labels are read: to judge, and for pictures.
     labels = data.train.labels[: len(tokens)].numpy()
-    yield from looks.agreements(found, chosen, labels, len(data.classes), step)
+    yield from looks.agreements(clusterings, chosen, labels, len(data.classes), step)
     yield from looks.confusions(chosen, labels, data.classes, step)
     yield looks.tsne(points, chosen, labels, data.classes, config.tsne_images, seed, step)
     yield Progress("clustering", 2, 3)
@@ -95,8 +95,8 @@ def of_no_clusters(config: Config, network: Autoencoder, tokens: Tensor, k: int,
     seed = derive_seed(env.seed, "clusters") % 2**31
     shuffled = by_place(tokens, len(tokens), env.generator("no clusters"))
     points = features(config, network, shuffled)
-    found = clustering.cluster(points, [k], 2, seed, config.silhouette_images, embedded(config, points, k, seed))
-    return float(found[0].silhouette.mean()) if found else 0.0
+    clusterings = clustering.cluster(points, [k], 2, seed, config.silhouette_images, embedded(config, points, k, seed))
+    return float(clusterings[0].silhouette.mean()) if clusterings else 0.0
 
 
 def _silhouette(points: Floats, ids: Ints) -> float:
@@ -111,8 +111,10 @@ def core(space: Floats, chosen: Clusters) -> Tensor:
     Of each, not of all: else a loose cluster would lose all of its images, and a classifier never see its class.
     """
     deepest = np.argsort(-clustering.margins(space, chosen), kind="stable")
-    of_each = [deepest[chosen.ids[deepest] == number] for number in range(chosen.k)]
-    return torch.from_numpy(np.sort(np.concatenate([some[: max(1, round(CORE * len(some)))] for some in of_each])))
+    members_by_cluster = [deepest[chosen.ids[deepest] == number] for number in range(chosen.k)]
+    return torch.from_numpy(
+        np.sort(np.concatenate([members[: max(1, round(CORE * len(members)))] for members in members_by_cluster]))
+    )
 
 
 def classifiers(

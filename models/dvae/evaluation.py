@@ -35,9 +35,9 @@ class Result:
     step: int
 
 
-def squared_error(given_back: Tensor, images: Tensor) -> float:
+def squared_error(reconstructed: Tensor, images: Tensor) -> float:
     """Mean over images and pixels, which lie in [-1, 1]: in [0, 4]."""
-    return float((given_back.to(images.device) - images).square().double().mean())
+    return float((reconstructed.to(images.device) - images).square().double().mean())
 
 
 def introduce(config: Config, network: Autoencoder, data: datasets.Data) -> Iterator[Event]:
@@ -53,20 +53,20 @@ def evaluate(network: Autoencoder, data: datasets.Data, step: int) -> Iterator[E
     """Of validation images: their reconstructions, the error, and the use of the codes."""
     images = data.validation.floats()
     tokens = network.tokens(images)
-    given_back = network.decode(tokens).cpu()
+    reconstructed = network.decode(tokens).cpu()
     values = {
-        "reconstruction/validation": squared_error(given_back, images),
+        "reconstruction/validation": squared_error(reconstructed, images),
         "codes/perplexity_validation": perplexity(tokens, network.size),
         "codes/usage_validation": usage(tokens, network.size),
     }
-    yield reconstructions(images, given_back, step)
+    yield reconstructions(images, reconstructed, step)
     yield Scalars(step, finite(values))
 
 
-def reconstructions(images: Tensor, given_back: Tensor, step: int) -> Images:
+def reconstructions(images: Tensor, reconstructed: Tensor, step: int) -> Images:
     """Originals in the upper row, what is given back of them in the row below."""
     n = min(SHOWN, len(images)) // 8 * 8
-    return pairs(step, "reconstructions", images[:n], given_back[:n])
+    return pairs(step, "reconstructions", images[:n], reconstructed[:n])
 
 
 def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
@@ -85,10 +85,10 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 0, 2)
     images = data.validation.floats()
     tokens = network.tokens(images)
-    given_back = network.decode(tokens).cpu()
-    yield reconstructions(images, given_back, step)
-    some = min(result.config.clustered_images, len(data.train))
-    train_tokens = network.tokens(data.train.floats(torch.arange(some)))
+    reconstructed = network.decode(tokens).cpu()
+    yield reconstructions(images, reconstructed, step)
+    n_images = min(result.config.clustered_images, len(data.train))
+    train_tokens = network.tokens(data.train.floats(torch.arange(n_images)))
     values = yield from samples(result.config, network, data, train_tokens, tokens, env, step)
     values["codes/perplexity_validation"] = perplexity(tokens, network.size)
     values["codes/usage_validation"] = usage(tokens, network.size)
@@ -96,7 +96,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 1, 2)
     # The objectives are said together, in one event: a trial's values are of one moment.
     chosen = yield from clusters(result.config, network, data, train_tokens, env, step)
-    yield Scalars(step, values | chosen | {"reconstruction/validation": squared_error(given_back, images)})
+    yield Scalars(step, values | chosen | {"reconstruction/validation": squared_error(reconstructed, images)})
     yield Weights.of(network)
     yield Progress("evaluation", 2, 2)
 
@@ -113,16 +113,16 @@ def references(result: Result) -> dict[str, float]:
     data, network = result.data, result.network
     images = data.validation.floats()
     flat = data.train.floats(torch.arange(min(PCA_IMAGES, len(data.train)))).flatten(1).numpy()
-    found = {
+    errors = {
         "reconstruction/mean": squared_error(data.train.floats().mean(0), images),
         "reconstruction/test": squared_error(network(data.test.floats()), data.test.floats()),
     }
     n_components = min(network.map[0] * network.map[1], *flat.shape)
     pca = PCA(n_components, random_state=0).fit(flat)
-    back = torch.from_numpy(pca.inverse_transform(pca.transform(images.flatten(1).numpy()))).float()
-    found["reconstruction/pca"] = squared_error(back.view(images.shape).clamp(-1, 1), images)
+    projected = torch.from_numpy(pca.inverse_transform(pca.transform(images.flatten(1).numpy()))).float()
+    errors["reconstruction/pca"] = squared_error(projected.view(images.shape).clamp(-1, 1), images)
     if result.plain is not None:
         plain = squared_error(result.plain(images), images)
         if math.isfinite(plain):
-            found["reconstruction/plain"] = plain
-    return found
+            errors["reconstruction/plain"] = plain
+    return errors

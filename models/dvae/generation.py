@@ -13,7 +13,7 @@ from models.dvae.prior import bits_by_place, by_place, learn
 from models.env import Env
 from models.events import Curve, Event, Images
 from models.parts.evaluation import judge as judges
-from models.parts.evaluation.neighbours import beside
+from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
 
 SHOWN = 64  # images in a grid
@@ -35,27 +35,29 @@ def samples(
     drawn = {"even_codes": even, "codes_by_place": by_place(tokens, n, chance)}
     values: dict[str, float] = {}
     if network.prior is not None and network.quantiser is not None:
-        some = held_out[:PRIOR_IMAGES]
-        yield from learn(network.prior, network.quantiser.codes.detach(), tokens, some, config.prior_updates, env, step)
+        judged_tokens = held_out[:PRIOR_IMAGES]
+        yield from learn(
+            network.prior, network.quantiser.codes.detach(), tokens, judged_tokens, config.prior_updates, env, step
+        )
         drawn["fresh"] = network.prior.draw(n, chance)
         with torch.no_grad():
-            values["prior/bits"] = float(network.prior.bits(some))
+            values["prior/bits"] = float(network.prior.bits(judged_tokens))
             values["prior/bits_training"] = float(network.prior.bits(tokens[:PRIOR_IMAGES]))
-        values["prior/bits_by_place"] = bits_by_place(tokens, some, network.size)
+        values["prior/bits_by_place"] = bits_by_place(tokens, judged_tokens, network.size)
         values["prior/bits_even"] = math.log2(network.size)
-    images = {name: network.decode(some) for name, some in drawn.items()}
-    for name, some in images.items():
-        yield Images(step, f"samples/{name}", some[:SHOWN])
+    images = {name: network.decode(drawn_tokens) for name, drawn_tokens in drawn.items()}
+    for name, batch in images.items():
+        yield Images(step, f"samples/{name}", batch[:SHOWN])
     if "fresh" in images:
-        yield from beside(images["fresh"][:16], data, step)
+        yield from nearest_training_images(images["fresh"][:16], data, step)
     yield from edits(network, held_out, step)
     yield from book(network, tokens, held_out, step)
     judge = yield from judges.obtain(data, env.cache_folder, env.device)
-    quality = Quality.of(judge, data, config.evaluation_samples)
+    quality = Quality.against_validation(judge, data, config.evaluation_samples)
     values |= quality.anchors(data, env.generator("anchors"))
     values["fid/reconstructions"] = quality.fid(network.decode(tokens[: config.evaluation_samples]))
-    for name, some in images.items():
-        values |= quality.scores(name, some) if name == "fresh" else {f"fid/{name}": quality.fid(some)}
+    for name, batch in images.items():
+        values |= quality.scores(name, batch) if name == "fresh" else {f"fid/{name}": quality.fid(batch)}
     return values
 
 
@@ -80,8 +82,8 @@ def book(network: Autoencoder, tokens: Tensor, held_out: Tensor, step: int) -> I
     yield Images(step, "codes/book", network.decode(shown.expand(-1, rows, columns)), columns=16)
     changed = held_out[:1].expand(len(shown), -1, -1).clone()
     changed[:, rows // 2, columns // 2] = shown[:, 0, 0]
-    one = torch.cat([held_out[:1], changed])
-    yield Images(step, "samples/one_code_changed", network.decode(one), columns=16)
+    decoded = torch.cat([held_out[:1], changed])
+    yield Images(step, "samples/one_code_changed", network.decode(decoded), columns=16)
     shares = (counts[order].double() / counts.sum()).tolist()
     even = [1 / network.size] * network.size
     x = [float(rank) for rank in range(1, network.size + 1)]

@@ -74,12 +74,12 @@ class Autoencoder(nn.Module):
         if self.quantiser is None:
             raise ValueError("an autoencoder without quantiser has no tokens; ask for its reconstructions")
         device = next(self.parameters()).device
-        found = []
+        batches = []
         with torch.no_grad():
-            for some in torch.split(images, BATCH):
-                flat, _ = _vectors(self.encoder(some.to(device)))
-                found.append(self.quantiser.tokens(flat).view(-1, *self.map))
-        return torch.cat(found)
+            for batch in torch.split(images, BATCH):
+                flat, _ = _vectors(self.encoder(batch.to(device)))
+                batches.append(self.quantiser.tokens(flat).view(-1, *self.map))
+        return torch.cat(batches)
 
     def vectors(self, tokens: Tensor) -> Tensor:
         """Tokens (n, rows, columns) as the codes that they stand for, (n, dimension, rows, columns), without gradients."""
@@ -92,7 +92,7 @@ class Autoencoder(nn.Module):
     def decode(self, tokens: Tensor) -> Tensor:
         """Images of tokens (n, rows, columns), in [-1, 1], a batch at a time, without gradients."""
         with torch.no_grad():
-            parts = [self.decoder(self.vectors(some)).clamp(-1, 1) for some in torch.split(tokens, BATCH)]
+            parts = [self.decoder(self.vectors(batch)).clamp(-1, 1) for batch in torch.split(tokens, BATCH)]
         return torch.cat(parts)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class Autoencoder(nn.Module):
             return self.decode(self.tokens(images))
         device = next(self.parameters()).device
         with torch.no_grad():
-            parts = [self.decoder(self.encoder(some.to(device))).clamp(-1, 1) for some in torch.split(images, BATCH)]
+            parts = [self.decoder(self.encoder(batch.to(device))).clamp(-1, 1) for batch in torch.split(images, BATCH)]
         return torch.cat(parts)
 
 

@@ -91,27 +91,27 @@ def learn(
     chance = env.generator("prior")
     optimizer = torch.optim.Adam(prior.parameters(), LEARNING_RATE)
     best, best_bits = copy.deepcopy(prior.state_dict()), math.inf
-    at, of_training, of_held_out = [], [], []
+    report_updates, of_training, of_held_out = [], [], []
     for update in range(updates):
         set_learning_rate(optimizer, learning_rate(LEARNING_RATE, update, updates, 20))
-        picked = torch.randint(len(tokens), (BATCH_SIZE,), generator=chance, device=env.device)
-        loss = prior.bits(tokens[picked], chance)
+        indices = torch.randint(len(tokens), (BATCH_SIZE,), generator=chance, device=env.device)
+        loss = prior.bits(tokens[indices], chance)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(prior.parameters(), 1.0)
         optimizer.step()
         if is_report_step(update + 1, updates, N_EVALUATIONS):
             with torch.no_grad():
-                found = float(prior.bits(held_out))
-            at.append(float(update + 1))
+                validation_bits = float(prior.bits(held_out))
+            report_updates.append(float(update + 1))
             of_training.append(loss.item())
-            of_held_out.append(found)
-            if found < best_bits:
-                best, best_bits = copy.deepcopy(prior.state_dict()), found
+            of_held_out.append(validation_bits)
+            if validation_bits < best_bits:
+                best, best_bits = copy.deepcopy(prior.state_dict()), validation_bits
             yield Progress("prior", update + 1, updates)
     prior.load_state_dict(best)
     lines = {"training batch": of_training, "validation": of_held_out}
-    yield Curve(step, "prior/bits_of_a_token", at, lines, "update of the prior", "bits a token")
+    yield Curve(step, "prior/bits_of_a_token", report_updates, lines, "update of the prior", "bits a token")
 
 
 def by_place(tokens: Tensor, n: int, chance: torch.Generator) -> Tensor:

@@ -17,9 +17,9 @@ LEARNING_RATE = 2e-3
 
 
 def answers(
-    images: Tensor, targets: Tensor, n_targets: int, asked: Split, env: Env, steps: int, seeds: int
+    images: Tensor, targets: Tensor, n_targets: int, split: Split, env: Env, steps: int, seeds: int
 ) -> Iterator[Tensor]:
-    """What so many classifiers, one after the other, take ``asked`` for: (n,) numbers of targets each.
+    """What so many classifiers, one after the other, take the images of ``split`` for: (n,) numbers of targets each.
 
     Each learns ``targets`` (m,) of ``images`` (m, *shape), bytes, from weights and batches of its own, which are the same
     for any targets.
@@ -34,7 +34,7 @@ def answers(
             pass
         network.eval()
         with torch.no_grad():
-            parts = [network(some.to(env.device)).argmax(1) for some in torch.split(asked.floats(), 512)]
+            parts = [network(batch.to(env.device)).argmax(1) for batch in torch.split(split.floats(), 512)]
         yield torch.cat(parts).cpu()
 
 

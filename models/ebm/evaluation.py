@@ -14,8 +14,8 @@ from models.ebm.networks import network
 from models.env import Env
 from models.events import Curve, Event, Images, Progress, Scalars, Weights
 from models.parts.evaluation import outliers
-from models.parts.evaluation.long_chains import LONGEST, energy_curve, followed
-from models.parts.evaluation.neighbours import beside
+from models.parts.evaluation.long_chains import LONGEST, energy_curve, run_long_chains
+from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
 from samplers import starts
@@ -95,7 +95,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
         yield Images(step, "samples/replay", replayed[:SHOWN])
     yield Scalars(step, scores(result, env, begin, fresh, replayed))
     yield Progress("evaluation", 1, 2)
-    yield from beside(fresh[:16], data, step)
+    yield from nearest_training_images(fresh[:16], data, step)
     longest = yield from energy_along_chain(result, env, net, net)
     yield Scalars(step, outliers.auroc(net, data, env, config.evaluation_samples, {"fresh": fresh}))
     if config.annealing_temperatures:
@@ -126,7 +126,7 @@ def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Ene
     x = starts.uniform(SHOWN, result.data.shape, BOUNDS, generator)
     kernel, scored = build(config, of_chains, env, n_steps)
     _, trained = build(config, of_chains, env, config.n_steps)
-    end, energies, values = followed(kernel, x, max(4 * scored, LONGEST * trained), trained, generator)
+    end, energies, values = run_long_chains(kernel, x, max(4 * scored, LONGEST * trained), trained, generator)
     yield Scalars(result.step, values)
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():

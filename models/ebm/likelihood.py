@@ -92,7 +92,7 @@ def likelihood(
         "": dequantised(data.validation, chance),
         "_stored": data.validation.floats()[:IMAGES].to(env.device),
     }
-    energies = {name: _energies(energy, some) for name, some in images.items()}
+    energies = {name: _energies(energy, batch) for name, batch in images.items()}
     learned = _energies(energy, dequantised(data.train, chance))
     step_size, noise = config.schedules(config.n_steps)
     of_chains = noise(config.n_steps - 1) ** 2 / (2 * step_size(config.n_steps - 1))
@@ -108,12 +108,13 @@ def likelihood(
     wanted = {"likelihood": 1.0} | ({"likelihood_fitted": 1 / inverse[best]} if best else {})
     for done, (group, temperature) in enumerate(wanted.items(), 1):
         yield Progress("likelihood", done, 3)
-        there = path(energy, data.shape, temperature, n, chains, chance)
-        lower, upper = there.forward(chains, chance), there.reverse(longest, chance)
+        annealed = path(energy, data.shape, temperature, n, chains, chance)
+        lower, upper = annealed.forward(chains, chance), annealed.reverse(longest, chance)
         values = bounds(lower, upper) | {"temperature": temperature}
-        for name, some in energies.items():
+        for name, split_energies in energies.items():
             values |= {
-                f"{key}{name}": value for key, value in of_images(some, temperature, lower, upper, data.shape).items()
+                f"{key}{name}": value
+                for key, value in of_images(split_energies, temperature, lower, upper, data.shape).items()
             }
         yield Scalars(step, {f"{group}/{key}": value for key, value in finite(values).items()})
     yield Progress("likelihood", 3, 3)
@@ -187,7 +188,7 @@ def _full_precision(network: nn.Module) -> nn.Module:
 
 def _energies(energy: Energy, images: Tensor) -> Tensor:
     with torch.no_grad():
-        return torch.cat([energy(some) for some in torch.split(images, BATCH)]).double()
+        return torch.cat([energy(batch) for batch in torch.split(images, BATCH)]).double()
 
 
 def _curve(
@@ -198,7 +199,7 @@ def _curve(
         name: [bits(-beta * energy - value, shape) for beta, value in zip(inverse, side, strict=True)]
         for name, side in log_z.items()
     }
-    shown = {name: [one if 0 <= one <= SHOWN else math.nan for one in line] for name, line in lines.items()}
+    visible = {name: [value if 0 <= value <= SHOWN else math.nan for value in line] for name, line in lines.items()}
     x, uniform = [math.log10(beta) for beta in inverse], [bits(-math.prod(shape) * math.log(2), shape)] * len(inverse)
     label, values = "log10 of the inverse temperature 1/T", "bits per dimension"
-    return Curve(step, "likelihood/temperature", x, shown | {"uniform": uniform}, label, values)
+    return Curve(step, "likelihood/temperature", x, visible | {"uniform": uniform}, label, values)

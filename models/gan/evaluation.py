@@ -19,7 +19,7 @@ from models.gan.networks import Generator as Network
 from models.parts.evaluation import calibration, inception
 from models.parts.evaluation.classes import in_turn
 from models.parts.evaluation.judge import Judge
-from models.parts.evaluation.neighbours import beside
+from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
 from models.parts.training.reporting import finite
@@ -55,15 +55,15 @@ def binary(config: Config, data: datasets.Data) -> bool:
 def generate(net: Network, noise: Tensor, threshold: bool) -> Tensor:
     """Images of noise (n, latent_size), on its device."""
     with torch.no_grad():
-        images = torch.cat([net(some) for some in torch.split(noise, BATCH)])
+        images = torch.cat([net(batch) for batch in torch.split(noise, BATCH)])
     return binarised(images) if threshold else images
 
 
 def classes_of(data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
     """Labels (n,) to draw, as frequent as in training, the same at every call; by chance, as those of real images are."""
     chance = env.generator(f"{salt}, classes")
-    some = torch.randint(len(data.train), (n,), generator=chance, device=env.device)
-    return data.train.labels.to(env.device)[some]
+    indices = torch.randint(len(data.train), (n,), generator=chance, device=env.device)
+    return data.train.labels.to(env.device)[indices]
 
 
 def generation_inputs(config: Config, data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
@@ -96,13 +96,13 @@ def judged_classes(judge: Judge, name: str, images: Tensor) -> dict[str, float]:
     probabilities = judge.predict(images)
     shares = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(probabilities)
     confidence = probabilities.amax(1)
-    found = {
+    values = {
         "classes/entropy": float(torch.special.entr(shares).sum()),
         "classes/present": float((shares > 0).sum()),
         "legibility/confidence": float(confidence.mean()),
         "legibility/share": float((confidence > CONFIDENT).float().mean()),
     }
-    return {f"{key}{name}": value for key, value in found.items()}
+    return {f"{key}{name}": value for key, value in values.items()}
 
 
 def introduce(result: Result, env: Env) -> Iterator[Event]:
@@ -119,13 +119,13 @@ def evaluate(result: Result, env: Env) -> Generator[Event, None, dict[str, float
     yield Progress("evaluation", 0, 1)
     images, quality, config = samples(result, env), result.quality, result.config
     yield Images(result.step, "samples/generated", images[:SHOWN])
-    found = quality.scores("generated", images) | judged_classes(quality.judge, "", images)
-    found |= judged_classes(quality.judge, "_real", result.data.validation.floats()[: quality.n])
+    scores = quality.scores("generated", images) | judged_classes(quality.judge, "", images)
+    scores |= judged_classes(quality.judge, "_real", result.data.validation.floats()[: quality.n])
     if config.inception_weights is not None:
         real = result.data.validation.floats()[: quality.n]
-        found["fid/inception"] = inception.fid(config.inception_weights, real, images, env.device)
-    yield Scalars(result.step, found)
-    return found
+        scores["fid/inception"] = inception.fid(config.inception_weights, real, images, env.device)
+    yield Scalars(result.step, scores)
+    return scores
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:
@@ -139,12 +139,12 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     }  # pixels that are neither black nor white
     anchors = quality.anchors(data, env.generator("anchors"))
     yield Scalars(step, anchors | undecided)
-    found = yield from evaluate(result, env)
+    scores = yield from evaluate(result, env)
     yield Progress("evaluation", 1, 2)
-    yield from beside(images[:16], data, step)
+    yield from nearest_training_images(images[:16], data, step)
     yield Images(step, "samples/interpolation", interpolation(result, env), columns=STEPS)
     yield classes(result, images)
-    yield from over_epochs(result, found["fid/generated"], anchors)
+    yield from over_epochs(result, scores["fid/generated"], anchors)
     yield from critic_report(result, images, raw, env)
     yield Weights.of(result.network)
     yield Progress("evaluation", 2, 2)
@@ -174,7 +174,8 @@ def classes(result: Result, images: Tensor) -> Matrix:
     judge, names = result.quality.judge, result.data.classes
     real = result.data.validation.floats()[: len(images)]
     rows = [
-        torch.bincount(judge.predict(some).argmax(1).cpu(), minlength=len(names)) / len(some) for some in (real, images)
+        torch.bincount(judge.predict(batch).argmax(1).cpu(), minlength=len(names)) / len(batch)
+        for batch in (real, images)
     ]
     return Matrix(result.step, "classes/shares", torch.stack(rows), ("real", "generated"), names, "images", "read as")
 
@@ -185,7 +186,7 @@ def over_epochs(result: Result, last: float, anchors: Mapping[str, float]) -> It
     points = [*result.history, (epochs, last)]
     lines = {"generated": [fid for _, fid in points], "real": [anchors["fid/real"]] * len(points)}
     yield Curve(
-        result.step, "fid/over_epochs", [at for at, _ in points], lines, "epoch", "FID by the judge", log_y=True
+        result.step, "fid/over_epochs", [epoch for epoch, _ in points], lines, "epoch", "FID by the judge", log_y=True
     )
 
 
@@ -199,34 +200,40 @@ def critic_report(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iter
     config, data, step = result.config, result.data, result.step
     critic = result.critic.eval()
     shown = images if config.straight_through else raw
-    some = torch.arange(min(len(shown), len(data.train)))
-    sets = {"train": data.train.floats(some), "validation": data.validation.floats()[: len(shown)], "generated": shown}
+    indices = torch.arange(min(len(shown), len(data.train)))
+    sets = {
+        "train": data.train.floats(indices),
+        "validation": data.validation.floats()[: len(shown)],
+        "generated": shown,
+    }
 
     labels = {
-        "train": data.train.labels[some],
+        "train": data.train.labels[indices],
         "validation": data.validation.labels[: len(shown)],
         "generated": classes_of(data, env, len(shown), "evaluation"),
     }
 
-    def judged(name: str) -> Tensor:
+    def critic_values(name: str) -> Tensor:
         parts = zip(torch.split(sets[name], BATCH), torch.split(labels[name], BATCH), strict=True)
         with torch.no_grad():
-            return torch.cat([critic(these.to(env.device), of.to(env.device)).cpu() for these, of in parts])
+            return torch.cat(
+                [critic(batch.to(env.device), batch_labels.to(env.device)).cpu() for batch, batch_labels in parts]
+            )
 
-    values = {name: judged(name) for name in sets}
-    found = {f"critic/mean_{name}": float(of.mean()) for name, of in values.items()}
+    values = {name: critic_values(name) for name in sets}
+    scores = {f"critic/mean_{name}": float(value.mean()) for name, value in values.items()}
     for name, low, high in (("auroc", "generated", "validation"), ("auroc_seen", "validation", "train")):
         truth = torch.cat([torch.zeros(len(values[low])), torch.ones(len(values[high]))])
-        found[f"critic/{name}"] = float(roc_auc_score(truth, torch.cat([values[low], values[high]])))
+        scores[f"critic/{name}"] = float(roc_auc_score(truth, torch.cat([values[low], values[high]])))
     pairs = min(BATCH, len(sets["validation"]), len(shown))
     real, fake = sets["validation"][:pairs].to(env.device), shown[:pairs]
     points = {"real": real, "generated": fake, "between": losses.between(real, fake, env.generator("between"))}
     slopes = {}
-    for name, these in points.items():
-        of = labels["generated" if name == "generated" else "validation"][:pairs].to(env.device)
-        slopes[name] = losses.gradient_norms(partial(critic, labels=of), these)
-    found |= {f"critic/slope_{name}": float(slope.mean()) for name, slope in slopes.items()}
-    found["critic/slope_deviation"] = float(slopes["between"].std() / slopes["between"].mean())
+    for name, batch in points.items():
+        batch_labels = labels["generated" if name == "generated" else "validation"][:pairs].to(env.device)
+        slopes[name] = losses.gradient_norms(partial(critic, labels=batch_labels), batch)
+    scores |= {f"critic/slope_{name}": float(slope.mean()) for name, slope in slopes.items()}
+    scores["critic/slope_deviation"] = float(slopes["between"].std() / slopes["between"].mean())
     yield weights(result)
     if config.loss == "bce":
         odds = torch.cat([values["validation"], values["generated"]])
@@ -235,8 +242,8 @@ def critic_report(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iter
         middles, right = calibration.reliability(logits, truth)
         lines = {"discriminator": right, "calibrated": middles}
         yield Curve(step, "calibration/reliability", middles, lines, "confidence", "share that it has right")
-        found["calibration/error"] = calibration.error(logits, truth)
-    yield Scalars(step, finite(found))
+        scores["calibration/error"] = calibration.error(logits, truth)
+    yield Scalars(step, finite(scores))
 
 
 def weights(result: Result) -> Curve:

@@ -16,8 +16,8 @@ from models.jem.networks import conditional, in_mode, marginal, network
 from models.jem.pretraining import read
 from models.parts.evaluation import attacks, calibration, outliers
 from models.parts.evaluation.classes import COLUMNS, accuracy, confusion, in_turn, of_slots, rows
-from models.parts.evaluation.long_chains import LONGEST, energy_curve, followed
-from models.parts.evaluation.neighbours import beside
+from models.parts.evaluation.long_chains import LONGEST, energy_curve, run_long_chains
+from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.pictures import pairs
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
@@ -98,15 +98,15 @@ def _scores(result: Result, env: Env, more: dict[str, float]) -> Iterator[Event]
     if config.generates:
         slots = torch.randperm(len(result.images), generator=env.generator("replayed"), device=env.device)
         slots = slots[: config.evaluation_samples]
-        kept, asked = result.images[slots], of_slots(config.buffer_size, result.data, env.device)[slots]
-        yield rows(step, "samples/replay", kept, asked)
-        values["fid/replay"] = quality.fid(kept)
+        replayed, slot_labels = result.images[slots], of_slots(config.buffer_size, result.data, env.device)[slots]
+        yield rows(step, "samples/replay", replayed, slot_labels)
+        values["fid/replay"] = quality.fid(replayed)
         if config.target == "label" or config.start == "mixture":  # else no slot was ever told its label
-            values["accuracy/replay"] = quality.read_as(kept, asked)
+            values["accuracy/replay"] = quality.read_as(replayed, slot_labels)
         real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
         with torch.no_grad():
             energy = marginal(result.network)
-            values["loss/likelihood_validation"] = float(energy(real).mean() - energy(kept).mean())
+            values["loss/likelihood_validation"] = float(energy(real).mean() - energy(replayed).mean())
     error = 100 * (1 - values["accuracy/validation"])
     values["objective/weighted"] = error + config.fid_weight * values["fid/fresh"]
     yield Scalars(step, values)
@@ -118,16 +118,16 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 0, 4)
     labels = in_turn(config.evaluation_samples, config.classes, env.device)
     begin, fresh = sample(config, env, net, result.begins, labels)
-    _, of_plain = sample(config, env, result.plain, result.begins, labels)
+    _, plain_samples = sample(config, env, result.plain, result.begins, labels)
     values = quality.anchors(data, env.generator("anchors")) | quality.scores("fresh", fresh)
     values |= {"accuracy/start": quality.read_as(begin, labels), "accuracy/judge": quality.judge.accuracy}
-    values |= {"fid/start": quality.fid(begin), "fid/pretrained": quality.fid(of_plain)}
+    values |= {"fid/start": quality.fid(begin), "fid/pretrained": quality.fid(plain_samples)}
     yield from _scores(result, env, values)
     shown = min(4, len(fresh) // COLUMNS) * COLUMNS
     yield pairs(step, "samples/start_and_end", begin[:shown], fresh[:shown], COLUMNS)
-    asked = confusion(labels, quality.judge.predict(fresh).argmax(1), config.classes)
-    yield Matrix(step, "samples/confusion", asked, data.classes, data.classes, "asked", "read by the judge")
-    yield from beside(fresh[:16], data, step)
+    counts = confusion(labels, quality.judge.predict(fresh).argmax(1), config.classes)
+    yield Matrix(step, "samples/confusion", counts, data.classes, data.classes, "asked", "read by the judge")
+    yield from nearest_training_images(fresh[:16], data, step)
     yield Progress("evaluation", 1, 4)
     yield from _classification(result, env)
     yield Progress("evaluation", 2, 4)
@@ -147,19 +147,19 @@ def _classification(result: Result, env: Env) -> Iterator[Event]:
     data, step, values = result.data, result.step, dict[str, float]()
     for name, split in (("validation", data.validation), ("test", data.test)):
         logits, labels = read(result.network, split, env.device, LABELLED_IMAGES)
-        of_plain, _ = read(result.plain, split, env.device, LABELLED_IMAGES)
-        found = confusion(labels, logits.argmax(1), result.config.classes)
-        yield Matrix(step, f"classifier/confusion_{name}", found, data.classes, data.classes)
-        values[f"accuracy/pretrained_{name}"] = accuracy(of_plain, labels)
+        plain_logits, _ = read(result.plain, split, env.device, LABELLED_IMAGES)
+        counts = confusion(labels, logits.argmax(1), result.config.classes)
+        yield Matrix(step, f"classifier/confusion_{name}", counts, data.classes, data.classes)
+        values[f"accuracy/pretrained_{name}"] = accuracy(plain_logits, labels)
         if name == "test":
-            values["accuracy/test"] = float(found.trace() / found.sum())
+            values["accuracy/test"] = float(counts.trace() / counts.sum())
             continue
         values |= {
             "calibration/error": calibration.error(logits, labels),
-            "calibration/error_pretrained": calibration.error(of_plain, labels),
+            "calibration/error_pretrained": calibration.error(plain_logits, labels),
         }
-        middles, of_this = calibration.reliability(logits, labels, FEW)
-        lines = {"this": of_this, "plain": calibration.reliability(of_plain, labels, FEW)[1], "ideal": middles}
+        middles, accuracies = calibration.reliability(logits, labels, FEW)
+        lines = {"this": accuracies, "plain": calibration.reliability(plain_logits, labels, FEW)[1], "ideal": middles}
         x_label = f"confidence, max p(y|x), where {FEW} images or more have it"
         yield Curve(step, "calibration/reliability", middles, lines, x_label, "share read right")
     yield Scalars(step, values)
@@ -172,7 +172,7 @@ def _energy_along_chain(result: Result, env: Env) -> Iterator[Event]:
     begin, scored = result.begins.draw(labels, generator), config.evaluation_steps
     with in_mode(net, config.sampling_mode):
         steps = max(2 * scored, LONGEST * config.n_steps)
-        _, energies, values = followed(kernel(config, marginal(net)), begin, steps, config.n_steps, generator)
+        _, energies, values = run_long_chains(kernel(config, marginal(net)), begin, steps, config.n_steps, generator)
     yield Scalars(result.step, values)
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():
@@ -184,7 +184,7 @@ def _energy_along_chain(result: Result, env: Env) -> Iterator[Event]:
 def _outliers(result: Result, env: Env, fresh: Tensor) -> Iterator[Event]:
     """Three measures of how strange an image is: its energy, want of confidence, and the slope of log p(x) at it."""
 
-    def of(net: nn.Module) -> dict[str, outliers.Measure]:
+    def measures(net: nn.Module) -> dict[str, outliers.Measure]:
         energy = marginal(net)
         return {
             "ood_auroc": energy,
@@ -194,31 +194,31 @@ def _outliers(result: Result, env: Env, fresh: Tensor) -> Iterator[Event]:
 
     values: dict[str, float] = {}
     for prefix, net in (("", result.network), ("pretrained_", result.plain)):
-        for name, measure in of(net).items():
-            found = outliers.auroc(measure, result.data, env, result.config.evaluation_samples, {"fresh": fresh})
-            values |= {f"{prefix}{name}/{other.partition('/')[2]}": value for other, value in found.items()}
+        for name, measure in measures(net).items():
+            areas = outliers.auroc(measure, result.data, env, result.config.evaluation_samples, {"fresh": fresh})
+            values |= {f"{prefix}{name}/{other.partition('/')[2]}": value for other, value in areas.items()}
     yield Scalars(result.step, values)
 
 
 def _adversaries(result: Result, env: Env) -> Iterator[Event]:
     """Accuracy on validation images that were moved against the classifier, beside that of the plain one against itself."""
     validation, width = result.data.validation, BOUNDS[1] - BOUNDS[0]
-    some = torch.arange(min(result.config.evaluation_samples, len(validation)))
-    x, labels = validation.floats(some).to(env.device), validation.labels[some].to(env.device)
+    indices = torch.arange(min(result.config.evaluation_samples, len(validation)))
+    x, labels = validation.floats(indices).to(env.device), validation.labels[indices].to(env.device)
     lines: dict[str, list[float]] = {}
     for name, net in (("this", result.network), ("plain", result.plain)):
         moves = [width * epsilon for epsilon in EPSILONS]
-        found = attacks.accuracies(net, x, labels, moves, env.generator("attacks"))
-        lines |= {f"{name}, {attack}": values for attack, values in found.items()}
+        accuracies = attacks.accuracies(net, x, labels, moves, env.generator("attacks"))
+        lines |= {f"{name}, {attack}": values for attack, values in accuracies.items()}
     x_label = "ε, in shares of the range of a pixel"
     yield Curve(result.step, "adversarial/accuracy", EPSILONS, lines, x_label, "share read right")
-    at = EPSILONS.index(0.1)
+    index = EPSILONS.index(0.1)
     yield Scalars(
         result.step,
         {
-            "adversarial/fgsm": lines["this, FGSM"][at],
-            "adversarial/pgd": lines["this, PGD"][at],
-            "adversarial/pretrained_fgsm": lines["plain, FGSM"][at],
-            "adversarial/pretrained_pgd": lines["plain, PGD"][at],
+            "adversarial/fgsm": lines["this, FGSM"][index],
+            "adversarial/pgd": lines["this, PGD"][index],
+            "adversarial/pretrained_fgsm": lines["plain, FGSM"][index],
+            "adversarial/pretrained_pgd": lines["plain, PGD"][index],
         },
     )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from models.data.torchvision_fix import mend
+from models.data.torchvision_fix import declare_missing_operators
 from models.jem.config import Config, Mode, Norm
 from models.parts.networks.blocks import ACTIVATIONS, mixed
 from models.parts.settings import Activation, Precision
@@ -97,7 +97,7 @@ def small(shape: tuple[int, int, int], width: int, activation: Activation, kind:
 
 def resnet18(shape: tuple[int, int, int], activation: Activation, kind: Norm) -> nn.Module:
     """torchvision's, for small images: the first convolution is 3×3 and of stride 1, and nothing is pooled behind it."""
-    mend()
+    declare_missing_operators()
     from torchvision.models.resnet import BasicBlock, ResNet
 
     network: nn.Module = ResNet(BasicBlock, [2, 2, 2, 2], norm_layer=lambda channels: norm(kind, channels))

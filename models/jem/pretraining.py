@@ -62,26 +62,26 @@ def obtain(config: Config, data: datasets.Data, env: Env) -> Generator[Event, No
     """
     yield Progress("pretraining", 0, config.pretrain_updates)
     if config.classifier is not None:
-        found = _read_now(load_classifier(config.classifier, config, data.shape), data, env)
+        pretrained = _read_now(load_classifier(config.classifier, config, data.shape), data, env)
     else:
-        found = yield from _shared(config, data, env)
-    yield Facts({"pretraining/hash": found.digest})
-    steps = found.history["update"]
-    curves = {name: values for name, values in found.history.items() if name != "update"}
+        pretrained = yield from _shared(config, data, env)
+    yield Facts({"pretraining/hash": pretrained.digest})
+    steps = pretrained.history["update"]
+    curves = {name: values for name, values in pretrained.history.items() if name != "update"}
     for index, step in enumerate(steps):
         yield Scalars(int(step), {f"pretraining/{name}": values[index] for name, values in curves.items()})
     for name, label in (("loss", "cross-entropy"), ("accuracy", "share read right")):
         lines = {part: curves[f"{name}_{part}"] for part in ("train", "validation")}
         yield Curve(0, f"pretraining/{name}", steps, lines, "update", label)
-    reached = curves["accuracy_validation"][-1:]  # of none that was not trained, as JEM's authors have it
-    if reached and reached[0] < config.least_accuracy:
+    final_accuracy = curves["accuracy_validation"][-1:]  # of none that was not trained, as JEM's authors have it
+    if final_accuracy and final_accuracy[0] < config.least_accuracy:
         raise Diverged(
             "untaught",
             0,
-            f"the classifier reads {reached[0]:.1%} of validation images, and least_accuracy={config.least_accuracy:g}; "
+            f"the classifier reads {final_accuracy[0]:.1%} of validation images, and least_accuracy={config.least_accuracy:g}; "
             "raise pretrain_updates or lower it",
         )
-    return found
+    return pretrained
 
 
 def _shared(config: Config, data: datasets.Data, env: Env) -> Generator[Event, None, Pretrained]:
@@ -93,7 +93,7 @@ def _shared(config: Config, data: datasets.Data, env: Env) -> Generator[Event, N
             path,
             lambda: _read(path, config, data, digest),
             lambda: _train(config, data, env, digest),
-            lambda found: cache.write(path, found.weights, "history", found.history),
+            lambda pretrained: cache.write(path, pretrained.weights, "history", pretrained.history),
             Progress("pretraining", 0, config.pretrain_updates),
         )
     )
@@ -134,8 +134,8 @@ def read(classifier: nn.Module, split: datasets.Split, device: str, most: int | 
     """Logits (n, classes) of the first ``most`` images of a split, and their labels (n,), on the processor."""
     labels = split.labels[:most]
     with torch.no_grad():
-        some = torch.split(torch.arange(len(labels)), BATCH)
-        return torch.cat([classifier(split.floats(part).to(device)).cpu() for part in some]), labels
+        batches = torch.split(torch.arange(len(labels)), BATCH)
+        return torch.cat([classifier(split.floats(indices).to(device)).cpu() for indices in batches]), labels
 
 
 def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Generator[Event, None, Pretrained]:
@@ -172,8 +172,8 @@ def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Genera
 def _digest(config: Config, data: datasets.Data, env: Env) -> str:
     """Of all that decides the weights; another kind of device rounds differently."""
     settings = config.model_dump(mode="json", include=DECIDING)
-    told = [VERSION, data.digest, torch.device(env.device).type, settings]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    deciding = [VERSION, data.digest, torch.device(env.device).type, settings]
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _read(path: Path, config: Config, data: datasets.Data, digest: str) -> Pretrained | None:

@@ -16,7 +16,7 @@ from models.env import Env
 from models.events import Curve, Event, Images, Matrix, Progress, Scalars, Weights
 from models.parts.evaluation import calibration, metrics, outliers
 from models.parts.evaluation.classes import COLUMNS, confusion, in_turn, of_slots, rows
-from models.parts.evaluation.neighbours import beside
+from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
 from samplers.kernel import Energy
@@ -81,12 +81,12 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Scalars(step, values | _means(by_class) | scores(result, env, begin, fresh, replayed))
     classes = [float(number) for number in range(len(data.classes))]
     yield Curve(step, "samples/fid_by_class", classes, by_class, "number of the class", "FID of the class", log_y=True)
-    asked = confusion(labels, quality.judge.predict(fresh).argmax(1), len(data.classes))
-    yield Matrix(step, "samples/confusion", asked, data.classes, data.classes, "asked", "read by the judge")
+    counts = confusion(labels, quality.judge.predict(fresh).argmax(1), len(data.classes))
+    yield Matrix(step, "samples/confusion", counts, data.classes, data.classes, "asked", "read by the judge")
     yield Progress("evaluation", 1, 3)
     yield from _classification(result, env)
     yield Progress("evaluation", 2, 3)
-    yield from beside(fresh[:16], data, step)
+    yield from nearest_training_images(fresh[:16], data, step)
     shown, of_real = (
         in_turn(SHOWN, len(data.classes), env.device),
         data.validation.labels[: config.evaluation_samples].to(env.device),
@@ -103,37 +103,39 @@ def _fid_by_class(quality: Quality, data: Data, images: Tensor, labels: Tensor) 
 
     So few images give a FID far above that of many: it compares with others of the same number alone.
     """
-    features, share, found = quality.judge.features(images), quality.n // len(data.classes), []
+    features, share, distances = quality.judge.features(images), quality.n // len(data.classes), []
     for label in range(len(data.classes)):
         real = quality.reference[(data.validation.labels == label).to(quality.reference.device)]
-        mine = features[(labels == label).to(features.device)][:share]
-        found.append(metrics.fid(real, mine) if min(len(real), len(mine)) > 1 else math.nan)
-    return found
+        generated = features[(labels == label).to(features.device)][:share]
+        distances.append(metrics.fid(real, generated) if min(len(real), len(generated)) > 1 else math.nan)
+    return distances
 
 
 def _anchors_by_class(result: Result, env: Env) -> dict[str, list[float]]:
     """FID by class of real training images and of uniform noise, as many as there are samples."""
     data, quality = result.data, result.quality
-    some = torch.cat([(data.train.labels == label).nonzero()[: quality.n] for label in range(len(data.classes))])[:, 0]
+    indices = torch.cat([(data.train.labels == label).nonzero()[: quality.n] for label in range(len(data.classes))])[
+        :, 0
+    ]
     labels = in_turn(quality.n, len(data.classes), env.device)
     noise = torch.rand(quality.n, *data.shape, generator=env.generator("noise by class"), device=env.device) * 2 - 1
-    real = data.train.floats(some)
+    real = data.train.floats(indices)
     return {
-        "real": _fid_by_class(quality, data, real, data.train.labels[some]),
+        "real": _fid_by_class(quality, data, real, data.train.labels[indices]),
         "noise": _fid_by_class(quality, data, noise, labels),
     }
 
 
 def _means(by_class: Mapping[str, list[float]]) -> dict[str, float]:
     """``fid_by_class/name``: the mean over the classes that have a value."""
-    there = {name: [value for value in values if math.isfinite(value)] for name, values in by_class.items()}
-    return {f"fid_by_class/{name}": sum(values) / len(values) for name, values in there.items() if values}
+    finite_values = {name: [value for value in values if math.isfinite(value)] for name, values in by_class.items()}
+    return {f"fid_by_class/{name}": sum(values) / len(values) for name, values in finite_values.items() if values}
 
 
 def _energies(net: nn.Module, images: Tensor, data: Data) -> Tensor:
     """E(x, y) for every class of the data: (n, classes)."""
     with torch.no_grad():
-        return torch.cat([net(some)[:, : len(data.classes)] for some in torch.split(images, BATCH)])
+        return torch.cat([net(batch)[:, : len(data.classes)] for batch in torch.split(images, BATCH)])
 
 
 def _classification(result: Result, env: Env) -> Iterator[Event]:

@@ -48,7 +48,7 @@ def load(model: str, data: str, data_folder: Path, cache_folder: Path, device: s
     dataset = datasets.load(data, data_folder)
     config, network = load_network(model, dataset.shape, device)
     judge = cache.at_once(judges.obtain(dataset, cache_folder, device))
-    quality = Quality.of(judge, dataset, samples)
+    quality = Quality.against_validation(judge, dataset, samples)
     generator = Env(data, 0, device).generator("anchors")
     noise = starts.uniform(samples, dataset.shape, BOUNDS, generator)
     order = torch.randperm(len(dataset.train), generator=generator, device=device)

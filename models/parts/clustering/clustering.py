@@ -44,36 +44,36 @@ def cluster(
     from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
     distinct = len(np.unique(points[:scored], axis=0))
-    found = []
+    clusterings = []
     for k in ks:
         if k >= distinct:
             continue
-        seen = space(k) if space else points
-        runs = [KMeans(k, n_init=1, random_state=seed + number).fit(seen) for number in range(initialisations)]
+        features = space(k) if space else points
+        runs = [KMeans(k, n_init=1, random_state=seed + number).fit(features) for number in range(initialisations)]
         scores: dict[str, list[float]] = {"silhouette": [], "davies_bouldin": [], "calinski_harabasz": []}
         for run in runs:
-            some = seen[:scored], run.labels_[:scored]
-            if len(np.unique(some[1])) < 2:
+            scored_part = features[:scored], run.labels_[:scored]
+            if len(np.unique(scored_part[1])) < 2:
                 continue
-            scores["silhouette"].append(float(silhouette_score(*some)))
-            scores["davies_bouldin"].append(float(davies_bouldin_score(*some)))
-            scores["calinski_harabasz"].append(float(calinski_harabasz_score(*some)))
+            scores["silhouette"].append(float(silhouette_score(*scored_part)))
+            scores["davies_bouldin"].append(float(davies_bouldin_score(*scored_part)))
+            scores["calinski_harabasz"].append(float(calinski_harabasz_score(*scored_part)))
         if not scores["silhouette"]:
             continue
         best = min(runs, key=lambda run: float(run.inertia_))
         order = np.argsort(-np.bincount(best.labels_, minlength=k), kind="stable")
         ids = np.argsort(order)[best.labels_].astype(np.int64)
         arrays = {name: np.array(values) for name, values in scores.items()}
-        found.append(Clusters(k, ids, best.cluster_centers_[order], **arrays))
-    return found
+        clusterings.append(Clusters(k, ids, best.cluster_centers_[order], **arrays))
+    return clusterings
 
 
-def choose(found: Sequence[Clusters], rule: Rule, given: int) -> Clusters:
+def choose(clusterings: Sequence[Clusters], rule: Rule, given: int) -> Clusters:
     """The K with the best mean score over its initialisations, the smallest of equals; or the K nearest to ``given``."""
     if rule == "given":
-        return min(found, key=lambda one: abs(one.k - given))
+        return min(clusterings, key=lambda clusters: abs(clusters.k - given))
     best = min if rule == "davies_bouldin" else max
-    return best(found, key=lambda one: float(getattr(one, rule).mean()))
+    return best(clusterings, key=lambda clusters: float(getattr(clusters, rule).mean()))
 
 
 def margins(space: Floats, chosen: Clusters) -> Floats:
@@ -81,8 +81,8 @@ def margins(space: Floats, chosen: Clusters) -> Floats:
     from sklearn.metrics import pairwise_distances
 
     ordered = np.sort(pairwise_distances(space, chosen.centres), axis=1)
-    found: Floats = ordered[:, 1] - ordered[:, 0]
-    return found
+    differences: Floats = ordered[:, 1] - ordered[:, 0]
+    return differences
 
 
 def contingency(labels: Ints, ids: Ints, n_labels: int, k: int) -> Ints:

@@ -33,20 +33,20 @@ def accuracies(
 
     The network is taken as it is: put it into eval mode first. Its weights get no gradients.
     """
-    found: dict[str, list[float]] = {"FGSM": [], "PGD": []}
+    shares: dict[str, list[float]] = {"FGSM": [], "PGD": []}
     for epsilon in epsilons:
-        right = {name: 0 for name in found}
-        for some, truth in zip(torch.split(x, BATCH), torch.split(labels, BATCH), strict=True):
+        right = {name: 0 for name in shares}
+        for batch, truth in zip(torch.split(x, BATCH), torch.split(labels, BATCH), strict=True):
             moved = {
-                "FGSM": fgsm(network, some, truth, epsilon),
-                "PGD": pgd(network, some, truth, epsilon, generator),
+                "FGSM": fgsm(network, batch, truth, epsilon),
+                "PGD": pgd(network, batch, truth, epsilon, generator),
             }
             for name, images in moved.items():
                 with torch.no_grad():
                     right[name] += int((network(images).argmax(1) == truth).sum())
         for name, count in right.items():
-            found[name].append(count / len(x))
-    return found
+            shares[name].append(count / len(x))
+    return shares
 
 
 def _ascent(network: nn.Module, x: Tensor, labels: Tensor) -> Tensor:

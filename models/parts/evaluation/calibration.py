@@ -6,7 +6,7 @@ import warnings
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.data.torchvision_fix import mend
+from models.data.torchvision_fix import declare_missing_operators
 
 BINS = 15  # as customary
 
@@ -16,14 +16,14 @@ def error(logits: Tensor, labels: Tensor) -> float:
 
     Guo et al. 2017, arXiv:1706.04599.
     """
-    mend()
+    declare_missing_operators()
     from torchmetrics.functional.classification import multiclass_calibration_error
 
     probabilities = logits.double().cpu().softmax(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        found = multiclass_calibration_error(probabilities, labels.cpu(), logits.shape[1], n_bins=BINS)
-    return float(found)
+        calibration_error = multiclass_calibration_error(probabilities, labels.cpu(), logits.shape[1], n_bins=BINS)
+    return float(calibration_error)
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:
@@ -46,6 +46,8 @@ def reliability(logits: Tensor, labels: Tensor, least: int = 1) -> tuple[list[fl
     confidence, answers = logits.double().cpu().softmax(1).max(1)
     bins = (confidence * BINS).long().clamp_max(BINS - 1)
     right = (answers == labels.cpu()).double()
-    inside = [right[bins == index] for index in range(BINS)]
-    accuracy = [float(some.mean()) if len(some) >= least else math.nan for some in inside]
+    answers_by_bin = [right[bins == index] for index in range(BINS)]
+    accuracy = [
+        float(answers_in_bin.mean()) if len(answers_in_bin) >= least else math.nan for answers_in_bin in answers_by_bin
+    ]
     return [(index + 0.5) / BINS for index in range(BINS)], accuracy

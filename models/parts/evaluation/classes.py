@@ -16,10 +16,10 @@ def in_turn(n: int, classes: int, device: str) -> Tensor:
 
 def rows(step: int, key: str, images: Tensor, labels: Tensor) -> Images:
     """A row of images for each label, in the order of the labels."""
-    of_each = [images[labels == label] for label in range(int(labels.max()) + 1)]
-    of_each = [some for some in of_each if len(some)]
-    columns = min(COLUMNS, *map(len, of_each))
-    return Images(step, key, torch.cat([some[:columns] for some in of_each]), columns)
+    images_by_class = [images[labels == label] for label in range(int(labels.max()) + 1)]
+    images_by_class = [images_of_class for images_of_class in images_by_class if len(images_of_class)]
+    columns = min(COLUMNS, *map(len, images_by_class))
+    return Images(step, key, torch.cat([images_of_class[:columns] for images_of_class in images_by_class]), columns)
 
 
 def of_slots(n: int, data: Data, device: str) -> Tensor:

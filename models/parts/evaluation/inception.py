@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.data.dataset import DataError
-from models.data.torchvision_fix import mend
+from models.data.torchvision_fix import declare_missing_operators
 from models.parts.evaluation import metrics
 
 BATCH = 64  # images of 299×299 pixels at a time
@@ -32,7 +32,7 @@ def refuse(weights: str | None) -> None:
 @lru_cache(maxsize=1)
 def _features(weights: str, device: str) -> Any:
     refuse(weights)
-    mend()
+    declare_missing_operators()
     from torchmetrics.image.fid import NoTrainInceptionV3
 
     try:
@@ -49,9 +49,9 @@ def fid(weights: str, real: Tensor, images: Tensor, device: str) -> float:
     """Fréchet distance in Inception's 2,048 features, which publications have from 50,000 images; fewer give more."""
     network = _features(weights, device)
 
-    def features(these: Tensor) -> Tensor:
-        bytes_ = ((these + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
+    def features(floats: Tensor) -> Tensor:
+        bytes_ = ((floats + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
         with torch.no_grad():
-            return torch.cat([network(some.to(device)).cpu() for some in torch.split(bytes_, BATCH)])
+            return torch.cat([network(batch.to(device)).cpu() for batch in torch.split(bytes_, BATCH)])
 
     return metrics.fid(features(real), features(images))

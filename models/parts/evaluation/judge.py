@@ -84,16 +84,16 @@ class Judge:
 
     def predict(self, images: Tensor) -> Tensor:
         """Probabilities (n, classes) for images in [-1, 1] on any device, on the judge's device."""
-        return self._each(lambda some: self.network(some).softmax(1), images)
+        return self._each(lambda batch: self.network(batch).softmax(1), images)
 
     def confusion(self, split: Split) -> Tensor:
         """Counts (classes, classes) over a split of the data: a row for each true class, a column for each answer."""
         return confusion(split.labels, self.predict(split.floats()).argmax(1), self.network.head.out_features)
 
-    def _each(self, of: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    def _each(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         device = self.network.head.weight.device
         with torch.no_grad():
-            return torch.cat([of(some.to(device)) for some in torch.split(images, BATCH)])
+            return torch.cat([function(batch.to(device)) for batch in torch.split(images, BATCH)])
 
 
 def obtain(data: Data, cache_folder: Path, device: str) -> Generator[Event, None, Judge]:
@@ -119,7 +119,7 @@ def _train(data: Data, device: str) -> Generator[Event, None, Judge]:
     chance = torch.Generator(device).manual_seed(seed)
     images, labels = data.train.images.to(device), data.train.labels.to(device)
     steps, batch_size = TRAINING[data.shape[0]]
-    settings = steps, batch_size, LEARNING_RATE, chance, lambda some: _varied(some, chance)
+    settings = steps, batch_size, LEARNING_RATE, chance, lambda batch: _varied(batch, chance)
     for step in learn(network, images, labels, *settings, weight_decay=1e-4):
         if step.done % 10 == 0:
             yield Progress("judge", step.done, steps)

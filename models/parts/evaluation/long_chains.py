@@ -14,7 +14,7 @@ from samplers.kernel import Kernel, walk
 LONGEST = 16  # times the length of training's chains: as far as their energy is followed at least
 
 
-def followed(
+def run_long_chains(
     kernel: Kernel, begin: Tensor, n_steps: int, trained: int, generator: Generator
 ) -> tuple[Tensor, Tensor, dict[str, float]]:
     """Where chains from ``begin`` end, (chains, *shape), their energies on the way, (chains, steps), and ``trust`` of them."""
@@ -39,15 +39,15 @@ def trust(energies: Tensor, infos: Sequence[Any], trained: int) -> dict[str, flo
     ``drift_4x`` is the slope of the energy up to 4 times the ``trained`` steps; split R̂ and the effective sample size are
     those of the second half.
     """
-    found = {
+    values = {
         f"chain/drift_{times}x": diagnostics.energy_drift(energies[:, times * trained // 2 : times * trained]).slope
         for times in (1, 4, LONGEST)
         if times * trained >= 4
     }
-    settled = energies[:, energies.shape[1] // 2 :]
-    if settled.shape[1] >= 4:
-        found["chain/rhat"] = float(diagnostics.split_rhat(settled))
-        found["chain/effective_samples"] = float(diagnostics.effective_sample_size(settled))
+    second_half = energies[:, energies.shape[1] // 2 :]
+    if second_half.shape[1] >= 4:
+        values["chain/rhat"] = float(diagnostics.split_rhat(second_half))
+        values["chain/effective_samples"] = float(diagnostics.effective_sample_size(second_half))
     if hasattr(infos[0], "acceptance"):
-        found["chain/acceptance"] = diagnostics.acceptance(torch.stack([one.acceptance for one in infos], 1)).mean
-    return finite(found)
+        values["chain/acceptance"] = diagnostics.acceptance(torch.stack([info.acceptance for info in infos], 1)).mean
+    return finite(values)

@@ -11,7 +11,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from models.data.torchvision_fix import mend
+from models.data.torchvision_fix import declare_missing_operators
 
 KID_SIZE = 1_000  # features in a subset, as customary
 KID_SUBSETS = 20
@@ -19,7 +19,7 @@ KID_SUBSETS = 20
 
 def preload() -> None:
     """Import both packages now, as a process does from which workers are forked."""
-    mend()
+    declare_missing_operators()
     import prdc  # noqa: F401
     import torchmetrics.image  # noqa: F401
 
@@ -75,7 +75,7 @@ def _checked(reference: Tensor, samples: Tensor, least: int) -> tuple[Tensor, Te
 
 
 def _fid(reference: Tensor, samples: Tensor) -> float:
-    mend()
+    declare_missing_operators()
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     metric = FrechetInceptionDistance(feature=_Given(reference.shape[1]))
@@ -85,7 +85,7 @@ def _fid(reference: Tensor, samples: Tensor) -> float:
 
 
 def _kid(reference: Tensor, samples: Tensor) -> float:
-    mend()
+    declare_missing_operators()
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(len(reference), len(samples), KID_SIZE)
@@ -105,5 +105,5 @@ def _prdc(reference: Tensor, samples: Tensor, nearest: int) -> dict[str, float]:
     from prdc import compute_prdc
 
     with contextlib.redirect_stdout(io.StringIO()):  # it prints the sizes of the sets
-        found = compute_prdc(reference.numpy(), samples.numpy(), nearest)
-    return {name: float(found[name]) for name in ("precision", "recall", "density", "coverage")}
+        values = compute_prdc(reference.numpy(), samples.numpy(), nearest)
+    return {name: float(values[name]) for name in ("precision", "recall", "density", "coverage")}

@@ -24,28 +24,28 @@ def nearest(images: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
     best = flat.new_full((len(flat),), torch.inf)
     index = torch.zeros(len(flat), dtype=torch.int64, device=flat.device)
     first = 0
-    for some in torch.split(among.flatten(1), max(1, CHUNK // max(flat.shape[1], len(flat)))):
-        some = some.to(flat.device)
-        others = floats(some) if some.dtype == torch.uint8 else some.float()
+    for chunk in torch.split(among.flatten(1), max(1, CHUNK // max(flat.shape[1], len(flat)))):
+        chunk = chunk.to(flat.device)
+        others = floats(chunk) if chunk.dtype == torch.uint8 else chunk.float()
         # Not by |a|² + |b|² − 2ab, which loses the small distances that tell a copy from a likeness.
         distances = torch.cdist(flat, others, compute_mode="donot_use_mm_for_euclid_dist")
         nearer, where = distances.min(1)
         better = nearer < best
         best, index = torch.where(better, nearer, best), torch.where(better, where + first, index)
-        first += len(some)
+        first += len(chunk)
     return index, best
 
 
-def beside(fresh: Tensor, data: Data, step: int) -> Iterator[Event]:
+def nearest_training_images(fresh: Tensor, data: Data, step: int) -> Iterator[Event]:
     """Each sample (upper row) above the training image nearest to it in pixels (lower row): is it a copy?
 
     Copies would be far nearer than real images of the validation split are.
     """
-    found, distances = nearest(fresh.cpu(), data.train.images)
-    yield pairs(step, "samples/nearest_training", fresh.cpu(), data.train.floats(found))
-    _, of_real = nearest(data.validation.floats()[: len(fresh)], data.train.images)
+    indices, distances = nearest(fresh.cpu(), data.train.images)
+    yield pairs(step, "samples/nearest_training", fresh.cpu(), data.train.floats(indices))
+    _, real_distances = nearest(data.validation.floats()[: len(fresh)], data.train.images)
     values = {
         "distance/nearest_training": float(distances.mean()),
-        "distance/nearest_training_real": float(of_real.mean()),
+        "distance/nearest_training_real": float(real_distances.mean()),
     }
     yield Scalars(step, values)

@@ -31,17 +31,17 @@ def auroc(energy: Measure, data: datasets.Data, env: Env, n: int, more: Mapping[
 
     def energies(images: Tensor) -> Tensor:
         with torch.no_grad():
-            return torch.cat([energy(some.to(env.device)).double().cpu() for some in torch.split(images[:n], BATCH)])
+            return torch.cat([energy(batch.to(env.device)).double().cpu() for batch in torch.split(images[:n], BATCH)])
 
     inside = energies(data.validation.floats())
     others = {"train": data.train.floats(torch.arange(min(n, len(data.train)))), **more}
     others |= strangers(data, env.data_folder, env.generator("strangers"), n)
-    found = {}
+    values = {}
     for name, images in others.items():
         outside = energies(images)
         truth = torch.cat([torch.zeros(len(inside)), torch.ones(len(outside))])
-        found[f"ood_auroc/{name}"] = float(roc_auc_score(truth, torch.cat([inside, outside])))
-    return found
+        values[f"ood_auroc/{name}"] = float(roc_auc_score(truth, torch.cat([inside, outside])))
+    return values
 
 
 def strangers(data: datasets.Data, folder: Path, generator: Generator, n: int) -> dict[str, Tensor]:
@@ -58,18 +58,18 @@ def strangers(data: datasets.Data, folder: Path, generator: Generator, n: int) -
         return torch.rand(*shape, generator=generator, device=generator.device) * 2 - 1
 
     order = uniform(n, height * width).argsort(1)[:, None].expand(-1, channels, -1)
-    found = {
+    images_by_kind = {
         "noise": uniform(n, *data.shape),
         "blank": uniform(n, channels, 1, 1).expand(n, *data.shape),
         "inverted": -real,
         "shuffled": real.flatten(2).gather(2, order).view(n, *data.shape),
         "blended": (real + real.roll(1, 0)) / 2,
     }
-    for name in datasets.at_hand(folder):
+    for name in datasets.available_offline(folder):
         if name == data.name.partition(":")[0]:
             continue
         with contextlib.suppress(datasets.DataError):  # files that are damaged: what is not there is not reported
             other = datasets.load(name, folder)
             if other.shape[0] == channels and other.shape[1] >= height and other.shape[2] >= width:
-                found[name] = F.adaptive_avg_pool2d(other.validation.floats()[:n], (height, width))
-    return found
+                images_by_kind[name] = F.adaptive_avg_pool2d(other.validation.floats()[:n], (height, width))
+    return images_by_kind

@@ -28,7 +28,7 @@ class Quality:
     n: int
 
     @staticmethod
-    def of(judge: Judge, data: Data, n: int) -> "Quality":
+    def against_validation(judge: Judge, data: Data, n: int) -> "Quality":
         """Against all of ``data``'s validation split."""
         return Quality(judge, judge.features(data.validation.floats()), n)
 
@@ -37,7 +37,7 @@ class Quality:
         """By the judge of ``data``, from the cache or trained now: how a trainer begins."""
         yield data.used
         judge = yield from judges.obtain(data, env.cache_folder, env.device)
-        return Quality.of(judge, data, n)
+        return Quality.against_validation(judge, data, n)
 
     def introduce(self, data: Data, network: nn.Module) -> abc.Iterator[Event]:
         """What is learned once: who the judge is and how well it judges, and the size of the network that it will judge."""
@@ -56,11 +56,11 @@ class Quality:
 
     def scores(self, name: str, images: Tensor) -> dict[str, float]:
         """FID, KID, precision, recall, density, coverage of the first n images, as ``metric/name``."""
-        found = metrics.scores(self.reference, self.judge.features(images[: self.n]))
-        return {f"{metric}/{name}": value for metric, value in found.items()}
+        values = metrics.scores(self.reference, self.judge.features(images[: self.n]))
+        return {f"{metric}/{name}": value for metric, value in values.items()}
 
     def anchors(self, data: Data, generator: Generator) -> dict[str, float]:
         """``metric/real``: n training images. ``metric/noise``: n images of uniform noise, as bad as it gets."""
-        some = torch.randperm(len(data.train), generator=generator, device=generator.device)[: self.n].cpu()
+        indices = torch.randperm(len(data.train), generator=generator, device=generator.device)[: self.n].cpu()
         noise = torch.rand(self.n, *data.shape, generator=generator, device=generator.device) * 2 - 1
-        return self.scores("real", data.train.floats(some)) | self.scores("noise", noise)
+        return self.scores("real", data.train.floats(indices)) | self.scores("noise", noise)

@@ -29,11 +29,11 @@ def restored(network: Net, weights: Mapping[str, Tensor], device: str) -> Net:
 
 def weights_digest(network: nn.Module) -> str:
     """Of its weights: 16 hexadecimal digits."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, weight in sorted(network.state_dict().items()):
-        found.update(name.encode())
-        found.update(weight.cpu().contiguous().numpy())
-    return found.hexdigest()[:16]
+        digest.update(name.encode())
+        digest.update(weight.cpu().contiguous().numpy())
+    return digest.hexdigest()[:16]
 
 
 def mixed(precision: Precision, at: Tensor) -> torch.autocast:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models.events import Event
 
-Found = TypeVar("Found")
+Network = TypeVar("Network")
 
 DAMAGED = (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError)
 """What reading a file raises that is not there or not whole, and what a network raises that its weights do not fit."""
@@ -21,18 +21,18 @@ DAMAGED = (OSError, SafetensorError, LookupError, TypeError, ValueError, Runtime
 
 def shared(
     path: Path,
-    look: Callable[[], Found | None],
-    make: Callable[[], Generator[Event, None, Found]],
-    keep: Callable[[Found], None],
+    look: Callable[[], Network | None],
+    make: Callable[[], Generator[Event, None, Network]],
+    keep: Callable[[Network], None],
     waiting: Event,
-) -> Generator[Event, None, Found]:
+) -> Generator[Event, None, Network]:
     """What ``look`` finds at ``path``; else it is made and kept: of processes that ask at once, one makes it.
 
     The others say ``waiting`` every second, for whoever waits is alive.
     """
-    found = look()
-    if found is not None:
-        return found
+    network = look()
+    if network is not None:
+        return network
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_suffix(".lock"))
     while not lock.is_locked:
@@ -41,23 +41,23 @@ def shared(
         except Timeout:
             yield waiting
     try:
-        found = look()  # another process may have been faster
-        if found is None:
-            found = yield from make()
-            keep(found)
-        return found
+        network = look()  # another process may have been faster
+        if network is None:
+            network = yield from make()
+            keep(network)
+        return network
     finally:
         lock.release()
 
 
-def at_once(obtaining: Generator[Event, None, Found]) -> Found:
+def at_once(obtaining: Generator[Event, None, Network]) -> Network:
     """What it returns; nobody hears what it says on its way."""
     while True:
         try:
             next(obtaining)
         except StopIteration as end:
-            found: Found = end.value
-            return found
+            network: Network = end.value
+            return network
 
 
 def write(path: Path, weights: Mapping[str, Tensor], key: str, about: Any) -> None:

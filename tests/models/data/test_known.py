@@ -13,7 +13,7 @@ import torch
 
 from models.data import dataset as data
 from models.data.dataset import DataError, Split
-from models.data.torchvision_fix import mend
+from models.data.torchvision_fix import declare_missing_operators
 from tests.models.data.written import counted, cut, labelled, numbered, write_idx
 from tests.support.paths import REAL_DATA as REAL
 
@@ -27,7 +27,7 @@ MNIST_FILES = [
 
 @pytest.fixture
 def torchvision_datasets() -> Any:
-    mend()
+    declare_missing_operators()
     import torchvision.datasets
 
     return torchvision.datasets

@@ -7,13 +7,13 @@ from tests.support.processes import LIMIT
 
 USES = """
 import torch
-from models.data.torchvision_fix import mend
-mend()
-mend()
+from models.data.torchvision_fix import declare_missing_operators
+declare_missing_operators()
+declare_missing_operators()
 import torchvision.datasets
 import torchvision.transforms.v2 as transforms
 from torchvision.utils import make_grid
-mend()
+declare_missing_operators()
 assert make_grid(torch.zeros(4, 1, 8, 8), nrow=2, padding=1).shape == (3, 19, 19)
 assert transforms.Resize(4)(torch.zeros(1, 8, 8)).shape == (1, 4, 4)
 assert len(torchvision.datasets.FakeData(3)) == 3
@@ -23,8 +23,8 @@ print("usable")
 WHOLE = """
 import torch
 torch.ops.load_library = lambda path: None  # the extension loads
-from models.data.torchvision_fix import mend
-mend()
+from models.data.torchvision_fix import declare_missing_operators
+declare_missing_operators()
 print("declared" if hasattr(torch.ops.torchvision, "nms") else "left alone")
 """
 
@@ -33,8 +33,8 @@ import torch
 def load_library(path):
     raise OSError("libc10_cuda.so: cannot open shared object file")
 torch.ops.load_library = load_library
-from models.data.torchvision_fix import mend
-mend()
+from models.data.torchvision_fix import declare_missing_operators
+declare_missing_operators()
 print("declared" if hasattr(torch.ops.torchvision, "nms") else "left alone")
 """
 

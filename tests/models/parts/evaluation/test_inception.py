@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.data.dataset import DataError
-from models.data.torchvision_fix import mend
+from models.data.torchvision_fix import declare_missing_operators
 from models.parts.evaluation import inception
 
 
@@ -21,7 +21,7 @@ def test_what_is_no_file_or_cannot_be_read_is_refused(tmp_path: Path, monkeypatc
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
-    mend()
+    declare_missing_operators()
     pytest.importorskip("torch_fidelity")
     damaged, other = tmp_path / "damaged.pth", tmp_path / "other.pth"
     damaged.write_bytes(b"no weights")
@@ -34,7 +34,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_fid_of_grey_images_in_inceptions_features(tmp_path: Path) -> None:
     """With random weights: the network's form is what is tried, not what it has learned."""
-    mend()
+    declare_missing_operators()
     fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
 
     class Random(fidelity.FeatureExtractorInceptionV3):  # type: ignore[misc]

@@ -55,7 +55,7 @@ def test_pixels_of_all_channels_are_shuffled_together(digits: datasets.Data) -> 
     assert torch.equal(found[:, 0], found[:, 1]) and torch.equal(found[:, 0], found[:, 2])
 
 
-def test_other_data_sets_that_are_at_hand_are_averaged_down_and_damaged_ones_left_out(
+def test_other_data_sets_that_need_no_download_are_averaged_down_and_damaged_ones_left_out(
     digits: datasets.Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stripes(folder: Path) -> Arrays:
@@ -72,12 +72,12 @@ def test_other_data_sets_that_are_at_hand_are_averaged_down_and_damaged_ones_lef
         (tmp_path / kind / "raw").mkdir(parents=True)
         for file in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
             (tmp_path / kind / "raw" / f"{file}-ubyte.gz").touch()
-    assert datasets.at_hand(tmp_path) == ("digits", "mnist", "fashion_mnist")
+    assert datasets.available_offline(tmp_path) == ("digits", "mnist", "fashion_mnist")
     found = outliers.strangers(digits, tmp_path, torch.Generator().manual_seed(0), 30)
     assert "fashion_mnist" not in found
     torch.testing.assert_close(found["mnist"], digits.validation.floats()[:30])
     (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte.gz").unlink()
-    assert datasets.at_hand(tmp_path) == ("digits", "fashion_mnist")
+    assert datasets.available_offline(tmp_path) == ("digits", "fashion_mnist")
 
 
 def test_energies_in_batches_are_energies(digits: datasets.Data, monkeypatch: pytest.MonkeyPatch) -> None:
