@@ -46,12 +46,12 @@ def _devices(device: str) -> list[str]:
         return gpus or ["cpu"]
     if device == "cuda" and gpus:
         return gpus
-    asked = [part.strip() for part in device.split(",")]
-    for name in asked:
+    names = [part.strip() for part in device.split(",")]
+    for name in names:
         if name not in there:
             what = "no such device here" if re.fullmatch(r"cpu|mps|cuda(:\d+)?", name) else "no device"
             raise UserError(f"--device {name}: {what}; there are: auto, {', '.join(there)}")
-    return asked
+    return names
 
 
 def _accelerators() -> tuple[list[str], list[str]]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 Outcome = Literal["complete", "pruned", "diverged", "out_of_memory", "failed", "stopped"]
 Reply = Literal["go", "prune", "stop"]
@@ -63,9 +63,8 @@ class Ended:
     reason: str = ""  # of a divergence or failure, a short name
     detail: str = ""  # one sentence, or the traceback of a failure
     seconds: float = 0.0  # that the trial took, over all its lives
-    beside: Mapping[str, float] = field(
-        default_factory=dict
-    )  # what the objectives are read against: their group's numbers
+    # The last values of the objectives' groups, which a reader needs to interpret the objectives. In files: "beside".
+    group_values: Annotated[Mapping[str, float], Field(alias="beside")] = field(default_factory=dict)
 
 
 Message = Report | Pulse | Saved | Ended

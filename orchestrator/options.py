@@ -71,7 +71,7 @@ class Option:
             raise UserError(f"{self.flag} {value}: give a value above {self.above}")
         return value
 
-    def words(self, value: Any) -> list[str]:
+    def arguments(self, value: Any) -> list[str]:
         """The option with a normal value, as it is typed."""
         if self.type == Pairs:
             return [word for pair in value for word in (self.flag, pair)]
@@ -114,7 +114,7 @@ def _type(kind: Any) -> Any:
     """The type of an entry without its None."""
     if kind == Pairs or get_origin(kind) not in (Union, types.UnionType):
         return kind
-    (kind,) = (one for one in get_args(kind) if one is not type(None))
+    (kind,) = (part for part in get_args(kind) if part is not type(None))
     return kind
 
 

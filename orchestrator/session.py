@@ -96,7 +96,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> i
 
         def show(status: SweepStatus) -> None:
             screen.show(status)
-            driver.tell(status.state, {number: trial.words() for number, trial in status.running.items()})
+            driver.tell(status.state, {number: trial.progress() for number, trial in status.running.items()})
 
         wait = 0.0
         pictures: list[str] = []
@@ -201,9 +201,9 @@ def _publish(book: Book, store: "MlflowStore", console: Console) -> str:
         try:
             return publish.champion(book, store)
         except Exception as error:  # a network may fail to be exported in as many ways as there are networks
-            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             console.print(
-                f"the best network could not be registered as a model ({said}); its weights are kept in {book.spec.folder}",
+                f"the best network could not be registered as a model ({reason}); its weights are kept in {book.spec.folder}",
                 highlight=False,
                 soft_wrap=True,
             )

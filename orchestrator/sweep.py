@@ -57,9 +57,9 @@ class Trial:
         pairs = "".join(
             f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in self.settings.items()
         )
-        told = ", ".join(f"{name} {value:.4g}" for name, value in self.values.items())
+        values = ", ".join(f"{name} {value:.4g}" for name, value in self.values.items())
         picture = "" if self.samples is None else _inline(self.samples)
-        return f"<b>trial {self.number}</b>: {_text(told)}<table>{pairs}</table>{picture}"
+        return f"<b>trial {self.number}</b>: {_text(values)}<table>{pairs}</table>{picture}"
 
 
 class Sweep:
@@ -95,15 +95,15 @@ class Sweep:
         """A completed trial, the best one unless its number is given."""
         from orchestrator.search import sampling
 
-        one, spec = sampling.completed(self._book, number), self._book.spec
-        shown = SweepData(self._book).samples(one)
+        trial, spec = sampling.completed(self._book, number), self._book.spec
+        shown = SweepData(self._book).samples(trial)
         return Trial(
-            number=one.number,
-            values={key: value for (key, _), value in zip(spec.objectives, one.values, strict=True)},
-            settings=dict(one.params),
-            config=self._book.config(one).model_dump(),
-            seconds=one.seconds or 0.0,
-            run=run_of(spec, one),
+            number=trial.number,
+            values={key: value for (key, _), value in zip(spec.objectives, trial.values, strict=True)},
+            settings=dict(trial.params),
+            config=self._book.config(trial).model_dump(),
+            seconds=trial.seconds or 0.0,
+            run=run_of(spec, trial),
             samples=Image.open(BytesIO(shown)) if shown else None,
         )
 
@@ -130,11 +130,11 @@ class Sweep:
 
         from orchestrator.search import sampling
 
-        found, one = SweepData(self._book), sampling.completed(self._book, trial)
-        points = found.ask(lambda store: store.history(run_of(self._book.spec, one), key)) or []
+        data, stored_trial = SweepData(self._book), sampling.completed(self._book, trial)
+        points = data.ask(lambda store: store.history(run_of(self._book.spec, stored_trial), key)) or []
         if not points:
-            known = ", ".join(sorted(found.finals(one))) or found.missing
-            raise UserError(f"trial {one.number} of {self.name} logged no {key}; what there is: {known}")
+            known = ", ".join(sorted(data.finals(stored_trial))) or data.missing
+            raise UserError(f"trial {stored_trial.number} of {self.name} logged no {key}; what there is: {known}")
         return pandas.Series([value for _, value in points], [step for step, _ in points], name=key).rename_axis("step")
 
     def figure(self, name: str = "history") -> Image.Image:
@@ -145,9 +145,9 @@ class Sweep:
         from orchestrator.figures import canvas, catalogue
         from orchestrator.reports import comparison
 
-        found = SweepData(self._book)
-        drawn = catalogue.draw(found.subject)
-        if self._book.spec.comparison and (arms := comparison.drawing(found)):
+        data = SweepData(self._book)
+        drawn = catalogue.draw(data.subject)
+        if self._book.spec.comparison and (arms := comparison.drawing(data)):
             drawn = {"comparison": arms} | drawn
         if name not in drawn:
             raise UserError(f"{self.name} has no figure {name}; it has {', '.join(drawn) or 'none yet'}")
@@ -179,18 +179,18 @@ class Sweep:
         from orchestrator.reports import findings
 
         best, done = self._book.best(5), self._book.finished()
-        said = [
+        parts = [
             f"<b>{_text(self.name)}</b>: {_text(self.question)}<br>{len(done)} of {self._book.total()} trials ended."
         ]
         if not best:
-            return said[0]
-        said.append(f"<p>{_text(findings.answer(self._book, {})[0])}</p>")
+            return parts[0]
+        parts.append(f"<p>{_text(findings.answer(self._book, {})[0])}</p>")
         table = (
             self.trials.loc[[trial.number for trial in best]].drop(columns=["outcome", "run"]).dropna(axis=1, how="all")
         )
-        said.append(table.to_html(float_format=lambda value: f"{value:.4g}"))
+        parts.append(table.to_html(float_format=lambda value: f"{value:.4g}"))
         samples = self.best.samples
-        return "\n".join([*said, *([_inline(samples)] if samples is not None else [])])
+        return "\n".join([*parts, *([_inline(samples)] if samples is not None else [])])
 
 
 class RunOptions(SearchOptions, SweepOptions, MachineOptions, total=False):

@@ -40,7 +40,7 @@ def sparkline(values: Iterable[float | None], letters: int) -> str:
     known = [mean for mean in means if mean is not None]
     low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
     level = [None if mean is None else round((len(HEIGHTS) - 1) * (mean - low) / span) if span else 0 for mean in means]
-    return "".join("·" if one is None else HEIGHTS[one] for one in level)
+    return "".join("·" if height is None else HEIGHTS[height] for height in level)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

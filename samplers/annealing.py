@@ -130,10 +130,10 @@ def step_sizes(
     """A step size for each β, by pilot chains that are thrown away: what adapts while it weighs is no longer unbiased.
 
     ``build`` makes MALA or HMC from an energy and a step size; ``first`` is tried first, at the lowest β. The mean
-    acceptance of the pilots is led to ``target`` by four steps at each β. Then, of both directions, with f for found:
-    ``lambda energy, beta: build(energy, f[beta])``.
+    acceptance of the pilots is led to ``target`` by four steps at each β. Use the result, as ``sizes``, in both directions:
+    ``lambda energy, beta: build(energy, sizes[beta])``.
     """
-    x, size, found = base.draw(chains, generator), first, {}
+    x, size, step_sizes = base.draw(chains, generator), first, {}
 
     def current(bridge: Energy, beta: float) -> Kernel:
         return build(bridge, size)
@@ -142,8 +142,8 @@ def step_sizes(
         for _ in range(4):
             x, info = _move(current, energy, base, beta, temperature, x, generator)
             size *= math.exp(info.acceptance.mean().item() - target)
-        found[beta] = size
-    return found
+        step_sizes[beta] = size
+    return step_sizes
 
 
 def gap(lower: Estimate, upper: Estimate) -> float:

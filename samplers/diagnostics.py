@@ -113,10 +113,10 @@ def _ess(x: Tensor) -> Tensor:
     rho[0] = 1
     pairs = rho[: n // 2 * 2].unflatten(0, (n // 2, 2))
     sums = pairs.sum(1)  # positive and falling in theory; from the first that is not on, it is noise
-    kept = (sums > 0).cumprod(0).bool()
-    kept[(n - 3) // 2 :] = False
-    time = 2 * sums.cummin(0).values.where(kept, 0).sum(0) - 1
-    ends = kept.sum(0, keepdim=True).clamp(max=n // 2 - 1)
+    positive = (sums > 0).cumprod(0).bool()
+    positive[(n - 3) // 2 :] = False
+    time = 2 * sums.cummin(0).values.where(positive, 0).sum(0) - 1
+    ends = positive.sum(0, keepdim=True).clamp(max=n // 2 - 1)
     time = time + pairs[:, 0].gather(0, ends)[0].clamp(min=0)  # half a pair: what is left of a positive first one
     size = torch.tensor(float(chains * n), dtype=x.dtype, device=x.device)
     sizes: Tensor = size / time.clamp(min=1 / size.log10())

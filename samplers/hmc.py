@@ -72,11 +72,11 @@ def build(
         return State(x, e, gradient, 0, adaptation.init(first.flatten().expand(len(x))))
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
-        found = state.adaptation
-        if found is None:
+        averaging = state.adaptation
+        if averaging is None:
             chosen = at(step_size, state.step)
         else:
-            chosen = found.log_step.exp()
+            chosen = averaging.log_step.exp()
         t, length = at(temperature, state.step), chosen
         if jitter:
             uniform = torch.empty_like(state.energy).uniform_(1 - jitter, 1 + jitter, generator=generator)
@@ -94,14 +94,14 @@ def build(
             p = p - length / 2 * gradient
         accepted, probability = decide(-(e - state.energy + gain(before, p)) / row(t), generator)
 
-        if found is not None and found.updates < warmup:
-            found = adaptation.update(found, probability, target)
+        if averaging is not None and averaging.updates < warmup:
+            averaging = adaptation.update(averaging, probability, target)
         after = State(
             choose(accepted, x, state.position),
             choose(accepted, e, state.energy),
             choose(accepted, gradient, state.gradient),
             state.step + 1,
-            found,
+            averaging,
         )
         return after, Info(state.energy, state.gradient, probability, chosen)
 

@@ -61,10 +61,10 @@ def _components(centred: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     wide = n < dimensions
     values, vectors = torch.linalg.eigh((centred @ centred.T if wide else centred.T @ centred) / n)
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)  # largest first
-    kept = min(rank, dimensions, n - 1)
-    directions = vectors[:, :kept]
+    rank = min(rank, dimensions, n - 1)
+    directions = vectors[:, :rank]
     if wide:  # those of the small matrix, turned into those of the large one
         directions = torch.nn.functional.normalize(centred.T @ directions, dim=0)
-    w = directions * values[:kept].sqrt()
+    w = directions * values[:rank].sqrt()
     left = centred.square().mean(0) - w.square().sum(1)
     return w, left.clamp_min(0).sqrt()

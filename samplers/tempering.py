@@ -82,5 +82,5 @@ def build(transition: Callable[[Tensor], Kernel], temperatures: Sequence[float],
         moved = {name: getattr(replicas, name)[source] for name in ("position", "energy", "gradient")}
         return replicas._replace(**moved), swaps
 
-    one = transition(torch.as_tensor(temperatures))
-    return Kernel(init, step, evaluations=n * one.evaluations)
+    ladder_kernel = transition(torch.as_tensor(temperatures))
+    return Kernel(init, step, evaluations=n * ladder_kernel.evaluations)

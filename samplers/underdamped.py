@@ -52,15 +52,15 @@ def build(
         x, v = state.position, state.velocity
         h, rate, t = (column(at(value, state.step), x) for value in (step_size, friction, temperature))
         forgotten = rate * h
-        kept = (-forgotten).exp() if isinstance(forgotten, Tensor) else math.exp(-forgotten)
-        spread = (t * (1 - kept**2)) ** 0.5
+        persistence = (-forgotten).exp() if isinstance(forgotten, Tensor) else math.exp(-forgotten)
+        spread = (t * (1 - persistence**2)) ** 0.5
 
         def fly(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
             x = x + h / 2 * v
             return (x, v) if bounds is None else reflect(x, v, bounds)
 
         x, v = fly(x, v - h / 2 * state.gradient)
-        x, v = fly(x, kept * v + spread * standard_normal(x, generator))
+        x, v = fly(x, persistence * v + spread * standard_normal(x, generator))
         e, gradient = energy_and_gradient(energy, x, grad_clip)
         return State(x, v - h / 2 * gradient, e, gradient, state.step + 1), Info(state.energy, state.gradient)
 

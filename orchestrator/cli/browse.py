@@ -33,11 +33,11 @@ def list_(as_json: bool, storage: str | None) -> None:
     from orchestrator.terminal import tables
 
     books = open_books(storage)
-    console, found = make_console(), [book.load(books, name) for name in book.names(books)]
+    console, sweeps = make_console(), [book.load(books, name) for name in book.names(books)]
     if as_json:
-        print_json([plain.sweep(one) for one in found])
-    elif found:
-        console.print(tables.sweeps(found))
+        print_json([plain.sweep(sweep) for sweep in sweeps])
+    elif sweeps:
+        console.print(tables.sweeps(sweeps))
     else:
         console.print("no sweeps here yet; begin one with:  sweep run ebm")
 
@@ -64,21 +64,21 @@ def show(name: str, trial: int | None, best: int | None, watch: bool, as_json: b
         raise UserError("--watch follows a whole sweep; leave out the trial and --json")
     books = open_books(storage)
     if trial is not None:
-        from orchestrator.terminal import trial_view as glance
+        from orchestrator.terminal import trial_view
 
-        console, found = make_console(), book.load(books, name)
+        console, sweep = make_console(), book.load(books, name)
         if as_json:
-            print_json(plain.trial(found, glance.find(found, trial)))
+            print_json(plain.trial(sweep, trial_view.find(sweep, trial)))
         else:
-            console.print(glance.view(found, trial, console))
+            console.print(trial_view.view(sweep, trial, console))
     elif as_json:
-        found = book.load(books, name)
-        shown = found.trials() if best is None else found.best(best)
-        print_json({**plain.sweep(found), "every_trial": [plain.trial(found, one) for one in shown]})
+        sweep = book.load(books, name)
+        shown = sweep.trials() if best is None else sweep.best(best)
+        print_json({**plain.sweep(sweep), "every_trial": [plain.trial(sweep, entry) for entry in shown]})
     elif watch:
-        from orchestrator.terminal import follow as watching
+        from orchestrator.terminal import follow
 
-        watching.follow(books, name, best, make_console())
+        follow.follow(books, name, best, make_console())
     else:
         make_console().print(tables.sweep(book.load(books, name), best))
 
@@ -107,17 +107,22 @@ def studies_(study: str | None, data: str | None, data_folder: str | None, as_js
 
     console = make_console()
     try:
-        found = {name: studies.load(name) for name in ([study] if study else studies.names())}
+        definitions = {name: studies.load(name) for name in ([study] if study else studies.names())}
         folder = Path(data_folder or "data")
-        bases = {name: one.base(datasets.Reader(data or one.data, folder).shape) for name, one in found.items()}
+        bases = {
+            name: definition.base(datasets.Reader(data or definition.data, folder).shape)
+            for name, definition in definitions.items()
+        }
         if as_json:
-            print_json([plain.study(name, one, bases[name]) for name, one in found.items()])
+            print_json([plain.study(name, definition, bases[name]) for name, definition in definitions.items()])
             return
-        for name, loaded in found.items():
+        for name, definition in definitions.items():
             base = bases[name]
-            space = _space.describe(loaded.space, base)
-            goals = ", ".join(f"{goal.direction} {goal.key}" for goal in loaded.objectives)
-            console.print(f"[bold]{name}[/]  {' '.join(loaded.question.split())}\n  to {goals}; {loaded.trials} trials")
+            space = _space.describe(definition.space, base)
+            goals = ", ".join(f"{goal.direction} {goal.key}" for goal in definition.objectives)
+            console.print(
+                f"[bold]{name}[/]  {' '.join(definition.question.split())}\n  to {goals}; {definition.trials} trials"
+            )
             console.print(tables.space(space, {}))
             if study:
                 console.print("settings, changed by --set:")
@@ -160,12 +165,14 @@ def ui(
     from orchestrator.tracking import server
 
     place = Path(folder).absolute()
-    kept = (
+    shown_storage = (
         storage
         or os.environ.get("SWEEP_STORAGE")
         or f"sqlite:///{place / optuna_storage.DEFAULT_STORAGE.removeprefix('sqlite:///')}"
     )
-    wanted = server.Wanted(name, place, tracking_uri, kept if dashboard else None, host, port, auth, not no_browser)
+    wanted = server.Wanted(
+        name, place, tracking_uri, shown_storage if dashboard else None, host, port, auth, not no_browser
+    )
     server.serve(wanted, make_console())
 
 

@@ -118,11 +118,11 @@ def rm(name: str, keep_runs: bool, yes: bool, storage: str | None) -> None:
     from orchestrator.repair import removal
 
     book = load_book(open_books(storage), name)
-    found = removal.describe(book, keep_runs)
+    contents = removal.describe(book, keep_runs)
     if not yes:
-        click.confirm(f"remove {found}?", abort=True)
+        click.confirm(f"remove {contents}?", abort=True)
     removal.remove(book, keep_runs)
-    make_console().print(f"removed {found}", highlight=False)
+    make_console().print(f"removed {contents}", highlight=False)
 
 
 @click.command(short_help="Compare stores, files and processes; repair what does not fit.")
@@ -139,11 +139,11 @@ def doctor(name: str | None, repair: bool, storage: str | None) -> None:
     sweep doctor ebm-digits-1 --repair
     """
     from orchestrator.repair import doctor as doctor_
-    from orchestrator.search import book as books_
+    from orchestrator.search import book
 
     books = open_books(storage)
-    names = [name] if name else books_.names(books)
-    raise SystemExit(doctor_.visit([load_book(books, one) for one in names], repair, make_console()))
+    names = [name] if name else book.names(books)
+    raise SystemExit(doctor_.visit([load_book(books, sweep) for sweep in names], repair, make_console()))
 
 
 def ask_driver(
@@ -153,8 +153,7 @@ def ask_driver(
 
     ``only`` is the state in which it is asked at all. UserError where nobody drives the sweep, unless it may be ``idle``.
     """
-    from orchestrator.supervisor import commands as control
-    from orchestrator.supervisor import lease
+    from orchestrator.supervisor import commands, lease
 
     book = load_book(books, name)
     driver = lease.present(book)
@@ -162,8 +161,8 @@ def ask_driver(
         raise UserError(f"nobody drives sweep '{name}'; `sweep show {name}` tells where it stands")
     if driver is None or only is not None and driver.state != only:
         return False
-    key = control.post(book, command, **details)
-    answer = control.wait(book, key, ANSWER_SECONDS)
+    key = commands.post(book, command, **details)
+    answer = commands.wait(book, key, ANSWER_SECONDS)
     if answer is None:
         raise UserError(
             f"process {driver.process} on {driver.host}, which drives sweep '{name}', did not answer yet; it will"

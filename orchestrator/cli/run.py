@@ -70,7 +70,7 @@ def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
     names = datasets_page.names(whole.options["name"], data_sets)
     requests = [whole.with_data(data, name) for data, name in zip(data_sets, names, strict=True)]
     storage = open_books(whole.options["storage"], create=not dry_run)
-    specs = [plan.resolve(one, storage) for one in requests]
+    specs = [plan.resolve(sweep_request, storage) for sweep_request in requests]
     stored = [plan.settle(spec, storage) for spec in specs]
     machines = [machine(spec, machine_values).share(len(specs)) for spec in specs]
     if dry_run:

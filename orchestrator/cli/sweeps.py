@@ -45,7 +45,7 @@ def complete_trial(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
     name = ctx.params.get("name")
     books = open_books(ctx.params.get("storage"))
-    numbers = [str(one.number) for one in load_book(books, name).trials()] if name in book.names(books) else []
+    numbers = [str(trial.number) for trial in load_book(books, name).trials()] if name in book.names(books) else []
     return [number for number in numbers if number.startswith(incomplete)]
 
 
@@ -72,9 +72,9 @@ def make_console() -> "Console":
 
 def open_books(storage: str | None, create: bool = False) -> Any:
     """The Optuna storage that is meant."""
-    from orchestrator.stores import optuna_storage as storages
+    from orchestrator.stores import optuna_storage
 
-    return storages.meant(storage, create)
+    return optuna_storage.meant(storage, create)
 
 
 def load_book(books: "Storage", name: str) -> "Book":

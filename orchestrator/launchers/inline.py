@@ -32,14 +32,14 @@ class InlineJob:
     def hear(self) -> list[Message]:
         """What it says next; nothing while it has a wish."""
         while True:
-            said = self.events.send(self._due())
+            message = self.events.send(self._due())
             self.started = True
-            if isinstance(said, Compute):
-                self.wish = said
-            if isinstance(said, Ended):
+            if isinstance(message, Compute):
+                self.wish = message
+            if isinstance(message, Ended):
                 self.events.close()
-            if said is not None:
-                return [] if isinstance(said, Compute) else [said]
+            if message is not None:
+                return [] if isinstance(message, Compute) else [message]
 
     def _due(self) -> Any:
         """What it waits for: what it wished for, or a reply."""
@@ -79,9 +79,9 @@ class InlineLauncher(Launcher):
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
         """Never waits: what is wished for is granted, together."""
-        wishing = [one for one in jobs if isinstance(one, InlineJob) and one.wish is not None]
-        wishes = [one.wish for one in wishing if one.wish is not None]
-        for job, result in zip(wishing, compute(wishes), strict=True):
+        waiting = [job for job in jobs if isinstance(job, InlineJob) and job.wish is not None]
+        wishes = [job.wish for job in waiting if job.wish is not None]
+        for job, result in zip(waiting, compute(wishes), strict=True):
             job.granted = result
 
     def close(self) -> None:

@@ -198,13 +198,13 @@ class LocalLauncher(Launcher):
 def _nameless_main() -> Iterator[None]:
     """Have workers not import the program that started us: a script that begins a sweep would begin it in each of them."""
     main = vars(sys.modules["__main__"])
-    kept: dict[str, Any] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    attributes: dict[str, Any] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
     main["__spec__"] = None
     main.pop("__file__", None)
     try:
         yield
     finally:
-        main.update(kept)
+        main.update(attributes)
 
 
 def _memory_kills(system: Path = Path("/")) -> int:

@@ -84,8 +84,8 @@ class _Visit:
             if self.store is None:
                 self.store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
             runs = Runs(self.book, self.store, self._reach)
-            found = runs.findings(driven)
-            return Inspection([*here, *found], len(runs.trials), len(runs.kept), runs.earlier())
+            run_findings = runs.findings(driven)
+            return Inspection([*here, *run_findings], len(runs.trials), len(runs.by_number), runs.earlier())
         except connection.unreachable() as error:
             here.append(
                 Finding(None, f"MLflow cannot be looked at: {_sentence(error)}", "none; look again when it can")
@@ -114,9 +114,13 @@ class _Visit:
                         if (finding.trial, finding.what) not in self.seen:
                             self._try(finding)
                     findings = self._inspect().findings
-                    back = [one for one in findings if self.seen.get((one.trial, one.what), (one, ""))[1] == REPAIRED]
+                    back = [
+                        finding
+                        for finding in findings
+                        if self.seen.get((finding.trial, finding.what), (finding, ""))[1] == REPAIRED
+                    ]
                     self._note(back, f"{LEFT}, it is still so")
-                    if all((one.trial, one.what) in self.seen for one in findings):
+                    if all((finding.trial, finding.what) in self.seen for finding in findings):
                         return
                 self._note(findings, LEFT)
         except UserError as error:
@@ -181,8 +185,8 @@ def _who(trials: Sequence[int | None]) -> str:
             parts[-1].append(number)
         else:
             parts.append([number])
-    words = ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
-    return ("the sweep, " if None in trials else "") + ("trials " if len(numbers) > 1 else "trial ") + words
+    ranges = ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
+    return ("the sweep, " if None in trials else "") + ("trials " if len(numbers) > 1 else "trial ") + ranges
 
 
 def _sentence(error: Exception) -> str:

@@ -65,7 +65,7 @@ class Waiting:
 
 def waiting(folder: Path) -> Waiting:
     """What waits in the outbox of a trial's or sweep's ``folder``."""
-    place, found = folder / OUTBOX, Waiting()
+    place, waits = folder / OUTBOX, Waiting()
     sent = outbox.sent(place)
     for segment in outbox.segments(place):
         if segment < sent.segment:
@@ -75,30 +75,30 @@ def waiting(folder: Path) -> Waiting:
             entries, offset, damaged = outbox.read(place, segment, offset, 500)
             if not entries and not damaged:
                 break
-            found.entries += len(entries) + damaged
+            waits.entries += len(entries) + damaged
             for entry in entries:
-                _add(found, entry)
+                _add(waits, entry)
         with suppress(FileNotFoundError):  # a courier has just delivered and dropped it
-            found.cut = outbox.path_of(place, segment).stat().st_size > offset
-    return found
+            waits.cut = outbox.path_of(place, segment).stat().st_size > offset
+    return waits
 
 
-def _add(found: Waiting, entry: Entry) -> None:
+def _add(waits: Waiting, entry: Entry) -> None:
     match entry:
         case Begin():
-            found.begins, found.status = True, "RUNNING"
-            found.tags |= entry.tags
+            waits.begins, waits.status = True, "RUNNING"
+            waits.tags |= entry.tags
         case End():
-            found.status = entry.status or found.status
-            found.tags |= entry.tags
+            waits.status = entry.status or waits.status
+            waits.tags |= entry.tags
         case Tags():
-            found.tags |= entry.values
+            waits.tags |= entry.values
         case Numbers():
-            found.numbers |= entry.values.keys()
+            waits.numbers |= entry.values.keys()
         case Picture():
-            found.files.add("images")
+            waits.files.add("images")
         case File():
-            found.files.add(entry.path.partition("/")[0])
+            waits.files.add(entry.path.partition("/")[0])
 
 
 def deliver(folder: Path, store: Store) -> None:
@@ -134,19 +134,21 @@ def lead(folder: Path, run: str) -> None:
 def folders(book: Book) -> list[Finding]:
     """What is wrong with the files and processes of a sweep that nobody drives."""
     trials = {trial.number: trial for trial in book.trials()}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for folder in sorted(trial_folders(book.spec.folder)):
         number = int(text) if (text := folder.name.removeprefix(TRIAL)).isdecimal() else None
         if number not in trials:
-            found.append(Finding(None, f"{folder} belongs to no trial of it", "remove it if nothing in it is wanted"))
+            findings.append(
+                Finding(None, f"{folder} belongs to no trial of it", "remove it if nothing in it is wanted")
+            )
         elif leftovers.held(folder):
-            found.append(_worker(number, folder))
+            findings.append(_worker(number, folder))
         else:
-            found += _files(number, folder, trials[number].finished)
+            findings += _files(number, folder, trials[number].finished)
     own = [path for path in Path(book.spec.folder).glob("outbox/*.part")]
     if own:
-        found.append(_unneeded(None, own))
-    return found
+        findings.append(_unneeded(None, own))
+    return findings
 
 
 def refusals(book: Book) -> Iterator[Finding]:

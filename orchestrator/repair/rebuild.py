@@ -120,7 +120,7 @@ def draw(book: Book, store: Store, run: str) -> None:
 
 def drawn(book: Book) -> set[str]:
     """Names of the files that ``draw`` makes, and of the folder that holds some."""
-    samples = any((trial_folder(book.spec.folder, one.number) / SAMPLES).exists() for one in book.best(SHOWN))
+    samples = any((trial_folder(book.spec.folder, trial.number) / SAMPLES).exists() for trial in book.best(SHOWN))
     return ({"figures"} if len(book.best(2)) == 2 else set()) | ({"best_samples.png"} if samples else set())
 
 

@@ -42,8 +42,8 @@ class Runs:
         self.spec = book.spec
         self.trials = {trial.number: trial for trial in book.trials() if trial.state != "waiting"}
         self.waits: dict[int | None, Waiting] = {}
-        self.kept: dict[int | None, StoredRun] = {}
-        self.found: list[StoredRun] = []
+        self.by_number: dict[int | None, StoredRun] = {}
+        self.runs: list[StoredRun] = []
 
     def findings(self, driven: bool) -> list[Finding]:
         """What does not fit; where the sweep is ``driven``, of finished trials only, for they do not change any more."""
@@ -52,14 +52,14 @@ class Runs:
             numbers.insert(0, None)
         # In this order: what a courier takes out of an outbox meanwhile is in its run.
         self.waits = {number: checkup.waiting(folder_of(self.book, number)) for number in numbers}
-        self.found = self.store.records(self.spec.id, deleted=True) if self.store else []
-        found = [finding for number in numbers for finding in self._run(number)]
+        self.runs = self.store.records(self.spec.id, deleted=True) if self.store else []
+        findings = [finding for number in numbers for finding in self._run(number)]
         if not driven:
-            found += [*self._undelivered(), *self._strangers(), *self._arms()]
-        for number, run in self.kept.items():
+            findings += [*self._undelivered(), *self._strangers(), *self._arms()]
+        for number, run in self.by_number.items():
             seen = _as_delivered(run, self.waits[number])
-            found += self._own(seen) if number is None else self._trial(number, seen)
-        return found
+            findings += self._own(seen) if number is None else self._trial(number, seen)
+        return findings
 
     def earlier(self) -> int:
         """How many runs bear the name of the sweep and belong to one that this storage does not know."""
@@ -70,27 +70,27 @@ class Runs:
     # ---- which run is whose ------------------------------------------------------------------------------------------
 
     def _run(self, number: int | None) -> Iterator[Finding]:
-        """Find the one run of a trial, or of the sweep, which is ``kept``; tell what is in the way."""
+        """Find the one run of a trial, or of the sweep, for ``by_number``; tell what is in the way."""
         folder, begins = folder_of(self.book, number), self.waits[number].begins
         key = self.spec.id if number is None else record.key(self.spec, number)
         led = outbox.run_id(folder)
         noted = self.spec.run if number is None else self.trials[number].run
-        ours = [run for run in self.found if run.key == key]
+        ours = [run for run in self.runs if run.key == key]
         named = [run for id in (led, noted) if id and (run := self._named(id, key))]
         there = [run for run in [*named, *ours] if not run.deleted]
         finished = bool(self.book.finished()) if number is None else self.trials[number].finished
         if there:
-            kept = self.kept[number] = there[0]
+            own_run = self.by_number[number] = there[0]
             for run in ours:
-                if not run.deleted and run.run != kept.run:
+                if not run.deleted and run.run != own_run.run:
                     yield Finding(
                         number, f"run {run.run[:8]} is a second one of it", DELETED, partial(self._discard, run.run)
                     )
-            if kept.key != key:
-                repair = partial(self._add, kept.run, [Tags(values={KEY: key})])
+            if own_run.key != key:
+                repair = partial(self._add, own_run.run, [Tags(values={KEY: key})])
                 yield Finding(number, f"its run has lost the tag {KEY}", "set", repair)
-            if led and led != kept.run:
-                repair = partial(checkup.lead, folder, kept.run)
+            if led and led != own_run.run:
+                repair = partial(checkup.lead, folder, own_run.run)
                 yield Finding(number, "its outbox leads to a run that is gone", "led to its run", repair)
         elif named or ours:
             run = [*named, *reversed(ours)][0]
@@ -102,9 +102,7 @@ class Runs:
 
     def _named(self, id: str, key: str) -> StoredRun | None:
         """The run of that id, unless it is another's or there is none."""
-        run = next((run for run in self.found if run.run == id), None) or (
-            self.store.record(id) if self.store else None
-        )
+        run = next((run for run in self.runs if run.run == id), None) or (self.store.record(id) if self.store else None)
         return run if run and run.key in (key, "") else None
 
     def _undelivered(self) -> Iterator[Finding]:
@@ -117,7 +115,7 @@ class Runs:
 
     def _strangers(self) -> Iterator[Finding]:
         keys = {self.spec.id, *(record.key(self.spec, number) for number in self.trials), *arms.keys(self.spec)}
-        for run in self.found:
+        for run in self.runs:
             if run.key not in keys and not run.deleted:
                 what = f"run {run.run[:8]} is of a trial {run.key.partition('/')[2]}, which there is not"
                 yield Finding(None, what, DELETED, partial(self._discard, run.run))
@@ -125,7 +123,7 @@ class Runs:
     def _arms(self) -> Iterator[Finding]:
         """Runs of a comparison's arms that nobody closed; what they lack is made when the comparison goes on."""
         outcome, keys = remake.ending(self.book), arms.keys(self.spec)
-        for run in self.found:
+        for run in self.runs:
             if run.key in keys and run.status == "RUNNING" and not run.deleted:
                 end = End(status=remake.status(outcome), tags={"outcome": outcome}, at=_end(run))
                 what = f"the run {run.run[:8]} of an arm is RUNNING, but nobody drives it"
@@ -136,7 +134,7 @@ class Runs:
     def _trial(self, number: int, run: StoredRun) -> Iterator[Finding]:
         trial = self.trials[number]
         outcomes = self._outcomes(trial)
-        if (run.status, run.tags.get("outcome")) not in [(record.STATUS[one], one) for one in outcomes]:
+        if (run.status, run.tags.get("outcome")) not in [(record.STATUS[outcome], outcome) for outcome in outcomes]:
             outcome = outcomes[0]
             end = End(status=record.STATUS[outcome], tags={"outcome": outcome}, at=_end(run, trial))
             is_ = "nobody plays it" if outcome == "stopped" else f"it is {outcome}"

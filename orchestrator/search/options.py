@@ -157,6 +157,6 @@ def request(study: str, **values: Unpack[AllOptions]) -> Request:
     """A sweep of a study; None stands for an option that was not given. UserError for a value that cannot be."""
     table = options.read(AllOptions)
     given = options.given(table, values, "a sweep")
-    words = [word for name, value in given.items() for word in table[name].words(value)]
+    arguments = [word for name, value in given.items() for word in table[name].arguments(value)]
     command = "compare" if "vary" in given else "run"
-    return Request(study, given, f"{program()} {shlex.join([command, study, *words])}")
+    return Request(study, given, f"{program()} {shlex.join([command, study, *arguments])}")

@@ -63,6 +63,6 @@ def completed(book: Book, number: int | None) -> Trial:
         return best[0]
     done = {trial.number: trial for trial in book.trials("complete")}
     if number not in done:
-        some = ", ".join(map(str, list(done)[:12])) + (" …" if len(done) > 12 else "")
-        raise UserError(f"trial {number} of '{book.spec.name}' is not completed; these are: {some}")
+        numbers = ", ".join(map(str, list(done)[:12])) + (" …" if len(done) > 12 else "")
+        raise UserError(f"trial {number} of '{book.spec.name}' is not completed; these are: {numbers}")
     return done[number]

@@ -101,7 +101,7 @@ class Spec(BaseModel, frozen=True):
         )
         differing = []
         for key in keys:
-            now, was = (one.parameters() if key == "space" else getattr(one, key) for one in (self, other))
+            now, was = (spec.parameters() if key == "space" else getattr(spec, key) for spec in (self, other))
             if isinstance(now, dict) and isinstance(was, dict):
                 for field in sorted(now.keys() | was.keys()):
                     if now.get(field) != was.get(field):

@@ -63,10 +63,10 @@ def check(url: str, option: str) -> None:
         _reach(url, option)
 
 
-def same(one: str, other: str) -> bool:
+def same(first: str, second: str) -> bool:
     """Whether two addresses name one database, whatever the driver and the user."""
     try:
-        parsed = [make_url(url) for url in (one, other)]
+        parsed = [make_url(url) for url in (first, second)]
     except (ArgumentError, ValueError):  # MLflow takes folders as well
         return False
     places = {(url.get_backend_name(), url.host, url.port, url.database) for url in parsed}

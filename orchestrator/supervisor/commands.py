@@ -97,9 +97,9 @@ def wait(book: Book, key: str, seconds: float) -> str | None:
     """The answer to a request, or None where there is none after ``seconds``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = Request.model_validate(book.notes()[key]).answer
-        if found is not None:
-            return found
+        answer_text = Request.model_validate(book.notes()[key]).answer
+        if answer_text is not None:
+            return answer_text
         time.sleep(0.1)
     return None
 

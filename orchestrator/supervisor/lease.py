@@ -33,7 +33,7 @@ class Driver(BaseModel, frozen=True):
     since: str
     beat: int = 0
     state: str = "running"
-    trials: dict[int, str] = {}  # how far each running trial is, in words
+    trials: dict[int, str] = {}  # how far each running trial is, as text
 
 
 def driver(book: Book) -> Driver | None:
@@ -106,7 +106,7 @@ class Lease:
             with suppress(*UNWRITABLE):  # the supervisor will hear of it
                 who = driver(self.book)
                 if who is not None and who.token != self.me.token:
-                    self.lost = _words(who)
+                    self.lost = _driver_text(who)
                     return
                 beat += 1
                 self.book.note(DRIVER, self.me.model_copy(update={"beat": beat}).model_dump(mode="json"))
@@ -137,11 +137,11 @@ def acquire_lease(book: Book) -> Iterator[Lease]:
 
 
 def _refusal(book: Book, who: Driver | None) -> str:
-    by = _words(who) if who else "a process that has just begun"
+    by = _driver_text(who) if who else "a process that has just begun"
     return (
         f"sweep '{book.spec.name}' is being driven by {by}; wait for it, or end it with `sweep stop {book.spec.name}`"
     )
 
 
-def _words(who: Driver) -> str:
+def _driver_text(who: Driver) -> str:
     return f"process {who.process} on {who.host} since {who.since}"

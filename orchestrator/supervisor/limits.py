@@ -24,7 +24,7 @@ class Limits:
         """Why the trial takes too long, '' where it does not."""
         if self.trial is None or time.monotonic() - trial.began <= self.trial:
             return ""
-        return f"ended after {self.trial:g} s, the limit that --trial-timeout sets, at {trial.words()}"
+        return f"ended after {self.trial:g} s, the limit that --trial-timeout sets, at {trial.progress()}"
 
     def silent(self, trial: RunningTrial) -> str:
         """Why the worker counts as hung, '' where it does not.
@@ -42,4 +42,4 @@ class Limits:
             if before is None or used - before > min(IDLE_SECONDS, IDLE_SHARE * self.silence):
                 trial.processor, trial.heard = used, now  # it has as long again
                 return ""
-        return f"silent for {self.silence:g} s at {trial.words()}, so its worker was ended"
+        return f"silent for {self.silence:g} s at {trial.progress()}, so its worker was ended"

@@ -27,7 +27,7 @@ class RunningTrial:
         """Of the trial."""
         return self.pending.number
 
-    def words(self) -> str:
+    def progress(self) -> str:
         """How far it is."""
         pulse = self.pulse
         return f"{pulse.stage} {pulse.done}/{pulse.total}" if pulse.total > 1 else pulse.stage

@@ -88,7 +88,7 @@ class Plain:
             self.last = now
         self.shown_trials = len(status.ended)
         if now - self.last > PLAIN_SECONDS and status.running:
-            rows = (f"trial {number} {trial.words()}" for number, trial in sorted(status.running.items()))
+            rows = (f"trial {number} {trial.progress()}" for number, trial in sorted(status.running.items()))
             self.console.print(Text.assemble("running: " + ", ".join(rows) + " · ", _counts(status)), soft_wrap=True)
             self.last = now
 

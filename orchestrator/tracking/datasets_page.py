@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.errors import UserError
-from orchestrator.figures import canvas as figures
+from orchestrator.figures import canvas
 from orchestrator.layout import ACROSS, SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import run_of
@@ -38,7 +38,7 @@ def data_sets(text: str | None) -> list[str | None]:
 
 def names(name: str | None, data: Sequence[str | None]) -> list[str | None]:
     """The sweeps' names, each the given one with its data set; None where they are to be found. UserError for two alike."""
-    kinds = [(one or "").partition(":")[0] for one in data]
+    kinds = [(data_set or "").partition(":")[0] for data_set in data]
     alike = len(set(kinds)) < len(kinds)
     if name is None:
         if alike:
@@ -68,7 +68,7 @@ def page(books: Sequence[Book], store: "MlflowStore", run: str | None) -> str:
     outbox.begin(key, title, {}, {"study": study, "data": ", ".join(columns)}, run=run)
     outbox.note(text)
     outbox.content("comparison.json", json.dumps(columns, indent=2).encode())
-    pictures = figures.sheet_of_files((shown_of(book) for book in books if book.best()), columns=2)
+    pictures = canvas.sheet_of_files((shown_of(book) for book in books if book.best()), columns=2)
     if pictures:
         outbox.content("figures/best_trials.png", pictures)
     outbox.end("FINISHED", {"outcome": "complete"})
@@ -86,29 +86,31 @@ def column(book: Book, store: "MlflowStore") -> Column:
     """The best trial of a sweep: its objectives, and what the study's report says of a trial in numbers."""
     spec, best = book.spec, book.best()
     done = len(book.finished())
-    found: Column = {"sweep": spec.name, "trials": f"{done} of {book.total()}", "numbers": {}}
+    summary: Column = {"sweep": spec.name, "trials": f"{done} of {book.total()}", "numbers": {}}
     if not best:
-        return found
+        return summary
     trial = best[0]
     goals = {key: value for (key, _), value in zip(spec.objectives, trial.values, strict=True)}
     run = run_of(spec, trial)
     last = store.last(run) if run else {}
-    told = named([key for section in book.study.sections for key in section.numbers], last)
-    numbers = goals | {key: last[key] for key in told if key not in goals}
-    return found | {"trial": trial.number, "settings": settings_line(trial.params), "numbers": numbers}
+    metrics = named([key for section in book.study.sections for key in section.numbers], last)
+    numbers = goals | {key: last[key] for key in metrics if key not in goals}
+    return summary | {"trial": trial.number, "settings": settings_line(trial.params), "numbers": numbers}
 
 
 def markdown(books: Sequence[Book], columns: dict[str, Column]) -> str:
     """A column a data set, a row a number; the objectives first, and with their directions."""
-    every = list(dict.fromkeys(key for one in columns.values() for key in one["numbers"]))
+    every = list(dict.fromkeys(key for column_values in columns.values() for key in column_values["numbers"]))
     directions = dict(books[0].spec.objectives)
     rows = [["", *columns], ["---"] * (len(columns) + 1)]
     for key in ("sweep", "trials", "trial", "settings"):
         name = {"trials": "trials finished", "trial": "best trial"}.get(key, key)
-        rows.append([name, *(str(one.get(key, "")) for one in columns.values())])
+        rows.append([name, *(str(column_values.get(key, "")) for column_values in columns.values())])
     for key in every:
         better = {"minimize": " ↓", "maximize": " ↑"}.get(directions.get(key, ""), "")
-        rows.append([f"`{key}`{better}", *(short(one["numbers"].get(key, "")) for one in columns.values())])
+        rows.append(
+            [f"`{key}`{better}", *(short(column_values["numbers"].get(key, "")) for column_values in columns.values())]
+        )
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     two = " ".join(book.spec.name for book in books[:2])
     return f"{table}\n\nWith curves and pictures: `sweep report {two}`"

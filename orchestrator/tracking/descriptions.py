@@ -28,7 +28,7 @@ def trial(spec: Spec, number: int, end: Ended) -> str:
     for (key, direction), value in zip(spec.objectives, end.values, strict=False):
         group = key.partition("/")[0]
         others = {
-            name: number for name, number in end.beside.items() if name != key and name.partition("/")[0] == group
+            name: number for name, number in end.group_values.items() if name != key and name.partition("/")[0] == group
         }
         lines.append(
             f"**{key} {short(value)}** ({BETTER[direction]} is better)"
@@ -89,8 +89,8 @@ def _best(book: Book, best: list[Trial]) -> list[str]:
 def _command(command: str) -> str:
     """As code that may break: each setting behind an option of its own, which means the same, or the page becomes too wide."""
 
-    def apart(found: re.Match[str]) -> str:
-        option, pairs = found.groups()
+    def apart(match: re.Match[str]) -> str:
+        option, pairs = match.groups()
         return " ".join(f"{option} {pair}" for pair in pairs.split(",") if pair)
 
     return f"`{PAIRS.sub(apart, command)}`"

@@ -131,12 +131,12 @@ class MlflowStore:
 
     def pictures(self, run: str) -> list[tuple[str, int, str]]:
         """The pictures of a run: key, step and path, in that order."""
-        found = []
+        pictures = []
         for file in self.client.list_artifacts(run, PICTURES):
-            key, said, rest = Path(file.path).stem.partition("+step+")
-            if said and file.path.endswith(".png"):
-                found.append((key.replace("~", "/"), int(rest.partition("+")[0]), file.path))
-        return sorted(found)
+            key, separator, rest = Path(file.path).stem.partition("+step+")
+            if separator and file.path.endswith(".png"):
+                pictures.append((key.replace("~", "/"), int(rest.partition("+")[0]), file.path))
+        return sorted(pictures)
 
     def content(self, run: str, path: str) -> bytes:
         """A file of a run."""
@@ -149,7 +149,7 @@ class MlflowStore:
 
     def history(self, run: str, key: str) -> list[tuple[int, float]]:
         """Steps and values of a metric, in the order of steps."""
-        return sorted((one.step, one.value) for one in self.client.get_metric_history(run, key))
+        return sorted((metric.step, metric.value) for metric in self.client.get_metric_history(run, key))
 
     def forget(self, id: str, name: str) -> None:
         """Delete a sweep's runs, which MLflow can restore, and the model that bears its name."""
@@ -174,17 +174,17 @@ class MlflowStore:
 
     def pages(self, name: str | None) -> dict[str, str]:
         """The pages of the sweep ``name``, or else of the newest one: of its trials, and its own; UserError without it."""
-        experiments = {one.experiment_id: one for one in self.client.search_experiments()}
+        experiments = {experiment.experiment_id: experiment for experiment in self.client.search_experiments()}
         which = "params.`sweep/study` LIKE '%'" + (f" and tags.sweep = '{name}'" if name else "")
         newest = ["attributes.start_time DESC"]
-        found = self.client.search_runs(list(experiments), which, max_results=1, order_by=newest)
-        if not found:
+        runs = self.client.search_runs(list(experiments), which, max_results=1, order_by=newest)
+        if not runs:
             if name:
                 raise UserError(
                     f"{self.client.tracking_uri} holds no sweep '{name}'; `sweep list` tells which there are"
                 )
             return {"sweeps": f"#/experiments?{pages.MODE}"}
-        info, sweep = found[0].info, found[0].data.tags["sweep"]
+        info, sweep = runs[0].info, runs[0].data.tags["sweep"]
         view = f"&viewStateShareKey={sweep}" if pages.VIEW + sweep in experiments[info.experiment_id].tags else ""
         return {
             "trials": f"#/experiments/{info.experiment_id}/runs?{pages.MODE}{view}",
@@ -192,14 +192,14 @@ class MlflowStore:
         }
 
     def _search(self, filter: str, view: int) -> list[StoredRun]:
-        found: list[StoredRun] = []
+        runs: list[StoredRun] = []
         token = None
         while True:
             page = self.client.search_runs([self.experiment], filter, view, 1000, ["attributes.start_time ASC"], token)
-            found += map(_recorded, page)
+            runs += map(_recorded, page)
             token = page.token
             if not token:
-                return found
+                return runs
 
     def _steps(self, run: str) -> dict[str, int]:
         """See Found."""
@@ -207,8 +207,8 @@ class MlflowStore:
         return steps | {of_picture(key): step for key, step, _ in self.pictures(run)}
 
     def _find(self, key: str) -> str | None:
-        found = self.client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
-        return found[0].info.run_id if found else None
+        runs = self.client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
+        return runs[0].info.run_id if runs else None
 
     def _files(self, run: str, entries: Sequence[Picture | File], tags: dict[str, str]) -> None:
         """Pictures under the names that the UI reads steps from; made of what the entry holds, so never there twice.

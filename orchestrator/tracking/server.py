@@ -53,12 +53,12 @@ class Server:
     """A process, and the file that holds what it says."""
 
     process: "subprocess.Popen[bytes]"
-    said: IO[bytes]
+    output: IO[bytes]
 
     def failed(self, how: str) -> UserError:
         """How it failed, and the end of what it said."""
-        self.said.seek(0)
-        lines = self.said.read().decode(errors="replace").rstrip().splitlines()[-LINES:]
+        self.output.seek(0)
+        lines = self.output.read().decode(errors="replace").rstrip().splitlines()[-LINES:]
         return UserError("\n".join([f"a server {how}; it said:", *lines]))
 
 
@@ -74,12 +74,12 @@ def serve(wanted: Wanted, console: Console) -> None:
     if wanted.storage is not None:
         commands.append(_dashboard(wanted.storage, wanted.host, second := _free(wanted.host, port + 1)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no server may outlive us
-    servers = [_start(one, wanted.folder, more) for one in commands]
+    servers = [_start(command, wanted.folder, more) for command in commands]
     try:
         _await(servers[0], f"http://{_reached(wanted.host)}:{port}")
         store = connection.open_store(uri, "--tracking-uri")
-        found = store.pages(wanted.name)
-        shown = {name: f"http://{_reached(wanted.host)}:{port}/{page}" for name, page in found.items()}
+        pages = store.pages(wanted.name)
+        shown = {name: f"http://{_reached(wanted.host)}:{port}/{page}" for name, page in pages.items()}
         if wanted.storage is not None:
             shown["optuna"] = f"http://{_reached(wanted.host)}:{second}/"
         for name, page in shown.items():
@@ -99,7 +99,7 @@ def serve(wanted: Wanted, console: Console) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(server.process.pid, signal.SIGTERM)
             server.process.wait()
-            server.said.close()
+            server.output.close()
 
 
 def _uri(wanted: Wanted) -> str:
@@ -149,9 +149,11 @@ def _dashboard(storage: str, host: str, port: int) -> list[str]:
 def _start(command: list[str], folder: Path, more: dict[str, str]) -> Server:
     """What it says goes to a file that is gone with us: it tells of every request, and the addresses would be out of sight."""
     environment = {**os.environ, **QUIET, **more}
-    said = tempfile.TemporaryFile()
-    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True)
-    return Server(server, said)
+    output = tempfile.TemporaryFile()
+    server = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
+    )
+    return Server(server, output)
 
 
 def _await(server: Server, url: str) -> None:

@@ -16,7 +16,7 @@ _ENDED = TypeAdapter(Ended)
 
 def save(folder: Path, end: Ended) -> None:
     """Keep how the folder's trial ended; raises CannotWrite."""
-    files.replace(folder / ENDED, _ENDED.dump_json(end))
+    files.replace(folder / ENDED, _ENDED.dump_json(end, by_alias=True))
 
 
 def load(folder: Path) -> Ended | None:

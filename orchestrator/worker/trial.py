@@ -59,8 +59,8 @@ def run_trial(task: Task) -> Generator[Message | None, Reply | None, None]:
     with closing(run_trial_cooperative(task)) as trial, suppress(StopIteration):
         answer: Any = None
         while True:
-            said = trial.send(answer)
-            answer = said.function(said.rows) if isinstance(said, Compute) else (yield said)
+            message = trial.send(answer)
+            answer = message.function(message.rows) if isinstance(message, Compute) else (yield message)
 
 
 def run_trial_cooperative(task: Task) -> Generator[Message | Compute | None, Any, None]:
@@ -86,7 +86,7 @@ class _Player:
         self.study: Study[Any, Any] = studies.load(task.study)
         self.values: tuple[float, ...] = ()
         self.groups = {objective.group for objective in self.study.objectives}
-        self.beside: dict[str, float] = {}  # the last numbers of the objectives' groups
+        self.group_values: dict[str, float] = {}  # the last numbers of the objectives' groups
         self.reports = 0
         self.unanswered: list[Report] = []  # nobody may have heard of these, or what was thought of them is not known
         self.step = 0
@@ -98,7 +98,7 @@ class _Player:
 
     def ended(self, outcome: Outcome, reason: str = "", detail: str = "") -> Ended:
         self._enter(self.stage)
-        return Ended(outcome, self.values, reason, detail, sum(self.seconds.values()), dict(self.beside))
+        return Ended(outcome, self.values, reason, detail, sum(self.seconds.values()), dict(self.group_values))
 
     def play(self) -> Generator[Message | Compute | None, Any, Ended]:
         """Every ending but that of a full disk is a value."""
@@ -130,7 +130,11 @@ class _Player:
         saved = checkpoint.load(self.folder, self._usable)
         if saved is not None:
             self.reports, self.values = saved["reports"], tuple(saved["values"])
-            self.step, self.seconds, self.beside = saved["step"], dict(saved["seconds"]), dict(saved.get("beside", {}))
+            self.step, self.seconds, self.group_values = (
+                saved["step"],
+                dict(saved["seconds"]),
+                dict(saved.get("beside", {})),
+            )
             self._heed((yield Saved(self.step)))
             for index, values, at in saved.get("unanswered", []):
                 yield from self._say(Report(index, tuple(values), at))
@@ -185,7 +189,7 @@ class _Player:
                 self.outbox.numbers(event.step, event.values)
                 for key, value in event.values.items():
                     if key.partition("/")[0] in self.groups and math.isfinite(value):
-                        self.beside[key] = value
+                        self.group_values[key] = value
             case _ if isinstance(event, PictureEvent):
                 png = canvas.png(events.draw(event))
                 self.outbox.picture(event.key, event.step, png)
@@ -236,7 +240,7 @@ class _Player:
         self._enter(self.stage)
         state = {"reports": self.reports, "values": list(self.values), "step": event.step, "seconds": self.seconds}
         state["unanswered"] = [astuple(report) for report in self.unanswered]
-        state["beside"] = self.beside
+        state["beside"] = self.group_values
         position = self.outbox.position().model_dump()  # what a resumed trial will not say again is safe first
         checkpoint.save(self.folder, state | {"outbox": position, "trainer": event.state()})
         self.last_save = time.monotonic()

@@ -159,5 +159,5 @@ def test_a_trial_and_watching_do_not_go_together(bench: Bench) -> None:
 
 def test_a_server_that_fails_is_told_in_its_own_words(folder: Path) -> None:
     failing = server._start([sys.executable, "-c", "print('no such store'); raise SystemExit(3)"], folder, {})
-    with failing.said, pytest.raises(UserError, match="a server ended with exit status 3; it said:\nno such store"):
+    with failing.output, pytest.raises(UserError, match="a server ended with exit status 3; it said:\nno such store"):
         server._await(failing, "http://127.0.0.1:9")

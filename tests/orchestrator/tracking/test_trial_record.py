@@ -51,7 +51,9 @@ def test_a_trial_that_is_left_for_later_keeps_its_name(bench: Bench, tmp_path: P
 
 def test_a_value_stands_beside_what_it_is_read_against(bench: Bench) -> None:
     spec = bench.book().spec.model_copy(update={"objectives": [("fid/fresh", "minimize"), ("accuracy", "maximize")]})
-    end = Ended("complete", (3.5, 0.9), seconds=65, beside={"fid/fresh": 3.5, "fid/real": 0.1, "accuracy/judge": 0.99})
+    end = Ended(
+        "complete", (3.5, 0.9), seconds=65, group_values={"fid/fresh": 3.5, "fid/real": 0.1, "accuracy/judge": 0.99}
+    )
     said = descriptions.trial(spec, 2, end)
     assert "**fid/fresh 3.5** (lower is better) · real 0.1\n" in said
     assert "**accuracy 0.9** (higher is better) · judge 0.99\n" in said

@@ -1,5 +1,6 @@
 """Checkpoints: whole or not there, the one before where the last is cut, and never code."""
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -72,6 +73,13 @@ def test_a_disk_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: py
     saved = checkpoint.load(tmp_path)
     assert saved is not None and saved["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == [layout.CHECKPOINT]
+
+
+def test_the_objectives_groups_keep_their_key_in_the_file_of_an_ending(tmp_path: Path) -> None:
+    end = Ended("complete", (3.5,), group_values={"fid/real": 0.1})
+    ending.save(tmp_path, end)
+    assert json.loads((tmp_path / layout.ENDED).read_text())["beside"] == {"fid/real": 0.1}
+    assert ending.load(tmp_path) == end
 
 
 def test_an_ending_is_read_as_it_was_written_and_half_of_one_is_none(tmp_path: Path) -> None:
