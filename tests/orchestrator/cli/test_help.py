@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,7 @@ from orchestrator import text
 from orchestrator.cli.main import main
 from orchestrator.errors import UserError
 from orchestrator.reports import sweep as report
-from orchestrator.terminal import tables
-from orchestrator.terminal import trial_view as glance
+from orchestrator.terminal import tables, trial_view
 from orchestrator.tracking import server
 from tests.support import documented
 from tests.support.bench import Bench
@@ -65,25 +65,25 @@ def test_one_trial_is_told_whole_with_its_samples(bench: Bench) -> None:
     book = bench.book(trials=2, pruner="none")
     bench.drive(book)
     colours = Console(force_terminal=True, color_system="truecolor", width=80, record=True, file=open(os.devnull, "w"))
-    colours.print(glance.trial(book, 1, colours))
+    colours.print(trial_view.view(book, 1, colours))
     colours.file.close()
     said = colours.export_text()
     assert "trial 1 of toy: complete" in said and "rank" in said and "course" in said and "steps=5" in said
-    drawn = [line for line in said.splitlines() if glance.UPPER_HALF in line]
-    assert drawn and all(line == glance.UPPER_HALF * 80 for line in drawn)
+    drawn = [line for line in said.splitlines() if trial_view.UPPER_HALF in line]
+    assert drawn and all(line == trial_view.UPPER_HALF * 80 for line in drawn)
     plain = Console(width=80, file=open(os.devnull, "w"), record=True)
-    plain.print(glance.trial(book, 1, plain))
+    plain.print(trial_view.view(book, 1, plain))
     plain.file.close()
-    assert "samples.png" in plain.export_text().replace("\n", "") and glance.UPPER_HALF not in plain.export_text()
+    assert "samples.png" in plain.export_text().replace("\n", "") and trial_view.UPPER_HALF not in plain.export_text()
     with pytest.raises(UserError, match="no trial 7; it has 2"):
-        glance.trial(book, 7, plain)
+        trial_view.view(book, 7, plain)
 
 
 def test_a_letter_is_two_pixels(tmp_path: Path) -> None:
     image = Image.new("RGB", (2, 4))
     image.putdata([(255, 0, 0), (0, 0, 0), (0, 0, 255), (0, 0, 0), *[(9, 9, 9)] * 4])
     image.save(tmp_path / "a.png")
-    text = glance.picture(tmp_path / "a.png", 80)
+    text = trial_view.picture(tmp_path / "a.png", 80)
     assert text.plain == "▀▀\n▀▀\n"
     style = text.spans[0].style
     assert not isinstance(style, str) and style.color and style.bgcolor
@@ -135,9 +135,8 @@ def test_every_objective_has_its_column(bench: Bench, monkeypatch: pytest.Monkey
     bench.drive(book)
     two = book.spec.model_copy(update={"objectives": (*book.spec.objectives, ("accuracy", "maximize"))})
     monkeypatch.setattr(book, "spec", two)
-    first, second = book.trials()
-    monkeypatch.setattr(book, "trials", lambda *states: [first, second])
-    monkeypatch.setattr(type(first), "values", [0.25, 0.875])
+    trials = [replace(trial, values=(0.25, 0.875)) for trial in book.trials()]
+    monkeypatch.setattr(book, "trials", lambda *states: trials)
     console = Console(width=160, file=open(os.devnull, "w"), record=True)
     console.print(tables.trials(book))
     console.file.close()
