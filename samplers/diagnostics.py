@@ -2,7 +2,7 @@
 
 R̂ and both sample sizes are those of Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021 (arXiv:1903.08008): of chains
 split in halves, of ranks turned into normal scores, so that heavy tails and odd scales do not mislead them. All take
-draws as (chains, draws, *shape), as ``torch.stack([x for x, _ in walk(…)], 1)`` gives them, and judge each element of the
+draws as (chains, draws, *shape), as ``torch.stack([x for x, _ in iterate(…)], 1)`` gives them, and judge each element of the
 shape on its own. Draws that do not vary give NaN.
 """
 

@@ -13,9 +13,18 @@ from torch import Generator, Tensor
 
 from samplers import adaptation
 from samplers.adaptation import Adaptation
-from samplers.kernel import Energy, Kernel, Parameter, at, column, energy_and_gradient, row, standard_normal
-from samplers.metropolis import choose, decide, gain
-from samplers.reflection import Bounds, cut, reflect
+from samplers.kernel import (
+    Energy,
+    Kernel,
+    Parameter,
+    energy_and_gradient,
+    per_chain,
+    per_chain_flat,
+    standard_normal,
+    value_at,
+)
+from samplers.metropolis import accept, kinetic_difference, where_accepted
+from samplers.reflection import Bounds, clip_to_bounds, reflect
 
 
 class State(NamedTuple):
@@ -64,26 +73,26 @@ def build(
         raise ValueError(f"jitter is a share of the length from 0 to below 1, not {jitter:g}")
 
     def init(x: Tensor) -> State:
-        x = cut(x.detach(), bounds)
+        x = clip_to_bounds(x.detach(), bounds)
         e, gradient = energy_and_gradient(energy, x, grad_clip)
         if not warmup:
             return State(x, e, gradient, 0, None)
-        first = torch.as_tensor(at(step_size, 0), dtype=x.dtype, device=x.device)
+        first = torch.as_tensor(value_at(step_size, 0), dtype=x.dtype, device=x.device)
         return State(x, e, gradient, 0, adaptation.init(first.flatten().expand(len(x))))
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         averaging = state.adaptation
         if averaging is None:
-            chosen = at(step_size, state.step)
+            chosen = value_at(step_size, state.step)
         else:
             chosen = averaging.log_step.exp()
-        t, length = at(temperature, state.step), chosen
+        t, length = value_at(temperature, state.step), chosen
         if jitter:
             uniform = torch.empty_like(state.energy).uniform_(1 - jitter, 1 + jitter, generator=generator)
-            length = row(chosen) * uniform
-        length = column(length, state.position)
+            length = per_chain_flat(chosen) * uniform
+        length = per_chain(length, state.position)
 
-        before = standard_normal(state.position, generator) * column(t**0.5, state.position)
+        before = standard_normal(state.position, generator) * per_chain(t**0.5, state.position)
         x, p, e, gradient = state.position, before, state.energy, state.gradient
         for _ in range(leapfrog_steps):
             p = p - length / 2 * gradient
@@ -92,14 +101,16 @@ def build(
                 x, p = reflect(x, p, bounds)
             e, gradient = energy_and_gradient(energy, x, grad_clip)
             p = p - length / 2 * gradient
-        accepted, probability = decide(-(e - state.energy + gain(before, p)) / row(t), generator)
+        accepted, probability = accept(
+            -(e - state.energy + kinetic_difference(before, p)) / per_chain_flat(t), generator
+        )
 
         if averaging is not None and averaging.updates < warmup:
             averaging = adaptation.update(averaging, probability, target)
         after = State(
-            choose(accepted, x, state.position),
-            choose(accepted, e, state.energy),
-            choose(accepted, gradient, state.gradient),
+            where_accepted(accepted, x, state.position),
+            where_accepted(accepted, e, state.energy),
+            where_accepted(accepted, gradient, state.gradient),
             state.step + 1,
             averaging,
         )

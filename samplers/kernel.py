@@ -46,17 +46,17 @@ class Info(NamedTuple):
     gradient: Tensor  # (chains, *shape), after clipping
 
 
-def at(value: Parameter, step: int) -> float | Tensor:
+def value_at(value: Parameter, step: int) -> float | Tensor:
     """The value at ``step`` of what may be a schedule."""
     return value(step) if callable(value) else value
 
 
-def column(value: Value, x: Tensor) -> Value:
+def per_chain(value: Value, x: Tensor) -> Value:
     """What multiplies positions shaped like ``x``: a number as it is, a value for each chain as (chains, 1, …)."""
     return value.reshape(-1, *[1] * (x.dim() - 1)) if isinstance(value, Tensor) else value
 
 
-def row(value: Value) -> Value:
+def per_chain_flat(value: Value) -> Value:
     """What multiplies energies: a number as it is, a value for each chain as (chains,)."""
     return value.flatten() if isinstance(value, Tensor) else value
 
@@ -79,7 +79,7 @@ def energy_and_gradient(energy: Energy, x: Tensor, clip: float | None = None) ->
     return e.detach(), gradient if clip is None else gradient.clamp(-clip, clip)
 
 
-def walk(kernel: Kernel, x: Tensor, n_steps: int, generator: Generator) -> Iterator[tuple[Tensor, Any]]:
+def iterate(kernel: Kernel, x: Tensor, n_steps: int, generator: Generator) -> Iterator[tuple[Tensor, Any]]:
     """Yield (positions, info) after each of ``n_steps`` steps from ``x``. Positions are never written to again."""
     state = kernel.init(x)
     for _ in range(n_steps):

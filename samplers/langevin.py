@@ -12,7 +12,17 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from samplers.kernel import Energy, Info, Kernel, Parameter, State, at, column, energy_and_gradient, standard_normal
+from samplers.kernel import (
+    Energy,
+    Info,
+    Kernel,
+    Parameter,
+    State,
+    energy_and_gradient,
+    per_chain,
+    standard_normal,
+    value_at,
+)
 
 
 def build(
@@ -34,8 +44,8 @@ def build(
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         e, gradient = energy_and_gradient(energy, state.position, grad_clip)
-        a = at(step_size, state.step)
-        s = _matching(a) if noise is None else at(noise, state.step)
+        a = value_at(step_size, state.step)
+        s = _matching(a) if noise is None else value_at(noise, state.step)
         x = _add(state.position, gradient, -a)  # a tensor of its own: what follows may write to it
         if isinstance(s, Tensor) or s > 0:
             _add(x, standard_normal(x, generator), s, out=x)
@@ -53,5 +63,5 @@ def _matching(a: float | Tensor) -> float | Tensor:
 def _add(x: Tensor, direction: Tensor, scale: float | Tensor, out: Tensor | None = None) -> Tensor:
     """x + scale · direction, in one pass over memory."""
     if isinstance(scale, Tensor):
-        return torch.addcmul(x, direction, column(scale, x), out=out)
+        return torch.addcmul(x, direction, per_chain(scale, x), out=out)
     return torch.add(x, direction, alpha=scale, out=out)

@@ -14,7 +14,7 @@ cannot tell an acceptance from a rejection. The recipes that make pictures run c
 from torch import Generator
 
 from samplers import hmc
-from samplers.kernel import Energy, Kernel, Parameter, at
+from samplers.kernel import Energy, Kernel, Parameter, value_at
 from samplers.reflection import Bounds
 
 
@@ -36,7 +36,15 @@ def build(
     ``bounds`` are walls that reflect: the law is exp(−E/T) between them, exactly. Starts are cut to them.
     """
     kernel = hmc.build(
-        energy, lambda step: (2 * at(step_size, step)) ** 0.5, 1, temperature, 0.0, warmup, target, grad_clip, bounds
+        energy,
+        lambda step: (2 * value_at(step_size, step)) ** 0.5,
+        1,
+        temperature,
+        0.0,
+        warmup,
+        target,
+        grad_clip,
+        bounds,
     )
 
     def step(state: hmc.State, generator: Generator) -> tuple[hmc.State, hmc.Info]:

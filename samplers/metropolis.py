@@ -3,10 +3,10 @@
 import torch
 from torch import Generator, Tensor
 
-from samplers.kernel import column
+from samplers.kernel import per_chain
 
 
-def decide(log_ratio: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+def accept(log_ratio: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
     """Which proposals are accepted, and min(1, ratio), the probability that they are; both (chains,).
 
     A ratio that is not a number, as of an energy that overflowed, is a rejection.
@@ -16,11 +16,11 @@ def decide(log_ratio: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
     return uniform < probability, probability
 
 
-def choose(accepted: Tensor, proposed: Tensor, current: Tensor) -> Tensor:
+def where_accepted(accepted: Tensor, proposed: Tensor, current: Tensor) -> Tensor:
     """The proposal where it is accepted, else what was; ``accepted`` is (chains,), the others (chains, …)."""
-    return torch.where(column(accepted, current), proposed, current)
+    return torch.where(per_chain(accepted, current), proposed, current)
 
 
-def gain(before: Tensor, after: Tensor) -> Tensor:
+def kinetic_difference(before: Tensor, after: Tensor) -> Tensor:
     """What the kinetic energy |p|²/2 has gained, (chains,): summed over differences, which are small beside the squares."""
     return ((after - before) * (after + before)).flatten(1).sum(1) / 2

@@ -9,8 +9,18 @@ T / (λ(1 − aMλ/2)). With the data's variance for M all pixels of a fitted en
 
 from torch import Generator, Tensor
 
-from samplers.kernel import Energy, Info, Kernel, Parameter, State, at, column, energy_and_gradient, standard_normal
-from samplers.reflection import Bounds, cut, reflect
+from samplers.kernel import (
+    Energy,
+    Info,
+    Kernel,
+    Parameter,
+    State,
+    energy_and_gradient,
+    per_chain,
+    standard_normal,
+    value_at,
+)
+from samplers.reflection import Bounds, clip_to_bounds, reflect
 
 
 def build(
@@ -33,12 +43,12 @@ def build(
     deviation = variance.sqrt()
 
     def init(x: Tensor) -> State:
-        return State(cut(x.detach(), bounds), 0)
+        return State(clip_to_bounds(x.detach(), bounds), 0)
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         x = state.position
         e, gradient = energy_and_gradient(energy, x, grad_clip)  # without M
-        a, t = (column(at(value, state.step), x) for value in (step_size, temperature))
+        a, t = (per_chain(value_at(value, state.step), x) for value in (step_size, temperature))
         spread = (2 * a * t) ** 0.5
         x = x - a * (variance.to(x) * gradient) + spread * (deviation.to(x) * standard_normal(x, generator))
         if bounds is not None:

@@ -15,8 +15,18 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from samplers.kernel import Energy, Info, Kernel, Parameter, State, at, column, energy_and_gradient, standard_normal
-from samplers.reflection import Bounds, cut
+from samplers.kernel import (
+    Energy,
+    Info,
+    Kernel,
+    Parameter,
+    State,
+    energy_and_gradient,
+    per_chain,
+    standard_normal,
+    value_at,
+)
+from samplers.reflection import Bounds, clip_to_bounds
 
 
 def build(
@@ -43,15 +53,15 @@ def build(
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         x = state.position
-        a, s = column(at(step_size, state.step), x), column(at(noise, state.step), x)
+        a, s = per_chain(value_at(step_size, state.step), x), per_chain(value_at(noise, state.step), x)
         if first_layer is None:
-            e, seen = energy_and_gradient(energy, x, clamp)
-            x = cut(x - inner_steps * a * seen, bounds)
+            e, gradient = energy_and_gradient(energy, x, clamp)
+            x = clip_to_bounds(x - inner_steps * a * gradient, bounds)
         else:
-            e, seen, x = inner(first_layer, x, a)
+            e, gradient, x = inner(first_layer, x, a)
         if isinstance(s, Tensor) or s > 0:
-            x = cut(x + s * standard_normal(x, generator), bounds)
-        return State(x, state.step + 1), Info(e, seen)
+            x = clip_to_bounds(x + s * standard_normal(x, generator), bounds)
+        return State(x, state.step + 1), Info(e, gradient)
 
     def inner(layer: Callable[[Tensor], Tensor], x: Tensor, a: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with torch.no_grad():
@@ -61,7 +71,7 @@ def build(
         for _ in range(inner_steps):
             _, gradient = energy_and_gradient(lambda y: (p * layer(y)).flatten(1).sum(1), x, clamp)
             moves.append(gradient)
-            x = cut(x - a * gradient, bounds)
+            x = clip_to_bounds(x - a * gradient, bounds)
         return e, moves[0], x
 
     return Kernel(init, step)

@@ -6,7 +6,7 @@ from torch import Tensor
 Bounds = tuple[float, float]
 
 
-def cut(x: Tensor, bounds: Bounds | None) -> Tensor:
+def clip_to_bounds(x: Tensor, bounds: Bounds | None) -> Tensor:
     """Positions whose elements beyond ``bounds`` are put onto them; without bounds all as they are."""
     return x if bounds is None else x.clamp(*bounds)
 

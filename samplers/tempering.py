@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from samplers.kernel import Kernel
-from samplers.metropolis import decide
+from samplers.metropolis import accept
 
 
 class State(NamedTuple):
@@ -71,7 +71,7 @@ def build(transition: Callable[[Tensor], Kernel], temperatures: Sequence[float],
         e = replicas.energy.view(-1, n)
         beta = 1 / ladder(1, e)
         log_ratio = (beta[cold] - beta[cold + 1]) * (e[:, cold] - e[:, cold + 1])
-        accepted, probability = decide(log_ratio, generator)
+        accepted, probability = accept(log_ratio, generator)
         swaps[:, cold] = probability
         source = torch.arange(n, device=swaps.device).repeat(
             len(e), 1

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from torch import Generator, Tensor
 
-from samplers.kernel import Energy, Info, Kernel, Parameter, at, column, energy_and_gradient, standard_normal
-from samplers.reflection import Bounds, cut, reflect
+from samplers.kernel import Energy, Info, Kernel, Parameter, energy_and_gradient, per_chain, standard_normal, value_at
+from samplers.reflection import Bounds, clip_to_bounds, reflect
 
 
 class State(NamedTuple):
@@ -45,12 +45,12 @@ def build(
     """
 
     def init(x: Tensor) -> State:
-        x = cut(x.detach(), bounds)
+        x = clip_to_bounds(x.detach(), bounds)
         return State(x, x.new_zeros(x.shape), *energy_and_gradient(energy, x, grad_clip), 0)
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         x, v = state.position, state.velocity
-        h, rate, t = (column(at(value, state.step), x) for value in (step_size, friction, temperature))
+        h, rate, t = (per_chain(value_at(value, state.step), x) for value in (step_size, friction, temperature))
         forgotten = rate * h
         persistence = (-forgotten).exp() if isinstance(forgotten, Tensor) else math.exp(-forgotten)
         spread = (t * (1 - persistence**2)) ** 0.5

@@ -57,12 +57,12 @@ class EnergyResNet(nn.Module):
         energy: Tensor = self.head(self.features(x)).squeeze(1)
         return energy
 
-    def features(self, x: Tensor, *given: Tensor) -> Tensor:
-        """What the last layer sees, (n, features), in float32; ``given`` is passed on to ``walk``."""
+    def features(self, x: Tensor, *condition: Tensor) -> Tensor:
+        """What the last layer sees, (n, features), in float32; ``condition`` is passed on to ``body_output``."""
         with mixed(self.precision, x):
-            return self.walk(x, *given).flatten(1).float()
+            return self.body_output(x, *condition).flatten(1).float()
 
-    def walk(self, x: Tensor, *given: Tensor) -> Tensor:
+    def body_output(self, x: Tensor, *condition: Tensor) -> Tensor:
         """The map behind the last block, (n, channels, height, width)."""
         y: Tensor = self.body(x)
         return y

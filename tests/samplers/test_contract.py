@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from samplers import hmc, langevin, mala, preconditioned, proximal, tempering, underdamped
-from samplers.kernel import Energy, Kernel, run, walk
+from samplers.kernel import Energy, Kernel, iterate, run
 
 KERNELS: dict[str, Callable[[Energy], Kernel]] = {
     "langevin": lambda energy: langevin.build(energy, 0.05),
@@ -91,7 +91,7 @@ def test_chains_do_not_influence_each_other(name: str) -> None:
     kernel = KERNELS[name](bowl)
     ends = []
     for other in (0.0, 0.9):
-        *_, (x, _) = walk(kernel, torch.tensor([[0.5], [other]]), 10, generator())
+        *_, (x, _) = iterate(kernel, torch.tensor([[0.5], [other]]), 10, generator())
         ends.append(x[0])
     torch.testing.assert_close(ends[0], ends[1], rtol=0, atol=0)
 
@@ -128,5 +128,5 @@ def test_a_step_costs_the_evaluations_that_the_kernel_says(name: str) -> None:
 def test_positions_stay_within_their_bounds(name: str) -> None:
     """Though the energy drives them outwards."""
     start = torch.rand(50, 4, generator=generator())
-    for x, _ in walk(KERNELS[name](lambda x: -20 * x.sum(1)), start, 10, generator()):
+    for x, _ in iterate(KERNELS[name](lambda x: -20 * x.sum(1)), start, 10, generator()):
         assert x.min() >= -1 and x.max() <= 1

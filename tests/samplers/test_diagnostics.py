@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from samplers import diagnostics, langevin
-from samplers.kernel import walk
+from samplers.kernel import iterate
 from tests.samplers.targets import generator
 
 
@@ -54,7 +54,7 @@ def test_a_cold_chain_has_fewer_draws_than_a_warm_one() -> None:
     """Of plain Langevin dynamics on a Gaussian the lag-one correlation is 1 − a, so the size is n a / (2 − a)."""
     x = torch.randn(10, 1, generator=generator(1))
     kernel = langevin.build(lambda x: x.square().sum(1) / 2, 0.2)
-    draws = torch.stack([x for x, _ in walk(kernel, x, 2000, generator())], 1)
+    draws = torch.stack([x for x, _ in iterate(kernel, x, 2000, generator())], 1)
     assert diagnostics.effective_sample_size(draws).item() == pytest.approx(20_000 * 0.2 / 1.8, rel=0.15)
 
 

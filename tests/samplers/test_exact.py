@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from samplers import hmc, mala
-from samplers.kernel import Energy, Kernel, Parameter, run, walk
-from samplers.metropolis import decide
+from samplers.kernel import Energy, Kernel, Parameter, iterate, run
+from samplers.metropolis import accept
 from samplers.reflection import reflect
 from tests.samplers.targets import COVARIANCE, MEAN, assert_gaussian, draw_gaussian, gaussian, generator
 
@@ -128,7 +128,7 @@ def test_a_warm_up_finds_the_acceptance_and_then_freezes(name: str, target: floa
         kernel = mala.build(energy, start, warmup=150)
     else:
         kernel = hmc.build(energy, start, 3, jitter=0.1, warmup=150)
-    steps = list(walk(kernel, torch.randn(1000, 10, generator=generator(1)), 250, generator()))
+    steps = list(iterate(kernel, torch.randn(1000, 10, generator=generator(1)), 250, generator()))
     sizes = [info.step_size for _, info in steps]
     assert not torch.equal(sizes[148], sizes[149])
     assert all(torch.equal(sizes[150], size) for size in sizes[151:])
@@ -143,7 +143,7 @@ def test_what_is_not_a_number_is_rejected() -> None:
     for _ in range(5):
         state, _ = kernel.step(state, generator())
     assert (state.position <= 0).all() and state.energy.isfinite().all()
-    accepted, probability = decide(torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0]), generator())
+    accepted, probability = accept(torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0]), generator())
     assert accepted.tolist() == [False, True, False, True] and probability.tolist() == [0, 1, 0, 1]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from samplers import langevin, schedules, starts
-from samplers.kernel import energy_and_gradient, run, walk
+from samplers.kernel import energy_and_gradient, iterate, run
 
 CHAINS = 20_000
 
@@ -63,7 +63,7 @@ def test_clipping_bounds_the_move_and_is_told() -> None:
 
 def test_positions_stay_within_their_bounds() -> None:
     kernel = langevin.build(lambda x: -x.sum(1), 1.0, noise=2.0, bounds=(-1, 1))
-    for x, _ in walk(kernel, torch.zeros(100, 4), 5, generator()):
+    for x, _ in iterate(kernel, torch.zeros(100, 4), 5, generator()):
         assert x.min() >= -1 and x.max() <= 1
     assert (x == 1).float().mean() > 0.3  # it drifts upwards, so many have arrived
 
@@ -72,8 +72,8 @@ def test_same_generator_same_chain_and_nothing_is_overwritten() -> None:
     kernel = langevin.build(lambda x: x.square().sum(1), 0.1)
     start = starts.uniform(6, (2,), (-1, 1), generator(3))
     before = start.clone()
-    visited = [x.clone() for x, _ in walk(kernel, start, 4, generator(4))]
-    again = [x for x, _ in walk(kernel, start, 4, generator(4))]
+    visited = [x.clone() for x, _ in iterate(kernel, start, 4, generator(4))]
+    again = [x for x, _ in iterate(kernel, start, 4, generator(4))]
     for one, other in zip(visited, again, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
     torch.testing.assert_close(start, before, rtol=0, atol=0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from samplers import hmc, mala, tempering
-from samplers.kernel import run, walk
+from samplers.kernel import iterate, run
 from tests.samplers.targets import (
     CENTRES,
     COVARIANCE,
@@ -28,7 +28,7 @@ def test_the_weights_of_modes_are_right_where_mala_alone_is_stuck() -> None:
     start = torch.full((CHAINS, 1), CENTRES[1])
     alone, _ = run(mala.build(mixture, 0.7), start, 100, generator())
     assert (alone > 0).float().mean() > 0.95
-    steps = list(walk(tempering.build(lambda t: mala.build(mixture, 0.7, t), LADDER), start, 150, generator()))
+    steps = list(iterate(tempering.build(lambda t: mala.build(mixture, 0.7, t), LADDER), start, 150, generator()))
     x = steps[-1][0]
     share = (x < 0).double().mean().item()
     assert abs(share - WEIGHTS[0]) < 4 * math.sqrt(WEIGHTS[0] * WEIGHTS[1] / CHAINS)

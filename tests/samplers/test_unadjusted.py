@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from samplers import langevin, preconditioned, proximal, schedules, underdamped
-from samplers.kernel import Energy, Parameter, run, walk
+from samplers.kernel import Energy, Parameter, iterate, run
 from tests.samplers.targets import COVARIANCE, MEAN, assert_gaussian, gaussian, generator
 
 CHAINS = 20_000
@@ -133,7 +133,7 @@ def test_inner_steps_behind_a_linear_layer_are_one_longer_step() -> None:
     folded = proximal.build(lambda x: rest(x @ weights), 0.2, 0.5, inner_steps=5, bounds=(-1, 1))
     single = proximal.build(lambda x: rest(x @ weights), 1.0, 0.5, bounds=(-1, 1))
     for (one, seen), (other, _), (third, _) in zip(
-        *(walk(kernel, start, 3, generator()) for kernel in (inner, folded, single)), strict=True
+        *(iterate(kernel, start, 3, generator()) for kernel in (inner, folded, single)), strict=True
     ):
         torch.testing.assert_close(one, other)
         torch.testing.assert_close(one, third)

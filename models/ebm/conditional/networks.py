@@ -60,9 +60,9 @@ class ConditionalEnergyResNet(EnergyResNet):
             torch.arange(x.shape[0], device=x.device), labels % energies.shape[1]
         ]  # of a head for all, its one
 
-    def walk(self, x: Tensor, *given: Tensor) -> Tensor:
-        """See EnergyResNet; the labels are ``given``."""
-        (labels,) = given
+    def body_output(self, x: Tensor, *condition: Tensor) -> Tensor:
+        """See EnergyResNet; the labels are ``condition``."""
+        (labels,) = condition
         if self.planes:
             ones = F.one_hot(labels, self.planes).to(x.dtype)
             x = torch.cat([x, ones[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from models.events import Curve
 from models.parts.training.reporting import finite
 from samplers import diagnostics
-from samplers.kernel import Kernel, walk
+from samplers.kernel import Kernel, iterate
 
 LONGEST = 16  # times the length of training's chains: as far as their energy is followed at least
 
@@ -19,7 +19,7 @@ def run_long_chains(
 ) -> tuple[Tensor, Tensor, dict[str, float]]:
     """Where chains from ``begin`` end, (chains, *shape), their energies on the way, (chains, steps), and ``trust`` of them."""
     end, infos = begin, []
-    for position, info in walk(kernel, begin, n_steps, generator):
+    for position, info in iterate(kernel, begin, n_steps, generator):
         end = position
         infos.append(info)
     energies = torch.stack([info.energy for info in infos], 1)
