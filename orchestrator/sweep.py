@@ -138,9 +138,9 @@ class Sweep:
         return pandas.Series([value for _, value in points], [step for step, _ in points], name=key).rename_axis("step")
 
     def figure(self, name: str = "history") -> Image.Image:
-        """history, slices, parallel, importance, trade_off, heat_map, timeline or, of a comparison, comparison.
+        """A figure by its name in the catalogue, orchestrator/figures/catalogue.py; docs/reports.md shows them all.
 
-        UserError where the sweep has no such figure, or cannot bear it yet.
+        UserError, with those that there are, where the sweep has no such figure, or too few trials for it yet.
         """
         from orchestrator.figures import canvas, catalogue
         from orchestrator.reports import comparison

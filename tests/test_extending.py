@@ -122,28 +122,23 @@ class ToyLauncher(InlineLauncher):
             return super().launch(task)
 '''
 FIGURE = '''
-from collections.abc import Sequence
-
 from matplotlib.figure import Figure
 
 from orchestrator.figures.canvas import blank
-from orchestrator.search.trials import Trial
+from orchestrator.figures.subject import Subject
 
 
-def values(trials: Sequence[Trial]) -> Figure | None:
-    """The values, one after another; None before there are two."""
-    values = [trial.values[0] for trial in trials]
+def values(subject: Subject) -> Figure | None:
+    """The values of completed trials, one after another; None before there are two."""
+    values = [trial.values[0] for trial in subject.completed]
     if len(values) < 2:
         return None
     figure = blank(5, 3, "toy")
     figure.subplots().plot(values)
     return figure
 '''
-
-
 FIGURE_LINE = (
-    '    "toy": SweepFigure(lambda subject: toy.values(subject.book.trials("complete")), '
-    '"all, from two completed trials on", "The values, one after another."),\n'
+    '    "toy": SweepFigure("toy:values", "search", "all, from two completed trials on", "One value after another."),\n'
 )
 
 
@@ -175,7 +170,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     (folder / "orchestrator" / "figures" / "toy.py").write_text(FIGURE.lstrip())
     catalogue = folder / "orchestrator" / "figures" / "catalogue.py"
-    insert(catalogue, "from orchestrator.figures import comparison", "from orchestrator.figures import toy\n")
     insert(catalogue, "FIGURES = {", FIGURE_LINE)
 
     done = run(folder, command("run", "toy", "--launcher", "toy", "--name", "toy", "--trials", "3", "--pruner", "none"))

@@ -10,10 +10,19 @@ from orchestrator.analysis.comparison import ComparedTrial, Result
 from orchestrator.analysis.paired_tests import interval
 from orchestrator.analysis.scale import spans_decades
 from orchestrator.figures.canvas import LINES, blank, value_axis
+from orchestrator.figures.subject import Subject
 from orchestrator.search.factorial import Comparison
 
 STYLES = ("-", "--", ":", "-.")
 SPREAD = 8  # from the least to the greatest value: beyond, the axis is logarithmic
+
+
+def of_sweep(subject: Subject) -> Figure | None:
+    """``bands`` of a comparison with completed trials; None for other sweeps."""
+    compared = subject.book.spec.comparison
+    if compared is None or subject.compared is None or subject.compared[0].best is None:
+        return None
+    return bands(subject.compared[0], compared, subject.compared[1])
 
 
 def bands(result: Result, comparison: Comparison, trials: Sequence[ComparedTrial]) -> Figure:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import matplotlib
 import numpy as np
@@ -54,6 +54,13 @@ class Search:
         return f"{self.objective} of {len(self.trials)} trials; {best}"
 
 
+class Searched(Protocol):
+    """What has a search to be drawn: a Subject."""
+
+    @property
+    def search(self) -> Search: ...
+
+
 def _scale(name: str, trials: Sequence[Trial]) -> _Scale | None:
     """None for a parameter that has had one value only."""
     if len({repr(t.params[name]) for t in trials if name in t.params}) < 2:
@@ -79,8 +86,9 @@ def _number_scale(name: str, values: NDArray[np.float64], low: float, high: floa
     return _Scale(name, places, ends, [f"{tick:.5g}" for tick in at])
 
 
-def history(search: Search) -> Figure | None:
+def history(subject: Searched) -> Figure | None:
     """Every trial's value by its number, and the best so far; None below two completed trials."""
+    search = subject.search
     if not search.drawable:
         return None
     figure = blank(7.5, 4, search.title)
@@ -102,8 +110,9 @@ def history(search: Search) -> Figure | None:
     return figure
 
 
-def slices(search: Search) -> Figure | None:
+def slices(subject: Searched) -> Figure | None:
     """Every trial by each of its parameters; None while every parameter has kept one value."""
+    search = subject.search
     scales = search.scales
     if not search.drawable or not scales:
         return None
@@ -124,8 +133,9 @@ def slices(search: Search) -> Figure | None:
     return figure
 
 
-def parallel(search: Search) -> Figure | None:
+def parallel(subject: Searched) -> Figure | None:
     """A line a trial across all parameters to the objective: the better, the darker; None as for ``slices``."""
+    search = subject.search
     if not search.drawable or not search.scales:
         return None
     values = search.values
@@ -148,8 +158,9 @@ def parallel(search: Search) -> Figure | None:
     return figure
 
 
-def importance(search: Search) -> Figure | None:
+def importance(subject: Searched) -> Figure | None:
     """Bars by fANOVA; None unless two parameters can be compared. Conditional ones are not, and the figure says so."""
+    search = subject.search
     if not search.drawable or not search.scales:
         return None
     names = [scale.name for scale in search.scales]

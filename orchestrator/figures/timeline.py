@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from orchestrator.figures.canvas import BEST, LINES, blank, value_axis
+from orchestrator.figures.subject import Subject
 from orchestrator.search.trials import Trial
 
 # Told apart by colour and by shape: for paper without colours, and for eyes that see them otherwise.
@@ -45,6 +46,11 @@ def spans(trials: Iterable[Trial]) -> list[Span]:
         until = max(until, span.ended)
         spans.append(span._replace(began=span.began - shift, ended=span.ended - shift))
     return spans
+
+
+def of_sweep(subject: Subject) -> Figure | None:
+    """``timeline`` of a sweep's finished trials."""
+    return timeline(subject.book.finished())
 
 
 def timeline(trials: Sequence[Trial]) -> Figure | None:

@@ -13,9 +13,30 @@ from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from orchestrator.analysis.pareto import front, knee
 from orchestrator.analysis.scale import spans_decades
 from orchestrator.figures.canvas import BEST, LINES, blank
+from orchestrator.figures.subject import Subject
 from orchestrator.search.trials import Trial
+from studies.parts.study import StudyError
 
 BINS = 6  # along each axis of a heat map
+
+
+def of_sweep(subject: Subject) -> Figure | None:
+    """``trade_off`` of a sweep with two objectives; None for others."""
+    spec = subject.book.spec
+    if len(spec.objectives) != 2:
+        return None
+    keys = (spec.objectives[0][0], spec.objectives[1][0])
+    return trade_off(subject.completed, keys, (spec.signs[0], spec.signs[1]))
+
+
+def heat_map_of_sweep(subject: Subject) -> Figure | None:
+    """``heat_map`` of the settings that the study names; None where it names none, or its file is gone."""
+    spec = subject.book.spec
+    try:
+        settings = subject.book.study.heat_map
+    except StudyError:
+        return None
+    return settings and heat_map(subject.completed, spec.objectives[0][0], spec.signs[0], settings)
 
 
 def trade_off(trials: Sequence[Trial], keys: tuple[str, str], signs: tuple[int, int]) -> Figure | None:

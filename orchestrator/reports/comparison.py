@@ -4,7 +4,7 @@ from orchestrator.analysis import comparison
 from orchestrator.analysis.comparison import ComparedTrial, Result
 from orchestrator.figures import catalogue
 from orchestrator.figures.canvas import Drawing
-from orchestrator.figures.catalogue import Subject
+from orchestrator.figures.subject import Subject
 from orchestrator.reports.html import Part, Table, figure, picture
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.factorial import Comparison

@@ -5,6 +5,7 @@ from statistics import median
 
 from orchestrator.figures import catalogue, tradeoff
 from orchestrator.figures.canvas import Drawing
+from orchestrator.figures.catalogue import ReportPart
 from orchestrator.figures.timeline import OUTCOMES
 from orchestrator.reports import comparison as report_comparison
 from orchestrator.reports import findings
@@ -51,38 +52,37 @@ def _answer(data: SweepData) -> Part:
     rows = [[name, short(value), str(space[name]) if name in space else ""] for name, value in best.params.items()]
     if rows:
         part.tables.append(Table(["parameter", f"trial {best.number}", "searched"], rows, "The best configuration."))
+    part.figures = _figures(data, "answer")
     part.paragraphs += findings.certainty(book)
     if command := findings.surer(book, data.shares):
         part.commands.append(f"# more than luck? the best and the next trial, each with several seeds\n{command}")
     return part
 
 
-def _figures(data: SweepData, *names: str) -> list[Shown]:
-    """Figures of the catalogue with their captions, as far as the sweep has them."""
+def _figures(data: SweepData, part: ReportPart) -> list[Shown]:
+    """The figures of a part of the report with their captions, as far as the sweep has them."""
+    names = [name for name, entry in catalogue.FIGURES.items() if entry.part == part]
     drawings = catalogue.draw(data.subject, names)
-    return [figure(drawings[name], catalogue.FIGURES[name].caption) for name in names if name in drawings]
+    return [figure(drawing, catalogue.FIGURES[name].caption) for name, drawing in drawings.items()]
 
 
 def _history(data: SweepData) -> Part:
-    return Part("How the search went", figures=_figures(data, "history", "trade_off"))
+    return Part("How the search went", figures=_figures(data, "search"))
 
 
 def _mattered(data: SweepData) -> Part:
     part = Part("What mattered", findings.mattered(data.book, data.shares))
-    if mapped := _interaction(data):
-        part.figures.append(figure(mapped, catalogue.FIGURES["heat_map"].caption))
-    part.figures += _figures(data, "importance", "slices", "parallel")
+    if interaction := _interaction(data):
+        part.figures.append(figure(interaction, catalogue.FIGURES["heat_map"].caption))
+    part.figures += _figures(data, "parameters")
     return part
 
 
 def _interaction(data: SweepData) -> Drawing | None:
-    """The objective over the settings that the study names, else over the two numbers that matter most."""
-    drawn = catalogue.draw(data.subject, ["heat_map"])
-    if drawn:
-        return drawn["heat_map"]
+    """Where the study names no settings for a heat map: one of the two numbers that matter most."""
     spec = data.book.spec
     numbers = [name for name in data.shares if not spec.parameters()[name].choices]
-    if len(numbers) < 2:
+    if len(numbers) < 2 or catalogue.draw(data.subject, ["heat_map"]):
         return None
     return tradeoff.heat_map(data.completed, spec.objectives[0][0], spec.signs[0], (numbers[0], numbers[1], None))
 
@@ -149,7 +149,7 @@ def numbers(data: SweepData, keys: Sequence[str]) -> list[list[str]]:
 
 def _failures(data: SweepData) -> Part:
     book = data.book
-    part = Part("What failed, and why", findings.failures(book), figures=_figures(data, "timeline"))
+    part = Part("What failed, and why", findings.failures(book), figures=_figures(data, "endings"))
     rows = []
     for trial in book.finished():
         if trial.outcome not in ("complete", "pruned"):

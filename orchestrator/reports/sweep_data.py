@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.errors import UserError
-from orchestrator.figures.catalogue import Subject
+from orchestrator.figures.subject import Subject
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of

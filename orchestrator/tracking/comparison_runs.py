@@ -10,7 +10,7 @@ from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox, Status
 from orchestrator.delivery.store import Store
 from orchestrator.figures import canvas, catalogue
-from orchestrator.figures.catalogue import Subject
+from orchestrator.figures.subject import Subject
 from orchestrator.layout import SAMPLES, arm_folder, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec

@@ -12,7 +12,7 @@ from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Store
 from orchestrator.figures import canvas, catalogue
-from orchestrator.figures.catalogue import Subject
+from orchestrator.figures.subject import Subject
 from orchestrator.layout import MARKS, SAMPLES, WEIGHTS, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Literal, get_args
 
 import numpy as np
@@ -63,7 +64,7 @@ def of_study(study: optuna.Study, objective: str) -> dict[str, Figure]:
     """The figures of an Optuna study."""
     trials, sign = [from_optuna(trial) for trial in study.trials], study.directions[0].value
     search = figures_sweep.Search(trials, objective, -1 if sign == 2 else 1, partial(importance.shares, study))
-    drawings = {draw.__name__: draw(search) for draw in SEARCH}
+    drawings = {draw.__name__: draw(SimpleNamespace(search=search)) for draw in SEARCH}
     return {name: drawing for name, drawing in drawings.items() if drawing is not None}
 
 
@@ -305,6 +306,7 @@ def test_the_first_of_several_objectives_is_drawn() -> None:
 def test_a_worker_imports_neither_pyplot_nor_optuna_and_settings_stay() -> None:
     code = """
 import matplotlib, sys, torch
+from types import SimpleNamespace
 settings = lambda: {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != "backend"}
 before = settings()  # to read the backend would choose one, and import pyplot
 from models.events import Curve, Matrix
@@ -320,7 +322,7 @@ space = {name: Parameter("float", 0, 1) for name in "xy"}
 trials = [Trial(n, values=(n,), params={"x": n / 4, "y": n / 3}, space=space) for n in range(3)]
 search = sweep.Search(trials, "loss", 1, lambda: {"x": 0.7, "y": 0.3})
 for draw in (sweep.history, sweep.slices, sweep.parallel, sweep.importance):
-    assert draw(search) is not None
+    assert draw(SimpleNamespace(search=search)) is not None
 assert "matplotlib.pyplot" not in sys.modules and settings() == before
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=LIMIT)
