@@ -18,8 +18,7 @@ from orchestrator.layout import OUTBOX, PARENT_RUN
 from orchestrator.search import steer
 from orchestrator.search.book import Book, create
 from orchestrator.search.spec import Spec
-from orchestrator.stores import sqlite
-from orchestrator.stores import urls as address
+from orchestrator.stores import sqlite, urls
 from orchestrator.stores.optuna_storage import UNWRITABLE, Storage, unwritable
 from orchestrator.supervisor import lease
 from orchestrator.supervisor.interrupts import InterruptWatcher
@@ -29,8 +28,7 @@ from orchestrator.supervisor.steering import STOPPED
 from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.terminal import tables
 from orchestrator.terminal.progress import display
-from orchestrator.tracking import comparison_runs as arms
-from orchestrator.tracking import connection, descriptions, publish, saved_view
+from orchestrator.tracking import comparison_runs, connection, descriptions, publish, saved_view
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
@@ -177,7 +175,7 @@ def _record(book: Book, store: "MlflowStore", parent_run: str) -> Outbox:
     book.update(run=run)
     store.follow(run)
     store.keep_view(spec.name, saved_view.text(book))
-    arms.begin(book, store)
+    comparison_runs.begin(book, store)
     return outbox
 
 
@@ -188,7 +186,7 @@ def _close(
     try:
         outbox.note(descriptions.sweep(book, f"Ended early: {reason}." if reason else "", pictures))
         outbox.end(status, {"outcome": reason or "complete"})
-        for folder in arms.end(book, status, reason or "complete"):
+        for folder in comparison_runs.end(book, status, reason or "complete"):
             courier.serve(folder)
     except CannotWrite:
         pass
@@ -209,7 +207,7 @@ def _publish(book: Book, store: "MlflowStore", console: Console) -> str:
             )
             return ""
     if book.finished():
-        console.print(tables.verdict(arms.report(book, store)))
+        console.print(tables.verdict(comparison_runs.report(book, store)))
     return ""
 
 
@@ -241,6 +239,6 @@ def _pictures(uri: str) -> str:
     """Where MLflow's pages of a store are."""
     if uri.startswith(("http:", "https:")):
         return uri
-    if uri == sqlite.absolute(address.TRACKING):
+    if uri == sqlite.absolute(urls.TRACKING):
         return f"{text.program()} ui   (or: mlflow ui)"
     return f"{text.program()} ui --tracking-uri {uri}"

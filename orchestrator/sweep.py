@@ -20,11 +20,11 @@ from orchestrator.errors import UserError
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search import book as books
 from orchestrator.search import plan, steer
-from orchestrator.search import trials as stored
 from orchestrator.search.book import Book
 from orchestrator.search.options import ComparisonOptions, SearchOptions, SweepOptions, Variation, request
+from orchestrator.search.trials import Trial as StoredTrial
 from orchestrator.search.trials import run_of
-from orchestrator.stores import optuna_storage as storages
+from orchestrator.stores import optuna_storage
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.supervisor.machine import Machine, machine
 from orchestrator.supervisor.options import MachineOptions
@@ -118,7 +118,7 @@ class Sweep:
         frame = pandas.DataFrame.from_dict(rows, orient="index", columns=columns)
         return frame.rename_axis("trial")
 
-    def _row(self, trial: stored.Trial) -> list[Any]:
+    def _row(self, trial: StoredTrial) -> list[Any]:
         spec = self._book.spec
         values = trial.values if trial.outcome == "complete" else [None] * len(spec.objectives)
         settings = [trial.params.get(name) for name in spec.space]
@@ -219,13 +219,13 @@ def compare(
 
 def load(name: str, storage: str | None = None) -> Sweep:
     """The sweep ``name``, running or not; UserError, with the near miss, where there is none."""
-    opened = storages.meant(storage)
+    opened = optuna_storage.meant(storage)
     return Sweep(books.load(opened, name), opened)
 
 
 def names(storage: str | None = None) -> list[str]:
     """The sweeps here, in the order in which they were made."""
-    return books.names(storages.meant(storage))
+    return books.names(optuna_storage.meant(storage))
 
 
 def _begin(study: str, values: dict[str, Any], table: type, where: str, quiet: bool) -> Sweep:
@@ -233,7 +233,7 @@ def _begin(study: str, values: dict[str, Any], table: type, where: str, quiet: b
     options.given(known, values, where)  # refuses names that there are not
     machine_values = {name: values.pop(name) for name in options.read(MachineOptions) if name in values}
     sweep_request = request(study, **values)
-    storage = storages.meant(sweep_request.options["storage"], create=True)
+    storage = optuna_storage.meant(sweep_request.options["storage"], create=True)
     spec, parent_run = plan.resolve(sweep_request, storage), session.parent_run()
     stored, place = plan.settle(spec, storage), machine(spec, machine_values)
     book = session.book_of(spec, stored, sweep_request.options["trials"], storage, parent_run)

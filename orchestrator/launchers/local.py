@@ -21,8 +21,7 @@ import psutil
 from orchestrator.devices import Resources
 from orchestrator.launchers.protocol import Died, Job, Launcher
 from orchestrator.messages import Ended, Message, Reply, Report, Task
-from orchestrator.worker import lock as leftovers
-from orchestrator.worker import log
+from orchestrator.worker import lock, log
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PRELOAD = "orchestrator.launchers.preload"
@@ -43,11 +42,11 @@ def _work(task: Task, pipe: Connection) -> None:
     from orchestrator.worker.trial import run_trial
 
     torch.set_num_threads(task.threads)
-    with leftovers.hold_worker_lock(Path(task.folder)):
+    with lock.hold_worker_lock(Path(task.folder)):
         supervisor = multiprocessing.parent_process()
         if supervisor is None or not supervisor.is_alive():
             # It died while we started, and another one may have had the trial played to its end meanwhile.
-            leftovers.remove(Path(task.folder))
+            lock.remove(Path(task.folder))
             return
         trial = run_trial(task)
         reply: Reply | None = None
@@ -64,7 +63,7 @@ def _leave_with_the_supervisor() -> None:
     assert supervisor is not None
     supervisor.join()
     time.sleep(ORPHAN_SECONDS)
-    leftovers.end_group(os.getpid())
+    lock.end_group(os.getpid())
 
 
 def _converse(pipe: Connection, message: Message | None) -> Reply | None:
@@ -125,7 +124,7 @@ class LocalJob:
     def kill(self) -> None:
         """End its whole process group."""
         if self.process.pid is not None:
-            leftovers.end_group(self.process.pid)
+            lock.end_group(self.process.pid)
         self.process.join(5)
         self.pipe.close()
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from orchestrator import text
 from orchestrator.errors import UserError
-from orchestrator.repair import files as checkup
+from orchestrator.repair import files
 from orchestrator.repair.files import Finding
 from orchestrator.repair.runs import Runs
 from orchestrator.search.book import Book
@@ -77,9 +77,9 @@ class _Visit:
     # ---- looking -----------------------------------------------------------------------------------------------------
 
     def _inspect(self, driven: bool = False) -> Inspection:
-        spec, here = self.book.spec, list(checkup.refusals(self.book))
+        spec, here = self.book.spec, list(files.refusals(self.book))
         if not driven:
-            here += checkup.folders(self.book)
+            here += files.folders(self.book)
         try:
             if self.store is None:
                 self.store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
@@ -91,8 +91,8 @@ class _Visit:
                 Finding(None, f"MLflow cannot be looked at: {_sentence(error)}", "none; look again when it can")
             )
         for number in (None, *(trial.number for trial in self.book.trials())):
-            if not driven and checkup.waiting(checkup.folder_of(self.book, number)).entries:
-                here.append(Finding(number, checkup.WAITS, f"none; `sweep sync {self.name}` delivers them when it can"))
+            if not driven and files.waiting(files.folder_of(self.book, number)).entries:
+                here.append(Finding(number, files.WAITS, f"none; `sweep sync {self.name}` delivers them when it can"))
         return Inspection(here)
 
     # ---- repairing --------------------------------------------------------------------------------------------------

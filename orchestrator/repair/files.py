@@ -30,10 +30,8 @@ from orchestrator.layout import (
     trial_folders,
 )
 from orchestrator.search.book import Book
-from orchestrator.supervisor import queue as agenda
-from orchestrator.worker import checkpoint
-from orchestrator.worker import lock as leftovers
-from orchestrator.worker import result as ending
+from orchestrator.supervisor import queue
+from orchestrator.worker import checkpoint, lock, result
 
 # What only an unfinished trial needs.
 PASSING = (CHECKPOINT, PREVIOUS_CHECKPOINT, ENDED, WORKER_LOCK, WORKER)
@@ -141,7 +139,7 @@ def folders(book: Book) -> list[Finding]:
             findings.append(
                 Finding(None, f"{folder} belongs to no trial of it", "remove it if nothing in it is wanted")
             )
-        elif leftovers.held(folder):
+        elif lock.held(folder):
             findings.append(_worker(number, folder))
         else:
             findings += _files(number, folder, trials[number].finished)
@@ -168,12 +166,12 @@ def folder_of(book: Book, number: int | None) -> Path:
 
 def _worker(number: int, folder: Path) -> Finding:
     # A worker whose supervisor is gone leaves by itself within this time, and writes its checkpoint before.
-    grace = agenda.EVICT_SECONDS
+    grace = queue.EVICT_SECONDS
     return Finding(
         number,
         "its worker still runs",
         f"ended, if it does not leave by itself within {grace:g} s",
-        lambda: leftovers.evict([folder], grace),
+        lambda: lock.evict([folder], grace),
     )
 
 
@@ -183,7 +181,7 @@ def _files(number: int, folder: Path, finished: bool) -> Iterator[Finding]:
         unneeded += [folder / name for name in PASSING if (folder / name).exists()]
     if unneeded:
         yield _unneeded(number, unneeded)
-    if not finished and ending.load(folder) is None and _unreadable(folder):
+    if not finished and result.load(folder) is None and _unreadable(folder):
         yield Finding(number, "its checkpoint cannot be read", "none; it begins anew when the sweep is resumed")
 
 

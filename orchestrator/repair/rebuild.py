@@ -10,11 +10,10 @@ from orchestrator.delivery.outbox import Entry, File, Numbers, Outbox, Picture, 
 from orchestrator.delivery.store import Store
 from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
 from orchestrator.messages import Ended
-from orchestrator.repair import files as checkup
+from orchestrator.repair import files
 from orchestrator.search.book import Book, better
 from orchestrator.search.trials import PendingTrial, Trial, run_of
-from orchestrator.tracking import descriptions, publish
-from orchestrator.tracking import trial_record as record
+from orchestrator.tracking import descriptions, publish, trial_record
 from orchestrator.tracking.descriptions import SHOWN
 from orchestrator.worker import log
 from studies.parts.study import StudyError
@@ -56,8 +55,8 @@ def trial(book: Book, trial: Trial, store: Store) -> None:
     folder = trial_folder(book.spec.folder, trial.number)
     seed = derive_seed(book.spec.seed, "trial", trial.number)
     pending = PendingTrial(trial.number, dict(trial.params), _config(book, trial), seed, None)
-    checkup.lead(folder, "")
-    record.begin(folder, book.spec, pending, book.label(trial), UNKNOWN["device"])
+    files.lead(folder, "")
+    trial_record.begin(folder, book.spec, pending, book.label(trial), UNKNOWN["device"])
     box = Outbox(folder)
     box.tags(UNKNOWN)
     for entry in entries(book, trial, {PICTURES, *numbers(book, trial)}):
@@ -66,14 +65,14 @@ def trial(book: Book, trial: Trial, store: Store) -> None:
     assert trial.outcome != "running" and trial.outcome != "waiting"
     end = Ended(trial.outcome, trial.values, trial.reason, trial.detail, trial.seconds or 0.0)
     text = log.read(folder) if end.outcome == "failed" else b""
-    record.end(folder, book.spec, trial.number, book.label(trial), end, text)
-    checkup.deliver(folder, store)
+    trial_record.end(folder, book.spec, trial.number, book.label(trial), end, text)
+    files.deliver(folder, store)
 
 
 def sweep(book: Book, store: Store) -> None:
     """Make the sweep's own run."""
     spec, folder = book.spec, Path(book.spec.folder)
-    checkup.lead(folder, "")
+    files.lead(folder, "")
     box = Outbox(folder)
     box.begin(spec.id, spec.name, publish.params(spec), {**publish.tags(spec), "outcome": "running"})
     box.content(CONFIG, publish.settings(spec))
@@ -86,7 +85,7 @@ def sweep(book: Book, store: Store) -> None:
         if best == best:
             box.numbers(count, {f"best/{key}": best})
     box.close()
-    checkup.deliver(folder, store)
+    files.deliver(folder, store)
     book.update(run=outbox.run_id(folder))
     close(book, store, book.spec.run, ending(book))
 
@@ -107,7 +106,7 @@ def close(book: Book, store: Store, run: str, outcome: str) -> None:
     pictures = publish.finish(book, box) if book.finished() else []
     box.note(descriptions.sweep(book, "" if outcome == "complete" else f"Ended early: {outcome}.", pictures))
     box.end(status(outcome), {"outcome": outcome})
-    checkup.deliver(Path(book.spec.folder), store)
+    files.deliver(Path(book.spec.folder), store)
 
 
 def draw(book: Book, store: Store, run: str) -> None:
@@ -115,7 +114,7 @@ def draw(book: Book, store: Store, run: str) -> None:
     box = _own(book, run)
     publish.finish(book, box)
     box.close()
-    checkup.deliver(Path(book.spec.folder), store)
+    files.deliver(Path(book.spec.folder), store)
 
 
 def drawn(book: Book) -> set[str]:
@@ -141,7 +140,7 @@ def uncrowned(book: Book) -> bool:
 def _own(book: Book, run: str) -> Outbox:
     folder = Path(book.spec.folder)
     if outbox.run_id(folder) != run:
-        checkup.lead(folder, run)
+        files.lead(folder, run)
     return Outbox(folder)
 
 

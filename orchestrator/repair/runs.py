@@ -13,16 +13,13 @@ from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import End, Entry, Tags
 from orchestrator.layout import REPAIRS, SAMPLES
 from orchestrator.messages import Outcome
-from orchestrator.repair import files as checkup
-from orchestrator.repair import rebuild as remake
+from orchestrator.repair import files, rebuild
 from orchestrator.repair.files import Finding, Waiting, folder_of
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
-from orchestrator.tracking import comparison_runs as arms
-from orchestrator.tracking import publish
-from orchestrator.tracking import trial_record as record
+from orchestrator.tracking import comparison_runs, publish, trial_record
 from orchestrator.tracking.stored_run import KEY, StoredRun
-from orchestrator.worker import result as ending
+from orchestrator.worker import result
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
@@ -51,7 +48,7 @@ class Runs:
         if not driven:
             numbers.insert(0, None)
         # In this order: what a courier takes out of an outbox meanwhile is in its run.
-        self.waits = {number: checkup.waiting(folder_of(self.book, number)) for number in numbers}
+        self.waits = {number: files.waiting(folder_of(self.book, number)) for number in numbers}
         self.runs = self.store.records(self.spec.id, deleted=True) if self.store else []
         findings = [finding for number in numbers for finding in self._run(number)]
         if not driven:
@@ -72,7 +69,7 @@ class Runs:
     def _run(self, number: int | None) -> Iterator[Finding]:
         """Find the one run of a trial, or of the sweep, for ``by_number``; tell what is in the way."""
         folder, begins = folder_of(self.book, number), self.waits[number].begins
-        key = self.spec.id if number is None else record.key(self.spec, number)
+        key = self.spec.id if number is None else trial_record.key(self.spec, number)
         led = outbox.run_id(folder)
         noted = self.spec.run if number is None else self.trials[number].run
         ours = [run for run in self.runs if run.key == key]
@@ -90,7 +87,7 @@ class Runs:
                 repair = partial(self._add, own_run.run, [Tags(values={KEY: key})])
                 yield Finding(number, f"its run has lost the tag {KEY}", "set", repair)
             if led and led != own_run.run:
-                repair = partial(checkup.lead, folder, own_run.run)
+                repair = partial(files.lead, folder, own_run.run)
                 yield Finding(number, "its outbox leads to a run that is gone", "led to its run", repair)
         elif named or ours:
             run = [*named, *reversed(ours)][0]
@@ -109,12 +106,16 @@ class Runs:
         for number, wait in self.waits.items():
             repair = partial(self._deliver, folder_of(self.book, number))
             if wait.entries:
-                yield Finding(number, checkup.WAITS, "delivered", repair)
+                yield Finding(number, files.WAITS, "delivered", repair)
             elif wait.cut:
                 yield Finding(number, "its outbox ends in half a line", "dropped", repair)
 
     def _strangers(self) -> Iterator[Finding]:
-        keys = {self.spec.id, *(record.key(self.spec, number) for number in self.trials), *arms.keys(self.spec)}
+        keys = {
+            self.spec.id,
+            *(trial_record.key(self.spec, number) for number in self.trials),
+            *comparison_runs.keys(self.spec),
+        }
         for run in self.runs:
             if run.key not in keys and not run.deleted:
                 what = f"run {run.run[:8]} is of a trial {run.key.partition('/')[2]}, which there is not"
@@ -122,10 +123,10 @@ class Runs:
 
     def _arms(self) -> Iterator[Finding]:
         """Runs of a comparison's arms that nobody closed; what they lack is made when the comparison goes on."""
-        outcome, keys = remake.ending(self.book), arms.keys(self.spec)
+        outcome, keys = rebuild.ending(self.book), comparison_runs.keys(self.spec)
         for run in self.runs:
             if run.key in keys and run.status == "RUNNING" and not run.deleted:
-                end = End(status=remake.status(outcome), tags={"outcome": outcome}, at=_end(run))
+                end = End(status=rebuild.status(outcome), tags={"outcome": outcome}, at=_end(run))
                 what = f"the run {run.run[:8]} of an arm is RUNNING, but nobody drives it"
                 yield Finding(None, what, f"{end.status}, outcome {outcome}", partial(self._add, run.run, [end]))
 
@@ -134,9 +135,11 @@ class Runs:
     def _trial(self, number: int, run: StoredRun) -> Iterator[Finding]:
         trial = self.trials[number]
         outcomes = self._outcomes(trial)
-        if (run.status, run.tags.get("outcome")) not in [(record.STATUS[outcome], outcome) for outcome in outcomes]:
+        if (run.status, run.tags.get("outcome")) not in [
+            (trial_record.STATUS[outcome], outcome) for outcome in outcomes
+        ]:
             outcome = outcomes[0]
-            end = End(status=record.STATUS[outcome], tags={"outcome": outcome}, at=_end(run, trial))
+            end = End(status=trial_record.STATUS[outcome], tags={"outcome": outcome}, at=_end(run, trial))
             is_ = "nobody plays it" if outcome == "stopped" else f"it is {outcome}"
             yield Finding(
                 number,
@@ -148,8 +151,8 @@ class Runs:
             repair = partial(self._put_below, run.run, trial)
             yield Finding(number, "its run is not below the sweep's", "put there", repair)
         lacking = self._lacking(trial, run)
-        if remake.PICTURES in lacking and not (folder_of(self.book, number) / SAMPLES).exists():
-            lacking.remove(remake.PICTURES)
+        if rebuild.PICTURES in lacking and not (folder_of(self.book, number) / SAMPLES).exists():
+            lacking.remove(rebuild.PICTURES)
             yield Finding(number, "its run has lost its pictures", f"none; there is no {SAMPLES} to make one of")
         if lacking:
             yield Finding(
@@ -160,33 +163,33 @@ class Runs:
         """As what the trial's run may be closed while nobody plays it, the likeliest first."""
         if trial.outcome != "running" and trial.outcome != "waiting":
             return [trial.outcome]
-        end = ending.load(folder_of(self.book, trial.number))
+        end = result.load(folder_of(self.book, trial.number))
         return ["stopped"] if end is None else [end.outcome, "stopped"]
 
     def _lacking(self, trial: Trial, run: StoredRun) -> list[str]:
-        lacking = [key for key in remake.numbers(self.book, trial) if key not in run.numbers]
-        files = self._files(trial.number, run)
-        if remake.CONFIG not in files:
-            lacking.append(remake.CONFIG)
-        if PICTURED in run.tags and "images" not in files:
-            lacking.append(remake.PICTURES)
+        lacking = [key for key in rebuild.numbers(self.book, trial) if key not in run.numbers]
+        file_names = self._files(trial.number, run)
+        if rebuild.CONFIG not in file_names:
+            lacking.append(rebuild.CONFIG)
+        if PICTURED in run.tags and "images" not in file_names:
+            lacking.append(rebuild.PICTURES)
         return lacking
 
     def _own(self, run: StoredRun) -> Iterator[Finding]:
         """The sweep's own run. How it ended is told by its outcome only, for a study in Optuna has no end."""
         outcome = run.tags.get("outcome", "running")
         if run.status not in ("FINISHED", "FAILED", "KILLED") or outcome == "running":
-            outcome = remake.ending(self.book)
-            action = f"{remake.status(outcome)}, outcome {outcome}"
+            outcome = rebuild.ending(self.book)
+            action = f"{rebuild.status(outcome)}, outcome {outcome}"
             yield Finding(None, f"{_stands(run)}, but nobody drives it", action, lambda: self._close(run.run, outcome))
             return
-        if (outcome in remake.WHOLE) != (run.status == "FINISHED"):
-            status = remake.status(outcome)
+        if (outcome in rebuild.WHOLE) != (run.status == "FINISHED"):
+            status = rebuild.status(outcome)
             end = End(status=status, tags={}, at=_end(run))
             yield Finding(None, _stands(run), status, partial(self._add, run.run, [end]))
-        if outcome in remake.WHOLE and not remake.drawn(self.book) <= self._files(None, run):
+        if outcome in rebuild.WHOLE and not rebuild.drawn(self.book) <= self._files(None, run):
             yield Finding(None, "its run lacks figures", "drawn again", lambda: self._draw(run.run))
-        if outcome in remake.WHOLE and remake.uncrowned(self.book):
+        if outcome in rebuild.WHOLE and rebuild.uncrowned(self.book):
             yield Finding(None, "its best trial is not the champion", "registered", self._crown)
 
     def _files(self, number: int | None, run: StoredRun) -> set[str]:
@@ -196,7 +199,7 @@ class Runs:
     # ---- repairing --------------------------------------------------------------------------------------------------
 
     def _add(self, run: str, entries: Sequence[Entry]) -> None:
-        checkup.amend(Path(self.spec.folder, REPAIRS), run, entries, self.reach())
+        files.amend(Path(self.spec.folder, REPAIRS), run, entries, self.reach())
 
     def _put_below(self, run: str, trial: Trial) -> None:
         self._add(run, [Tags(values={PARENT: self.book.spec.parent_of(trial.params)})])  # which may just have been made
@@ -205,28 +208,28 @@ class Runs:
         self.reach().discard(run)
 
     def _deliver(self, folder: Path) -> None:
-        checkup.deliver(folder, self.reach())
+        files.deliver(folder, self.reach())
 
     def _complete(self, trial: Trial, run: str, lacking: Sequence[str]) -> None:
-        self._add(run, remake.entries(self.book, trial, lacking))
+        self._add(run, rebuild.entries(self.book, trial, lacking))
 
     def _close(self, run: str, outcome: str) -> None:
-        remake.close(self.book, self.reach(), run, outcome)
+        rebuild.close(self.book, self.reach(), run, outcome)
 
     def _draw(self, run: str) -> None:
-        remake.draw(self.book, self.reach(), run)
+        rebuild.draw(self.book, self.reach(), run)
 
     def _crown(self) -> None:
         publish.champion(self.book, self.reach())
 
     def _remake(self, number: int | None) -> None:
         if number is None:
-            remake.sweep(self.book, self.reach())
+            rebuild.sweep(self.book, self.reach())
         else:
-            remake.trial(self.book, self.trials[number], self.reach())
+            rebuild.trial(self.book, self.trials[number], self.reach())
 
     def _forget(self, number: int | None) -> None:
-        checkup.lead(folder_of(self.book, number), "")
+        files.lead(folder_of(self.book, number), "")
         if number is None:
             self.book.update(run="")
         else:

@@ -7,8 +7,7 @@ from orchestrator.figures import catalogue, tradeoff
 from orchestrator.figures.canvas import Drawing
 from orchestrator.figures.catalogue import ReportPart
 from orchestrator.figures.timeline import OUTCOMES
-from orchestrator.reports import comparison as report_comparison
-from orchestrator.reports import findings
+from orchestrator.reports import comparison, findings
 from orchestrator.reports.html import Part, Shown, Table, figure, picture, render
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.book import Book
@@ -25,7 +24,7 @@ def write(book: Book) -> str:
     """The page of one sweep, as HTML."""
     data = SweepData(book)
     if book.spec.comparison:
-        parts = [*report_comparison.parts(data), samples(data)]
+        parts = [*comparison.parts(data), samples(data)]
     else:
         parts = [_answer(data), _history(data), _mattered(data), samples(data)]
     parts += [_evolution(data), *_sections(data), _failures(data), _cost(data), again(data), _trials(book)]

@@ -14,12 +14,10 @@ from models.hints import did_you_mean
 from orchestrator.errors import UserError
 from orchestrator.layout import RESERVED, SWEEPS
 from orchestrator.search import book as books
-from orchestrator.search import factorial
-from orchestrator.search import trained as pretrained
+from orchestrator.search import factorial, trained
 from orchestrator.search.options import Request
 from orchestrator.search.spec import Spec, parse_fixed
-from orchestrator.stores import sqlite
-from orchestrator.stores import urls as address
+from orchestrator.stores import sqlite, urls
 from orchestrator.stores.optuna_storage import Storage
 from studies.parts import space as _space
 from studies.parts.study import Study, StudyError
@@ -124,8 +122,8 @@ def _refuse_another(spec: Spec, stored: Spec) -> None:
 def _tracking_uri(given: str | None, storage: str) -> str:
     """Where MLflow is: stored with the sweep and shown, so without a password. Elsewhere than Optuna's ``storage``."""
     option = "--tracking-uri" if given else "MLFLOW_TRACKING_URI"
-    uri = sqlite.absolute(address.public(given or address.tracking(), option))
-    if address.same(uri, sqlite.absolute(storage)):
+    uri = sqlite.absolute(urls.public(given or urls.tracking(), option))
+    if urls.same(uri, sqlite.absolute(storage)):
         raise UserError(f"{option}={uri} is the database of --storage as well; MLflow and Optuna need one each")
     return uri
 
@@ -190,9 +188,9 @@ def _model(name: str, model: str | None, study: Study[Any, Any], storage: Storag
             f"{name} needs a trained network; say --model champion, a sweep of {' or '.join(study.model_of)}, "
             "SWEEP/TRIAL, or the MLflow run of a trial"
         )
-    folder, trained_on = pretrained.find(model, study.model_of, storage)
-    trained = pretrained.config(folder)
-    shared = {name: trained[name] for name in study.config.model_fields if name in trained}
+    folder, trained_on = trained.find(model, study.model_of, storage)
+    trained_config = trained.config(folder)
+    shared = {name: trained_config[name] for name in study.config.model_fields if name in trained_config}
     return {"model": str(folder)} | shared, trained_on
 
 

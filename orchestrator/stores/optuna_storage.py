@@ -8,8 +8,7 @@ import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
-from orchestrator.stores import sqlite
-from orchestrator.stores import urls as address
+from orchestrator.stores import sqlite, urls
 
 Storage = RDBStorage  # where sweeps are kept: other files need no word of Optuna
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
@@ -22,7 +21,7 @@ UNWRITABLE = (
 def meant(url: str | None, create: bool = False) -> Storage:
     """The storage that is meant: at ``url``, else where SWEEP_STORAGE says, else sweeps.db in this folder. See connect."""
     if url:
-        return connect(address.public(url, "--storage"), create=create)
+        return connect(urls.public(url, "--storage"), create=create)
     # Read here, not by click: `mlflow run` passes an empty --storage, which must not hide the variable.
     return connect(os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE, "SWEEP_STORAGE", create=create)
 
@@ -35,7 +34,7 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not create and sqlite.absent(url):
         return RDBStorage("sqlite:///:memory:")
-    address.check(url, option)
+    urls.check(url, option)
     # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
     settings: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):
@@ -43,7 +42,7 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
     try:
         storage = RDBStorage(url, engine_kwargs=settings)
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError) as error:
-        raise address.unopened(url, option, error) from None
+        raise urls.unopened(url, option, error) from None
     sqlite.prepare(storage.engine)
     return storage
 

@@ -8,9 +8,7 @@ from orchestrator.layout import ENDED, trial_folder, trial_folders
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
 from orchestrator.search.trials import PendingTrial
-from orchestrator.worker import checkpoint
-from orchestrator.worker import lock as leftovers
-from orchestrator.worker import result as ending
+from orchestrator.worker import checkpoint, lock, result
 
 BATCH = 4  # trials that are asked, and told, together where a sweep is to be deterministic
 EVICT_SECONDS = 5.0  # that workers of a supervisor that is gone have to leave, after all that we took to start
@@ -41,7 +39,7 @@ class Agenda:
                 _clear(folder)  # Optuna knows its end, and the files are not cleared any more
         ended = []
         for trial in self.book.adopt():
-            end = ending.load(folders[trial.number])
+            end = result.load(folders[trial.number])
             if end is None:
                 self.queue.append(trial)
             else:
@@ -85,8 +83,8 @@ class Agenda:
         self.finished += 1
         if self.book.spec.deterministic:
             folder = trial_folder(self.book.spec.folder, number)
-            if ending.load(folder) is None:
-                ending.save(folder, end)
+            if result.load(folder) is None:
+                result.save(folder, end)
             self.held[number] = end
         else:
             self._tell(number, end)
@@ -117,5 +115,5 @@ class Agenda:
 def _clear(folder: Path) -> None:
     """A trial that is told needs no checkpoint, ending or mark of a worker any more."""
     checkpoint.remove(folder)
-    leftovers.remove(folder)
-    ending.remove(folder)  # last, for it shows that there is something to clear
+    lock.remove(folder)
+    result.remove(folder)  # last, for it shows that there is something to clear

@@ -20,8 +20,7 @@ from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.queue import Agenda
 from orchestrator.supervisor.status import RunningTrial, SweepStatus, estimate
 from orchestrator.supervisor.steering import Steering
-from orchestrator.tracking import descriptions
-from orchestrator.tracking import trial_record as record
+from orchestrator.tracking import descriptions, trial_record
 
 TICK_SECONDS = 0.2
 SHOW_SECONDS = 0.1  # between looks that its display may have at it
@@ -159,7 +158,7 @@ class Supervisor:
         spec, slot = self.book.spec, self.free.popleft()
         folder = trial_folder(spec.folder, trial.number)
         device = self.launcher.resources.devices[slot]
-        record.begin(folder, spec, trial, self.book.label(trial), device)
+        trial_record.begin(folder, spec, trial, self.book.label(trial), device)
         self.courier.serve(folder, lambda run: self.runs.put((trial.number, run)))
         task = Task(
             sweep=spec.name,
@@ -208,7 +207,7 @@ class Supervisor:
             detail = f"{len(here)} times at step {place}: {here[-1]}"
             return self._end(trial, Ended("failed", trial.values, "Died", detail))
         self.agenda.requeue(self._release(trial))
-        record.died(trial_folder(self.book.spec.folder, number), len(deaths))
+        trial_record.died(trial_folder(self.book.spec.folder, number), len(deaths))
         self.status.events.append(f"trial {number} goes on from step {place}: {how}")
 
     def _release(self, trial: RunningTrial) -> PendingTrial:
@@ -234,7 +233,7 @@ class Supervisor:
         """First the record is closed, then the book is told, then the files go: a death in between repeats, not loses."""
         number, folder = trial.number, trial_folder(self.book.spec.folder, trial.number)
         log = self.launcher.log(folder) if end.outcome == "failed" else b""
-        record.end(folder, self.book.spec, number, self.book.label(trial), end, log)
+        trial_record.end(folder, self.book.spec, number, self.book.label(trial), end, log)
         self.courier.serve(folder)
         if end.outcome == "stopped":
             self.status.ended.append((number, end))

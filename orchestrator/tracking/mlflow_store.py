@@ -16,7 +16,7 @@ from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Nu
 from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite
-from orchestrator.tracking import mlflow_pages as pages
+from orchestrator.tracking import mlflow_pages
 from orchestrator.tracking.stored_run import KEY, StoredRun
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
@@ -84,7 +84,7 @@ class MlflowStore:
                 named = {"mlflow.runName": entry.name} if isinstance(entry, End) and entry.name else {}
                 tags |= named | (entry.tags if isinstance(entry, End) else entry.values)
             elif isinstance(entry, Note):
-                tags["mlflow.note.content"] = pages.linked(entry.markdown, self.experiment)
+                tags["mlflow.note.content"] = mlflow_pages.linked(entry.markdown, self.experiment)
         with self._refusing(run):
             while len(metrics) > METRICS:  # in their order: what is there last tells that all before it is
                 self.client.log_batch(run, metrics=metrics[:METRICS])
@@ -102,7 +102,7 @@ class MlflowStore:
     def keep_view(self, name: str, view: str) -> None:
         """Keep a view of the experiment's runs, for its menu of views and its address; what cannot be kept is only a view."""
         with suppress(*AWAY):
-            self.client.set_experiment_tag(self.experiment, pages.VIEW + name, view)
+            self.client.set_experiment_tag(self.experiment, mlflow_pages.VIEW + name, view)
 
     def follow(self, run: str) -> None:
         """Make new runs where this one is: elsewhere they would not be shown below it."""
@@ -158,7 +158,7 @@ class MlflowStore:
         with suppress(MlflowException):  # it has none
             self.client.delete_registered_model(name)
         with suppress(MlflowException):
-            self.client.delete_experiment_tag(self.experiment, pages.VIEW + name)
+            self.client.delete_experiment_tag(self.experiment, mlflow_pages.VIEW + name)
 
     def discard(self, run: str) -> None:
         """Delete a run; MLflow can restore it."""
@@ -183,12 +183,14 @@ class MlflowStore:
                 raise UserError(
                     f"{self.client.tracking_uri} holds no sweep '{name}'; `sweep list` tells which there are"
                 )
-            return {"sweeps": f"#/experiments?{pages.MODE}"}
+            return {"sweeps": f"#/experiments?{mlflow_pages.MODE}"}
         info, sweep = runs[0].info, runs[0].data.tags["sweep"]
-        view = f"&viewStateShareKey={sweep}" if pages.VIEW + sweep in experiments[info.experiment_id].tags else ""
+        view = (
+            f"&viewStateShareKey={sweep}" if mlflow_pages.VIEW + sweep in experiments[info.experiment_id].tags else ""
+        )
         return {
-            "trials": f"#/experiments/{info.experiment_id}/runs?{pages.MODE}{view}",
-            "sweep": f"#/experiments/{info.experiment_id}/runs/{info.run_id}?{pages.MODE}",
+            "trials": f"#/experiments/{info.experiment_id}/runs?{mlflow_pages.MODE}{view}",
+            "sweep": f"#/experiments/{info.experiment_id}/runs/{info.run_id}?{mlflow_pages.MODE}",
         }
 
     def _search(self, filter: str, view: int) -> list[StoredRun]:

@@ -19,7 +19,7 @@ from typing import IO
 from rich.console import Console
 
 from orchestrator.errors import UserError
-from orchestrator.stores import urls as address
+from orchestrator.stores import urls
 from orchestrator.tracking import connection
 
 START_SECONDS = 180.0  # ten on an idle machine
@@ -104,8 +104,8 @@ def serve(wanted: Wanted, console: Console) -> None:
 
 def _uri(wanted: Wanted) -> str:
     """The store that is shown."""
-    file = wanted.folder / address.TRACKING.removeprefix("sqlite:///")
-    uri = address.public(wanted.tracking_uri or f"sqlite:///{file}", "--tracking-uri")
+    file = wanted.folder / urls.TRACKING.removeprefix("sqlite:///")
+    uri = urls.public(wanted.tracking_uri or f"sqlite:///{file}", "--tracking-uri")
     if uri.startswith(("http:", "https:")):
         raise UserError(f"--tracking-uri {uri} is a server already; open it in a browser")
     if wanted.tracking_uri is None and not file.exists():
@@ -113,7 +113,7 @@ def _uri(wanted: Wanted) -> str:
             f"there is no {file.name} in {file.parent}; run a sweep there first, or say --folder or --tracking-uri"
         )
     if uri.startswith(("sqlite", "postgresql")):
-        address.check(uri, "--tracking-uri")
+        urls.check(uri, "--tracking-uri")
     return uri
 
 
@@ -142,7 +142,7 @@ def _signing_in(url: str) -> str:
 def _dashboard(storage: str, host: str, port: int) -> list[str]:
     if find_spec("optuna_dashboard") is None:
         raise UserError("--dashboard needs optuna-dashboard: pip install 'generative-sweeps[dashboard]'")
-    address.check(storage, "--storage")
+    urls.check(storage, "--storage")
     return [sys.executable, "-c", DASHBOARD, storage, host, str(port)]
 
 

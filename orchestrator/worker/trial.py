@@ -33,8 +33,7 @@ from orchestrator.figures import canvas, events
 from orchestrator.files import CannotWrite
 from orchestrator.layout import MODEL, SAMPLES, WEIGHTS
 from orchestrator.messages import CANNOT_WRITE, Ended, Message, Outcome, Pulse, Reply, Report, Saved, Task
-from orchestrator.worker import checkpoint
-from orchestrator.worker import result as ending
+from orchestrator.worker import checkpoint, result
 from studies.parts.study import Study
 
 PULSE_SECONDS = 0.5  # between words on how far it is, where they change
@@ -69,7 +68,7 @@ def run_trial_cooperative(task: Task) -> Generator[Message | Compute | None, Any
     try:
         end = yield from player.play()
         if end.outcome != "stopped":
-            ending.save(player.folder, end)
+            result.save(player.folder, end)
     except CannotWrite as error:
         end = player.ended("stopped", CANNOT_WRITE, str(error))
     finally:

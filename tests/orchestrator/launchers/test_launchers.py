@@ -21,7 +21,7 @@ from orchestrator.launchers.local import LocalLauncher
 from orchestrator.launchers.protocol import Died, Job, Launcher
 from orchestrator.layout import LOG
 from orchestrator.messages import Ended, Message, Report
-from orchestrator.worker import lock as leftovers
+from orchestrator.worker import lock
 from tests.support.bench import toy_task
 from tests.support.paths import QUADRATIC
 from tests.support.processes import LIMIT, environment, wait_for, wait_until_gone
@@ -219,7 +219,7 @@ def test_a_worker_whose_supervisor_died_while_it_started_does_nothing(folder: Pa
     )
     script = folder / "short_lived.py"
     script.write_text(code)
-    with leftovers.hold_worker_lock(folder / "trial-0"):  # so it waits for us, and its supervisor dies meanwhile
+    with lock.hold_worker_lock(folder / "trial-0"):  # so it waits for us, and its supervisor dies meanwhile
         command = [sys.executable, str(script), task.model_dump_json(), QUADRATIC]
         with (folder / "said").open("w") as said:  # a file, for the worker holds a pipe open
             assert subprocess.run(command, env=environment(), stdout=said).returncode == -signal.SIGKILL

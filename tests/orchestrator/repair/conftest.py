@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator import layout
-from orchestrator.supervisor import queue as agenda
+from orchestrator.supervisor import queue
 from tests.support.clinic import Clinic
 
 
 @pytest.fixture
 def clinic(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Clinic:
     """See Clinic."""
-    monkeypatch.setattr(agenda, "EVICT_SECONDS", 0.3)
+    monkeypatch.setattr(queue, "EVICT_SECONDS", 0.3)
     return Clinic(folder, monkeypatch)
 
 

@@ -16,7 +16,7 @@ from orchestrator.delivery.outbox import run_id
 from orchestrator.search import book as books
 from orchestrator.stores import optuna_storage
 from orchestrator.tracking import publish
-from orchestrator.worker import lock as leftovers
+from orchestrator.worker import lock
 from tests.support.cli import GATED, sweep
 from tests.support.clinic import WHOLE, everything
 from tests.support.paths import QUADRATIC
@@ -68,7 +68,7 @@ def test_at_once_after_kill_9_workers_that_still_run_leave_with_their_checkpoint
     process.kill()
     done = sweep("doctor", "--repair")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not any(leftovers.held(path.parent) for path in workers)
+    assert not any(lock.held(path.parent) for path in workers)
     assert sweep("doctor").stdout.startswith("toy: whole (2 trials, 3 runs)\n")
     assert len(list(Path(".sweeps").rglob("checkpoint.pt"))) == 2
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator import layout
 from orchestrator.messages import Ended
-from orchestrator.worker import result as ending
+from orchestrator.worker import result
 from tests.support.clinic import WHOLE, Clinic, cured, stays
 
 
@@ -27,7 +27,7 @@ def test_runs_of_left_trials_are_closed_as_stopped_and_go_on(clinic: Clinic, lef
 
 
 def test_an_ending_that_the_book_was_not_told_is_whole(clinic: Clinic, left: int) -> None:
-    ending.save(clinic.at(left), Ended("complete", (0.5,), seconds=1.0))
+    result.save(clinic.at(left), Ended("complete", (0.5,), seconds=1.0))
     assert clinic.doctor()[0] == 0
     clinic.client.update_run(clinic.id(left), status="RUNNING")
     cured(

@@ -22,7 +22,7 @@ from orchestrator.delivery.outbox import path_of
 from orchestrator.search.book import DRIVER
 from orchestrator.supervisor import lease
 from orchestrator.tracking.stored_run import KEY
-from orchestrator.worker import lock as leftovers
+from orchestrator.worker import lock
 from tests.support.clinic import WHOLE, Clinic, cured, everything, say_later, stays
 from tests.support.paths import QUADRATIC, ROOT
 
@@ -35,9 +35,9 @@ def sleeper() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     processes = []
 
     def start(folder: Path | None = None) -> subprocess.Popen[str]:
-        hold = f"leftovers.hold_worker_lock(pathlib.Path({str(folder)!r}))" if folder else "contextlib.nullcontext()"
+        hold = f"lock.hold_worker_lock(pathlib.Path({str(folder)!r}))" if folder else "contextlib.nullcontext()"
         code = (
-            "import contextlib, pathlib, time\nfrom orchestrator.worker import lock as leftovers\n"
+            "import contextlib, pathlib, time\nfrom orchestrator.worker import lock\n"
             f"with {hold}:\n    print('there', flush=True)\n    time.sleep(600)"
         )
         root = str(ROOT)
@@ -65,7 +65,7 @@ def test_a_worker_that_was_left_is_ended(clinic: Clinic, left: int, sleeper: Any
     process = sleeper(clinic.at(0 if finished else left))
     cured(clinic, f"trial {0 if finished else left}: its worker still runs → ended", whole=stays(clinic))
     assert process.wait() == -signal.SIGKILL
-    assert leftovers.held(clinic.at(0)) is False
+    assert lock.held(clinic.at(0)) is False
     assert (clinic.at(0) / layout.WORKER).exists() is False
 
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.cli.main import main
-from orchestrator.stores import urls as address
+from orchestrator.stores import urls
 from tests.support.paths import QUADRATIC
 from tests.support.servers import free_port
 
@@ -31,7 +31,7 @@ DATABASE, SERVER = "postgresql+psycopg://me:hush@127.0.0.1/sweeps", "http://me:h
     ],
 )
 def test_what_is_shown_of_an_address(url: str, shown: str) -> None:
-    assert address.shown(url) == shown
+    assert urls.shown(url) == shown
 
 
 def refused(*arguments: str) -> str:

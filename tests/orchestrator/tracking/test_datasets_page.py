@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from orchestrator.cli import main as cli
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite
-from orchestrator.tracking import datasets_page as across
+from orchestrator.tracking import datasets_page
 from tests.support.paths import QUADRATIC
 
 RUN = ("run", QUADRATIC, "--trials", "2", "--workers", "0", "--set", "steps=3")
@@ -82,9 +82,9 @@ def test_what_cannot_be_is_refused_before_anything_starts(folder: Path, data: st
 
 
 def test_names_tell_the_data_sets_apart() -> None:
-    assert across.data_sets(None) == [None] and across.data_sets("mnist, hoda:X") == ["mnist", "hoda:X"]
-    assert across.names("n", ["mnist", "hoda:X"]) == ["n-mnist", "n-hoda"]
-    assert across.names("n", ["npz:a", "npz:b"]) == ["n-npz-1", "n-npz-2"]
-    assert across.names("n", [None]) == ["n"] and across.names(None, ["a", "b"]) == [None, None]
+    assert datasets_page.data_sets(None) == [None] and datasets_page.data_sets("mnist, hoda:X") == ["mnist", "hoda:X"]
+    assert datasets_page.names("n", ["mnist", "hoda:X"]) == ["n-mnist", "n-hoda"]
+    assert datasets_page.names("n", ["npz:a", "npz:b"]) == ["n-npz-1", "n-npz-2"]
+    assert datasets_page.names("n", [None]) == ["n"] and datasets_page.names(None, ["a", "b"]) == [None, None]
     with pytest.raises(UserError, match="twice"):
-        across.data_sets("a,b,a")
+        datasets_page.data_sets("a,b,a")

@@ -15,8 +15,7 @@ from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Begin, End, Entry, File, Note, Numbers, Outbox, Picture, Tags
 from orchestrator.delivery.store import Refused
 from orchestrator.errors import UserError
-from orchestrator.stores import sqlite
-from orchestrator.stores import urls as address
+from orchestrator.stores import sqlite, urls
 from orchestrator.tracking import connection, model_registry
 from orchestrator.tracking.mlflow_store import MlflowStore
 
@@ -239,4 +238,4 @@ def test_addresses_are_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert sqlite.absolute("sqlite:///mlflow.db") == f"sqlite:///{folder}/mlflow.db"
     assert sqlite.absolute("http://host:5000") == "http://host:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host")
-    assert address.tracking() == "http://host"
+    assert urls.tracking() == "http://host"

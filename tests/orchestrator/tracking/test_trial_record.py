@@ -15,8 +15,7 @@ from orchestrator.devices import Resources
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
 from orchestrator.supervisor.machine import Machine
-from orchestrator.tracking import connection, descriptions, saved_view
-from orchestrator.tracking import trial_record as record
+from orchestrator.tracking import connection, descriptions, saved_view, trial_record
 from tests.support.bench import PATIENT, Bench
 
 
@@ -42,7 +41,7 @@ def test_trials_are_named_by_what_came_of_them(bench: Bench) -> None:
 
 def test_a_trial_that_is_left_for_later_keeps_its_name(bench: Bench, tmp_path: Path) -> None:
     book = bench.book()
-    record.end(tmp_path, book.spec, 4, "x = 1", Ended("stopped"))
+    trial_record.end(tmp_path, book.spec, 4, "x = 1", Ended("stopped"))
     lines = [
         json.loads(line) for path in (tmp_path / "outbox").glob("*.jsonl") for line in path.read_text().splitlines()
     ]

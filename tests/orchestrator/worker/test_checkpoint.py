@@ -12,8 +12,7 @@ import torch
 from orchestrator import files, layout
 from orchestrator.files import CannotWrite
 from orchestrator.messages import Ended
-from orchestrator.worker import checkpoint
-from orchestrator.worker import result as ending
+from orchestrator.worker import checkpoint, result
 
 
 def steps(folder: Path) -> list[int]:
@@ -77,17 +76,17 @@ def test_a_disk_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: py
 
 def test_the_objectives_groups_keep_their_key_in_the_file_of_an_ending(tmp_path: Path) -> None:
     end = Ended("complete", (3.5,), group_values={"fid/real": 0.1})
-    ending.save(tmp_path, end)
+    result.save(tmp_path, end)
     assert json.loads((tmp_path / layout.ENDED).read_text())["beside"] == {"fid/real": 0.1}
-    assert ending.load(tmp_path) == end
+    assert result.load(tmp_path) == end
 
 
 def test_an_ending_is_read_as_it_was_written_and_half_of_one_is_none(tmp_path: Path) -> None:
     end = Ended("diverged", (0.5, 2.0), "runaway", "it ran away", 12.5)
-    assert ending.load(tmp_path) is None
-    ending.save(tmp_path, end)
-    assert ending.load(tmp_path) == end
+    assert result.load(tmp_path) is None
+    result.save(tmp_path, end)
+    assert result.load(tmp_path) == end
     os.truncate(tmp_path / layout.ENDED, 20)
-    assert ending.load(tmp_path) is None
-    ending.remove(tmp_path)
+    assert result.load(tmp_path) is None
+    result.remove(tmp_path)
     assert not list(tmp_path.iterdir())

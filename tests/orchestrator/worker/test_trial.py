@@ -11,8 +11,7 @@ from orchestrator import layout
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Entry, Numbers
 from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
-from orchestrator.worker import checkpoint
-from orchestrator.worker import result as ending
+from orchestrator.worker import checkpoint, result
 from orchestrator.worker import trial as trials
 from orchestrator.worker.trial import run_trial
 from tests.support.bench import toy_task
@@ -54,7 +53,7 @@ def test_a_whole_trial(folder: Path) -> None:
     (times,) = [entry for entry in said_in(folder) if isinstance(entry, Numbers) and "seconds/start" in entry.values]
     assert set(times.values) == {"seconds/start", "seconds/training", "seconds/evaluation"}
     assert sum(times.values.values()) == pytest.approx(said[-1].seconds, abs=0.05)
-    assert ending.load(folder / "trial-0") == said[-1], "how it ended is on disk before it is said"
+    assert result.load(folder / "trial-0") == said[-1], "how it ended is on disk before it is said"
 
 
 def test_pruning_stops_at_once(folder: Path) -> None:
