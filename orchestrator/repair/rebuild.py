@@ -124,10 +124,10 @@ def drawn(book: Book) -> set[str]:
 
 
 def uncrowned(book: Book) -> bool:
-    """Whether the best trial's network is not the champion, though it can be."""
+    """Whether the best trial's network is not the champion, though it can be. A comparison has none."""
     best = book.best()
     try:
-        if not best or book.study.restore is None:
+        if not best or book.spec.comparison is not None or book.study.restore is None:
             return False
     except StudyError:  # its file is gone
         return False

@@ -2,21 +2,40 @@
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from orchestrator.messages import Ended
+from orchestrator.search.book import Book
+from orchestrator.search.trials import PendingTrial
+from orchestrator.supervisor.queue import Agenda
+from orchestrator.supervisor.status import SweepStatus
 from orchestrator.text import counted
 
-if TYPE_CHECKING:
-    from orchestrator.supervisor.supervisor import Supervisor
-
 STOPPED = "stopped"  # why a sweep ended that was asked to from another terminal
+
+
+class Steered(Protocol):
+    """What commands need of a supervisor."""
+
+    book: Book
+    agenda: Agenda
+    status: SweepStatus
+    deadline: float  # no trial is started after it
+    kill_deadline: float  # workers that have not left by then are killed
+
+    def cancel(self, reason: str) -> None: ...
+
+    def cancel_trials(self) -> None: ...
+
+    def stop_accepting(self, reason: str) -> None: ...
+
+    def close(self, trial: PendingTrial, end: Ended) -> None: ...
 
 
 class Steering:
     """The commands of a supervisor. Each method does one, and returns what was done in a sentence."""
 
-    def __init__(self, supervisor: "Supervisor") -> None:
+    def __init__(self, supervisor: Steered) -> None:
         self.supervisor = supervisor
 
     @property
