@@ -170,8 +170,8 @@ class _Visit:
 
 def _gone(who: lease.Driver) -> Finding:
     """A supervisor that left without a word. Whoever drives the sweep next takes its place, as we do to repair it."""
-    what = f"process {who.process} on {who.host} stands as its supervisor and is gone"
-    return Finding(None, what, "cleared", lambda: None)
+    what = f"stale lease: supervisor (pid {who.process} on {who.host}) is no longer running"
+    return Finding(None, what, "lease cleared", lambda: None)
 
 
 def _who(trials: Sequence[int | None]) -> str:

@@ -80,7 +80,7 @@ def test_a_worker_on_another_machine_is_not_ours_to_end(clinic: Clinic, left: in
 def test_a_supervisor_that_left_without_a_word_is_cleared(clinic: Clinic, sleeper: Any) -> None:
     clinic.run()
     clinic.book.note(DRIVER, driver(sleeper(), began=1.0))
-    cured(clinic, r"the sweep: process \d+ on .* stands as its supervisor and is gone → cleared")
+    cured(clinic, r"the sweep: stale lease: supervisor \(pid \d+ on .*\) is no longer running → lease cleared")
 
 
 def test_while_it_is_driven_only_what_has_ended_is_looked_at(clinic: Clinic, left: int, sleeper: Any) -> None:
