@@ -122,7 +122,7 @@ class Reader:
 
     def load(self) -> Data:
         """The images, divided. Raises DataError where there are none, or none that can be used."""
-        parts = _divided(self._arrays)
+        parts = _splits(self._arrays)
         train, validation, test = (Split(*part) for part in parts)
         return Data(self.spec, self._arrays.source, train, validation, test, self._arrays.classes, _digest(parts))
 
@@ -130,7 +130,7 @@ class Reader:
     def _arrays(self) -> Arrays:
         if self.prefix in KNOWN:
             arrays = KNOWN[self.prefix].read(self.folder)
-            return _redivided(arrays, self.shares) if self.shares else arrays
+            return _with_shares(arrays, self.shares) if self.shares else arrays
         form, read = FORMS[self.prefix]
         if not self.rest:
             raise DataError(f"'{self.spec}' says not where the images are; write {form}")
@@ -160,7 +160,7 @@ def _shares(spec: str, text: str) -> list[int]:
     return shares
 
 
-def _redivided(arrays: Arrays, shares: Sequence[int]) -> Arrays:
+def _with_shares(arrays: Arrays, shares: Sequence[int]) -> Arrays:
     """All its images, those of its test split too, to be divided by shares."""
     images, labels = arrays.images, arrays.labels
     if not isinstance(arrays.test, int):
@@ -173,15 +173,15 @@ def _redivided(arrays: Arrays, shares: Sequence[int]) -> Arrays:
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images and their labels
 
 
-def _divided(arrays: Arrays) -> list[Part]:
+def _splits(arrays: Arrays) -> list[Part]:
     """Train, validation and test."""
     images, labels = arrays.images, arrays.labels
     if isinstance(arrays.test, int):
         return [(images[indices], labels[indices]) for indices in _divide(labels, [arrays.validation, arrays.test])]
-    own = [(images[indices], labels[indices]) for indices in _divide(labels, [arrays.validation])]
+    splits = [(images[indices], labels[indices]) for indices in _divide(labels, [arrays.validation])]
     images, labels = arrays.test
     order = _shuffled(len(labels))
-    return [*own, (images[order], labels[order])]
+    return [*splits, (images[order], labels[order])]
 
 
 def _tensor(values: Tensor | NDArray[Any]) -> Tensor:

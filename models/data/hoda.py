@@ -23,7 +23,7 @@ def hoda(path: Path) -> Arrays:
     for file in files:
         try:
             for label, digit in records(file.read_bytes()):
-                images.append(fitted(digit))
+                images.append(fit_to_side(digit))
                 labels.append(label)
         except (struct.error, ValueError, IndexError, OSError) as error:
             raise DataError(
@@ -71,7 +71,7 @@ def _picture(runs: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.boo
     return np.repeat(white, runs).reshape(rows, columns)
 
 
-def fitted(digit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def fit_to_side(digit: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """In the middle of (28, 28), made smaller where it is too large, with its proportions kept."""
     from PIL import Image
 

@@ -117,7 +117,7 @@ def _torchvision(name: str, kind: str, folder: Path, unpacked: Path, missing: Ca
     import torchvision.datasets
 
     dataset = getattr(torchvision.datasets, kind)
-    with _alone(folder, name):
+    with _download_lock(folder, name):
         try:
             with contextlib.redirect_stdout(sys.stderr), _timeout(SECONDS_TO_ANSWER):
                 train = dataset(folder, download=True)
@@ -132,7 +132,7 @@ def _torchvision(name: str, kind: str, folder: Path, unpacked: Path, missing: Ca
 
 
 @contextlib.contextmanager
-def _alone(folder: Path, name: str) -> Iterator[None]:
+def _download_lock(folder: Path, name: str) -> Iterator[None]:
     """One process at a time downloads and unpacks; where the folder cannot be written to, none can."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):

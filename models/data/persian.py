@@ -102,13 +102,13 @@ def _render(files: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8]]:
             fonts.setdefault(*font)  # the same font may lie in several places
     if not fonts:
         raise DataError("no font here holds the Persian digits U+06F0 to U+06F9; install matplotlib's, or fonts-noto")
-    figures = torch.from_numpy(np.stack([np.stack(each) for each in fonts.values()]))
+    figures = torch.from_numpy(np.stack([np.stack(font_figures) for font_figures in fonts.values()]))
     labels = np.arange(10 * EACH) % 10
     images = draw(figures, torch.from_numpy(labels), np.random.RandomState(0))
     return list(fonts), images.numpy()
 
 
-def draw(figures: Tensor, labels: Tensor, chance: np.random.RandomState) -> Tensor:
+def draw(figures: Tensor, labels: Tensor, generator: np.random.RandomState) -> Tensor:
     """A varied image, uint8 (n, 1, 28, 28) of 0 and 255, of each label (n,), from figures (fonts, 10, side, side).
 
     Each is turned by up to 15°, sheared, scaled, moved, warped elastically, and its stroke is made thinner or wider.
@@ -119,9 +119,9 @@ def draw(figures: Tensor, labels: Tensor, chance: np.random.RandomState) -> Tens
     n = len(labels)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.from_numpy(chance.uniform(low, high, (n, *shape)).astype(np.float32))
+        return torch.from_numpy(generator.uniform(low, high, (n, *shape)).astype(np.float32))
 
-    font = torch.from_numpy(chance.randint(len(figures), size=n))
+    font = torch.from_numpy(generator.randint(len(figures), size=n))
     angle, shear = uniform(-15, 15) * math.pi / 180, uniform(-0.2, 0.2)
     scale = uniform(0.85, 1.1, 2)
     scale[labels == 0] *= uniform(1.5, 2.2)[labels == 0, None]  # a dot of two pixels could not be told from dirt
@@ -131,7 +131,7 @@ def draw(figures: Tensor, labels: Tensor, chance: np.random.RandomState) -> Tens
     lean[:, 0, 1] = shear
     matrix = lean @ turn / scale[:, :, None]
     grid = F.affine_grid(torch.cat([matrix, uniform(-0.1, 0.1, 2, 1)], 2), [n, 1, SIDE, SIDE], align_corners=False)
-    warp = torch.from_numpy(chance.normal(0, 0.04, (n, 2, 4, 4)).astype(np.float32))
+    warp = torch.from_numpy(generator.normal(0, 0.04, (n, 2, 4, 4)).astype(np.float32))
     grid = grid + F.interpolate(warp, (SIDE, SIDE), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     inside = torch.cat(
         [

@@ -16,7 +16,7 @@ _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-_kept: list[torch.library.Library] = []  # a library that is collected takes its declarations with it
+_libraries: list[torch.library.Library] = []  # a library that is collected takes its declarations with it
 
 
 def declare_missing_operators() -> None:
@@ -41,4 +41,4 @@ def declare_missing_operators() -> None:
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
         library.define(schema)  # type: ignore[no-untyped-call]
-    _kept.append(library)
+    _libraries.append(library)

@@ -134,12 +134,12 @@ def classifiers(
         "pseudo_core": (mapped, ids, inside),
     }
     values: dict[str, float] = {}
-    for name, (mapping, targets, which) in read.items():
+    for name, (mapping, targets, members) in read.items():
         accuracies, counted = [], torch.zeros(n_classes, n_classes + 1)
         budget = config.classifier_steps, config.classifier_seeds
-        learned = data.train.images[which], targets[which], len(mapping)
-        for given in answers(*learned, data.test, env, *budget):
-            classes = mapping[given]
+        learned = data.train.images[members], targets[members], len(mapping)
+        for predictions in answers(*learned, data.test, env, *budget):
+            classes = mapping[predictions]
             accuracies.append(float((classes == data.test.labels).double().mean()))
             with_none = classes.where(classes >= 0, n_classes)  # the last column
             counted += confusion(data.test.labels, with_none, n_classes, n_classes + 1)

@@ -72,11 +72,11 @@ def reconstructions(images: Tensor, reconstructed: Tensor, step: int) -> Images:
 def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
     """``n`` new images by a trained network: of its prior, or where it has none, of codes by place."""
     data = datasets.load(env.data, env.data_folder)
-    network, chance = restored(Autoencoder(config, data.shape), weights, env.device), env.generator("samples")
+    network, generator = restored(Autoencoder(config, data.shape), weights, env.device), env.generator("samples")
     if network.prior is not None:
-        return Images(0, "samples/new", network.decode(network.prior.draw(n, chance)))
+        return Images(0, "samples/new", network.decode(network.prior.draw(n, generator)))
     tokens = network.tokens(data.train.floats(torch.arange(min(config.clustered_images, len(data.train)))))
-    return Images(0, "samples/new", network.decode(by_place(tokens, n, chance)))
+    return Images(0, "samples/new", network.decode(by_place(tokens, n, generator)))
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:

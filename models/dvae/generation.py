@@ -30,16 +30,16 @@ def samples(
     ``fid/fresh`` is of images that the prior draws, ``fid/codes_by_place`` of tokens drawn for each place without regard to
     the others, ``fid/reconstructions`` of training images that went through their tokens: what no prior can be better than.
     """
-    chance, n = env.generator("samples"), max(SHOWN, config.evaluation_samples)
-    even = torch.randint(network.size, (n, *network.map), generator=chance, device=env.device)
-    drawn = {"even_codes": even, "codes_by_place": by_place(tokens, n, chance)}
+    generator, n = env.generator("samples"), max(SHOWN, config.evaluation_samples)
+    even = torch.randint(network.size, (n, *network.map), generator=generator, device=env.device)
+    drawn = {"even_codes": even, "codes_by_place": by_place(tokens, n, generator)}
     values: dict[str, float] = {}
     if network.prior is not None and network.quantiser is not None:
         judged_tokens = held_out[:PRIOR_IMAGES]
         yield from learn(
             network.prior, network.quantiser.codes.detach(), tokens, judged_tokens, config.prior_updates, env, step
         )
-        drawn["fresh"] = network.prior.draw(n, chance)
+        drawn["fresh"] = network.prior.draw(n, generator)
         with torch.no_grad():
             values["prior/bits"] = float(network.prior.bits(judged_tokens))
             values["prior/bits_training"] = float(network.prior.bits(tokens[:PRIOR_IMAGES]))

@@ -61,12 +61,12 @@ class Autoencoder(nn.Module):
         if config.prior_updates and not plain:
             self.prior = Prior(self.size, dimension, *self.map, config.prior_width)
 
-    def learn(self, images: Tensor, progress: float, chance: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def learn(self, images: Tensor, progress: float, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstructions for a batch, its tokens, and the quantiser's penalty; may move the codes."""
         flat, size = _vectors(self.encoder(images))
         if self.quantiser is None:
             return self.decoder(_map(flat, size)), flat.new_zeros(0, dtype=torch.int64), flat.new_zeros(())
-        codes, tokens, penalty = self.quantiser.learn(flat, progress, chance)
+        codes, tokens, penalty = self.quantiser.learn(flat, progress, generator)
         return self.decoder(_map(codes, size)), tokens, penalty
 
     def tokens(self, images: Tensor) -> Tensor:

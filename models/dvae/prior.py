@@ -41,43 +41,43 @@ class Prior(nn.Module):
         """The codes (size, dimension) that tokens stand for, of which it keeps a copy with variance 1."""
         self.codes[:-1] = (codes - codes.mean(0)) / codes.std().clamp_min(1e-6)
 
-    def forward(self, tokens: Tensor, chance: torch.Generator | None = None) -> Tensor:
-        """Logits of every token given those before it, (n, places, size); with ``chance`` some of what it sees is dropped."""
+    def forward(self, tokens: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Logits of every token given those before it, (n, places, size); with ``generator`` some of what it sees is dropped."""
         flat = tokens.flatten(1)
         before = F.pad(flat, (1, 0), value=self.size)[:, :-1]
         above = F.pad(flat, (self.columns, 0), value=self.size)[:, : -self.columns]
-        given = self.before(self.codes[before]) + self.above(self.codes[above]) + self.place.weight
-        remembered, _ = self.memory(_dropped(given, chance))
-        logits: Tensor = self.head(_dropped(remembered, chance))
+        inputs = self.before(self.codes[before]) + self.above(self.codes[above]) + self.place.weight
+        outputs, _ = self.memory(_dropout(inputs, generator))
+        logits: Tensor = self.head(_dropout(outputs, generator))
         return logits
 
-    def bits(self, tokens: Tensor, chance: torch.Generator | None = None) -> Tensor:
+    def bits(self, tokens: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Mean of −log₂ p(tᵢ | t₁ … tᵢ₋₁) over images and places: what a token costs to say."""
-        return F.cross_entropy(self(tokens, chance).flatten(0, 1), tokens.flatten()) / math.log(2)
+        return F.cross_entropy(self(tokens, generator).flatten(0, 1), tokens.flatten()) / math.log(2)
 
-    def draw(self, n: int, chance: torch.Generator) -> Tensor:
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """So many maps of tokens, (n, rows, columns), without gradients."""
         device = self.place.weight.device
         drawn = torch.full((n, self.columns + self.rows * self.columns), self.size, device=device)  # a row of no tokens
         hidden = None
         with torch.no_grad():
             for place in range(self.rows * self.columns):
-                here = place + self.columns
-                before = drawn[:, here - 1] if place else drawn[:, 0]
-                given = (
+                position = place + self.columns
+                before = drawn[:, position - 1] if place else drawn[:, 0]
+                inputs = (
                     self.before(self.codes[before]) + self.above(self.codes[drawn[:, place]]) + self.place.weight[place]
                 )
-                remembered, hidden = self.memory(given[:, None], hidden)
-                law = self.head(remembered[:, 0]).softmax(1)
-                drawn[:, here] = torch.multinomial(law, 1, generator=chance)[:, 0]
+                outputs, hidden = self.memory(inputs[:, None], hidden)
+                law = self.head(outputs[:, 0]).softmax(1)
+                drawn[:, position] = torch.multinomial(law, 1, generator=generator)[:, 0]
         return drawn[:, self.columns :].view(n, self.rows, self.columns)
 
 
-def _dropped(x: Tensor, chance: torch.Generator | None) -> Tensor:
+def _dropout(x: Tensor, generator: torch.Generator | None) -> Tensor:
     """Each number with probability DROPPED zero, else so much larger that its mean stays."""
-    if chance is None:
+    if generator is None:
         return x
-    return x * torch.empty_like(x).bernoulli_(1 - DROPPED, generator=chance) / (1 - DROPPED)
+    return x * torch.empty_like(x).bernoulli_(1 - DROPPED, generator=generator) / (1 - DROPPED)
 
 
 def learn(
@@ -88,14 +88,14 @@ def learn(
     Of so many updates it keeps the weights that are best on ``held_out``.
     """
     prior.see(codes)
-    chance = env.generator("prior")
+    generator = env.generator("prior")
     optimizer = torch.optim.Adam(prior.parameters(), LEARNING_RATE)
     best, best_bits = copy.deepcopy(prior.state_dict()), math.inf
-    report_updates, of_training, of_held_out = [], [], []
+    report_updates, training_losses, validation_losses = [], [], []
     for update in range(updates):
         set_learning_rate(optimizer, learning_rate(LEARNING_RATE, update, updates, 20))
-        indices = torch.randint(len(tokens), (BATCH_SIZE,), generator=chance, device=env.device)
-        loss = prior.bits(tokens[indices], chance)
+        indices = torch.randint(len(tokens), (BATCH_SIZE,), generator=generator, device=env.device)
+        loss = prior.bits(tokens[indices], generator)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(prior.parameters(), 1.0)
@@ -104,21 +104,21 @@ def learn(
             with torch.no_grad():
                 validation_bits = float(prior.bits(held_out))
             report_updates.append(float(update + 1))
-            of_training.append(loss.item())
-            of_held_out.append(validation_bits)
+            training_losses.append(loss.item())
+            validation_losses.append(validation_bits)
             if validation_bits < best_bits:
                 best, best_bits = copy.deepcopy(prior.state_dict()), validation_bits
             yield Progress("prior", update + 1, updates)
     prior.load_state_dict(best)
-    lines = {"training batch": of_training, "validation": of_held_out}
+    lines = {"training batch": training_losses, "validation": validation_losses}
     yield Curve(step, "prior/bits_of_a_token", report_updates, lines, "update of the prior", "bits a token")
 
 
-def by_place(tokens: Tensor, n: int, chance: torch.Generator) -> Tensor:
+def by_place(tokens: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """So many maps, the token of each place that of any of the given images: as frequent as there, without the others."""
     flat = tokens.flatten(1)
-    picked = torch.randint(len(flat), (n, flat.shape[1]), generator=chance, device=flat.device)
-    return flat.gather(0, picked).view(n, *tokens.shape[1:])
+    indices = torch.randint(len(flat), (n, flat.shape[1]), generator=generator, device=flat.device)
+    return flat.gather(0, indices).view(n, *tokens.shape[1:])
 
 
 def bits_by_place(tokens: Tensor, held_out: Tensor, size: int) -> float:

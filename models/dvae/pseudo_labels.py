@@ -26,11 +26,11 @@ def answers(
     """
     pictures, targets = images.to(env.device), targets.to(env.device)
     for seed in range(seeds):
-        chance = env.generator(f"classifier {seed}")
-        with seeded_init(chance.initial_seed()):
+        generator = env.generator(f"classifier {seed}")
+        with seeded_init(generator.initial_seed()):
             network = Network((images.shape[1], images.shape[2], images.shape[3]), n_targets)
         network.to(env.device)
-        for _ in learn(network, pictures, targets, steps, BATCH_SIZE, LEARNING_RATE, chance, weight_decay=1e-4):
+        for _ in learn(network, pictures, targets, steps, BATCH_SIZE, LEARNING_RATE, generator, weight_decay=1e-4):
             pass
         network.eval()
         with torch.no_grad():

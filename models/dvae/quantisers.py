@@ -46,7 +46,7 @@ class MovingCodes(nn.Module):
         """The codes of ``tokens``, (n, dimension)."""
         return self.codes[tokens]
 
-    def learn(self, z: Tensor, progress: float, chance: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def learn(self, z: Tensor, progress: float, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Codes for a batch, their tokens, and the penalty β·mean|z − e|²; moves the codes.
 
         The gradient in the codes is passed to ``z`` as it is.
@@ -54,17 +54,17 @@ class MovingCodes(nn.Module):
         z = self._scaled(z)
         with torch.no_grad():
             if not self.placed:
-                self._restart(torch.ones_like(self.counts, dtype=torch.bool), z, chance)
+                self._restart(torch.ones_like(self.counts, dtype=torch.bool), z, generator)
                 self.placed.fill_(True)
             tokens = self.tokens(z)
         codes = self.vectors(tokens)
         penalty = self.commitment * F.mse_loss(z, codes)
-        through = z + (codes - z).detach()
+        passed_through = z + (codes - z).detach()
         with torch.no_grad():
-            self._move(z, tokens, chance)
-        return through, tokens, penalty
+            self._move(z, tokens, generator)
+        return passed_through, tokens, penalty
 
-    def _move(self, z: Tensor, tokens: Tensor, chance: Generator) -> None:
+    def _move(self, z: Tensor, tokens: Tensor, generator: Generator) -> None:
         used = F.one_hot(tokens, len(self.counts)).to(z.dtype)
         self.counts.lerp_(used.sum(0), 1 - self.decay)
         self.sums.lerp_(used.T @ z, 1 - self.decay)
@@ -73,15 +73,15 @@ class MovingCodes(nn.Module):
         self.codes = torch.where(alive[:, None], self._scaled(means), self.codes)
         dead = self.counts < self.restart_below * len(z) / len(self.counts)
         if dead.any():
-            self._restart(dead, z, chance)
+            self._restart(dead, z, generator)
 
-    def _restart(self, which: Tensor, z: Tensor, chance: Generator) -> None:
+    def _restart(self, dead: Tensor, z: Tensor, generator: Generator) -> None:
         """Put codes onto encodings drawn from ``z``, counted as if they were used evenly."""
-        drawn = z[torch.randint(len(z), (len(self.counts),), generator=chance, device=z.device)]
+        encodings = z[torch.randint(len(z), (len(self.counts),), generator=generator, device=z.device)]
         even = len(z) / len(self.counts)
-        self.codes = torch.where(which[:, None], drawn, self.codes)
-        self.counts = torch.where(which, even, self.counts)
-        self.sums = torch.where(which[:, None], drawn * even, self.sums)
+        self.codes = torch.where(dead[:, None], encodings, self.codes)
+        self.counts = torch.where(dead, even, self.counts)
+        self.sums = torch.where(dead[:, None], encodings * even, self.sums)
 
     def _scaled(self, z: Tensor) -> Tensor:
         return F.normalize(z, dim=1) if self.normalise else z
@@ -113,10 +113,10 @@ class GumbelCodes(nn.Module):
         """At ``progress`` in [0, 1] of training."""
         return self.start * math.pow(self.end / self.start, progress)
 
-    def learn(self, z: Tensor, progress: float, chance: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def learn(self, z: Tensor, progress: float, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Drawn codes for a batch, their tokens, and the penalty."""
         logits = self.logits(z)
-        noise = -torch.empty_like(logits).exponential_(generator=chance).log()
+        noise = -torch.empty_like(logits).exponential_(generator=generator).log()
         soft = ((logits + noise) / self.temperature(progress)).softmax(1)
         tokens = soft.argmax(1)
         hard = F.one_hot(tokens, soft.shape[1]).to(soft.dtype)

@@ -113,7 +113,9 @@ def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, replayed: Ten
     return values | quality.scores("fresh", fresh)
 
 
-def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Energy) -> Generator[Event, None, Tensor]:
+def energy_along_chain(
+    result: Result, env: Env, chain_energy: Energy, real_energy: Energy
+) -> Generator[Event, None, Tensor]:
     """SHOWN fresh chains far beyond the length at which they are scored: their energy beside that of real images.
 
     Returns where they end, (SHOWN, *shape).
@@ -124,12 +126,12 @@ def energy_along_chain(result: Result, env: Env, of_chains: Energy, of_real: Ene
     config, generator = result.config, env.generator("energy along a chain")
     n_steps = config.evaluation_steps
     x = starts.uniform(SHOWN, result.data.shape, BOUNDS, generator)
-    kernel, scored = build(config, of_chains, env, n_steps)
-    _, trained = build(config, of_chains, env, config.n_steps)
+    kernel, scored = build(config, chain_energy, env, n_steps)
+    _, trained = build(config, chain_energy, env, config.n_steps)
     end, energies, values = run_long_chains(kernel, x, max(4 * scored, LONGEST * trained), trained, generator)
     yield Scalars(result.step, values)
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():
-        level = float(of_real(real).mean())
+        level = float(real_energy(real).mean())
     yield energy_curve(result.step, energies.mean(0).tolist(), level, f"step (scored at {scored})", "mean energy")
     return end

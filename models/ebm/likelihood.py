@@ -87,29 +87,32 @@ def likelihood(
     """
     yield Progress("likelihood", 0, 3)
     energy, n, chains = _full_precision(network), config.annealing_temperatures, len(longest)
-    chance = env.generator("likelihood")
+    generator = env.generator("likelihood")
     images = {
-        "": dequantised(data.validation, chance),
+        "": dequantised(data.validation, generator),
         "_stored": data.validation.floats()[:IMAGES].to(env.device),
     }
     energies = {name: _energies(energy, batch) for name, batch in images.items()}
-    learned = _energies(energy, dequantised(data.train, chance))
+    learned = _energies(energy, dequantised(data.train, generator))
     step_size, noise = config.schedules(config.n_steps)
     of_chains = noise(config.n_steps - 1) ** 2 / (2 * step_size(config.n_steps - 1))
     coldest = max(of_chains, RESOLUTION * float(learned.abs().max()))
 
-    falling = path(energy, data.shape, coldest, n, chains, chance)
-    inverse, below, above = along(falling, falling.forward(chains, chance), falling.reverse(longest, chance))
-    fits = [-beta * float(learned.mean()) - max(both) for beta, *both in zip(inverse, below, above, strict=True)]
+    falling = path(energy, data.shape, coldest, n, chains, generator)
+    inverse, below, above = along(falling, falling.forward(chains, generator), falling.reverse(longest, generator))
+    fits = [
+        -beta * float(learned.mean()) - max(bounds_of_log_z)
+        for beta, *bounds_of_log_z in zip(inverse, below, above, strict=True)
+    ]
     best = max(range(len(fits)), key=fits.__getitem__)
     yield _curve(
         step, inverse[1:], {"forward": below[1:], "reverse": above[1:]}, float(energies[""].mean()), data.shape
     )
-    wanted = {"likelihood": 1.0} | ({"likelihood_fitted": 1 / inverse[best]} if best else {})
-    for done, (group, temperature) in enumerate(wanted.items(), 1):
+    temperatures = {"likelihood": 1.0} | ({"likelihood_fitted": 1 / inverse[best]} if best else {})
+    for done, (group, temperature) in enumerate(temperatures.items(), 1):
         yield Progress("likelihood", done, 3)
-        annealed = path(energy, data.shape, temperature, n, chains, chance)
-        lower, upper = annealed.forward(chains, chance), annealed.reverse(longest, chance)
+        annealed = path(energy, data.shape, temperature, n, chains, generator)
+        lower, upper = annealed.forward(chains, generator), annealed.reverse(longest, generator)
         values = bounds(lower, upper) | {"temperature": temperature}
         for name, split_energies in energies.items():
             values |= {
@@ -162,8 +165,10 @@ def along(
     """
     volume = float(path.base.energy(lower.position[:1]))
     forward, reverse = lower.path.mean(1), (upper.log_weights - upper.path).mean(1).flip(0)
-    still = [(1 - beta) * volume for beta in path.betas]  # what the base's share takes from log Z of a bridge
-    below, above = ([float(mean) + rest for mean, rest in zip(side, still, strict=True)] for side in (forward, reverse))
+    base_shares = [(1 - beta) * volume for beta in path.betas]  # what the base's share takes from log Z of a bridge
+    below, above = (
+        [float(mean) + share for mean, share in zip(side, base_shares, strict=True)] for side in (forward, reverse)
+    )
     return [beta / path.temperature for beta in path.betas], below, above
 
 

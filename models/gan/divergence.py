@@ -24,12 +24,12 @@ class DivergenceMonitor:
 
     def update(self, step: int, updates: int, measurements: Mapping[str, float]) -> "DivergenceMonitor":
         """Judge a report: both losses, and how far generated images are apart, in units of real ones."""
-        of_critic, of_generator = measurements["loss/critic"], measurements["loss/generator"]
-        if not (math.isfinite(of_critic) and math.isfinite(of_generator)):
+        critic_loss, generator_loss = measurements["loss/critic"], measurements["loss/generator"]
+        if not (math.isfinite(critic_loss) and math.isfinite(generator_loss)):
             raise Diverged(
-                "non_finite", step, f"losses are {of_critic} of the critic and {of_generator} of the generator"
+                "non_finite", step, f"losses are {critic_loss} of the critic and {generator_loss} of the generator"
             )
-        largest = max(abs(of_critic), abs(of_generator))
+        largest = max(abs(critic_loss), abs(generator_loss))
         if largest > BOUND:
             raise Diverged("loss_out_of_bounds", step, f"a loss of {largest:.3g} is beyond {BOUND:g}")
         diversity = measurements["training/diversity"]
@@ -43,11 +43,13 @@ class DivergenceMonitor:
 
     def update_classes(self, step: int, updates: int, scores: Mapping[str, float]) -> "DivergenceMonitor":
         """Judge an evaluation: the entropy, in nats, of the classes that the judge sees in generated and in real images."""
-        entropy, of_real = scores["classes/entropy"], scores["classes/entropy_real"]
-        collapsed = past_grace_period(step, updates, GRACE_PERIOD) and entropy < LEAST_ENTROPY * of_real
+        entropy, real_entropy = scores["classes/entropy"], scores["classes/entropy_real"]
+        collapsed = past_grace_period(step, updates, GRACE_PERIOD) and entropy < LEAST_ENTROPY * real_entropy
         monitor = replace(self, few=self.few + 1 if collapsed else 0)
         if monitor.few >= EVALUATION_PATIENCE:
             raise Diverged(
-                "mode_collapse", step, f"the entropy of classes is {entropy:.2f} nats, of real images {of_real:.2f}"
+                "mode_collapse",
+                step,
+                f"the entropy of classes is {entropy:.2f} nats, of real images {real_entropy:.2f}",
             )
         return monitor

@@ -61,8 +61,8 @@ def generate(net: Network, noise: Tensor, threshold: bool) -> Tensor:
 
 def classes_of(data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
     """Labels (n,) to draw, as frequent as in training, the same at every call; by chance, as those of real images are."""
-    chance = env.generator(f"{salt}, classes")
-    indices = torch.randint(len(data.train), (n,), generator=chance, device=env.device)
+    generator = env.generator(f"{salt}, classes")
+    indices = torch.randint(len(data.train), (n,), generator=generator, device=env.device)
     return data.train.labels.to(env.device)[indices]
 
 

@@ -61,7 +61,7 @@ def in_mode(network: nn.Module, mode: Mode, frozen: bool = True) -> Iterator[Non
     Those averages are of real images alone: chains do not enter them. ``frozen`` weights get no gradients.
     """
     batch_norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-    wanted, trained = [weight.requires_grad for weight in network.parameters()], network.training
+    trainable, training = [weight.requires_grad for weight in network.parameters()], network.training
     momenta, counts = [layer.momentum for layer in batch_norms], [layer.num_batches_tracked for layer in batch_norms]
     network.train(mode == "train")
     for layer in batch_norms:
@@ -71,11 +71,11 @@ def in_mode(network: nn.Module, mode: Mode, frozen: bool = True) -> Iterator[Non
     try:
         yield
     finally:
-        for weight, was in zip(network.parameters(), wanted, strict=True):
-            weight.requires_grad_(was)
+        for weight, requires_grad in zip(network.parameters(), trainable, strict=True):
+            weight.requires_grad_(requires_grad)
         for layer, momentum, count in zip(batch_norms, momenta, counts, strict=True):
             layer.momentum, layer.num_batches_tracked = momentum, count
-        network.train(trained)
+        network.train(training)
 
 
 def small(shape: tuple[int, int, int], width: int, activation: Activation, kind: Norm) -> nn.Module:

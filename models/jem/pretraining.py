@@ -143,18 +143,18 @@ def _train(config: Config, data: datasets.Data, env: Env, digest: str) -> Genera
     with seeded_init(seed):
         net = network(config, data.shape)
     net.to(env.device)
-    chance = torch.Generator(env.device).manual_seed(seed)
-    images, of_images = data.train.images.to(env.device), data.train.labels.to(env.device)
+    generator = torch.Generator(env.device).manual_seed(seed)
+    images, labels_of_images = data.train.images.to(env.device), data.train.labels.to(env.device)
     updates = config.pretrain_updates
     history: dict[str, list[float]] = {"update": []}
     for name in ("loss_train", "loss_validation", "accuracy_train", "accuracy_validation"):
         history[name] = []
 
-    def varied(batch: Tensor) -> Tensor:
-        return noisy(vary(batch, config.augmentation, chance), config.data_noise, chance)
+    def vary_batch(batch: Tensor) -> Tensor:
+        return noisy(vary(batch, config.augmentation, generator), config.data_noise, generator)
 
-    settings = updates, config.batch_size, config.pretrain_learning_rate, chance, varied
-    for done, loss, logits, labels in learn(net, images, of_images, *settings, warmup=1):
+    settings = updates, config.batch_size, config.pretrain_learning_rate, generator, vary_batch
+    for done, loss, logits, labels in learn(net, images, labels_of_images, *settings, warmup=1):
         if is_report_step(done, updates, N_EVALUATIONS):
             net.eval()
             answers, truth = read(net, data.validation, env.device)

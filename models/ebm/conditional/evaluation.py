@@ -87,11 +87,11 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield from _classification(result, env)
     yield Progress("evaluation", 2, 3)
     yield from nearest_training_images(fresh[:16], data, step)
-    shown, of_real = (
+    shown, real_labels = (
         in_turn(SHOWN, len(data.classes), env.device),
         data.validation.labels[: config.evaluation_samples].to(env.device),
     )
-    yield from energy_along_chain(result, env, conditional_energy(net, shown), conditional_energy(net, of_real))
+    yield from energy_along_chain(result, env, conditional_energy(net, shown), conditional_energy(net, real_labels))
     n = config.evaluation_samples
     yield Scalars(step, outliers.auroc(lambda x: _energies(net, x, data).min(1).values, data, env, n, {"fresh": fresh}))
     yield Weights.of(net)
@@ -149,9 +149,9 @@ def _classification(result: Result, env: Env) -> Iterator[Event]:
         labels = split.labels[:LABELLED_IMAGES]
         return -_energies(result.network, split.floats(torch.arange(len(labels))).to(env.device), data).cpu(), labels
 
-    learned, (validation, labels), (test, of_test) = logits(data.train), logits(data.validation), logits(data.test)
+    learned, (validation, labels), (test, test_labels) = logits(data.train), logits(data.validation), logits(data.test)
     scale = calibration.temperature(*learned)
-    for name, answers, truth in (("validation", validation, labels), ("test", test, of_test)):
+    for name, answers, truth in (("validation", validation, labels), ("test", test, test_labels)):
         counts = confusion(truth, answers.argmax(1), len(data.classes))
         yield Matrix(step, f"energy/confusion_{name}", counts, data.classes, data.classes)
         yield Scalars(step, {f"accuracy/energy_{name}": float(counts.trace() / counts.sum())})

@@ -96,10 +96,10 @@ def eigenvectors(weights: Any, n: int, seed: int) -> Embedding:
     if size <= DENSE:
         values, vectors = np.linalg.eigh(normalised.toarray())
         return Embedding(values[::-1][:n], vectors[:, ::-1][:, :n])
-    parts, of = connected_components(normalised, directed=False)
+    parts, components = connected_components(normalised, directed=False)
     known = np.zeros((size, parts))
-    known[np.arange(size), of] = root
-    known = known[:, np.argsort(-np.bincount(of), kind="stable")]
+    known[np.arange(size), components] = root
+    known = known[:, np.argsort(-np.bincount(components), kind="stable")]
     known /= np.linalg.norm(known, axis=0)
     more = n - parts
     if more <= 0:
@@ -108,7 +108,7 @@ def eigenvectors(weights: Any, n: int, seed: int) -> Embedding:
         (size, size), dtype=np.float64, matvec=lambda x: normalised @ x - 2 * (known @ (known.T @ x))
     )
     start = np.random.default_rng(seed).uniform(-1, 1, size)
-    tried = min(size - 1, max(2 * n + 1, 60))
-    values, vectors = eigsh(others, more, which="LA", v0=start, ncv=tried, tol=TOLERANCE)
+    n_lanczos = min(size - 1, max(2 * n + 1, 60))
+    values, vectors = eigsh(others, more, which="LA", v0=start, ncv=n_lanczos, tol=TOLERANCE)
     order = np.argsort(-values)
     return Embedding(np.concatenate([np.ones(parts), values[order]]), np.hstack([known, vectors[:, order]]))

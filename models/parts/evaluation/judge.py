@@ -101,8 +101,8 @@ def obtain(data: Data, cache_folder: Path, device: str) -> Generator[Event, None
     path = cache_folder / f"judge-{VERSION}-{data.digest[:16]}.safetensors"
 
     def keep(judge: Judge) -> None:
-        about = {"digest": judge.digest, "accuracy": judge.accuracy}
-        cache.write(path, judge.network.state_dict(), "judge", about)
+        metadata = {"digest": judge.digest, "accuracy": judge.accuracy}
+        cache.write(path, judge.network.state_dict(), "judge", metadata)
 
     begins = Progress("judge", 0, TRAINING[data.shape[0]][0])
     yield begins
@@ -116,10 +116,10 @@ def _train(data: Data, device: str) -> Generator[Event, None, Judge]:
     with seeded_init(seed):
         network = Network(data.shape, len(data.classes))
     network.to(device)
-    chance = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     images, labels = data.train.images.to(device), data.train.labels.to(device)
     steps, batch_size = TRAINING[data.shape[0]]
-    settings = steps, batch_size, LEARNING_RATE, chance, lambda batch: _varied(batch, chance)
+    settings = steps, batch_size, LEARNING_RATE, generator, lambda batch: _vary(batch, generator)
     for step in learn(network, images, labels, *settings, weight_decay=1e-4):
         if step.done % 10 == 0:
             yield Progress("judge", step.done, steps)
@@ -128,13 +128,13 @@ def _train(data: Data, device: str) -> Generator[Event, None, Judge]:
     return replace(judge, accuracy=float(counts.trace() / counts.sum()))
 
 
-def _varied(images: Tensor, chance: torch.Generator) -> Tensor:
+def _vary(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each image shifted by up to a tenth of its size, with a little noise."""
     n, _, height, width = images.shape
     reach = max(1, min(height, width) // 10)
-    down, right = torch.randint(2 * reach + 1, (2, n), generator=chance, device=images.device)
+    down, right = torch.randint(2 * reach + 1, (2, n), generator=generator, device=images.device)
     shifted = move(images, down, right, reach, "replicate")
-    return noisy(shifted, NOISE, chance)
+    return noisy(shifted, NOISE, generator)
 
 
 def _judge(network: Network, data: Data, accuracy: float) -> Judge:
@@ -145,12 +145,12 @@ def _judge(network: Network, data: Data, accuracy: float) -> Judge:
 def _read(path: Path, data: Data, device: str) -> Judge | None:
     """The judge in the cache; None where there is none, or none that is whole."""
     try:
-        weights, about = cache.read(path, "judge")
+        weights, metadata = cache.read(path, "judge")
         with seeded_init(0):  # overwritten at once
             network = Network(data.shape, len(data.classes))
         network.load_state_dict(weights)
-        judge = _judge(network, data, float(about["accuracy"]))
-        if judge.digest != about["digest"]:
+        judge = _judge(network, data, float(metadata["accuracy"]))
+        if judge.digest != metadata["digest"]:
             return None
     except cache.DAMAGED:
         return None

@@ -26,10 +26,10 @@ def run_long_chains(
     return end, energies, trust(energies, infos, trained)
 
 
-def energy_curve(step: int, energies: Sequence[float], of_real: float, x_label: str, y_label: str) -> Curve:
+def energy_curve(step: int, energies: Sequence[float], real_energy: float, x_label: str, y_label: str) -> Curve:
     """Mean energies of fresh chains, step by step, beside that of real images."""
     axis = [float(k) for k in range(len(energies))]
-    lines = {"fresh chains": energies, "real images": [of_real] * len(energies)}
+    lines = {"fresh chains": energies, "real images": [real_energy] * len(energies)}
     return Curve(step, "chain/energy", axis, lines, x_label, y_label)
 
 

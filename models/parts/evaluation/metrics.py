@@ -24,7 +24,7 @@ def preload() -> None:
     import torchmetrics.image  # noqa: F401
 
 
-class _Given(nn.Module):
+class _FeaturesAsImages(nn.Module):
     """Stands where torchmetrics expects a network: its images are features already."""
 
     def __init__(self, num_features: int) -> None:
@@ -41,7 +41,7 @@ def fid(reference: Tensor, samples: Tensor) -> float:
     It falls as either set grows, so only sets of one size compare. Raises ValueError for features that are not finite
     and for fewer than two of them.
     """
-    reference, samples = _checked(reference, samples, least=2)
+    reference, samples = _comparable(reference, samples, least=2)
     return _fid(reference, samples)
 
 
@@ -51,21 +51,21 @@ def scores(reference: Tensor, samples: Tensor, *, nearest: int = 5) -> dict[str,
     KID is an unbiased estimate, and so may be a little below 0. The last four look at the ``nearest`` neighbours within
     each set, so both need two more than that. Raises ValueError like ``fid``.
     """
-    reference, samples = _checked(reference, samples, least=nearest + 2)
+    reference, samples = _comparable(reference, samples, least=nearest + 2)
     return {"fid": _fid(reference, samples), "kid": _kid(reference, samples), **_prdc(reference, samples, nearest)}
 
 
-def _checked(reference: Tensor, samples: Tensor, least: int) -> tuple[Tensor, Tensor]:
+def _comparable(reference: Tensor, samples: Tensor, least: int) -> tuple[Tensor, Tensor]:
     """Both in float64 on the CPU: everywhere the same numbers."""
     for name, features in (("reference", reference), ("samples", samples)):
         if features.dim() != 2 or len(features) < least:
             raise ValueError(
                 f"{name} of shape {tuple(features.shape)} cannot be scored; at least {least} rows are needed"
             )
-        lost = int((~features.isfinite()).any(1).sum())
-        if lost:
+        n_lost = int((~features.isfinite()).any(1).sum())
+        if n_lost:
             raise ValueError(
-                f"{lost} of {len(features)} rows of {name} are not finite; score only images that are finite"
+                f"{n_lost} of {len(features)} rows of {name} are not finite; score only images that are finite"
             )
     if reference.shape[1] != samples.shape[1]:
         raise ValueError(
@@ -78,7 +78,7 @@ def _fid(reference: Tensor, samples: Tensor) -> float:
     declare_missing_operators()
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    metric = FrechetInceptionDistance(feature=_Given(reference.shape[1]))
+    metric = FrechetInceptionDistance(feature=_FeaturesAsImages(reference.shape[1]))
     metric.update(reference, real=True)
     metric.update(samples, real=False)
     return max(0.0, float(metric.compute()))  # rounding takes equal sets to either side of 0
@@ -92,7 +92,9 @@ def _kid(reference: Tensor, samples: Tensor) -> float:
     subsets = 1 if len(reference) == len(samples) == size else KID_SUBSETS  # one subset is then all there is
     with warnings.catch_warnings():  # it warns that it keeps all features: here they are few
         warnings.simplefilter("ignore", UserWarning)
-        metric = KernelInceptionDistance(feature=_Given(reference.shape[1]), subsets=subsets, subset_size=size)
+        metric = KernelInceptionDistance(
+            feature=_FeaturesAsImages(reference.shape[1]), subsets=subsets, subset_size=size
+        )
     metric.update(reference, real=True)
     metric.update(samples, real=False)
     with torch.random.fork_rng(devices=[]):  # it draws its subsets from the global generator

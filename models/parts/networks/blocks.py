@@ -36,10 +36,10 @@ def weights_digest(network: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def mixed(precision: Precision, at: Tensor) -> torch.autocast:
+def mixed(precision: Precision, x: Tensor) -> torch.autocast:
     """In which convolutions compute in bfloat16; with auto on CUDA, and on processors that multiply in it."""
-    wanted = precision == "bfloat16" or (precision == "auto" and (at.is_cuda or _multiplies_bfloat16()))
-    return torch.autocast(at.device.type, torch.bfloat16, enabled=wanted)
+    enabled = precision == "bfloat16" or (precision == "auto" and (x.is_cuda or _multiplies_bfloat16()))
+    return torch.autocast(x.device.type, torch.bfloat16, enabled=enabled)
 
 
 @cache

@@ -49,7 +49,7 @@ def deform(images: Tensor, reach: float, generator: Generator) -> Tensor:
     what comes in from outside is as the border.
     """
     n = len(images)
-    by = torch.rand(n, 2, 3, generator=generator, device=images.device) * 2 - 1
-    maps = torch.eye(2, 3, device=images.device) + reach * by
+    offsets = torch.rand(n, 2, 3, generator=generator, device=images.device) * 2 - 1
+    maps = torch.eye(2, 3, device=images.device) + reach * offsets
     places = F.affine_grid(maps, list(images.shape), align_corners=False)
     return F.grid_sample(images, places, padding_mode="border", align_corners=False)

@@ -60,12 +60,12 @@ def at_once(obtaining: Generator[Event, None, Network]) -> Network:
             return network
 
 
-def write(path: Path, weights: Mapping[str, Tensor], key: str, about: Any) -> None:
-    """In one piece or not at all; ``about`` is what JSON holds."""
+def write(path: Path, weights: Mapping[str, Tensor], key: str, metadata: Any) -> None:
+    """In one piece or not at all; ``metadata`` is what JSON holds."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    held = {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
     try:
-        unfinished.write_bytes(safetensors.save(held, {key: json.dumps(about)}))
+        unfinished.write_bytes(safetensors.save(tensors, {key: json.dumps(metadata)}))
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

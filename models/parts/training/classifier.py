@@ -42,8 +42,8 @@ def learn(
         optimisation.set_learning_rate(
             optimizer, optimisation.learning_rate(learning_rate, update, updates, warmup, 0.0)
         )
-        picked = torch.randint(len(images), (batch_size,), generator=generator, device=images.device)
-        batch, truth = vary(floats(images[picked])), labels[picked]
+        indices = torch.randint(len(images), (batch_size,), generator=generator, device=images.device)
+        batch, truth = vary(floats(images[indices])), labels[indices]
         with torch.enable_grad():  # whatever the caller has open
             logits = network(batch)
             loss = F.cross_entropy(logits, truth)
