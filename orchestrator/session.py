@@ -1,6 +1,5 @@
 """One run of the supervisor from the terminal's side: stores, launcher, records and display put together and taken down."""
 
-import gc
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from orchestrator import files, launchers, text
+from orchestrator import collector, files, launchers, text
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox, Status
@@ -70,7 +69,7 @@ def drive(book: Book, machine: Machine, console: Console, parent_run: str = "") 
 def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> int:
     spec = book.spec
     files.writable(spec.folder)
-    gc.freeze()  # what is imported stays: looking through it takes the collector over a second on leaving
+    collector.usually()
     with lease.acquire_lease(book) as driver, InterruptWatcher(bool(parent_run)).listening() as halt:
         if len(book.finished()) >= book.total() and not book.trials_running():
             console.print(

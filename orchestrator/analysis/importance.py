@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna import Study, importance
 from optuna.trial import FrozenTrial
-from scipy import stats
 
 from orchestrator.analysis.paired_tests import LEVEL, holm
 from orchestrator.analysis.scale import spans_decades
@@ -89,6 +88,8 @@ def effects(trials: Sequence[Trial], names: Sequence[str], better: str) -> list[
 
 
 def _effect(name: str, trials: Sequence[Trial], better: str) -> Effect | None:
+    from scipy import stats
+
     kinds: dict[str, list[float]] = {}
     for trial in trials:
         kinds.setdefault(str(trial.params[name]), []).append(trial.values[0])
@@ -108,6 +109,8 @@ def _effect(name: str, trials: Sequence[Trial], better: str) -> Effect | None:
 
 def apart(first: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> list[str]:
     """Numbers among settings by which the ``first`` trials differ significantly from the ``others``, as texts."""
+    from scipy import stats
+
     names = sorted({name for settings in (*first, *others) for name, value in settings.items() if _number(value)})
     differing: list[tuple[float, str]] = []
     for name in names:

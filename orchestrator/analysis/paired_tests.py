@@ -12,8 +12,6 @@ from itertools import combinations, count
 from statistics import fmean
 from typing import NamedTuple
 
-from scipy import stats
-
 from orchestrator.search.factorial import Comparison
 from orchestrator.search.trials import Trial
 
@@ -54,6 +52,8 @@ class Contrast:
 
 def interval(values: Sequence[float]) -> Interval:
     """Mean and Student's interval."""
+    from scipy import stats
+
     mean = fmean(values)
     if len(values) < 2:
         return Interval(mean, math.nan, math.nan, len(values))
@@ -63,12 +63,16 @@ def interval(values: Sequence[float]) -> Interval:
 
 def share(k: int, n: int) -> Interval:
     """A share with Wilson's interval (1927), which holds for few trials and for shares of 0 and 1 too."""
+    from scipy import stats
+
     bounds = stats.binomtest(k, n).proportion_ci(1 - LEVEL, method="wilson")
     return Interval(k / n, float(bounds.low), float(bounds.high), n)
 
 
 def paired(a: Sequence[float], b: Sequence[float]) -> tuple[bool, float, float, float, float]:
     """Whether it is a ratio; the effect of a against b, its interval, and the two-sided p of no effect."""
+    from scipy import stats
+
     ratio = min(*a, *b) > 0
     differences = [math.log(x / y) if ratio else x - y for x, y in zip(a, b, strict=True)]
     mean, low, high, n = interval(differences)
@@ -154,6 +158,8 @@ def losers(comparison: Comparison, trials: Sequence[Trial], direction: str) -> d
     Judged are blocks of seeds that all arms in the race have ended. Each look is a test at the level, so many looks find a
     false loser more often: a race is for finding the best arm.
     """
+    from scipy import stats
+
     alive = [i for i, arm in enumerate(comparison.arms) if not arm.dropped]
     ended = {(trial.arm, trial.replicate) for trial in trials}
     blocks = next(n for n in count() if not all((arm, n) in ended for arm in alive))

@@ -47,12 +47,12 @@ def report(name: str, other: str | None, output: Path | None, storage: str | Non
     sweep report ebm-digits-1
     sweep report ebm-digits-1 ebm-digits-2 -o two.html
     """
-    from orchestrator.reports import pair
-    from orchestrator.reports import sweep as reports
-
     books = open_books(storage)
     path = _file(output or Path(f"{name}-{other}.html" if other else f"{name}.html"), ".html")
     book = load_book(books, name)
+    from orchestrator.reports import pair
+    from orchestrator.reports import sweep as reports
+
     page = pair.write(book, load_book(books, other)) if other else reports.write(book)
     path.write_text(page, encoding="utf-8")
     size = f"{path.stat().st_size / 1e6:.1f} MB"

@@ -1,22 +1,27 @@
 """What a report says of a comparison: the verdict, the arms, the tests."""
 
+from typing import TYPE_CHECKING
+
 from orchestrator.analysis import comparison
 from orchestrator.analysis.comparison import ComparedTrial, Result
-from orchestrator.figures import catalogue
-from orchestrator.figures.canvas import Drawing
-from orchestrator.figures.subject import Subject
 from orchestrator.reports.html import Part, Table, figure, picture
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.factorial import Comparison
 
+if TYPE_CHECKING:
+    from orchestrator.figures.canvas import Drawing
 
-def drawing(data: SweepData) -> Drawing | None:
+
+def drawing(data: SweepData) -> "Drawing | None":
     """How each arm got on, and where its trials ended; None where none was completed."""
     result, trials, _ = _result(data)
     return _drawing(data, result, trials)
 
 
-def _drawing(data: SweepData, result: Result, trials: list[ComparedTrial]) -> Drawing | None:
+def _drawing(data: SweepData, result: Result, trials: list[ComparedTrial]) -> "Drawing | None":
+    from orchestrator.figures import catalogue
+    from orchestrator.figures.subject import Subject
+
     return catalogue.draw(Subject(data.book, (result, trials)), ["comparison"]).get("comparison")
 
 
@@ -33,6 +38,8 @@ def parts(data: SweepData) -> list[Part]:
     result, trials, design = _result(data)
     answer = Part("The answer", [comparison.verdict(result)])
     if drawn := _drawing(data, result, trials):
+        from orchestrator.figures import catalogue
+
         answer.figures.append(figure(drawn, catalogue.FIGURES["comparison"].caption))
     answer.tables.append(Table(*comparison.arms(result), "Means over completed trials, with 95 % intervals."))
     if result.contrasts:

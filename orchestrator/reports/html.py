@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from orchestrator.figures.canvas import Drawing, svg
+if TYPE_CHECKING:
+    from orchestrator.figures.canvas import Drawing
 
 WIDEST = 560  # pixels of samples; more would not be seen on paper
 UNBROKEN = 14  # letters of a cell that fit beside others
@@ -59,8 +61,10 @@ class Part:
         return any((self.paragraphs, self.samples, self.figures, self.pictures, self.tables, self.commands))
 
 
-def figure(drawing: Drawing, caption: str) -> Shown:
+def figure(drawing: "Drawing", caption: str) -> Shown:
     """A figure as SVG."""
+    from orchestrator.figures.canvas import svg
+
     return Shown(f"data:image/svg+xml;base64,{base64.b64encode(svg(drawing)).decode()}", caption)
 
 

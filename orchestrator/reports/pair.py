@@ -4,12 +4,11 @@ from statistics import median
 
 from orchestrator.analysis.scale import spans_decades
 from orchestrator.errors import UserError
-from orchestrator.figures import timeline
-from orchestrator.figures.timeline import OUTCOMES
 from orchestrator.reports.html import Part, Table, figure, picture, render
 from orchestrator.reports.sweep import about, again, cost
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.book import Book
+from orchestrator.search.trials import OUTCOMES
 from orchestrator.text import short
 
 JUDGE = "judge/hash"  # by which trials note who scored them
@@ -70,6 +69,8 @@ def _answer(a: SweepData, b: SweepData) -> Part:
             f"{letter}: {data.book.spec.name}": sorted((trial.number, trial.values[0]) for trial in data.completed)
             for letter, data in zip("AB", (a, b), strict=True)
         }
+        from orchestrator.figures import timeline
+
         drawn = timeline.side_by_side(points, key, sign, spans_decades(every))
         part.figures.append(figure(drawn, "Left: the best value so far. Right: all completed trials."))
     return part

@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from statistics import median
+from typing import TYPE_CHECKING
 
-from orchestrator.figures import catalogue, tradeoff
-from orchestrator.figures.canvas import Drawing
-from orchestrator.figures.catalogue import ReportPart
-from orchestrator.figures.timeline import OUTCOMES
 from orchestrator.reports import comparison, findings
 from orchestrator.reports.html import Part, Shown, Table, figure, picture, render
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.book import Book
-from orchestrator.search.trials import Trial
+from orchestrator.search.trials import OUTCOMES, Trial
 from orchestrator.text import clock, short
 from studies.parts.study import named
+
+if TYPE_CHECKING:
+    from orchestrator.figures.canvas import Drawing
+    from orchestrator.figures.catalogue import ReportPart
 
 WIDE = 720  # pixels of a picture that has letters
 LOOKS = 6  # pictures of how samples came about
@@ -60,6 +61,8 @@ def _answer(data: SweepData) -> Part:
 
 def _figures(data: SweepData, part: ReportPart) -> list[Shown]:
     """The figures of a part of the report with their captions, as far as the sweep has them."""
+    from orchestrator.figures import catalogue
+
     names = [name for name, entry in catalogue.FIGURES.items() if entry.part == part]
     drawings = catalogue.draw(data.subject, names)
     return [figure(drawing, catalogue.FIGURES[name].caption) for name, drawing in drawings.items()]
@@ -72,13 +75,17 @@ def _history(data: SweepData) -> Part:
 def _mattered(data: SweepData) -> Part:
     part = Part("What mattered", findings.mattered(data.book, data.shares))
     if interaction := _interaction(data):
+        from orchestrator.figures import catalogue
+
         part.figures.append(figure(interaction, catalogue.FIGURES["heat_map"].caption))
     part.figures += _figures(data, "parameters")
     return part
 
 
-def _interaction(data: SweepData) -> Drawing | None:
+def _interaction(data: SweepData) -> "Drawing | None":
     """Where the study names no settings for a heat map: one of the two numbers that matter most."""
+    from orchestrator.figures import catalogue, tradeoff
+
     spec = data.book.spec
     numbers = [name for name in data.shares if not spec.parameters()[name].choices]
     if len(numbers) < 2 or catalogue.draw(data.subject, ["heat_map"]):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.errors import UserError
-from orchestrator.figures.subject import Subject
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
@@ -15,6 +14,7 @@ from orchestrator.tracking.stored_run import StoredRun
 from studies.parts.study import Section, Study, StudyError
 
 if TYPE_CHECKING:
+    from orchestrator.figures.subject import Subject
     from orchestrator.tracking.mlflow_store import MlflowStore
 
 T = TypeVar("T")
@@ -50,8 +50,10 @@ class SweepData:
         return {name: done[place] for place, name in places.items()}
 
     @cached_property
-    def subject(self) -> Subject:
+    def subject(self) -> "Subject":
         """What the sweep's figures are drawn from."""
+        from orchestrator.figures.subject import Subject
+
         return Subject(self.book)
 
     @cached_property

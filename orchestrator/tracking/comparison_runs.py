@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.analysis import comparison
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox, Status
 from orchestrator.delivery.store import Store
-from orchestrator.figures import canvas, catalogue
-from orchestrator.figures.subject import Subject
 from orchestrator.layout import SAMPLES, arm_folder, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.tracking import descriptions
 
 if TYPE_CHECKING:
+    from orchestrator.analysis.comparison import Result
     from orchestrator.tracking.mlflow_store import MlflowStore
 
 
@@ -59,8 +57,12 @@ def end(book: Book, status: Status, outcome: str) -> Iterator[Path]:
         yield folder_of(book.spec, i)
 
 
-def report(book: Book, store: "MlflowStore") -> comparison.Result:
+def report(book: Book, store: "MlflowStore") -> "Result":
     """Put the verdict into the records of the sweep and its arms; returns what the comparison says."""
+    from orchestrator.analysis import comparison
+    from orchestrator.figures import canvas, catalogue
+    from orchestrator.figures.subject import Subject
+
     spec = book.spec
     assert spec.comparison is not None
     trials = comparison.compared(book, store)

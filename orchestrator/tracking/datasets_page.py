@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.data import dataset as datasets
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.errors import UserError
-from orchestrator.figures import canvas
 from orchestrator.layout import ACROSS, SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import run_of
@@ -24,7 +24,10 @@ Column = dict[str, Any]  # what is said of one data set's sweep
 
 
 def data_sets(text: str | None) -> list[str | None]:
-    """The data sets of ``--data``, parted by commas; None stands for the default. UserError where one is there twice."""
+    """The data sets of ``--data``, parted by commas; None stands for the default.
+
+    UserError where one is there twice, or is no data set.
+    """
     named = [part.strip() for part in (text or "").split(",")]
     twice = [name for name, count in Counter(named).items() if count > 1]
     if twice:
@@ -33,6 +36,11 @@ def data_sets(text: str | None) -> list[str | None]:
         raise UserError(
             f"--data {text}: a comma stands beside nothing; name the data sets like this: mnist,fashion_mnist"
         )
+    try:
+        for name in filter(None, named):
+            datasets.Reader(name, Path())  # which only looks at the name: each is checked before the first one is read
+    except datasets.DataError as error:
+        raise UserError(str(error)) from None
     return [name or None for name in named]
 
 
@@ -56,6 +64,8 @@ def page(books: Sequence[Book], store: "MlflowStore", run: str | None) -> str:
 
     It is an outbox of the first sweep's, so a page that could not be delivered waits for `sweep sync` of that sweep.
     """
+    from orchestrator.figures import canvas
+
     columns = {book.spec.data: column(book, store) for book in books}
     first = books[0].spec
     key = hashlib.sha256("/".join(book.spec.id for book in books).encode()).hexdigest()[:32]

@@ -6,13 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Store
-from orchestrator.figures import canvas, catalogue
-from orchestrator.figures.subject import Subject
 from orchestrator.layout import MARKS, SAMPLES, WEIGHTS, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
@@ -60,6 +56,11 @@ def finish(book: Book, outbox: Outbox) -> list[str]:
 
     Returns the paths there of the pictures for its page; wider ones, of many parameters, are among its artifacts.
     """
+    from PIL import Image
+
+    from orchestrator.figures import canvas, catalogue
+    from orchestrator.figures.subject import Subject
+
     spec = book.spec
     pictures = {f"figures/{name}.png": canvas.png(figure) for name, figure in catalogue.draw(Subject(book)).items()}
     key, folder = spec.objectives[0][0], spec.folder
