@@ -27,12 +27,13 @@ def sample(
     sweep sample ebm-digits-1 7 --n 100 --seed 3 -o grid.png
     """
     from orchestrator import devices
-    from orchestrator.figures import canvas, events
     from orchestrator.search import sampling
 
     book = load_book(open_books(storage), name)
     path = _file(output or Path(f"{name}-{sampling.completed(book, trial).number}-samples.png"), ".png")
     drawn = sampling.draw(book, trial, n, seed, devices.resolve(device or "auto", 1, 1).devices[0])
+    from orchestrator.figures import canvas, events
+
     path.write_bytes(canvas.png(events.grid(drawn.images)))
     make_console().print(f"{n} images by trial {drawn.trial.number} of {name}: {path}", highlight=False, soft_wrap=True)
 
