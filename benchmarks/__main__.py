@@ -22,6 +22,7 @@ USUAL = (
     "recovery",
     "first_image",
     "report",
+    "startup",
 )
 MAIN_JOB = "ebm_sweep"  # on its own it takes as long as all others, and more
 

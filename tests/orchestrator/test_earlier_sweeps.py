@@ -1,23 +1,18 @@
 """Sweeps that an earlier version made: they list, show, report and go on. See tests/fixtures/README.md."""
 
 import json
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
-from tests.support.paths import ROOT
+from tests.support.earlier import FIXTURES, FOLDER, earlier_sweeps
 from tests.support.processes import LIMIT, environment
 
-FIXTURES = ROOT / "tests" / "fixtures"
-FOLDER = Path("/tmp/sweeps-at-197e99b")  # their stores hold absolute paths
 GOES_ON = {  # options of resume, finished trials afterwards
     "ebm-digits-1": ([], 3),
     "jem-digits-1": (["--trials", "3"], 3),
@@ -29,12 +24,8 @@ GOES_ON = {  # options of resume, finished trials afterwards
 @pytest.fixture
 def earlier() -> Iterator[Path]:
     """The folder of the earlier sweeps, as they were; one test at a time has it."""
-    with FileLock(FOLDER.with_suffix(".lock")):
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        with tarfile.open(FIXTURES / "sweeps-at-197e99b.tar.xz") as archive:
-            archive.extractall(FOLDER.parent, filter="data")
-        yield FOLDER
-        shutil.rmtree(FOLDER)
+    with earlier_sweeps() as folder:
+        yield folder
 
 
 def sweep(*arguments: str) -> str:
