@@ -3,9 +3,8 @@
 Looking changes nothing; each finding brings what would repair it.
 """
 
-import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -201,5 +200,4 @@ def _unreadable(folder: Path) -> bool:
     """Whether there are checkpoints and none that a worker would go on from."""
     if not any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS_CHECKPOINT)):
         return False
-    with redirect_stdout(io.StringIO()):  # it is for a worker's log
-        return checkpoint.load(folder, lambda state: outbox.holds(folder, Position(**state["outbox"]))) is None
+    return not checkpoint.is_there(folder, lambda state: outbox.holds(folder, Position(**state["outbox"])))

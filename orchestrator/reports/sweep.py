@@ -59,7 +59,7 @@ def _answer(data: SweepData) -> Part:
     return part
 
 
-def _figures(data: SweepData, part: ReportPart) -> list[Shown]:
+def _figures(data: SweepData, part: "ReportPart") -> list[Shown]:
     """The figures of a part of the report with their captions, as far as the sweep has them."""
     from orchestrator.figures import catalogue
 

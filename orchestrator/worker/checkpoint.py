@@ -1,6 +1,9 @@
 """A trial's checkpoints on disk, the last two: each written whole or not at all, and read without running code."""
 
 import io
+import pickle
+import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +39,39 @@ def load(folder: Path, usable: Callable[[dict[str, Any]], bool] = lambda state: 
         if usable(state):
             return state
     return None
+
+
+def is_there(folder: Path, usable: Callable[[dict[str, Any]], bool]) -> bool:
+    """Whether ``load`` would find a checkpoint, told without torch: ``usable`` sees stand-ins instead of tensors."""
+    for name in (CHECKPOINT, PREVIOUS_CHECKPOINT):
+        try:
+            with zipfile.ZipFile(folder / name) as archive:
+                (pickled,) = (path for path in archive.namelist() if path.endswith("/data.pkl"))
+                with archive.open(pickled) as file:
+                    state = _WithoutTensors(file).load()
+        except Exception:  # as in load
+            continue
+        if usable(state):
+            return True
+    return False
+
+
+class _WithoutTensors(pickle.Unpickler):
+    """Reads what torch has saved: dicts, lists, numbers and strings as they are, each tensor as a stand-in; runs no code."""
+
+    def persistent_load(self, pid: Any) -> None:
+        """A tensor's memory."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The dict of a network's weights; a stand-in for whatever else is named."""
+        return OrderedDict if (module, name) == ("collections", "OrderedDict") else _StandIn
+
+
+class _StandIn:
+    """Takes the place of a tensor."""
+
+    def __init__(self, *values: object) -> None:
+        pass
 
 
 def remove(folder: Path) -> None:

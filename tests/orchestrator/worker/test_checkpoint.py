@@ -90,3 +90,22 @@ def test_an_ending_is_read_as_it_was_written_and_half_of_one_is_none(tmp_path: P
     assert result.load(tmp_path) is None
     result.remove(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_whether_there_is_a_checkpoint_is_told_without_reading_tensors(tmp_path: Path) -> None:
+    steps = []
+
+    def usable(state: dict[str, Any]) -> bool:
+        steps.append(state["step"])
+        return bool(state["step"] == 1)
+
+    assert not checkpoint.is_there(tmp_path, usable) and not steps
+    weights = torch.nn.BatchNorm1d(3).state_dict()
+    for step in (1, 2):
+        checkpoint.save(tmp_path, {"step": step, "weights": weights, "random": torch.get_rng_state()})
+    assert checkpoint.is_there(tmp_path, usable) and steps == [2, 1]
+    newest, previous = tmp_path / layout.CHECKPOINT, tmp_path / layout.PREVIOUS_CHECKPOINT
+    newest.write_bytes(newest.read_bytes()[:-200])
+    assert checkpoint.is_there(tmp_path, usable) and steps == [2, 1, 1]
+    previous.write_bytes(previous.read_bytes()[:-200])
+    assert not checkpoint.is_there(tmp_path, usable) and checkpoint.load(tmp_path) is None
