@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 import studies
 from models.data import dataset as datasets
+from models.data.dataset import Split
 from models.dvae import divergence, evaluation, networks, training
 from models.dvae.cluster_figures import borders
 from models.dvae.clusters import core, embedded
@@ -286,7 +287,7 @@ def test_shuffled_labels_give_the_same_codes_clusters_and_choice(env: Env, monke
     plain = play(config(), env)
     data = datasets.load("digits", env.data_folder)
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
-    shuffled = replace(data, train=replace(data.train, labels=data.train.labels[order]))
+    shuffled = replace(data, train=Split(data.train.images, data.train.labels[order]))
     monkeypatch.setattr(datasets, "load", lambda spec, folder: shuffled)
     other = play(config(), env)
     first, second = numbers(plain), numbers(other)
