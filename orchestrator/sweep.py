@@ -207,14 +207,14 @@ def run(study: str, *, quiet: bool = False, **options: Unpack[RunOptions]) -> Sw
     ``set`` and ``fix`` are mappings; what `sweep run --help` lists is taken, with `_` for `-`. Interrupting the kernel ends the
     sweep in order. UserError for an option that does not exist or a value that cannot be.
     """
-    return _begin(study, {**options}, RunOptions, "sweep.run", quiet)
+    return _begin(study, {**options}, (RunOptions,), "sweep.run", quiet)
 
 
 def compare(
     study: str, vary: Mapping[str, Sequence[Any]], *, quiet: bool = False, **options: Unpack[CompareOptions]
 ) -> Sweep:
     """Compare settings of a study, every combination of ``vary`` with the same seeds, as ``sweep compare`` does."""
-    return _begin(study, {**options, "vary": vary}, CompareOptions, "sweep.compare", quiet)
+    return _begin(study, {**options, "vary": vary}, (CompareOptions, Variation), "sweep.compare", quiet)
 
 
 def load(name: str, storage: str | None = None) -> Sweep:
@@ -228,9 +228,8 @@ def names(storage: str | None = None) -> list[str]:
     return books.names(optuna_storage.meant(storage))
 
 
-def _begin(study: str, values: dict[str, Any], table: type, where: str, quiet: bool) -> Sweep:
-    known = options.read(table, Variation)
-    options.given(known, values, where)  # refuses names that there are not
+def _begin(study: str, values: dict[str, Any], tables: tuple[type, ...], where: str, quiet: bool) -> Sweep:
+    options.given(options.read(*tables), values, where)  # refuses names that there are not
     machine_values = {name: values.pop(name) for name in options.read(MachineOptions) if name in values}
     sweep_request = request(study, **values)
     storage = optuna_storage.meant(sweep_request.options["storage"], create=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.events import Compute
-from orchestrator.devices import Resources, cores
+from orchestrator.devices import Resources
 from orchestrator.launchers.protocol import Job, Launcher
 from orchestrator.messages import Ended, Message, Reply, Task
 from orchestrator.worker.trial import run_trial_cooperative
@@ -66,11 +66,10 @@ class InlineJob:
 
 
 class InlineLauncher(Launcher):
-    """Slots in this process, on the first of the devices. One trial computes at a time, with the threads of all."""
+    """Slots in this process, on the first of the devices. One trial computes at a time, with all threads."""
 
     def __init__(self, resources: Resources = ONE, study: str = "") -> None:
-        slots = resources.slots
-        self.resources = Resources(resources.devices[:1] * slots, min(cores(), resources.threads * slots))
+        self.resources = Resources(resources.devices[:1] * resources.slots, resources.threads)
 
     def launch(self, task: Task) -> InlineJob:
         """Prepare a trial; it runs when it is listened to."""

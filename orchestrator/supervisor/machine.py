@@ -50,6 +50,8 @@ def machine(spec: Spec, values: Mapping[str, Any]) -> Machine:
     resources = devices.resolve(chosen["device"], workers or (together if together > 1 else None), spec.trials)
     if spec.deterministic:  # sums depend on how they are divided among threads
         resources = replace(resources, threads=1)
+    elif launcher == "inline":  # one trial computes at a time
+        resources = replace(resources, threads=devices.cores())
     limits = Limits(
         checkpoint=chosen["checkpoint_every"],
         silence=chosen["heartbeat_timeout"] or None,

@@ -8,7 +8,9 @@ import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
+from orchestrator import sweep
 from orchestrator.cli.main import main
+from orchestrator.errors import UserError
 from orchestrator.search.options import request
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.machine import machine
@@ -88,3 +90,8 @@ def test_pairs_are_texts_or_values() -> None:
     values = request("ebm", vary={"start": ["noise", "replay"]}, set={"width": 8, "label": None}, race=True)
     assert texts == values
     assert texts.command.endswith(" compare ebm --vary start=noise,replay --race --set width=8 --set label=none")
+
+
+def test_a_search_from_python_takes_no_options_of_a_comparison() -> None:
+    with pytest.raises(UserError, match="vary"):
+        sweep.run(QUADRATIC, vary={"x": [0.1, 0.2]})  # type: ignore[call-arg]
