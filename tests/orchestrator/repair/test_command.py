@@ -38,7 +38,7 @@ def test_after_kill_9_the_doctor_closes_what_was_left_and_resume_completes_it(st
     done = sweep("doctor", "toy")
     assert done.returncode == 1 and everything() == before, done.stderr
     for words in (
-        f"the sweep: process {process.pid} on ",
+        f"the sweep: stale lease: supervisor (pid {process.pid} on ",
         "the sweep: its run is RUNNING, outcome running, but nobody drives it → KILLED, outcome stopped",
         "trials 0-1: its run is RUNNING, outcome running, but nobody plays it → KILLED, outcome stopped",
         "toy: 2 trials wait for",

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from orchestrator.stores import optuna_storage, sqlite
-from orchestrator.tracking import mlflow_store
+from orchestrator.tracking import connection
 from tests.support.paths import ROOT
 
 NORMAL = 1  # of PRAGMA synchronous
@@ -31,7 +31,7 @@ def test_optunas_storage_is_in_write_ahead_logging(folder: Path) -> None:
 
 
 def test_mlflows_store_is_in_write_ahead_logging(folder: Path) -> None:
-    store = mlflow_store.connect(f"sqlite:///{folder / 'mlflow.db'}", "--tracking-uri", "toy")
+    store = connection.connect(f"sqlite:///{folder / 'mlflow.db'}", "--tracking-uri", "toy")
     engine = store.client._tracking_client.store.engine
     assert settings(engine)[:2] == ("wal", NORMAL)
 
@@ -57,8 +57,8 @@ def test_who_leaves_last_folds_the_log_into_the_file(folder: Path, store: str) -
     opened = {
         "sweeps.db": "from orchestrator.stores import optuna_storage\n"
         "engine = optuna_storage.connect('sqlite:///sweeps.db').engine\n",
-        "mlflow.db": "from orchestrator.tracking import mlflow_store\n"
-        f"store = mlflow_store.connect('sqlite:///{folder}/mlflow.db', '--tracking-uri', 'toy')\n"
+        "mlflow.db": "from orchestrator.tracking import connection\n"
+        f"store = connection.connect('sqlite:///{folder}/mlflow.db', '--tracking-uri', 'toy')\n"
         "engine = store.client._tracking_client.store.engine\n",
     }
     code = f"""{opened[store]}
