@@ -37,7 +37,7 @@ def fill(storage: RDBStorage, book: books.Book, size: int) -> None:
     """Give a new sweep ``size`` finished trials, a third of them pruned: what our book writes, copied row by row."""
     for first in range(0, size, CHUNK):
         trials = _played(book.spec, first, min(CHUNK, size - first))
-        _insert(storage, book.study._study_id, first, trials)
+        _insert(storage, book.optuna_study._study_id, first, trials)
 
 
 def _played(spec: Spec, seed: int, n: int) -> list[FrozenTrial]:
@@ -53,7 +53,7 @@ def _played(spec: Spec, seed: int, n: int) -> list[FrozenTrial]:
             book.report(number, index, (reported,))
         end = Ended("pruned" if pruned else "complete", (reports[-1],), seconds=1.0)
         book.tell(number, end)
-    return book.trials()
+    return book.optuna_study.get_trials()
 
 
 def _insert(storage: RDBStorage, study: int, first: int, trials: Sequence[FrozenTrial]) -> None:

@@ -87,7 +87,7 @@ def costs(url: str, size: int, repeats: int) -> dict[str, list[float]]:
     for repeat in range(repeats + 1):
         for way, (sampler, pruner) in WAYS.items():
             book.spec = book.spec.model_copy(update={"sampler": sampler, "pruner": pruner})
-            book.study.pruner = search.pruner(pruner)
+            book.optuna_study.pruner = search.pruner(pruner)
             seconds = trial(book)
             if repeat:  # the first one warms up
                 took.setdefault(way, []).append(seconds)

@@ -21,7 +21,7 @@ import psutil
 
 from benchmarks._figure import SWEEP, Figure, empty_folder, environment
 from models.env import derive_seed
-from orchestrator.worker.lock import WHO
+from orchestrator.layout import WORKER
 
 T = TypeVar("T")
 STUDY = Path(__file__).parents[1] / "tests" / "toy_studies" / "quadratic.py"
@@ -70,7 +70,7 @@ class Sweep:
         found = {}
         for number, step in {it.trial: it.step for it in self.journal()}.items():
             try:
-                who = json.loads((self.folder / ".sweeps" / "killed" / f"trial-{number}" / WHO).read_text())
+                who = json.loads((self.folder / ".sweeps" / "killed" / f"trial-{number}" / WORKER).read_text())
                 worker = psutil.Process(who["process"])
             except (OSError, ValueError, psutil.NoSuchProcess):
                 continue

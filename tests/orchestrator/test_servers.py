@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from orchestrator.delivery.outbox import Begin
 from orchestrator.search import book
 from orchestrator.stores import optuna_storage
-from orchestrator.tracking import connection, server
+from orchestrator.tracking import connection, model_registry, server
 from tests.support.cli import Result, command
 from tests.support.cli import sweep as run_sweep
 from tests.support.paths import QUADRATIC
@@ -146,7 +146,8 @@ def test_the_champion_is_loaded_from_an_authenticated_server(
     store = connection.connect(server.address, "--tracking-uri", "toy")
     network, images = EnergyResNet((1, 8, 8), 2, 4).eval(), torch.randn(5, 1, 8, 8)
     run = store.begin(Begin(key="k/0", name="trial 0", params={}, tags={})).run
-    loaded = mlflow.pytorch.load_model(store.champion(run, network, (1, 8, 8), "toy-sweep", {"trial": "0"}))
+    address = model_registry.register(store, run, network, (1, 8, 8), "toy-sweep", {"trial": "0"})
+    loaded = mlflow.pytorch.load_model(address)
     with torch.no_grad():
         torch.testing.assert_close(loaded(images), network(images))
 
