@@ -72,6 +72,8 @@ def _store(uri: str) -> "MlflowStore":
 
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What it logs it raises as well, with a traceback of a full disk for each try: the courier tells it in a sentence.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return MlflowStore(uri, "")
 
 

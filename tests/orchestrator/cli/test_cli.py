@@ -155,7 +155,7 @@ BAD: list[tuple[list[str], str]] = [  # SHOP is the folder where it is typed
     (["run", "ebm", "--name", "a/b"], "--name 'a/b' cannot be a name"),
     (["run", "ebm", "--trials", "0"], "0"),
     (["run", "ebm", "--trials", "many"], "many"),
-    (["run", "ebm", "--sampler", "tpee"], "--sampler tpee: there are tpe, random, grid, gp, cmaes"),
+    (["run", "ebm", "--sampler", "tpee"], "--sampler tpee: did you mean tpe? there are tpe, random, grid, gp, cmaes"),
     (["run", "ebm", "--pruner", "axe"], "--pruner axe: there are median, asha, hyperband, none"),
     (["run", "ebm", "--deterministic", "--pruner", "asha"], "take median or none"),
     (["run", "ebm", "--device", "cuda:99"], "--device cuda:99: no such device here; there are: auto, cpu"),
