@@ -27,20 +27,22 @@ class Machine:
         return self if self.timeout is None else replace(self, timeout=self.timeout / sweeps)
 
 
-def check(values: Mapping[str, Any]) -> None:
-    """UserError for options of a machine that no sweep can have. Torch is not waited for."""
+def check(values: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a machine, with defaults for those not in ``values``; UserError for what no sweep can have.
+
+    Torch is not waited for.
+    """
     table = options.read(MachineOptions)
     chosen = options.complete(table, options.given(table, values, "a sweep"))
     devices.resolve(chosen["device"], chosen["workers"], 1)
     if chosen["workers"] == 0 and chosen["launcher"] not in (None, "inline"):
         raise UserError(f"--workers 0 runs trials in this process; leave it out with --launcher {chosen['launcher']}")
+    return chosen
 
 
 def machine(spec: Spec, values: Mapping[str, Any]) -> Machine:
     """The machine for a sweep, from MachineOptions; UserError for a value that cannot be."""
-    check(values)
-    table = options.read(MachineOptions)
-    chosen = options.complete(table, options.given(table, values, "a sweep"))
+    chosen = check(values)
     together = studies.load(spec.study).together  # trials that one process runs at the same time
     workers, launcher = chosen["workers"], chosen["launcher"] or ("inline" if together > 1 else "local")
     if workers == 0:

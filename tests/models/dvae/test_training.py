@@ -25,23 +25,7 @@ from models.events import Diverged, Event, Images, Matrix, Scalars, Weights
 from models.parts.clustering import clustering
 from tests.support.playing import finished
 
-SMALL = {
-    "blocks": 0,
-    "width": 8,
-    "codebook_size": 16,
-    "code_dimension": 4,
-    "updates": 40,
-    "evaluations": 2,
-    "prior_updates": 10,
-    "prior_width": 8,
-    "evaluation_samples": 32,
-    "k_most": 4,
-    "initialisations": 2,
-    "clustered_images": 60,
-    "classifier_steps": 3,
-    "classifier_seeds": 2,
-    "tsne_images": 30,
-}
+SMALL = {**studies.load("dvae").smallest, "updates": 40}
 
 
 def config(**changes: Any) -> Config:
