@@ -39,11 +39,13 @@ class Delivery:
 
         A batch may span segments: they are listed before they are read, so all but the last are written no more.
         """
-        segments = [segment for segment in outbox.segments(self.folder) if segment >= self.sent.segment]
+        segments = outbox.segments(self.folder)
         sent = self.sent.model_copy(deep=True)  # counts from when all of the batch has arrived
         entries: list[Entry] = []
         damaged = 0
         for segment in segments:
+            if segment < sent.segment:
+                continue  # delivered by a courier that was killed before it removed the file
             if segment > sent.segment:
                 sent.passed[sent.segment] = sent.offset
                 sent.segment, sent.offset, sent.closed = segment, 0, False

@@ -74,6 +74,20 @@ def test_what_a_trial_says_again_is_passed_over(tmp_path: Path, store: MemorySto
     assert [step for step, _ in record.pictures] == [1, 2, 3, 4]
 
 
+def test_a_delivered_segment_that_a_killed_courier_left_goes_with_the_next_one(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    begun(tmp_path).numbers(1, {"loss": 1})
+    delivered = outboxes.path_of(tmp_path / "outbox", 1).read_bytes()
+    begun(tmp_path).end("FINISHED", {})
+    Delivery(tmp_path, store).drain()
+    # It was killed when it had noted how far it was, and before it removed the file.
+    outboxes.path_of(tmp_path / "outbox", 1).write_bytes(delivered)
+    Delivery(tmp_path, store).drain()
+    assert [path.name for path in (tmp_path / "outbox").iterdir()] == ["sent.json"]
+    assert only(store).points == [(1, "loss", 1)]
+
+
 def test_steps_of_a_key_increase_or_the_trainer_is_told(tmp_path: Path) -> None:
     outbox = begun(tmp_path)
     outbox.numbers(2, {"loss": 1.0})
