@@ -77,7 +77,9 @@ def test_what_a_trial_says_again_is_passed_over(tmp_path: Path, store: MemorySto
 def test_a_delivered_segment_that_a_killed_courier_left_goes_with_the_next_one(
     tmp_path: Path, store: MemoryStore
 ) -> None:
-    begun(tmp_path).numbers(1, {"loss": 1})
+    first = begun(tmp_path)
+    first.numbers(1, {"loss": 1})
+    first.close()
     delivered = outboxes.path_of(tmp_path / "outbox", 1).read_bytes()
     begun(tmp_path).end("FINISHED", {})
     Delivery(tmp_path, store).drain()
