@@ -50,6 +50,11 @@ def stop_after(n: int) -> Callable[[], str]:
     return lambda: "interrupted" if next(asked) >= n else ""
 
 
+def stop_in(book: Book, trial: int) -> Callable[[], str]:
+    """An interrupt that comes while the trial with this number runs."""
+    return lambda: "interrupted" if any(running.number == trial for running in book.trials_running()) else ""
+
+
 class Bench:
     """A storage, a tracker in memory, and sweeps of the toy study on them."""
 

@@ -15,7 +15,7 @@ from orchestrator.search.book import INFEASIBLE
 from orchestrator.search.options import request
 from orchestrator.supervisor.limits import Limits
 from orchestrator.terminal import tables
-from tests.support.bench import Bench, stop_after
+from tests.support.bench import Bench, stop_after, stop_in
 from tests.support.paths import QUADRATIC
 from tests.support.processes import LIMIT
 
@@ -327,7 +327,7 @@ def drifted(bench: Bench, tmp_path: Any, old: str, new: str) -> Any:
     mine.write_text(source)
     spec = plan.resolve(request(str(mine), name="mine", trials=4, pruner="none"), bench.storage)
     book = books.create(bench.storage, spec)
-    bench.drive(book, stop_after(20))
+    bench.drive(book, stop_in(book, trial=2))
     assert old in source and len(book.trials_running()) == 1
     mine.write_text(source.replace(old, new))
     return book
