@@ -48,3 +48,23 @@ def writable(folder: str) -> None:
         raise UserError(
             f"the folder {path} cannot be written to ({error.strerror}); run in a folder that is yours"
         ) from None
+
+
+def output(path: Path) -> Path:
+    """A file that is to be written for the user; UserError where it cannot be."""
+    place = path.absolute()
+    if place.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it")
+    if not place.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {place.parent}; make it first")
+    if not os.access(place.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: the folder {place.parent} cannot be written to; name a file in one that is yours")
+    return path
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write a file for the user; UserError where it cannot be, and what was there before stays."""
+    try:
+        replace(path, content)
+    except CannotWrite as error:
+        raise UserError(f"{error}; make room there, or name another file") from None

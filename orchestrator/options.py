@@ -8,16 +8,26 @@ A table is a TypedDict, so that editors complete its names and mypy checks its t
 The types are int, float, str, bool (a flag) and Pairs; ``X | None`` where an option has no default.
 """
 
+import math
 import os
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from models.hints import did_you_mean
 from orchestrator.errors import UserError
 
 Pairs = Mapping[str, Any] | Sequence[str]  # settings with values, or texts SETTING=VALUE
+SECONDS_AT_MOST = 1e8  # three years; clocks and locks of the system take no number of seconds that is much larger
+WANTED = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a text",
+    Pairs: "a mapping of settings to values, or a list of texts SETTING=VALUE",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class Option:
     default_text: str = ""  # what the help says of the default where that is None
     minimum: float | None = None
     above: float | None = None  # values are greater than this
+    maximum: float | None = None
     choices: tuple[str, ...] = ()
     environment: str = ""  # a variable that holds the default
     aliases: tuple[str, ...] = ()  # old names, which the help does not show
@@ -49,7 +60,11 @@ class Option:
         standard = self.default_text
         if isinstance(self.default, (int, float, str)) and self.default is not False:
             standard = f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
-        notes = [f"default: {standard}"] * bool(standard) + [f"env: {self.environment}"] * bool(self.environment)
+        notes = (
+            ["required"] * self.required
+            + [f"default: {standard}"] * bool(standard)
+            + [f"env: {self.environment}"] * bool(self.environment)
+        )
         return self.help + (f"  [{'; '.join(notes)}]" if notes else "")
 
     def standard(self) -> Any:
@@ -57,19 +72,34 @@ class Option:
         return os.environ.get(self.environment) or self.default if self.environment else self.default
 
     def normal(self, value: Any) -> Any:
-        """A given value, pairs as texts; UserError where the option cannot have it."""
-        if self.type == Pairs:
-            return (
-                [f"{key}={_text(values)}" for key, values in value.items()] if isinstance(value, Mapping) else [*value]
-            )
+        """A given value, pairs as texts; UserError where it is of another type, or the option cannot have it."""
+        value = self._typed(value)
         if self.choices and value not in self.choices:
-            hint = did_you_mean(str(value), self.choices)
+            hint = did_you_mean(value, self.choices)
             raise UserError(f"{self.flag} {value}: {hint}there are {', '.join(self.choices)}")
         if self.minimum is not None and value < self.minimum:
-            raise UserError(f"{self.flag} {value}: the lowest value is {self.minimum}")
+            raise UserError(f"{self.flag} {value}: the lowest value is {self.minimum:g}")
         if self.above is not None and value <= self.above:
-            raise UserError(f"{self.flag} {value}: give a value above {self.above}")
+            raise UserError(f"{self.flag} {value}: give a value above {self.above:g}")
+        if self.maximum is not None and value > self.maximum:
+            raise UserError(f"{self.flag} {value}: the highest value is {self.maximum:g}")
         return value
+
+    def _typed(self, value: Any) -> Any:
+        """The value as the option's own type: numbers of numpy as Python's, a path as its text, pairs as texts."""
+        if self.type == Pairs and isinstance(value, Mapping):
+            return [f"{key}={_text(values)}" for key, values in value.items()]
+        if self.type == Pairs and isinstance(value, list | tuple) and all(isinstance(text, str) for text in value):
+            return [*value]
+        if self.type is str and isinstance(value, str | os.PathLike):
+            return os.fspath(value)
+        if self.type is bool and isinstance(value, bool):
+            return value
+        if self.type is int and isinstance(value, Integral) and not isinstance(value, bool):
+            return int(value)
+        if self.type is float and isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+        raise UserError(f"{self.name}={_shown(value)}: give {WANTED[self.type]}")
 
     def arguments(self, value: Any) -> list[str]:
         """The option with a normal value, as it is typed."""
@@ -100,9 +130,17 @@ def given(options: Mapping[str, Option], values: Mapping[str, Any], where: str) 
     normal = {
         name: option.normal(values[name])
         for name, option in options.items()
-        if values.get(name) is not None and values[name] != ""
+        if values.get(name) is not None and not (isinstance(values[name], str) and values[name] == "")
     }
     return {name: value for name, value in normal.items() if value != options[name].standard() and value != []}
+
+
+def argument(name: str, value: Any, kind: Any, **limits: Any) -> Any:
+    """An argument of a function of the Python API, of the type ``kind``; UserError that names it where it cannot be.
+
+    ``limits`` are those of Option: minimum, maximum, choices.
+    """
+    return Option("", name=name, type=kind, **limits).normal(value)
 
 
 def complete(options: Mapping[str, Option], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +158,14 @@ def _type(kind: Any) -> Any:
 
 def _text(value: Any) -> str:
     """A setting's value, or several, as they are typed."""
-    if isinstance(value, (list, tuple)):
+    if hasattr(value, "tolist"):  # arrays and numbers of numpy, torch and pandas
+        value = value.tolist()
+    if isinstance(value, list | tuple | range):
         return ",".join(map(_text, value))
     return "none" if value is None else str(value)
+
+
+def _shown(value: Any) -> str:
+    """A value as Python writes it, shortened to fit a sentence."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

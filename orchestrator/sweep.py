@@ -15,7 +15,8 @@ from PIL import Image
 from rich.console import Console
 from typing_extensions import Unpack
 
-from orchestrator import options, session
+from orchestrator import files, session
+from orchestrator import options as arguments
 from orchestrator.errors import UserError
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search import book as books
@@ -26,7 +27,7 @@ from orchestrator.search.trials import Trial as StoredTrial
 from orchestrator.search.trials import run_of
 from orchestrator.stores import optuna_storage
 from orchestrator.stores.optuna_storage import Storage
-from orchestrator.supervisor.machine import Machine, machine
+from orchestrator.supervisor.machine import Machine, check, machine
 from orchestrator.supervisor.options import MachineOptions
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Sweep:
         """A completed trial, the best one unless its number is given."""
         from orchestrator.search import sampling
 
-        trial, spec = sampling.completed(self._book, number), self._book.spec
+        trial, spec = sampling.completed(self._book, _number(number)), self._book.spec
         shown = SweepData(self._book).samples(trial)
         return Trial(
             number=trial.number,
@@ -130,6 +131,7 @@ class Sweep:
 
         from orchestrator.search import sampling
 
+        key, trial = arguments.argument("key", key, str), _number(trial)
         data, stored_trial = SweepData(self._book), sampling.completed(self._book, trial)
         points = data.ask(lambda store: store.history(run_of(self._book.spec, stored_trial), key)) or []
         if not points:
@@ -145,7 +147,7 @@ class Sweep:
         from orchestrator.figures import canvas, catalogue
         from orchestrator.reports import comparison
 
-        data = SweepData(self._book)
+        name, data = arguments.argument("name", name, str), SweepData(self._book)
         drawn = catalogue.draw(data.subject)
         if self._book.spec.comparison and (arms := comparison.drawing(data)):
             drawn = {"comparison": arms} | drawn
@@ -154,24 +156,29 @@ class Sweep:
         return Image.fromarray(canvas.pixels(drawn[name]))
 
     def sample(self, n: int = 64, trial: int | None = None, seed: int = 0, device: str = "auto") -> Image.Image:
-        """``n`` new images by a trial, the best one unless its number is given, as one grid."""
+        """``n`` new images, 1 to 10,000, by a trial, the best one unless its number is given, as one grid."""
         from orchestrator import devices
         from orchestrator.figures import events
         from orchestrator.search import sampling
 
-        place = devices.resolve(device, 1, 1).devices[0]
+        n = arguments.argument("n", n, int, minimum=1, maximum=sampling.AT_MOST)
+        trial, seed = _number(trial), arguments.argument("seed", seed, int)
+        place = devices.resolve(arguments.argument("device", device, str), 1, 1).devices[0]
         return Image.fromarray(events.grid(sampling.draw(self._book, trial, n, seed, place).images))
 
     def report(self, path: str | Path = "") -> Path:
-        """Write the report, NAME.html unless another path is given; returns where it is."""
+        """Write the report, NAME.html unless another path is given; returns where it is. UserError where it cannot be."""
         from orchestrator.reports import sweep as report
 
-        file = Path(path or f"{self.name}.html")
-        file.write_text(report.write(self._book), encoding="utf-8")
+        file = files.output(Path(arguments.argument("path", path, str) or f"{self.name}.html"))
+        files.write_output(file, report.write(self._book).encode())
         return file
 
     def resume(self, trials: int | None = None, *, quiet: bool = False, **options: Unpack[MachineOptions]) -> "Sweep":
         """Go on to its total, or to another one; the options are those of the machine in `sweep resume --help`."""
+        arguments.argument("quiet", quiet, bool)
+        trials = None if trials is None else int(arguments.argument("trials", trials, int, minimum=1))
+        check(options)
         book = steer.resumed(self._storage, self.name, trials)
         return _drive(book, self._storage, machine(book.spec, options), session.parent_run(), quiet)
 
@@ -214,23 +221,27 @@ def compare(
     study: str, vary: Mapping[str, Sequence[Any]], *, quiet: bool = False, **options: Unpack[CompareOptions]
 ) -> Sweep:
     """Compare settings of a study, every combination of ``vary`` with the same seeds, as ``sweep compare`` does."""
-    return _begin(study, {**options, "vary": vary}, (CompareOptions, Variation), "sweep.compare", quiet)
+    pairs = arguments.argument("vary", vary, arguments.Pairs)
+    if not pairs:
+        raise UserError("vary={}: nothing is compared; give settings with their values: vary={'n_steps': [10, 20]}")
+    return _begin(study, {**options, "vary": pairs}, (CompareOptions, Variation), "sweep.compare", quiet)
 
 
 def load(name: str, storage: str | None = None) -> Sweep:
     """The sweep ``name``, running or not; UserError, with the near miss, where there is none."""
-    opened = optuna_storage.meant(storage)
+    name, opened = arguments.argument("name", name, str), _storage(storage)
     return Sweep(books.load(opened, name), opened)
 
 
 def names(storage: str | None = None) -> list[str]:
     """The sweeps here, in the order in which they were made."""
-    return books.names(optuna_storage.meant(storage))
+    return books.names(_storage(storage))
 
 
 def _begin(study: str, values: dict[str, Any], tables: tuple[type, ...], where: str, quiet: bool) -> Sweep:
-    options.given(options.read(*tables), values, where)  # refuses names that there are not
-    machine_values = {name: values.pop(name) for name in options.read(MachineOptions) if name in values}
+    arguments.given(arguments.read(*tables), values, where)  # refuses names that there are not
+    arguments.argument("quiet", quiet, bool)
+    machine_values = {name: values.pop(name) for name in arguments.read(MachineOptions) if name in values}
     sweep_request = request(study, **values)
     storage = optuna_storage.meant(sweep_request.options["storage"], create=True)
     spec, parent_run = plan.resolve(sweep_request, storage), session.parent_run()
@@ -243,6 +254,16 @@ def _drive(book: Book, storage: Storage, place: Machine, parent_run: str, quiet:
     console = Console(file=sys.stdout, force_jupyter=False, force_terminal=False, width=WIDTH, quiet=quiet)
     session.drive(book, place, console, parent_run)
     return Sweep(book, storage)
+
+
+def _storage(url: str | None) -> Storage:
+    """The storage that is meant, to look at."""
+    return optuna_storage.meant(None if url is None else arguments.argument("storage", url, str))
+
+
+def _number(trial: int | None) -> int | None:
+    """The number of a trial, where one was given."""
+    return None if trial is None else int(arguments.argument("trial", trial, int, minimum=0))
 
 
 def _text(value: Any) -> str:

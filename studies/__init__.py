@@ -4,13 +4,12 @@ A study file of your own takes what it needs from here: ``from studies import Im
 """
 
 import importlib
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from models.hints import did_you_mean
-from studies.parts import moved
+from studies.parts import own_file
 from studies.parts.later import later
 from studies.parts.study import ImageShape, Objective, Section, Study, StudyError, Suggest
 
@@ -39,17 +38,10 @@ def load(name: str) -> Study[Any, Any]:
 
 def _module(name: str) -> ModuleType:
     """The user's file, executed."""
-    path = Path(name)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.is_file() or spec is None or spec.loader is None:
+    if Path(name).is_dir():
+        raise StudyError(f"'{name}' is a folder; name a Python file in it")
+    if not Path(name).is_file():
         raise StudyError(
             f"there is no file '{name}'; name a study ({', '.join(names())}) or a Python file that is there"
         )
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (ImportError, AttributeError) as error:
-        if text := moved.sentence(name, error):
-            raise StudyError(text) from None
-        raise
-    return module
+    return own_file.execute(name)

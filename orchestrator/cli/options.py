@@ -1,11 +1,13 @@
 """The command line's types, and its options, which are made from the tables that declare them."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from models.hints import did_you_mean
 from orchestrator import options
 from orchestrator.errors import UserError
 from orchestrator.search.options import SweepOptions
@@ -26,11 +28,36 @@ class Group(click.Group):
             return super().invoke(ctx)
         except UserError as error:
             raise Refused(str(error)) from None
+        except click.NoSuchOption as error:
+            raise _no_such_option(error) from None
         except click.UsageError as error:
             stray = re.search(r"unexpected extra arguments? \((\S+=.*)\)", error.message)
             if stray is None:
                 raise
             raise Refused(f"'{stray[1]}' follows no option; separate pairs with commas: --set a=1,b=2") from None
+
+
+def _no_such_option(error: click.NoSuchOption) -> click.UsageError:
+    """The same with a hint that names an option as the help shows it, where what was typed is near an old name of it."""
+    parameters = error.ctx.command.params if error.ctx else []
+    shown = {
+        name: parameter.opts[0]
+        for parameter in parameters
+        for name in [*parameter.opts, *getattr(parameter, "aliases", ())]
+    }
+    hint = did_you_mean(error.option_name, shown, shown)
+    return click.UsageError(f"{error.message} {hint[:1].upper()}{hint[1:]}".strip(), error.ctx)
+
+
+class Number(click.FloatRange):
+    """A number in a range; not `nan`, which is in every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number", param, ctx)
+        return number
 
 
 class Optional(click.ParamType[Any]):
@@ -73,7 +100,7 @@ class AliasedOption(click.Option):
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 TEXT, WHOLE = Optional(click.STRING), Optional(click.IntRange(min=1))
-SECONDS = Optional(click.FloatRange(min=0, min_open=True))
+SECONDS = Optional(Number(min=0, min_open=True, max=options.SECONDS_AT_MOST))
 
 
 def all_options(*tables: type) -> Decorator:
@@ -106,7 +133,6 @@ def _option(declared: options.Option) -> Decorator:
         cls=AliasedOption,
         aliases=declared.aliases,
         metavar=declared.metavar,
-        required=declared.required,
         help=declared.full_help,
         **more,
     )
@@ -116,9 +142,10 @@ def _type(declared: options.Option) -> click.ParamType[Any]:
     """The values that an option takes."""
     lowest = declared.minimum if declared.above is None else declared.above
     if declared.type is int:
-        return click.INT if lowest is None else click.IntRange(min=int(lowest))
+        highest = None if declared.maximum is None else int(declared.maximum)
+        return click.IntRange(min=None if lowest is None else int(lowest), max=highest)
     if declared.type is float:
-        return click.FloatRange(min=lowest, min_open=declared.above is not None)
+        return Number(min=lowest, min_open=declared.above is not None, max=declared.maximum)
     return click.STRING
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from orchestrator import files
 from orchestrator.cli.options import TEXT
 from orchestrator.cli.sweeps import complete_sweep, complete_trial, load_book, make_console, open_books, sweep_command
 from orchestrator.errors import UserError
@@ -34,7 +35,7 @@ def sample(
     drawn = sampling.draw(book, trial, n, seed, devices.resolve(device or "auto", 1, 1).devices[0])
     from orchestrator.figures import canvas, events
 
-    path.write_bytes(canvas.png(events.grid(drawn.images)))
+    files.write_output(path, canvas.png(events.grid(drawn.images)))
     make_console().print(f"{n} images by trial {drawn.trial.number} of {name}: {path}", highlight=False, soft_wrap=True)
 
 
@@ -55,7 +56,7 @@ def report(name: str, other: str | None, output: Path | None, storage: str | Non
     from orchestrator.reports import sweep as reports
 
     page = pair.write(book, load_book(books, other)) if other else reports.write(book)
-    path.write_text(page, encoding="utf-8")
+    files.write_output(path, page.encode())
     size = f"{path.stat().st_size / 1e6:.1f} MB"
     make_console().print(
         f"report of {name}{f' and {other}' if other else ''}: {path}, {size}", highlight=False, soft_wrap=True
@@ -66,9 +67,7 @@ def _file(path: Path, suffix: str) -> Path:
     """A file that can be written; UserError where it cannot."""
     if path.suffix.lower() != suffix:
         raise UserError(f"{path}: what is written is a {suffix} file; name it so")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.absolute().parent}; make it first")
-    return path
+    return files.output(path)
 
 
 COMMANDS: tuple[click.Command, ...] = (report, sample)

@@ -50,7 +50,7 @@ def compare(study: str, dry_run: bool, **options: Any) -> None:
     sweep resume ebm-compared-digits-1 --trials 40     more seeds
     """
     if not options["vary"]:
-        raise UserError("--vary says nothing; name a setting with the values to compare: --vary n_steps=10,20")
+        raise UserError("nothing is compared; name a setting with the values to compare: --vary n_steps=10,20")
     _begin(study, dry_run, options)
 
 

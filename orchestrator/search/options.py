@@ -155,7 +155,7 @@ class Request:
 
 def request(study: str, **values: Unpack[AllOptions]) -> Request:
     """A sweep of a study; None stands for an option that was not given. UserError for a value that cannot be."""
-    table = options.read(AllOptions)
+    table, study = options.read(AllOptions), options.argument("study", study, str)
     given = options.given(table, values, "a sweep")
     arguments = [word for name, value in given.items() for word in table[name].arguments(value)]
     command = "compare" if "vary" in given else "run"

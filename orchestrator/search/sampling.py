@@ -12,6 +12,8 @@ from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
 from studies.parts.study import StudyError
 
+AT_MOST = 10_000  # images: more fit neither a grid nor a laptop's memory
+
 
 @dataclass(frozen=True)
 class Drawn:

@@ -6,7 +6,7 @@ A new option is one entry here.
 from typing import Annotated, TypedDict
 
 from orchestrator import launchers
-from orchestrator.options import Option
+from orchestrator.options import SECONDS_AT_MOST, Option
 
 
 class MachineOptions(TypedDict, total=False):
@@ -33,11 +33,22 @@ class MachineOptions(TypedDict, total=False):
     ]
     timeout: Annotated[
         float | None,
-        Option("Start no trial after this time. Running trials end normally.", metavar="SECONDS", above=0),
+        Option(
+            "Start no trial after this time. Running trials end normally.",
+            metavar="SECONDS",
+            above=0,
+            maximum=SECONDS_AT_MOST,
+        ),
     ]
     trial_timeout: Annotated[
         float | None,
-        Option("Fail a trial that runs longer than this.", metavar="SECONDS", default_text="none", above=0),
+        Option(
+            "Fail a trial that runs longer than this.",
+            metavar="SECONDS",
+            default_text="none",
+            above=0,
+            maximum=SECONDS_AT_MOST,
+        ),
     ]
     heartbeat_timeout: Annotated[
         float,
@@ -46,6 +57,7 @@ class MachineOptions(TypedDict, total=False):
             metavar="SECONDS",
             default=300.0,
             minimum=0,
+            maximum=SECONDS_AT_MOST,
             aliases=("--silence",),
         ),
     ]
@@ -62,5 +74,11 @@ class MachineOptions(TypedDict, total=False):
     ]
     checkpoint_every: Annotated[
         float,
-        Option("Time between checkpoints: at most this much is lost.", metavar="SECONDS", default=30.0, above=0),
+        Option(
+            "Time between checkpoints: at most this much is lost.",
+            metavar="SECONDS",
+            default=30.0,
+            above=0,
+            maximum=SECONDS_AT_MOST,
+        ),
     ]

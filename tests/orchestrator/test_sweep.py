@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from orchestrator import sweep, text
 from orchestrator.stores import sqlite
+from tests.support.clinic import everything
 from tests.support.paths import QUADRATIC
 from tests.support.processes import LIMIT, environment
 
@@ -73,11 +74,56 @@ def test_resuming_is_seen_by_all_that_look_at_it(folder: Path, capsys: pytest.Ca
         (lambda s: sweep.run(QUADRATIC, trials=0), "--trials 0: the lowest value is 1"),
         (lambda s: sweep.run(QUADRATIC, workers=0, launcher="local"), "--workers 0 runs trials in this process"),
         (lambda s: sweep.compare(QUADRATIC, {"x": [0.3]}), "nothing to compare"),
+        (lambda s: sweep.compare(QUADRATIC, {}), "vary={}: nothing is compared; give settings"),
+        (lambda s: sweep.compare(QUADRATIC, None), "vary=None: give a mapping of settings to values, or a list of"),
+        (lambda s: sweep.compare(QUADRATIC, "x=0,1"), "vary='x=0,1': give a mapping"),
+        (lambda s: sweep.compare(QUADRATIC, {"x": 3}), "--vary x=3: nothing to compare"),
+        (lambda s: sweep.run(None), "study=None: give a text"),
+        (lambda s: sweep.run(["ebm"]), r"study=\['ebm'\]: give a text"),
+        (lambda s: sweep.run(QUADRATIC, trials="x"), "trials='x': give a whole number"),
+        (lambda s: sweep.run(QUADRATIC, trials=2.0), "trials=2.0: give a whole number"),
+        (lambda s: sweep.run(QUADRATIC, trials=True), "trials=True: give a whole number"),
+        (lambda s: sweep.run(QUADRATIC, workers="2"), "workers='2': give a whole number"),
+        (lambda s: sweep.run(QUADRATIC, seed=[1]), r"seed=\[1\]: give a whole number"),
+        (lambda s: sweep.run(QUADRATIC, set="steps=3"), "set='steps=3': give a mapping"),
+        (lambda s: sweep.run(QUADRATIC, fix=[("x", 0.5)]), r"fix=\[\('x', 0.5\)\]: give a mapping"),
+        (lambda s: sweep.run(QUADRATIC, fix=0.5), "fix=0.5: give a mapping"),
+        (lambda s: sweep.run(QUADRATIC, device=3), "device=3: give a text"),
+        (lambda s: sweep.run(QUADRATIC, name=7), "name=7: give a text"),
+        (lambda s: sweep.run(QUADRATIC, sampler=["tpe"]), r"sampler=\['tpe'\]: give a text"),
+        (lambda s: sweep.run(QUADRATIC, deterministic="yes"), "deterministic='yes': give True or False"),
+        (lambda s: sweep.run(QUADRATIC, quiet="no"), "quiet='no': give True or False"),
+        (lambda s: sweep.run(QUADRATIC, timeout="1h"), "timeout='1h': give a number"),
+        (lambda s: sweep.run(QUADRATIC, timeout=float("nan")), "timeout=nan: give a number"),
+        (lambda s: sweep.run(QUADRATIC, trial_timeout=float("inf")), "trial_timeout=inf: give a number"),
+        (lambda s: sweep.run(QUADRATIC, timeout=1e300), "--timeout 1e[+]300: the highest value is 1e[+]08"),
+        (lambda s: sweep.run(QUADRATIC, timeout=-1), "--timeout -1.0: give a value above 0"),
+        (lambda s: sweep.run(QUADRATIC, storage=3), "storage=3: give a text"),
+        (lambda s: s.resume("3"), "trials='3': give a whole number"),
+        (lambda s: s.resume(7, workers="2"), "workers='2': give a whole number"),
+        (lambda s: s.resume(7, quiet=1), "quiet=1: give True or False"),
+        (lambda s: s.sample(0), "--n 0: the lowest value is 1"),
+        (lambda s: s.sample(None), "n=None: give a whole number"),
+        (lambda s: s.sample(10**6), "--n 1000000: the highest value is 10000"),
+        (lambda s: s.sample(4, seed="a"), "seed='a': give a whole number"),
+        (lambda s: s.sample(4, trial="0"), "trial='0': give a whole number"),
+        (lambda s: s.sample(4, device=None), "device=None: give a text"),
+        (lambda s: s.trial("best"), "trial='best': give a whole number"),
+        (lambda s: s.trial(-1), "--trial -1: the lowest value is 0"),
+        (lambda s: s.metric(None), "key=None: give a text"),
+        (lambda s: s.figure(3), "name=3: give a text"),
+        (lambda s: s.report(3), "path=3: give a text"),
+        (lambda s: s.report("."), " is a folder; name a file in it"),
+        (lambda s: s.report("absent/report.html"), "there is no folder .*/absent; make it first"),
+        (lambda s: sweep.load(None), "name=None: give a text"),
+        (lambda s: sweep.names(3), "storage=3: give a text"),
     ],
 )
 def test_what_cannot_be_is_refused(toy: sweep.Sweep, ask: object, words: str) -> None:
-    with pytest.raises(sweep.UserError, match=words):
+    before = everything()
+    with pytest.raises(sweep.UserError, match=words) as refused:
         ask(toy)  # type: ignore[operator]
+    assert "\n" not in str(refused.value) and everything() == before
 
 
 def test_a_comparison_has_its_figure(folder: Path) -> None:

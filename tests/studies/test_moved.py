@@ -33,14 +33,6 @@ def test_an_import_from_an_old_place_is_refused_with_the_new_one(tmp_path: Path,
     assert str(refused.value) == f"{file} imports {sentence}; change that line"
 
 
-@pytest.mark.parametrize("line", ["import absent_library", "from models.env import absent", "().absent"])
-def test_another_error_of_the_file_is_shown_as_it_is(tmp_path: Path, line: str) -> None:
-    file = tmp_path / "mine.py"
-    file.write_text(f"{line}\n")
-    with pytest.raises((ImportError, AttributeError), match="absent"):
-        studies.load(str(file))
-
-
 @pytest.mark.parametrize(("old", "new"), moved.MOVED.items(), ids=moved.MOVED)
 def test_an_old_name_is_gone_and_the_new_one_is_there(old: str, new: str) -> None:
     assert not _exists(old)
