@@ -2,8 +2,9 @@
 
 .sweeps/                     beside the stores
     cache/                   what all sweeps share: the judge, networks that are trained once
-    NAME/                    of a sweep: driver.lock, outbox/, across/ (its page over data sets), arm-0/ (of a comparison),
-                             marks/, mlflow-run/, repair/ (what is added to runs of others)
+    NAME/                    of a sweep: sweep.json (whose files these are), driver.lock, outbox/, across/ (its page over
+                             data sets), arm-0/ (of a comparison), marks/, mlflow-run/, repair/ (what is added to runs of
+                             others)
         trial-0/             of a trial: outbox/, then weights.safetensors, model.json, samples.png, log.txt
                              while it runs: checkpoint.pt, worker.lock, worker.json, ended.json
 """
@@ -15,6 +16,7 @@ SWEEPS = ".sweeps"
 CACHE = "cache"
 RESERVED = {CACHE}  # no sweep is called so
 
+IDENTITY = "sweep.json"  # whose files these are
 DRIVER_LOCK = "driver.lock"  # held by the supervisor of the sweep
 ACROSS = "across"
 MARKS, PARENT_RUN, REPAIRS = "marks", "mlflow-run", "repair"  # outboxes that add to runs of other records

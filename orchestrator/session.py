@@ -68,6 +68,7 @@ def drive(book: Book, machine: Machine, console: Console, parent_run: str = "") 
 
 def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> int:
     spec = book.spec
+    book.claim()
     files.writable(spec.folder)
     collector.usually()
     with lease.acquire_lease(book) as driver, InterruptWatcher(bool(parent_run)).listening() as halt:

@@ -11,7 +11,8 @@ from orchestrator.delivery.store import Store
 from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
 from orchestrator.messages import Ended
 from orchestrator.repair import files
-from orchestrator.search.book import Book, better
+from orchestrator.search.book import Book
+from orchestrator.search.spec import better
 from orchestrator.search.trials import PendingTrial, Trial, run_of
 from orchestrator.tracking import descriptions, publish, trial_record
 from orchestrator.tracking.descriptions import SHOWN

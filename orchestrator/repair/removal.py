@@ -20,6 +20,7 @@ def remove(book: Book, keep_runs: bool) -> None:
     Its book goes last: what fails in between can be done again.
     """
     spec = book.spec
+    book.claim()
     if Path(spec.folder).exists():
         with lease.acquire_lease(book):
             _runs(book, keep_runs)

@@ -1,10 +1,9 @@
 """The Optuna side of a sweep: trials are asked for, reported and closed here. One process writes to a sweep at a time."""
 
 import itertools
-import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -14,9 +13,9 @@ from models.env import derive_seed
 from models.hints import did_you_mean
 from orchestrator.errors import UserError
 from orchestrator.messages import Ended
-from orchestrator.search import factorial, proposals, samplers, trials
+from orchestrator.search import factorial, home, moved, proposals, samplers, trials
 from orchestrator.search.spec import Spec
-from orchestrator.search.trials import FINISHED, Death, PendingTrial, State, Trial
+from orchestrator.search.trials import FINISHED, Death, PendingTrial, Settings, State, Trial
 from orchestrator.stores.optuna_storage import Storage
 from studies.parts.study import Study, StudyError
 
@@ -27,21 +26,12 @@ INFEASIBLE = "infeasible"  # the constraint that a trial violates where it canno
 AVOIDED = ("diverged", "out_of_memory")  # outcomes that violate it
 
 
-class Settings(Protocol):
-    """Any trial, as far as its config depends on it."""
-
-    @property
-    def number(self) -> int: ...
-
-    @property
-    def params(self) -> Mapping[str, Any]: ...
-
-
 class Book:
     """One sweep's Optuna study."""
 
-    def __init__(self, optuna_study: optuna.Study, spec: Spec) -> None:
-        self.optuna_study, self.spec = optuna_study, spec
+    def __init__(self, optuna_study: optuna.Study, spec: Spec, address: str = "", obstacle: str = "") -> None:
+        """``address`` is the storage's; ``obstacle`` is why the sweep may not be changed from here, '' where it may."""
+        self.optuna_study, self.spec, self.address, self.obstacle = optuna_study, spec, address, obstacle
         self._running: dict[int, optuna.Trial] = {}  # those that this process runs
         self._finished: dict[int, Trial] = {}  # they do not change any more
         optuna_study.pruner = samplers.pruner(spec.pruner)
@@ -96,14 +86,20 @@ class Book:
 
     def refresh(self) -> None:
         """Learn what another process has changed of what the sweep knows of itself; trials are looked up anew anyway."""
-        self.spec = Spec.model_validate(self.notes()[SPEC])
+        self.spec, _ = home.restored(self.notes()[SPEC], self.address)
 
     # ---- writing it --------------------------------------------------------------------------------------------------
 
+    def claim(self) -> None:
+        """Raise UserError where the sweep may not be changed from here: its files are elsewhere, or another sweep's."""
+        if self.obstacle:
+            raise UserError(self.obstacle)
+
     def update(self, **changes: Any) -> None:
         """Change what the sweep knows of itself."""
+        self.claim()
         self.spec = self.spec.model_copy(update=changes)
-        self.optuna_study.set_user_attr(SPEC, self.spec.model_dump(mode="json"))
+        self.optuna_study.set_user_attr(SPEC, home.stored(self.spec, self.address))
 
     def ask(self) -> PendingTrial:
         """A new trial, RUNNING from now on. What it is depends on the sweep's seed and on what has been told, only."""
@@ -198,12 +194,14 @@ class Book:
 
     def delete(self) -> None:
         """Remove the sweep from its storage."""
+        self.claim()
         optuna.delete_study(study_name=self.spec.name, storage=self.optuna_study._storage)
 
     # ---- what is said of it from elsewhere ---------------------------------------------------------------------------
 
     def note(self, key: str, value: Any) -> None:
         """Keep something with the sweep."""
+        self.claim()
         self.optuna_study.set_user_attr(key, value)
 
     def notes(self) -> dict[str, Any]:
@@ -245,17 +243,23 @@ class Book:
 
 def create(storage: Storage, spec: Spec) -> Book:
     """A new sweep."""
+    home.mark(spec)  # first: a sweep without its files would be taken for one whose files were left behind
     directions = [direction for _, direction in spec.objectives]
     study = optuna.create_study(storage=storage, study_name=spec.name, directions=directions)
     with samplers.quietly():
         study.set_metric_names([key for key, _ in spec.objectives])
-    book = Book(study, spec)
+    book = Book(study, spec, str(storage.url))
     book.update()
     return book
 
 
 def find(storage: Storage, name: str) -> Spec | None:
     """What the sweep ``name`` knows of itself; None where there is no such sweep. UserError for a foreign study."""
+    restored = _restored(storage, name)
+    return restored and restored[0]
+
+
+def _restored(storage: Storage, name: str) -> tuple[Spec, home.Home] | None:
     try:
         study_id = storage.get_study_id_from_name(name)
     except KeyError:
@@ -263,16 +267,20 @@ def find(storage: Storage, name: str) -> Spec | None:
     stored = storage.get_study_user_attrs(study_id).get(SPEC)
     if stored is None:
         raise UserError(f"'{name}' is an Optuna study that no sweep made; choose another --name")
-    return Spec.model_validate(stored)
+    spec, place = home.restored(stored, str(storage.url))
+    moved.follow(spec, place.before)
+    return spec, place
 
 
 def load(storage: Storage, name: str) -> Book:
     """The sweep ``name``; UserError, with the near miss, where there is none."""
-    spec = find(storage, name)
-    if spec is None:
+    restored = _restored(storage, name)
+    if restored is None:
         raise UserError(_unknown(name, names(storage)))
+    spec, place = restored
     # Loading a study with more than one objective must not warn that its pruner is ignored.
-    return Book(optuna.load_study(study_name=name, storage=storage, pruner=optuna.pruners.NopPruner()), spec)
+    study = optuna.load_study(study_name=name, storage=storage, pruner=optuna.pruners.NopPruner())
+    return Book(study, spec, str(storage.url), place.obstacle)
 
 
 def names(storage: Storage) -> list[str]:
@@ -290,8 +298,3 @@ def fresh_name(storage: Storage, study: str, data: str) -> str:
 def _unknown(name: str, known: list[str]) -> str:
     hint = did_you_mean(name, known)
     return f"no sweep '{name}' here; {hint}'sweep list' shows those that there are, --storage says where to look"
-
-
-def better(direction: str, a: float, b: float) -> bool:
-    """Whether ``a`` is a better value than ``b``."""
-    return not math.isnan(a) and (a < b if direction == "minimize" else a > b)

@@ -1,5 +1,6 @@
 """What a sweep knows of itself: everything that decides its trials, stored with it."""
 
+import math
 import uuid
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -147,3 +148,8 @@ def parse_fixed(text: str, space: dict[str, _space.Parameter]) -> tuple[str, Any
     if name not in space:
         raise UserError(f"--fix {name}: the study does not search it; it searches {', '.join(space)}")
     return name, space[name].parse(name, value)
+
+
+def better(direction: str, a: float, b: float) -> bool:
+    """Whether ``a`` is a better value than ``b``."""
+    return not math.isnan(a) and (a < b if direction == "minimize" else a > b)

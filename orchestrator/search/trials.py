@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -28,6 +28,16 @@ RUN, DEATHS = "run", "deaths"
 ENQUEUED = "enqueued"  # the user asked for its configuration
 ARM = "arm"  # of a comparison: which arm's it is, from 0
 REPLICATE = "replicate"  # and which of the arm's seeds it has, from 0
+
+
+class Settings(Protocol):
+    """Any trial, as far as its config depends on it."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)

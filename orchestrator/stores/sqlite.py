@@ -29,6 +29,12 @@ def absolute(uri: str) -> str:
     return prefix + str(Path(uri.removeprefix(prefix)).absolute()) if uri.startswith(prefix) else uri
 
 
+def file(uri: str) -> Path | None:
+    """The SQLite file at an address; None for other stores, and for one in memory."""
+    path = absolute(uri).removeprefix("sqlite:///") if uri.startswith("sqlite:///") else ""
+    return Path(path) if path and not uri.endswith(":memory:") else None
+
+
 def prepare(engine: Engine) -> None:
     """Put the connections of ``engine`` into write-ahead logging, if it is a SQLite file's; those that it has are made anew."""
     in_file = engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:")

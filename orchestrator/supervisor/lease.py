@@ -118,6 +118,7 @@ def acquire_lease(book: Book) -> Iterator[Lease]:
 
     The lock decides between processes that share the sweep's folder, what is kept with the sweep between machines.
     """
+    book.claim()
     lock = FileLock(Path(book.spec.folder, DRIVER_LOCK))
     try:
         lock.acquire(timeout=0)

@@ -12,7 +12,8 @@ from orchestrator.files import CannotWrite
 from orchestrator.launchers.protocol import Died, Launcher
 from orchestrator.layout import trial_folder
 from orchestrator.messages import CANNOT_WRITE, Ended, Message, Pulse, Report, Saved, Task
-from orchestrator.search.book import Book, better
+from orchestrator.search.book import Book
+from orchestrator.search.spec import better
 from orchestrator.search.trials import OUTCOMES, PendingTrial
 from orchestrator.stores.optuna_storage import UNWRITABLE, unwritable
 from orchestrator.supervisor import commands

@@ -1,0 +1,138 @@
+"""A sweep's home: the folder in which it was started, the parent of `.sweeps`.
+
+In memory all paths are absolute. What is stored with the sweep names the home itself once, and what lies below it by
+HOME. Where both stores are files that move with the home, it is stored relative to Optuna's file: so a folder that was
+moved or copied is its own home. Else it is stored as it is, and a copy is known by it.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator import files
+from orchestrator.delivery.outbox import run_id
+from orchestrator.layout import IDENTITY, SWEEPS
+from orchestrator.search.spec import Spec
+from orchestrator.stores import sqlite
+
+HOME = "{home}"  # begins a stored path below the home
+KEY = "home"  # of the home itself, in what is stored
+AS_TYPED = ("command", "options", "question")  # never changed
+SCHEME = r"(?:[A-Za-z][\w+.-]*:(?:///?)?)?"  # before a path: of an address, or the kind of data
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where the files of a stored sweep are, and why it may not be changed from here; '' where it may."""
+
+    path: Path
+    before: Path  # where it was when it was stored, as far as that is known
+    obstacle: str = ""
+
+
+def home_of(spec: Spec) -> Path:
+    """The home of a sweep in memory."""
+    return Path(spec.folder).parent.parent
+
+
+def stored(spec: Spec, storage: str) -> dict[str, Any]:
+    """The spec as it is stored in Optuna's ``storage``, an address."""
+    home, content = home_of(spec), spec.model_dump(mode="json")
+    return {**_map(content, str(home), HOME), KEY: _relative(home, storage, spec.tracking_uri) or str(home)}
+
+
+def restored(content: Mapping[str, Any], storage: str) -> tuple[Spec, Home]:
+    """The spec that was stored, and its home."""
+    home = _find(content, storage)
+    below = HOME if KEY in content else str(_earlier(content))
+    return Spec.model_validate(_map(content, below, str(home.path))), home
+
+
+def mark(spec: Spec) -> None:
+    """Note in the sweep's folder whose it is. CannotWrite where that cannot be."""
+    path = Path(spec.folder, IDENTITY)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(path, json.dumps({"id": spec.id, "home": str(home_of(spec))}).encode())
+
+
+def identity(folder: Path) -> dict[str, str]:
+    """What `mark` noted in a sweep's folder; {} where an earlier version made it, or there is none."""
+    try:
+        return dict(json.loads((folder / IDENTITY).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _find(content: Mapping[str, Any], storage: str) -> Home:
+    name, file = content["name"], sqlite.file(storage)
+    known = content.get(KEY)
+    if known is not None and not os.path.isabs(known):
+        home = Path(os.path.normpath((file.parent if file else Path.cwd()) / known))
+        return Home(home, home, _obstacle(home, content))
+    owner = Path(known) if known is not None else _earlier(content)
+    near = [Path.cwd(), *([file.parent] if file else [])]
+    here = next((folder for folder in near if _holds(folder, content)), owner)
+    whole = known is None and _relative(owner, f"sqlite:///{owner / 'sweeps.db'}", content["tracking_uri"]) and file
+    copy = not whole and here.resolve() != owner.resolve() and _holds(owner, content)
+    if copy:
+        return Home(
+            here,
+            owner,
+            f"sweep '{name}' belongs to {owner}, and {here} holds a copy; go on there, or carry it with "
+            f"`sweep pack {name}`",
+        )
+    return Home(here, owner, _obstacle(here, content))
+
+
+def _obstacle(home: Path, content: Mapping[str, Any]) -> str:
+    """Why a sweep with this home may not be changed."""
+    name, folder = content["name"], home / SWEEPS / content["name"]
+    if folder.exists() and not _holds(home, content):
+        return (
+            f"{folder} holds files of another sweep that is called '{name}' too; "
+            "put the files that belong to this storage there, or say another --storage"
+        )
+    if not folder.exists() and content["run"]:
+        return (
+            f"the files of sweep '{name}' are not in {folder}; bring them there together with the storage, "
+            f"or make an empty folder of this name to go on without them"
+        )
+    return ""
+
+
+def _holds(home: Path, content: Mapping[str, Any]) -> bool:
+    """Whether the files of a stored sweep are in this folder."""
+    folder = home / SWEEPS / content["name"]
+    if owner := identity(folder).get("id"):
+        return bool(owner == content["id"])
+    return folder.is_dir() and run_id(folder) in ("", content["run"])  # an earlier version made it
+
+
+def _earlier(content: Mapping[str, Any]) -> Path:
+    """The home of a sweep that an earlier version stored, with absolute paths."""
+    return Path(content["folder"]).parent.parent
+
+
+def _relative(home: Path, storage: str, tracking: str) -> str:
+    """The way from the folder of Optuna's file to the home; '' where they do not move together."""
+    files_ = [sqlite.file(address) for address in (storage, tracking)]
+    if files_[0] is None or files_[1] is None:
+        return ""
+    top = home.resolve()
+    optuna, mlflow = (file.parent.resolve() for file in files_ if file)
+    if not mlflow.is_relative_to(top) or not (optuna.is_relative_to(top) or top.is_relative_to(optuna)):
+        return ""
+    return os.path.relpath(top, optuna)
+
+
+def _map(value: Any, before: str, after: str) -> Any:
+    """``value`` with ``after`` for ``before`` where a text is or begins with this path."""
+    if isinstance(value, str):
+        return re.sub(f"^({SCHEME}){re.escape(before)}(?=/|$)", lambda match: match[1] + after, value)
+    if isinstance(value, Mapping):
+        return {key: entry if key in AS_TYPED else _map(entry, before, after) for key, entry in value.items()}
+    return [_map(entry, before, after) for entry in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,45 @@
+"""Where MLflow's SQLite file says that artifacts are. It holds absolute paths, which must follow a folder that was moved.
+
+Read and written without MLflow, for commands that only list sweeps do this too.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from orchestrator.stores.sqlite import WAIT_SECONDS
+
+COLUMNS = {
+    "experiments": ("artifact_location",),
+    "runs": ("artifact_uri",),
+    "logged_models": ("artifact_location",),
+    "model_versions": ("source", "storage_location"),
+}
+RUNS = "mlruns"  # MLflow's folder of artifacts, in the folder where its file was made
+
+
+def move(database: Path, before: Path, after: Path) -> None:
+    """Have all locations below ``before`` lie below ``after`` instead, in one transaction; sqlite3.Error where it fails."""
+    forms = [(str(before), str(after)), (before.as_uri(), after.as_uri())]
+    with closing(sqlite3.connect(database, timeout=WAIT_SECONDS, isolation_level=None)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        connection.execute("BEGIN IMMEDIATE")
+        for table, columns in COLUMNS.items():
+            for column in columns if table in tables else ():
+                for old, new in forms:
+                    connection.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?)"
+                        f" WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                        (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
+                    )
+        connection.execute("COMMIT")
+
+
+def beside(database: Path, location: str) -> str:
+    """The artifacts of ``location`` that lie beside MLflow's file, where there are such; else ``location`` as it is.
+
+    In a moved folder that cannot be written, the file still says where they were.
+    """
+    _, found, rest = location.rpartition(f"/{RUNS}/")
+    path = database.parent / RUNS / rest
+    return str(path) if found and path.exists() else location
