@@ -80,7 +80,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> i
             return 0
         # First of all: what it imports, it imports while we go on.
         launcher = launchers.load(machine.launcher)(machine.resources, spec.study)
-        store = connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run)
+        store = connection.for_sweep(spec, parent_run)
         outbox = _record(book, store, parent_run)
         courier = Courier(store)
         _serve(courier, spec.folder)  # what an earlier supervisor could not deliver as well
@@ -131,9 +131,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> i
 def sync(book: Book, console: Console) -> int:
     """Deliver what the sweep's outboxes still hold; returns the exit status."""
     with lease.acquire_lease(book):
-        store = connection.connect(book.spec.tracking_uri, "--tracking-uri", experiment=Path(book.spec.study).stem)
-        if book.spec.run:
-            store.follow(book.spec.run)
+        store = connection.for_sweep(book.spec)
         courier = Courier(store)
         _serve(courier, book.spec.folder)
         waiting = courier.pending()

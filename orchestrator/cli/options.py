@@ -35,6 +35,15 @@ class Group(click.Group):
             if stray is None:
                 raise
             raise Refused(f"'{stray[1]}' follows no option; separate pairs with commas: --set a=1,b=2") from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            from orchestrator.stores import failures
+
+            if (sentence := failures.of_store(error)) is None:
+                raise
+            raise Refused(str(sentence)) from None
+
 
 
 def _no_such_option(error: click.NoSuchOption) -> click.UsageError:

@@ -10,7 +10,7 @@ from orchestrator.delivery.outbox import Begin, End, Entry, Numbers, Picture, Se
 from orchestrator.delivery.store import Refused, Store
 from orchestrator.errors import UserError
 from orchestrator.layout import OUTBOX, REFUSED, SENT
-from orchestrator.stores import urls
+from orchestrator.stores import failures
 
 BATCH = 500  # entries that are delivered together
 BEFORE = -(10**18)  # a step before all steps
@@ -169,7 +169,7 @@ def deliver_now(folder: Path, store: Store, uri: str) -> str:
     except files.CannotWrite:
         raise
     except Exception as error:  # such as an account that may read but not write
-        raise urls.unopened(uri, "--tracking-uri", error) from None
+        raise failures.failure(uri, "--tracking-uri", error) from None
     if not delivery.sent.run:
         raise UserError(
             f"{uri} refuses a record of the sweep ({delivery.sent.reason}); 'sweep doctor NAME --repair' mends what can be"

@@ -102,6 +102,8 @@ class _Visit:
         if self.store is None:
             spec = self.book.spec
             self.store = connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
+        elif self.store.experiment_deleted():  # nothing can be put into it
+            self.store.restore_experiment()
         return self.store
 
     def _repair(self, findings: list[Finding]) -> None:

@@ -33,6 +33,7 @@ def remove(book: Book, keep_runs: bool) -> None:
 def _runs(book: Book, keep_runs: bool) -> None:
     if keep_runs or not book.spec.run:
         return
-    store = connection.connect(book.spec.tracking_uri, "--tracking-uri", experiment=Path(book.spec.study).stem)
-    store.follow(book.spec.run)
-    store.forget(book.spec.id, book.spec.name)
+    spec = book.spec
+    store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
+    if store is not None:
+        store.forget(spec.id, spec.name)

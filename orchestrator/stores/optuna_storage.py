@@ -8,7 +8,7 @@ import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
-from orchestrator.stores import sqlite, urls
+from orchestrator.stores import failures, opening, sqlite, urls
 
 Storage = RDBStorage  # where sweeps are kept: other files need no word of Optuna
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
@@ -34,7 +34,7 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not create and sqlite.absent(url):
         return RDBStorage("sqlite:///:memory:")
-    urls.check(url, option)
+    opening.check(url, option, opening.OPTUNA)
     # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
     settings: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):
@@ -42,11 +42,12 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
     try:
         storage = RDBStorage(url, engine_kwargs=settings)
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError) as error:
-        raise urls.unopened(url, option, error) from None
+        raise failures.failure(url, option, error) from None
+    failures.trace(storage.engine)
     sqlite.prepare(storage.engine)
     return storage
 
 
 def unwritable(error: Exception) -> str:
     """One of UNWRITABLE in a sentence."""
-    return f"the storage cannot be written ({str(error.__cause__ or error).splitlines()[0]})"
+    return f"the storage cannot be written: {failures.of_store(error) or error}"

@@ -6,17 +6,15 @@ none, and the file stays whole in both.
 """
 
 import atexit
+import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import Engine, event
-from sqlalchemy.engine import make_url
-
-from orchestrator.errors import UserError
 
 _open: "WeakSet[Any]" = WeakSet()  # connections of this process
 
@@ -69,18 +67,40 @@ def absent(url: str) -> bool:
     return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
 
 
-def check(url: str, option: str) -> None:
-    """Raise UserError where the SQLite file at ``url``, given as ``option``, cannot be written."""
-    path = make_url(url).database
-    if not path or path == ":memory:":
-        return
+def tables(path: Path) -> set[str]:
+    """The tables in the file, which is made where there is none, once it could be written; raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, timeout=WAIT_SECONDS)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        found = {str(name) for (name,) in names}
+        connection.rollback()
+        return found
+
+
+def damage(path: Path) -> str:
+    """What SQLite's own quick check of the whole file finds first; '' where the file is whole."""
     try:
-        with sqlite3.connect(path, timeout=WAIT_SECONDS) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            connection.rollback()
-        connection.close()
-    except sqlite3.Error as error:
-        raise UserError(
-            f"{option}={url} cannot be opened ({error}); give a file in a folder that you can write to"
-        ) from None
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=WAIT_SECONDS, uri=True)
+        ) as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            return "" if found == "ok" else " ".join(str(found).split())[:200]
+    except sqlite3.DatabaseError as error:
+        return str(error)
+
+
+def obstacle(path: Path) -> str:
+    """Why the file cannot be used whatever is in it, with the way out; '' where the file system is not the reason."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        return "is a folder; give a file in it, or move it away"
+    if not folder.is_dir():
+        return f"lies in a folder that is not there; make it: mkdir -p {folder}"
+    if path.exists() and not os.access(path, os.R_OK):
+        return f"may not be read by you; let its owner say: chmod a+r {path}"
+    if path.exists() and not os.access(path, os.W_OK):
+        return f"may only be read; make it writable: chmod u+w {path}"
+    if not os.access(folder, os.W_OK):
+        return f"lies in a folder that may only be read, and SQLite keeps files beside it; chmod u+w {folder}"
+    return ""

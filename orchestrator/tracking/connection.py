@@ -2,12 +2,15 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UserError
-from orchestrator.stores import sqlite, urls
+from orchestrator.search.spec import Spec
+from orchestrator.stores import failures, opening, sqlite, urls
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
@@ -22,18 +25,69 @@ SETTINGS = {
 }
 
 
-def connect(uri: str, option: str, experiment: str, parent_run: str = "") -> "MlflowStore":
+def connect(
+    uri: str, option: str, experiment: str, parent_run: str = "", sweep: str = "", runs: Sequence[str] = ()
+) -> "MlflowStore":
     """The tracker at ``uri``, its tables made, new runs going to ``experiment``; UserError where it cannot be had.
 
-    Below ``parent_run`` the experiment is the one of that run: runs elsewhere would not be shown below it.
+    Below ``parent_run`` the experiment is the one of that run: runs elsewhere would not be shown below it. So it is with the
+    ``runs`` of a ``sweep`` that goes on, its own first; UserError where one of them was deleted.
     """
     with _opening(uri, option):
         store = _store(uri)
-        if parent_run:
-            store.follow(parent_run)
+        for run in runs:
+            _there(store, uri, sweep, run)
+        if parent_run or runs:
+            store.follow(parent_run or runs[0])
         else:
-            store.make_experiment(experiment)
+            _make_experiment(store, uri, experiment)
         return store
+
+
+def for_sweep(spec: Spec, parent_run: str = "") -> "MlflowStore":
+    """The tracker of a sweep that goes on; see connect."""
+    arms = spec.comparison.arms if spec.comparison else ()
+    runs = [run for run in (spec.run, *(arm.run for arm in arms)) if run]
+    return connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run, spec.name, runs)
+
+
+def _there(store: "MlflowStore", uri: str, sweep: str, run: str) -> None:
+    """UserError where a run of a sweep is not there any more."""
+    record = store.record(run)
+    if record is None:
+        raise UserError(
+            f"{urls.shown(uri)} has no run {run[:8]} of '{sweep}' any more; `sweep doctor {sweep} --repair` makes it again"
+        )
+    if not record.deleted:
+        return
+    store.follow(run)
+    experiment = store.experiment_deleted()
+    what = f"experiment '{experiment}'" if experiment else f"run {run[:8]} of '{sweep}'"
+    command = f"experiments restore -x {store.experiment}" if experiment else f"runs restore --run-id {run}"
+    raise UserError(f"the {what} was deleted in MLflow; `sweep doctor {sweep} --repair` restores it, or {_mlflow(uri, command)}")
+
+
+def _make_experiment(store: "MlflowStore", uri: str, name: str) -> None:
+    """New runs go to the experiment that MLflow's variables name, else to ``name``; UserError where it was deleted."""
+    id = os.environ.get("MLFLOW_EXPERIMENT_ID", "")
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "") or name
+    if id and not store.find_experiment_id(id):
+        raise UserError(
+            f"MLFLOW_EXPERIMENT_ID={id} is no experiment of {urls.shown(uri)}; unset it, "
+            f"or choose one that this lists: {_mlflow(uri, 'experiments search')}"
+        )
+    if not id:
+        store.make_experiment(name)
+    if deleted := store.experiment_deleted():
+        raise UserError(
+            f"the experiment '{deleted}' was deleted in MLflow; restore it: {_mlflow(uri, f'experiments restore -x {store.experiment}')}, "
+            "or by `sweep doctor --repair` where its sweeps are, or use another one: MLFLOW_EXPERIMENT_NAME=NAME"
+        )
+
+
+def _mlflow(uri: str, command: str) -> str:
+    """A command of MLflow's own, as it is typed for this store."""
+    return f"MLFLOW_TRACKING_URI={shlex.quote(urls.shown(uri))} mlflow {command}"
 
 
 def find(uri: str, option: str, experiment: str, run: str) -> "MlflowStore | None":
@@ -48,7 +102,7 @@ def find(uri: str, option: str, experiment: str, run: str) -> "MlflowStore | Non
         if run and store.record(run) is not None:
             store.follow(run)
             return store
-        return store if store.find_experiment(experiment, deleted=True) else None
+        return store if store.find_experiment(experiment) else None
 
 
 def open_store(uri: str, option: str) -> "MlflowStore":
@@ -81,8 +135,8 @@ def _store(uri: str) -> "MlflowStore":
 def _opening(uri: str, option: str) -> Iterator[None]:
     """Say any failure as a UserError that names ``option``."""
     if "://" in uri and not uri.startswith(("http:", "https:", "file:")):
-        urls.check(uri, option)
+        opening.check(uri, option, opening.MLFLOW)
     try:
         yield
     except Exception as error:  # a store may fail in as many ways as there are stores
-        raise urls.unopened(uri, option, error) from None
+        raise failures.failure(uri, option, error) from None

@@ -15,7 +15,7 @@ from PIL import Image
 from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
 from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
-from orchestrator.stores import sqlite
+from orchestrator.stores import failures, sqlite
 from orchestrator.tracking import mlflow_pages
 from orchestrator.tracking.stored_run import KEY, StoredRun
 
@@ -35,7 +35,7 @@ class MlflowStore:
         prepare(self.client._tracking_client.store)
 
     def make_experiment(self, name: str) -> None:
-        """New runs go to the experiment ``name`` from now on; it is made where there is none."""
+        """New runs go to the experiment ``name`` from now on, deleted or not; it is made where there is none."""
         if self.find_experiment(name):
             return
         try:
@@ -44,13 +44,31 @@ class MlflowStore:
             if not self.find_experiment(name):
                 raise
 
-    def find_experiment(self, name: str, deleted: bool = False) -> bool:
-        """New runs go to the experiment ``name`` from now on, a ``deleted`` one too if wanted; False where there is none."""
+    def find_experiment(self, name: str) -> bool:
+        """New runs go to the experiment ``name`` from now on, deleted or not; False where there is none."""
         experiment = self.client.get_experiment_by_name(name)
-        if experiment is None or (experiment.lifecycle_stage != "active" and not deleted):
+        if experiment is not None:
+            self.experiment = experiment.experiment_id
+        return experiment is not None
+
+    def find_experiment_id(self, id: str) -> bool:
+        """New runs go to the experiment with this id from now on, deleted or not; False where there is none."""
+        try:
+            self.experiment = self.client.get_experiment(id).experiment_id
+        except MlflowException as error:
+            if error.error_code not in NEVER:
+                raise
             return False
-        self.experiment = experiment.experiment_id
         return True
+
+    def experiment_deleted(self) -> str:
+        """The name of the experiment that new runs go to, if it was deleted; else ''."""
+        experiment = self.client.get_experiment(self.experiment)
+        return "" if experiment.lifecycle_stage == "active" else str(experiment.name)
+
+    def restore_experiment(self) -> None:
+        """Undo the deletion of the experiment that new runs go to; its runs come back with it."""
+        self.client.restore_experiment(self.experiment)
 
     def begin(self, entry: Begin) -> Found:
         """See Store."""
@@ -166,8 +184,8 @@ class MlflowStore:
 
     def restore(self, run: str) -> None:
         """Undo a deletion, of the experiment if need be."""
-        if self.client.get_experiment(self.experiment).lifecycle_stage != "active":
-            self.client.restore_experiment(self.experiment)
+        if self.experiment_deleted():
+            self.restore_experiment()
         record = self.record(run)
         if record is not None and record.deleted:  # an experiment brings its runs back
             self.client.restore_run(run)
@@ -263,6 +281,7 @@ def prepare(store: object) -> None:
     """Put the database of MLflow's own ``store`` into write-ahead logging where it is a SQLite file."""
     if engine := getattr(store, "engine", None):  # a server's client has none
         sqlite.prepare(engine)
+        failures.trace(engine)
 
 
 def _recorded(run: Run) -> StoredRun:

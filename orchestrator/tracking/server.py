@@ -19,7 +19,7 @@ from typing import IO
 from rich.console import Console
 
 from orchestrator.errors import UserError
-from orchestrator.stores import urls
+from orchestrator.stores import opening, urls
 from orchestrator.tracking import connection
 
 START_SECONDS = 180.0  # ten on an idle machine
@@ -113,7 +113,7 @@ def _uri(wanted: Wanted) -> str:
             f"there is no {file.name} in {file.parent}; run a sweep there first, or say --folder or --tracking-uri"
         )
     if uri.startswith(("sqlite", "postgresql")):
-        urls.check(uri, "--tracking-uri")
+        opening.check(uri, "--tracking-uri", opening.MLFLOW)
     return uri
 
 
@@ -142,7 +142,7 @@ def _signing_in(url: str) -> str:
 def _dashboard(storage: str, host: str, port: int) -> list[str]:
     if find_spec("optuna_dashboard") is None:
         raise UserError("--dashboard needs optuna-dashboard: pip install 'generative-sweeps[dashboard]'")
-    urls.check(storage, "--storage")
+    opening.check(storage, "--storage", opening.OPTUNA)
     return [sys.executable, "-c", DASHBOARD, storage, host, str(port)]
 
 

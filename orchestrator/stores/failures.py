@@ -1,0 +1,278 @@
+"""Why a store fails, and the way out that mends this cause: the one place that turns errors of stores into sentences.
+
+An error of SQLAlchemy says no address, so ``trace`` has each engine leave its own with the errors that it raises.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from orchestrator.errors import UserError
+from orchestrator.stores import sqlite, urls
+
+STORES = ("sqlalchemy", "sqlite3", "optuna", "mlflow", "psycopg", "alembic")  # packages whose errors are a store's
+DRIVERS = ("sqlite3", "psycopg")  # those of them that speak with a database
+_ADDRESS = "store_address"  # the attribute of an error that holds the address
+
+
+class Cause(NamedTuple):
+    """What a store's error says, a regular expression; what that means; and what to do. {names} are filled in."""
+
+    says: str
+    means: str
+    do: str
+
+
+SCHEMA = (
+    Cause(
+        r"set up by optuna (?P<version>\S+?)\).*optuna storage upgrade",
+        "was made by an older Optuna",
+        "keep a copy of it, then type: optuna storage upgrade --storage {address}",
+    ),
+    Cause(
+        r"set up by optuna (?P<version>\S+?)\).*updating optuna",
+        "was made by a newer Optuna",
+        "install that version: pip install 'optuna>={version}'",
+    ),
+    Cause(
+        r"Can't locate revision identified by '(?P<version>\w+)'",
+        "was made by a newer MLflow (schema {version})",
+        "install that version of MLflow, or give another address",
+    ),
+    Cause(
+        r"out-of-date database schema",
+        "was made by an older MLflow",
+        "keep a copy of it, then type: mlflow db upgrade {address}",
+    ),
+)
+SQLITE = (
+    Cause(
+        r"file is not a database|malformed|file is encrypted",
+        "is damaged ({reason})",
+        "put a back-up in its place, or move the file away, with its -wal and -shm, and {anew}",
+    ),
+    Cause(
+        r"database (table )?is locked|database is busy",
+        "is locked by {holder}",
+        "wait until that process has written, or end it, then say this again",
+    ),
+    Cause(r"database or disk is full", "cannot grow: its disk is full", "make room there, then say this again"),
+    Cause(
+        r"readonly database|read-only",
+        "may only be read",
+        "make the file and its folder writable: chmod u+w {file} {folder}",
+    ),
+    Cause(
+        r"disk I/O error",
+        "cannot be read or written: its disk fails",
+        "copy the folder to another disk and go on there",
+    ),
+)
+POSTGRESQL = (
+    Cause(
+        r'database "(?P<name>[^"]+)" does not exist',
+        "has no database {name}",
+        "make it there: createdb {login} {name}, or give the address of another",
+    ),
+    Cause(
+        r'role "(?P<name>[^"]+)" does not exist',
+        "knows no user {name}",
+        "give another one: postgresql+psycopg://USER@HOST/NAME",
+    ),
+    Cause(
+        r"password authentication failed|no password supplied",
+        "refuses the user or the password ({reason})",
+        "set PGPASSWORD or write ~/.pgpass",
+    ),
+    Cause(r"pg_hba\.conf", "does not let this machine in", "ask its administrator for a line in pg_hba.conf"),
+    Cause(
+        r"permission denied for (schema|database) (?P<name>\S+)",
+        "does not let {user} make tables in the schema {name}",
+        'let its owner say: GRANT USAGE, CREATE ON SCHEMA {name} TO "{user}"',
+    ),
+    Cause(
+        r"permission denied for|must be owner of",
+        "does not let {user} use the tables that are there ({reason})",
+        'let their owner say: GRANT ALL ON ALL TABLES IN SCHEMA public TO "{user}"',
+    ),
+    Cause(
+        r"No space left on device|could not extend file",
+        "cannot grow: the server's disk is full",
+        "make room there, then say this again",
+    ),
+    Cause(
+        r"read-only transaction",
+        "takes no changes: it is a copy that follows another server, or was set read-only",
+        "give the address of the main server",
+    ),
+    Cause(
+        r"too many clients|remaining connection slots|too many connections",
+        "has no connection left",
+        "end other programs that use it, or raise max_connections there",
+    ),
+    Cause(r"starting up|shutting down|recovery mode", "is starting or ending", "say this again in a minute"),
+)
+HTTP = (
+    Cause(r"error code 401|HTTP(Error)?:? 401|Unauthorized", "wants to know who you are", "{login}"),
+    Cause(
+        r"error code 403|PERMISSION_DENIED|Permission denied",
+        "does not let you do this",
+        "ask its administrator for the permission EDIT, {or_login}",
+    ),
+    Cause(
+        r"--no-serve-artifacts|mlflow-artifacts.*(disabled|503)",
+        "keeps no files for others",
+        "start it with --serve-artifacts and --artifacts-destination FOLDER",
+    ),
+    Cause(
+        r"not in a valid JSON format|<!doctype|<html|error code 404",
+        "is no MLflow server: something else answers there",
+        "give the address that shows MLflow's pages in a browser, without what follows #",
+    ),
+    Cause(
+        r"error code (?P<code>5\d\d)|INTERNAL_ERROR",
+        "answers with an error of its own ({reason})",
+        "look into the server's log, then say this again",
+    ),
+)
+
+
+def failure(url: str, option: str, error: BaseException) -> UserError:
+    """What ``error``, which came of using the store at ``url``, means, with the way out; ``option`` is how it was given."""
+    if isinstance(error, UserError):
+        return error
+    return UserError(f"{option}={urls.shown(url)} {_meaning(url, error)}")
+
+
+def of_store(error: BaseException) -> UserError | None:
+    """The same of an error that came from somewhere inside; None where it is not a store's."""
+    url = next((str(getattr(link, _ADDRESS)) for link in _chain(error) if hasattr(link, _ADDRESS)), "")
+    if url:
+        return UserError(f"{urls.shown(url)} {_meaning(url, error)}")
+    if type(error).__module__.partition(".")[0] in STORES:
+        return UserError(f"a store fails ({_reason(error)}); `sweep doctor` tells what does not fit")
+    return None
+
+
+def trace(engine: Engine) -> None:
+    """Have the errors of ``engine`` tell of which store they are."""
+    if not event.contains(engine, "handle_error", _leave_address):
+        event.listen(engine, "handle_error", _leave_address)
+
+
+def _leave_address(context: ExceptionContext) -> None:
+    if context.engine is not None:
+        setattr(context.original_exception, _ADDRESS, context.engine.url.render_as_string(hide_password=True))
+
+
+def _meaning(url: str, error: BaseException) -> str:
+    file = sqlite.file(url)
+    if file is not None and (obstacle := sqlite.obstacle(file)):
+        return obstacle
+    said = "\n".join(_texts(error))
+    kind = SQLITE if file is not None else POSTGRESQL if url.startswith("postgresql") else HTTP if _is_http(url) else ()
+    for cause in (*SCHEMA, *kind):
+        if match := re.search(cause.says, said, re.IGNORECASE | re.DOTALL):
+            values = _Values(url, file, error, match.groupdict())
+            return f"{cause.means}; {cause.do}".format_map(values)
+    return f"cannot be opened ({_reason(error)}); {_way_out(url)}"
+
+
+class _Values(dict[str, str]):
+    """What the names in a sentence stand for. They are looked up when they are wanted: to know who locks a file takes long."""
+
+    def __init__(self, url: str, file: Path | None, error: BaseException, matched: dict[str, str]) -> None:
+        super().__init__(matched)
+        self.url, self.file, self.error = url, file, error
+
+    def __missing__(self, name: str) -> str:
+        parsed = None if _is_http(self.url) else urls.parsed(self.url)
+        match name:
+            case "reason":
+                return _reason(self.error)
+            case "address":
+                return urls.shown(self.url)
+            case "file":
+                return str(self.file)
+            case "folder":
+                return str((self.file or Path()).absolute().parent)
+            case "holder":
+                return _holder(self.file)
+            case "anew":
+                return (
+                    "say `sweep doctor --repair`, which makes the runs again"
+                    if _is_mlflows(self.file)
+                    else "begin anew"
+                )
+            case "user":
+                return (parsed.username if parsed else None) or os.environ.get("PGUSER") or "the user"
+            case "login" if parsed is not None:
+                given = {"-h": parsed.host, "-p": parsed.port, "-U": parsed.username}
+                return " ".join(f"{flag} {value}" for flag, value in given.items() if value)
+            case "login":
+                return urls.credentials(self.url).removeprefix("and ")
+            case "or_login":
+                return urls.credentials(self.url).replace("and set", "or set", 1)
+        raise KeyError(name)
+
+
+def _is_mlflows(file: Path | None) -> bool:
+    return file is not None and file.name == urls.TRACKING.removeprefix("sqlite:///")
+
+
+def _is_http(url: str) -> bool:
+    return url.startswith(("http:", "https:"))
+
+
+def _holder(file: Path | None) -> str:
+    """The other processes that have the file open, as far as they may be seen."""
+    holders = []
+    for process in psutil.process_iter(["pid", "name"]):
+        try:
+            if process.pid != os.getpid() and any(Path(opened.path) == file for opened in process.open_files()):
+                holders.append(f"process {process.pid} ({process.info['name']})")
+        except (psutil.Error, OSError):
+            continue
+    return " and ".join(holders[:3]) or "another process"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, the driver's own where it holds one, and what caused it."""
+    while error is not None:
+        yield error
+        driver = getattr(error, "orig", None)
+        if isinstance(driver, BaseException):
+            yield driver
+        error = error.__cause__ or error.__context__
+
+
+def _texts(error: BaseException) -> Iterator[str]:
+    for link in _chain(error):
+        yield str(link)
+        if isinstance(link, OSError) and link.strerror:
+            yield link.strerror
+
+
+def _reason(error: BaseException) -> str:
+    """What lies at the bottom of an error where that is the system's, such as a refused connection; else its first line."""
+    links = list(_chain(error))
+    root = links[-1]
+    if isinstance(root, OSError) and root.strerror:
+        return root.strerror
+    driver = next((link for link in links if type(link).__module__.partition(".")[0] in DRIVERS), None)
+    text = str(driver or error).strip()
+    return text.partition("\n")[0].removeprefix("connection failed: ")[:200] or type(error).__name__
+
+
+def _way_out(url: str) -> str:
+    if _is_http(url):
+        return f"see that the server is up, {urls.credentials(url)}"
+    if url.startswith("postgresql"):
+        return f"see that the server is up and has this database, {urls.credentials(url)}"
+    return "give an address such as sqlite:///FILE"
