@@ -6,6 +6,7 @@ in a fork of this process. A command survives where it ends as it should or with
 ``python -m benchmarks.faults.store_errors [FAULT ...]`` prints every sentence.
 """
 
+import itertools
 import multiprocessing
 import os
 import re
@@ -17,6 +18,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from benchmarks.faults.row import Row
 
 QUADRATIC = str(Path(__file__).parents[2] / "tests" / "toy_studies" / "quadratic.py")
 LIMIT = 120.0  # seconds of a command
@@ -56,7 +59,9 @@ class Ended(NamedTuple):
 def command(folder: Path, arguments: list[str], user: int = 0) -> Ended:
     """Run `sweep` in ``folder`` in a fork of this process, as ``user`` where that is not 0."""
     with tempfile.TemporaryFile() as output:
-        process = multiprocessing.get_context("fork").Process(target=_child, args=(folder, arguments, user, output.fileno()))
+        process = multiprocessing.get_context("fork").Process(
+            target=_child, args=(folder, arguments, user, output.fileno())
+        )
         process.start()
         process.join(LIMIT)
         if process.is_alive():
@@ -93,13 +98,6 @@ def _child(folder: Path, arguments: list[str], user: int, output: int) -> None:
 # ---- faults ----------------------------------------------------------------------------------------------------------
 
 
-def client():  # type: ignore[no-untyped-def]
-    """MLflow's client of the current folder."""
-    from mlflow import MlflowClient
-
-    return MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
-
-
 def execute(database: str, *statements: str) -> None:
     """Change a database."""
     with sqlite3.connect(database) as connection:
@@ -129,12 +127,17 @@ def artifacts(number: int | None) -> Path:
 
 
 def delete_experiment() -> None:
+    """As MLflow's page does."""
     (row,) = sqlite3.connect("mlflow.db").execute("select experiment_id from experiments where name='quadratic'")
-    execute("mlflow.db", f"update experiments set lifecycle_stage='deleted' where experiment_id={row[0]}",
-            f"update runs set lifecycle_stage='deleted' where experiment_id={row[0]}")
+    execute(
+        "mlflow.db",
+        f"update experiments set lifecycle_stage='deleted' where experiment_id={row[0]}",
+        f"update runs set lifecycle_stage='deleted' where experiment_id={row[0]}",
+    )
 
 
 def delete_run(number: int | None) -> Callable[[], None]:
+    """As MLflow's page does."""
     return lambda: execute("mlflow.db", f"update runs set lifecycle_stage='deleted' where run_uuid='{run_of(number)}'")
 
 
@@ -185,16 +188,22 @@ def faults() -> dict[str, Callable[[], object]]:
             ),
         }
     table |= {
-        "mlflow.db: older schema": lambda: execute("mlflow.db", "update alembic_version set version_num='451aebb31d03'"),
+        "mlflow.db: older schema": lambda: execute(
+            "mlflow.db", "update alembic_version set version_num='451aebb31d03'"
+        ),
         "sweeps.db: older schema": lambda: execute("sweeps.db", "update alembic_version set version_num='v3.0.0.d'"),
         "sweeps.db: newer Optuna": lambda: execute(
-            "sweeps.db", "update alembic_version set version_num='v9.0.0'", "update version_info set schema_version=13, library_version='9.0.0'"
+            "sweeps.db",
+            "update alembic_version set version_num='v9.0.0'",
+            "update version_info set schema_version=13, library_version='9.0.0'",
         ),
     }
     outbox = Path(".sweeps/toy/trial-0/outbox")
     trial = Path(".sweeps/toy/trial-0")
     table |= {
-        "outbox: a copied segment": lambda: (outbox / "000001 (copy).jsonl").write_text('{"do":"tags","values":{"a":"b"}}\n'),
+        "outbox: a copied segment": lambda: (outbox / "000001 (copy).jsonl").write_text(
+            '{"do":"tags","values":{"a":"b"}}\n'
+        ),
         "outbox: a folder": lambda: (outbox / "000007.jsonl").mkdir(),
         "outbox: an empty segment": lambda: (outbox / "000007.jsonl").touch(),
         "outbox: damaged lines": lambda: (outbox / "000007.jsonl").write_bytes(b"nonsense\n\xff\xfe\n"),
@@ -209,7 +218,10 @@ def faults() -> dict[str, Callable[[], object]]:
         "weights: truncated": lambda: os.truncate(trial / "weights.safetensors", 30),
         "weights: no bytes": lambda: os.truncate(trial / "weights.safetensors", 0),
         "weights: random": lambda: (trial / "weights.safetensors").write_bytes(os.urandom(200)),
-        "weights: a folder": lambda: ((trial / "weights.safetensors").unlink(), (trial / "weights.safetensors").mkdir()),
+        "weights: a folder": lambda: (
+            (trial / "weights.safetensors").unlink(),
+            (trial / "weights.safetensors").mkdir(),
+        ),
         "weights: gone": lambda: (trial / "weights.safetensors").unlink(),
         "best weights: truncated": lambda: os.truncate(".sweeps/toy/trial-1/weights.safetensors", 30),
         "samples.png: truncated": lambda: os.truncate(trial / "samples.png", 60),
@@ -225,7 +237,9 @@ def faults() -> dict[str, Callable[[], object]]:
         "config.json of a run: damaged": lambda: (artifacts(0) / "config.json").write_bytes(os.urandom(50)),
         "pictures of a run: damaged": lambda: [path.write_bytes(b"x") for path in (artifacts(0) / "images").iterdir()],
         "figures of the sweep: gone": lambda: shutil.rmtree(artifacts(None) / "figures"),
-        "figures of the sweep: damaged": lambda: [path.write_bytes(b"x") for path in (artifacts(None) / "figures").iterdir()],
+        "figures of the sweep: damaged": lambda: [
+            path.write_bytes(b"x") for path in (artifacts(None) / "figures").iterdir()
+        ],
     }
     return table
 
@@ -238,7 +252,10 @@ def left_trial_faults() -> dict[str, Callable[[], object]]:
         "checkpoints: random": lambda: [path.write_bytes(os.urandom(900)) for path in trial.glob("checkpoint*.pt")],
         "ended.json: damaged": lambda: (trial / "ended.json").write_bytes(b"{nonsense"),
         "worker.json: damaged": lambda: (trial / "worker.json").write_bytes(b"[1]"),
-        "worker.json: a folder": lambda: ((trial / "worker.json").unlink(missing_ok=True), (trial / "worker.json").mkdir()),
+        "worker.json: a folder": lambda: (
+            (trial / "worker.json").unlink(missing_ok=True),
+            (trial / "worker.json").mkdir(),
+        ),
     }
 
 
@@ -265,13 +282,15 @@ def closed(names: list[str]) -> None:
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 
-class Row(NamedTuple):
+class Try(NamedTuple):
+    """A command that met a fault."""
+
     fault: str
     command: str
     ended: Ended
 
 
-def rows(wanted: list[str]) -> Iterator[Row]:
+def tries(wanted: list[str]) -> Iterator[Try]:
     """Every fault that contains one of ``wanted``, or all, times every command."""
     import mlflow  # noqa: F401  imported before forking
     import optuna  # noqa: F401
@@ -305,14 +324,16 @@ def rows(wanted: list[str]) -> Iterator[Row]:
                 os.chdir(place)
                 make()
                 extra = ["--workers", "0"] if title in ("run", "resume") else []
-                yield Row(name, title, command(place, arguments + extra, user))
+                yield Try(name, title, command(place, arguments + extra, user))
                 os.chdir(root)
 
 
-def measure() -> tuple[int, int, int]:
-    """How many commands were tried, survived, and were lost in a traceback."""
-    ended = [row.ended.survived for row in rows([])]
-    return len(ended), sum(ended), len(ended) - sum(ended)
+def measure(count: int | None) -> Iterator[Row]:
+    """A row a fault: the commands that met it, and how many ended as they should or with one sentence."""
+    for fault, group in itertools.groupby(tries([]), key=lambda one: one.fault):
+        ended = [one.ended.survived for one in group]
+        lost = len(ended) - sum(ended)
+        yield Row(f"{fault}: commands", len(ended), sum(ended), f"{lost} ended in a traceback" if lost else "nothing")
 
 
 def short(output: str) -> str:
@@ -325,8 +346,11 @@ def short(output: str) -> str:
 
 if __name__ == "__main__":
     before = ""
-    for row in rows(sys.argv[1:]):
+    for row in tries(sys.argv[1:]):
         if row.fault != before:
             print(f"\n== {row.fault}")
         before = row.fault
-        print(f"{'' if row.ended.survived else 'LOST '}{row.command} [{row.ended.status}]: {short(row.ended.output)}", flush=True)
+        print(
+            f"{'' if row.ended.survived else 'LOST '}{row.command} [{row.ended.status}]: {short(row.ended.output)}",
+            flush=True,
+        )

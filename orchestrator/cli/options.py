@@ -45,7 +45,6 @@ class Group(click.Group):
             raise Refused(str(sentence)) from None
 
 
-
 def _no_such_option(error: click.NoSuchOption) -> click.UsageError:
     """The same with a hint that names an option as the help shows it, where what was typed is near an old name of it."""
     parameters = error.ctx.command.params if error.ctx else []

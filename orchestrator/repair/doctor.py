@@ -103,7 +103,7 @@ class _Visit:
             spec = self.book.spec
             self.store = connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
         elif self.store.experiment_deleted():  # nothing can be put into it
-            self.store.restore_experiment()
+            self.store.restore()
         return self.store
 
     def _repair(self, findings: list[Finding]) -> None:

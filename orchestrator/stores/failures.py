@@ -6,6 +6,7 @@ An error of SQLAlchemy says no address, so ``trace`` has each engine leave its o
 import os
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,6 +177,8 @@ def _meaning(url: str, error: BaseException) -> str:
     if file is not None and (obstacle := sqlite.obstacle(file)):
         return obstacle
     said = "\n".join(_texts(error))
+    if (schema := re.search(r"schema \(found version (\w+)", said)) and not _is_known(schema[1]):
+        said = f"Can't locate revision identified by '{schema[1]}'"  # MLflow says of any other schema that it is old
     kind = SQLITE if file is not None else POSTGRESQL if url.startswith("postgresql") else HTTP if _is_http(url) else ()
     for cause in (*SCHEMA, *kind):
         if match := re.search(cause.says, said, re.IGNORECASE | re.DOTALL):
@@ -220,6 +223,17 @@ class _Values(dict[str, str]):
             case "or_login":
                 return urls.credentials(self.url).replace("and set", "or set", 1)
         raise KeyError(name)
+
+
+def _is_known(schema: str) -> bool:
+    """Whether the MLflow that is installed knows this schema of its database."""
+    package = find_spec("mlflow")
+    folders = (
+        [Path(folder, "store", "db_migrations", "versions") for folder in package.submodule_search_locations or ()]
+        if package
+        else []
+    )
+    return any(any(folder.glob(f"{schema}_*.py")) for folder in folders)
 
 
 def _is_mlflows(file: Path | None) -> bool:

@@ -38,14 +38,13 @@ def check(url: str, option: str, owner: Owner) -> None:
         raise UserError(f"{option}={urls.shown(url)} has an @ too many; write one that is in a password as %40")
     file = sqlite.file(url)
     try:
+        tables = _reach(url, option) if file is None else sqlite.tables(file)
+        if not tables & owner.tables and (VERSIONS in tables or tables and file is not None):
+            raise UserError(f"{option}={urls.shown(url)} {_others(tables, owner)}")
         if file is not None:
-            tables = sqlite.tables(file)
-        else:
-            tables = _reach(url, option)
+            sqlite.log_ahead(file)
     except (sqlite3.Error, SQLAlchemyError) as error:
         raise failures.failure(url, option, error) from None
-    if not tables & owner.tables and (VERSIONS in tables or tables and file is not None):
-        raise UserError(f"{option}={urls.shown(url)} {_others(tables, owner)}")
 
 
 def _reach(url: str, option: str) -> set[str]:

@@ -70,12 +70,17 @@ def absent(url: str) -> bool:
 def tables(path: Path) -> set[str]:
     """The tables in the file, which is made where there is none, once it could be written; raises sqlite3.Error."""
     with closing(sqlite3.connect(path, timeout=WAIT_SECONDS)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN IMMEDIATE")
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
         found = {str(name) for (name,) in names}
         connection.rollback()
         return found
+
+
+def log_ahead(path: Path) -> None:
+    """Put the file into write-ahead logging; raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, timeout=WAIT_SECONDS)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def damage(path: Path) -> str:

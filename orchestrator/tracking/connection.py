@@ -64,7 +64,9 @@ def _there(store: "MlflowStore", uri: str, sweep: str, run: str) -> None:
     experiment = store.experiment_deleted()
     what = f"experiment '{experiment}'" if experiment else f"run {run[:8]} of '{sweep}'"
     command = f"experiments restore -x {store.experiment}" if experiment else f"runs restore --run-id {run}"
-    raise UserError(f"the {what} was deleted in MLflow; `sweep doctor {sweep} --repair` restores it, or {_mlflow(uri, command)}")
+    raise UserError(
+        f"the {what} was deleted in MLflow; `sweep doctor {sweep} --repair` restores it, or {_mlflow(uri, command)}"
+    )
 
 
 def _make_experiment(store: "MlflowStore", uri: str, name: str) -> None:
@@ -79,8 +81,9 @@ def _make_experiment(store: "MlflowStore", uri: str, name: str) -> None:
     if not id:
         store.make_experiment(name)
     if deleted := store.experiment_deleted():
+        command = _mlflow(uri, f"experiments restore -x {store.experiment}")
         raise UserError(
-            f"the experiment '{deleted}' was deleted in MLflow; restore it: {_mlflow(uri, f'experiments restore -x {store.experiment}')}, "
+            f"the experiment '{deleted}' was deleted in MLflow; restore it: {command}, "
             "or by `sweep doctor --repair` where its sweeps are, or use another one: MLFLOW_EXPERIMENT_NAME=NAME"
         )
 

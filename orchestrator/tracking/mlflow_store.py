@@ -52,23 +52,18 @@ class MlflowStore:
         return experiment is not None
 
     def find_experiment_id(self, id: str) -> bool:
-        """New runs go to the experiment with this id from now on, deleted or not; False where there is none."""
+        """The same, by its id."""
         try:
             self.experiment = self.client.get_experiment(id).experiment_id
         except MlflowException as error:
             if error.error_code not in NEVER:
                 raise
-            return False
-        return True
+        return self.experiment == id
 
     def experiment_deleted(self) -> str:
         """The name of the experiment that new runs go to, if it was deleted; else ''."""
         experiment = self.client.get_experiment(self.experiment)
         return "" if experiment.lifecycle_stage == "active" else str(experiment.name)
-
-    def restore_experiment(self) -> None:
-        """Undo the deletion of the experiment that new runs go to; its runs come back with it."""
-        self.client.restore_experiment(self.experiment)
 
     def begin(self, entry: Begin) -> Found:
         """See Store."""
@@ -182,11 +177,11 @@ class MlflowStore:
         """Delete a run; MLflow can restore it."""
         self.client.delete_run(run)
 
-    def restore(self, run: str) -> None:
-        """Undo a deletion, of the experiment if need be."""
+    def restore(self, run: str = "") -> None:
+        """Undo the deletion of a run, and of the experiment if need be; without a run, of the experiment alone."""
         if self.experiment_deleted():
-            self.restore_experiment()
-        record = self.record(run)
+            self.client.restore_experiment(self.experiment)
+        record = self.record(run) if run else None
         if record is not None and record.deleted:  # an experiment brings its runs back
             self.client.restore_run(run)
 
