@@ -51,3 +51,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def program() -> str:
     """How our command is called here: environments that `mlflow run` makes hold our dependencies, not our script."""
     return "sweep" if shutil.which("sweep") else "python -m orchestrator"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in a line; its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

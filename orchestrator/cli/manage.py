@@ -153,6 +153,7 @@ def ask_driver(
 
     ``only`` is the state in which it is asked at all. UserError where nobody drives the sweep, unless it may be ``idle``.
     """
+    from orchestrator.search import completion
     from orchestrator.supervisor import commands, lease
 
     book = load_book(books, name)
@@ -161,6 +162,11 @@ def ask_driver(
         raise UserError(f"nobody drives sweep '{name}'; `sweep show {name}` tells where it stands")
     if driver is None or only is not None and driver.state != only:
         return False
+    if driver.state == completion.CLOSING:
+        raise UserError(
+            f"sweep '{name}' has just ended and its figures are being drawn; wait for that, then go on with "
+            f"`sweep resume {name}`"
+        )
     key = commands.post(book, command, **details)
     answer = commands.wait(book, key, ANSWER_SECONDS)
     if answer is None:

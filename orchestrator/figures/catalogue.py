@@ -3,13 +3,17 @@
 MLflow's pages, the report, ``Sweep.figure`` and docs/reports.md show what stands here.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from importlib import import_module
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
+from orchestrator.figures import canvas
 from orchestrator.figures.canvas import Drawing
 from orchestrator.figures.subject import Subject
+from orchestrator.stores.optuna_storage import UNWRITABLE
+from orchestrator.text import first_line
 
+T = TypeVar("T")
 ReportPart = Literal["answer", "search", "parameters", "endings"]
 
 
@@ -84,3 +88,28 @@ def draw(subject: Subject, names: Collection[str] = FIGURES.keys()) -> dict[str,
     """The figures that the sweep has, of those with these ``names``, in the order of the catalogue."""
     drawings = {name: figure.draw(subject) for name, figure in FIGURES.items() if name in names}
     return {name: drawing for name, drawing in drawings.items() if drawing is not None}
+
+
+def pictures(
+    subject: Subject, remark: Callable[[str], object], names: Collection[str] = FIGURES.keys()
+) -> dict[str, bytes]:
+    """The same as PNG. A figure that cannot be drawn is left out, and ``remark`` hears why in a sentence."""
+    drawn: dict[str, bytes] = {}
+    for name in FIGURES:
+
+        def draw_one(name: str = name) -> dict[str, bytes]:
+            return {key: canvas.png(drawing) for key, drawing in draw(subject, {name} & set(names)).items()}
+
+        drawn |= attempt(f"the figure {name}", draw_one, remark) or {}
+    return drawn
+
+
+def attempt(what: str, draw_one: Callable[[], T], remark: Callable[[str], object]) -> T | None:
+    """What ``draw_one`` returns. Where it cannot be drawn: None, and ``remark`` hears why in a sentence."""
+    try:
+        return draw_one()
+    except UNWRITABLE:
+        raise
+    except Exception as error:  # values may be of any kind and files damaged, and everything else can be drawn
+        remark(f"{what} could not be drawn ({first_line(error)})")
+        return None

@@ -1,6 +1,6 @@
 """`sweep doctor`: what Optuna, MLflow, folders and processes say of a sweep, compared, told, and repaired if wanted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,9 @@ from orchestrator.errors import UserError
 from orchestrator.repair import files
 from orchestrator.repair.files import Finding
 from orchestrator.repair.runs import Runs
+from orchestrator.search import completion
 from orchestrator.search.book import Book
-from orchestrator.supervisor import lease
+from orchestrator.supervisor import closing, lease
 from orchestrator.text import counted
 from orchestrator.tracking import connection
 
@@ -84,8 +85,8 @@ class _Visit:
             if self.store is None:
                 self.store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
             runs = Runs(self.book, self.store, self._reach)
-            run_findings = runs.findings(driven)
-            return Inspection([*here, *run_findings], len(runs.trials), len(runs.by_number), runs.earlier())
+            findings = [*here, *runs.findings(driven), *(() if driven else self._closing())]
+            return Inspection(findings, len(runs.trials), len(runs.by_number), runs.earlier())
         except connection.unreachable() as error:
             here.append(
                 Finding(None, f"MLflow cannot be looked at: {_sentence(error)}", "none; look again when it can")
@@ -93,9 +94,20 @@ class _Visit:
         for number in (None, *(trial.number for trial in self.book.trials())):
             if not driven and files.waiting(files.folder_of(self.book, number)).entries:
                 here.append(Finding(number, files.WAITS, f"none; `sweep sync {self.name}` delivers them when it can"))
-        return Inspection(here)
+        return Inspection([*here, *(() if driven else self._closing())])
+
+    def _closing(self) -> Iterator[Finding]:
+        """What a supervisor that was killed at the end left undone: the last finding, for its repair needs all runs."""
+        if completion.is_closing(self.book):
+            what = "its trials have ended, but its figures, its champion and its records are not complete"
+            yield Finding(None, what, f"completed, as `sweep resume {self.name}` does", self._complete)
 
     # ---- repairing --------------------------------------------------------------------------------------------------
+
+    def _complete(self) -> None:
+        closed = closing.complete(self.book, self._reach())
+        if completion.is_closing(self.book):
+            raise UserError(closed.trouble or closed.courier.trouble)
 
     def _reach(self) -> "MlflowStore":
         """The tracker to repair in, made where there is none."""

@@ -8,9 +8,11 @@ from models.env import derive_seed
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Entry, File, Numbers, Outbox, Picture, Status
 from orchestrator.delivery.store import Store
+from orchestrator.errors import UserError
 from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder
 from orchestrator.messages import Ended
 from orchestrator.repair import files
+from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.spec import better
 from orchestrator.search.trials import PendingTrial, Trial, run_of
@@ -93,7 +95,7 @@ def sweep(book: Book, store: Store) -> None:
 
 def ending(book: Book) -> str:
     """The outcome of a sweep that nobody drives and that did not say how it ended."""
-    return "complete" if len(book.finished()) >= book.total() and not book.trials_running() else "stopped"
+    return "complete" if completion.trials_ended(book) else "stopped"
 
 
 def status(outcome: str) -> Status:
@@ -104,18 +106,20 @@ def status(outcome: str) -> Status:
 def close(book: Book, store: Store, run: str, outcome: str) -> None:
     """Close the sweep's run as its supervisor would have."""
     box = _own(book, run)
-    pictures = publish.finish(book, box) if book.finished() else []
+    pictures = publish.finish(book, box, lambda remark: None) if book.finished() else []
     box.note(descriptions.sweep(book, "" if outcome == "complete" else f"Ended early: {outcome}.", pictures))
     box.end(status(outcome), {"outcome": outcome})
     files.deliver(Path(book.spec.folder), store)
 
 
 def draw(book: Book, store: Store, run: str) -> None:
-    """Draw the figures of the sweep's run, and leave the rest of it as it is."""
-    box = _own(book, run)
-    publish.finish(book, box)
+    """Draw the figures of the sweep's run, and leave the rest of it as it is; UserError where one cannot be drawn."""
+    box, remarks = _own(book, run), list[str]()
+    publish.finish(book, box, remarks.append)
     box.close()
     files.deliver(Path(book.spec.folder), store)
+    if remarks:
+        raise UserError("; ".join(remarks))
 
 
 def drawn(book: Book) -> set[str]:

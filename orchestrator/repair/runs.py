@@ -15,6 +15,7 @@ from orchestrator.layout import REPAIRS, SAMPLES
 from orchestrator.messages import Outcome
 from orchestrator.repair import files, rebuild
 from orchestrator.repair.files import Finding, Waiting, folder_of
+from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
 from orchestrator.tracking import comparison_runs, publish, trial_record
@@ -51,11 +52,15 @@ class Runs:
         self.waits = {number: files.waiting(folder_of(self.book, number)) for number in numbers}
         self.runs = self.store.records(self.spec.id, deleted=True) if self.store else []
         findings = [finding for number in numbers for finding in self._run(number)]
+        closing = completion.is_closing(self.book)  # closing it repairs its own run, and those of arms
         if not driven:
-            findings += [*self._undelivered(), *self._strangers(), *self._arms()]
+            findings += [*self._undelivered(), *self._strangers(), *(() if closing else self._arms())]
         for number, run in self.by_number.items():
             seen = _as_delivered(run, self.waits[number])
-            findings += self._own(seen) if number is None else self._trial(number, seen)
+            if number is not None:
+                findings += self._trial(number, seen)
+            elif not closing:
+                findings += self._own(seen)
         return findings
 
     def earlier(self) -> int:

@@ -34,9 +34,7 @@ class Agenda:
         spec = self.book.spec
         folders = {trial.number: trial_folder(spec.folder, trial.number) for trial in self.book.trials_running()}
         launcher.evict(folders.values(), EVICT_SECONDS)
-        for folder in trial_folders(spec.folder):
-            if (folder / ENDED).exists() and folder not in folders.values():
-                _clear(folder)  # Optuna knows its end, and the files are not cleared any more
+        clear_ended(self.book)
         ended = []
         for trial in self.book.adopt():
             end = result.load(folders[trial.number])
@@ -110,6 +108,14 @@ class Agenda:
                 self.book.drop(arm, why)
                 self.events.append(f"{compared.arms[arm].name} leaves the race: {why}")
             self.total = self.book.total()
+
+
+def clear_ended(book: Book) -> None:
+    """Clear the files of trials whose end Optuna knows: whoever told it may have been killed before doing so."""
+    running = {trial_folder(book.spec.folder, trial.number) for trial in book.trials_running()}
+    for folder in trial_folders(book.spec.folder):
+        if (folder / ENDED).exists() and folder not in running:
+            _clear(folder)
 
 
 def _clear(folder: Path) -> None:

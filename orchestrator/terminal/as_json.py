@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
 from orchestrator.supervisor import lease
@@ -23,7 +24,7 @@ def sweep(book: Book) -> dict[str, Any]:
         "trials": book.total(),
         "finished": len(book.finished()),
         "running": len(book.trials_running()),
-        "state": driver.state if driver else "idle",
+        "state": driver.state if driver else completion.CLOSING if completion.is_closing(book) else "idle",
         "best": trial(book, best[0]) if best else None,
         "command": spec.command,
         "run": spec.run,

@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.devices import Resources
+from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
 from orchestrator.supervisor import commands, lease
-from orchestrator.text import clock, settings_line, short, sparkline
+from orchestrator.text import clock, program, settings_line, short, sparkline
 
 if TYPE_CHECKING:
     from orchestrator.analysis.comparison import Result
@@ -51,6 +52,14 @@ def sweep(book: Book, only: int | None = None) -> Group:
     if driver:
         lines.append(
             Text(f"{driver.state}, driven by process {driver.process} on {driver.host} since {driver.since}", "cyan")
+        )
+    elif completion.is_closing(book):
+        lines.append(
+            Text(
+                "all trials have ended, but figures, champion and records are not complete; "
+                f"complete them with: {program()} resume {spec.name}",
+                "yellow",
+            )
         )
     for request in commands.requests(book).values():
         lines.append(Text(f"{request.at} {request.do} by {request.by}: {request.answer or 'not answered yet'}", "dim"))
@@ -140,7 +149,7 @@ def sweeps(books: list[Book]) -> Table:
             book.spec.study,
             book.spec.data,
             f"{len(book.finished())}/{book.total()}",
-            str(running or ""),
+            str(running or (completion.CLOSING if completion.is_closing(book) else "")),
             f"{best[0].values[0]:.4g}" if best else "",
             book.spec.objectives[0][0],
             f"{begun:%Y-%m-%d %H:%M}" + (" UTC" if begun.tzinfo is None else "") if begun else "",

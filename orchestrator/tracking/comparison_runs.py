@@ -1,7 +1,7 @@
 """The arms of a comparison in the tracker: a record each, between the sweep's and its trials', and the verdict."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +57,11 @@ def end(book: Book, status: Status, outcome: str) -> Iterator[Path]:
         yield folder_of(book.spec, i)
 
 
-def report(book: Book, store: "MlflowStore") -> "Result":
-    """Put the verdict into the records of the sweep and its arms; returns what the comparison says."""
+def report(book: Book, store: "MlflowStore", remark: Callable[[str], object]) -> "Result":
+    """Put the verdict into the records of the sweep and its arms; returns what the comparison says.
+
+    A picture that cannot be drawn is left out, and ``remark`` hears why in a sentence.
+    """
     from orchestrator.analysis import comparison
     from orchestrator.figures import canvas, catalogue
     from orchestrator.figures.subject import Subject
@@ -72,8 +75,8 @@ def report(book: Book, store: "MlflowStore") -> "Result":
     outbox.select(spec.run)
     outbox.note(f"{verdict}\n\n{comparison.markdown(result)}\n\n{descriptions.sweep(book, '')}")
     outbox.content("comparison.json", json.dumps(comparison.plain(result), indent=2, allow_nan=False).encode())
-    for name, drawing in catalogue.draw(Subject(book, (result, trials)), ["comparison"]).items():
-        outbox.content(f"figures/{name}.png", canvas.png(drawing))
+    for name, picture in catalogue.pictures(Subject(book, (result, trials)), remark, ["comparison"]).items():
+        outbox.content(f"figures/{name}.png", picture)
     completed = [entry.trial for entry in trials if entry.trial.outcome == "complete"]
     first = {trial.arm: trial.number for trial in reversed(completed)}
     shown = (
@@ -81,7 +84,7 @@ def report(book: Book, store: "MlflowStore") -> "Result":
         for i, arm in enumerate(spec.comparison.arms)
         if i in first
     )
-    samples = canvas.sheet_of_files(shown)
+    samples = catalogue.attempt("the page of samples", lambda: canvas.sheet_of_files(shown), remark)
     if samples:
         outbox.content("figures/samples.png", samples)
     outbox.end(None, {})

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,30 +52,38 @@ def settings(spec: Spec) -> bytes:
     return json.dumps({key: value for key, value in spec.base.items() if key not in spec.space}, indent=2).encode()
 
 
-def finish(book: Book, outbox: Outbox) -> list[str]:
+def finish(book: Book, outbox: Outbox, remark: Callable[[str], object]) -> list[str]:
     """Put the best samples, the figures and the table of trials into the sweep's record.
 
     Returns the paths there of the pictures for its page; wider ones, of many parameters, are among its artifacts.
+    A picture that cannot be drawn is left out, and ``remark`` hears why in a sentence.
     """
     from PIL import Image
 
-    from orchestrator.figures import canvas, catalogue
+    from orchestrator.figures import catalogue
     from orchestrator.figures.subject import Subject
 
-    spec = book.spec
-    pictures = {f"figures/{name}.png": canvas.png(figure) for name, figure in catalogue.draw(Subject(book)).items()}
-    key, folder = spec.objectives[0][0], spec.folder
-    titled = (
-        (f"trial {trial.number} · {key} {trial.values[0]:.4g}", trial_folder(folder, trial.number) / SAMPLES)
-        for trial in book.best(SHOWN)
-    )
-    best = canvas.sheet_of_files(titled, columns=3, widest=GRID)
-    if best:
+    drawn = catalogue.pictures(Subject(book), remark)
+    pictures = {f"figures/{name}.png": picture for name, picture in drawn.items()}
+    if best := _best_samples(book, remark):
         pictures = {"best_samples.png": best, **pictures}
     for name, picture in pictures.items():
         outbox.content(name, picture)
     outbox.content("trials.csv", _table(book))
     return [name for name, picture in pictures.items() if Image.open(io.BytesIO(picture)).width <= PAGE]
+
+
+def _best_samples(book: Book, remark: Callable[[str], object]) -> bytes | None:
+    from orchestrator.figures import canvas, catalogue
+
+    key, folder = book.spec.objectives[0][0], book.spec.folder
+    titled = (
+        (f"trial {trial.number} · {key} {trial.values[0]:.4g}", trial_folder(folder, trial.number) / SAMPLES)
+        for trial in book.best(SHOWN)
+    )
+    return catalogue.attempt(
+        "the page of best samples", lambda: canvas.sheet_of_files(titled, columns=3, widest=GRID), remark
+    )
 
 
 def _table(book: Book) -> bytes:
@@ -103,8 +112,8 @@ def mark(book: Book, store: Store) -> None:
             outbox.tags({"best": "no"})
         outbox.select(run)
         outbox.end(None, {"best": "yes"})
-        book.note(MARKED, run)
         deliver_now(folder, store, book.spec.tracking_uri)
+        book.note(MARKED, run)  # last, as always: until it is noted, it is done again
 
 
 def champion(book: Book, store: "MlflowStore") -> str:
