@@ -48,11 +48,11 @@ def test_pictures_that_would_crowd_the_page_are_files_alone(bench: Bench, monkey
     kept: list[str] = []
     monkeypatch.setattr(Outbox, "content", lambda outbox, path, content: kept.append(path))
     outbox = Outbox(Path(book.spec.folder))
-    shown = publish.finish(book, outbox)
+    shown = publish.finish(book, outbox, print)
     assert {"best_samples.png", "figures/history.png", "figures/slices.png", "figures/parallel.png"} <= set(shown)
     assert kept == [*shown, "trials.csv"], "all of a small search fit"
     kept.clear()
     monkeypatch.setattr(publish, "PAGE", 700)
-    assert "figures/history.png" not in publish.finish(book, outbox), "750 pixels"
+    assert "figures/history.png" not in publish.finish(book, outbox, print), "750 pixels"
     assert kept == [*shown, "trials.csv"]
     outbox.close()
