@@ -39,7 +39,9 @@ def test_a_new_figure_is_shown_wherever_figures_are(bench: Bench, monkeypatch: p
     monkeypatch.setitem(catalogue.FIGURES, "toy", SweepFigure("toy:draw", "endings", "all", "A toy."))
     files: list[str] = []
     monkeypatch.setattr(Outbox, "content", lambda outbox, path, content: files.append(path))
-    assert "figures/toy.png" in publish.finish(book, Outbox(Path(book.spec.folder)), print) and "figures/toy.png" in files
+    assert (
+        "figures/toy.png" in publish.finish(book, Outbox(Path(book.spec.folder)), print) and "figures/toy.png" in files
+    )
     assert isinstance(sweep.Sweep(book, bench.storage).figure("toy"), Image.Image)
     assert "A toy." in report.write(book)
     with pytest.raises(sweep.UserError, match="has no figure other; it has history, .*toy"):
