@@ -8,7 +8,7 @@ from rich.console import Console
 from orchestrator import collector, files, launchers, text
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
-from orchestrator.search import completion, steer
+from orchestrator.search import completion, home, moved_folder, steer
 from orchestrator.search.book import Book, create
 from orchestrator.search.completion import CLOSING
 from orchestrator.search.spec import Spec
@@ -37,6 +37,7 @@ def book_of(spec: Spec, book: Book | None, trials: int | None, storage: Storage,
     """The ``book`` of a planned sweep, made where there is none, with ``trials`` as its total where that is asked for."""
     files.writable(spec.folder)
     if book is None:
+        moved_folder.settle(home.home_of(spec), storage, spec.tracking_uri)
         connection.connect(
             spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run
         )  # refused before the sweep exists
@@ -63,6 +64,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> i
     files.writable(spec.folder)
     collector.usually()
     with lease.acquire_lease(book) as driver, InterruptWatcher(bool(parent_run)).listening() as halt:
+        home.mark(spec)
         if not completion.trials_ended(book):
             reason, closing = _run(book, machine, console, parent_run, driver, halt)
         elif _complete(book):

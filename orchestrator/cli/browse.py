@@ -33,7 +33,12 @@ def list_(as_json: bool, storage: str | None) -> None:
     from orchestrator.terminal import tables
 
     books = open_books(storage)
-    console, sweeps = make_console(), [book.load(books, name) for name in book.names(books)]
+    console, sweeps = make_console(), []
+    for name in book.names(books):
+        try:
+            sweeps.append(book.load(books, name))
+        except UserError as error:  # its files are another sweep's; the others are whole
+            click.echo(str(error), err=True)
     if as_json:
         print_json([plain.sweep(sweep) for sweep in sweeps])
     elif sweeps:
@@ -161,15 +166,20 @@ def ui(
     """
     from pathlib import Path
 
-    from orchestrator.stores import optuna_storage
+    from orchestrator.search import moved_folder
+    from orchestrator.stores import optuna_storage, urls
     from orchestrator.tracking import server
 
     place = Path(folder).absolute()
-    shown_storage = (
-        storage
-        or os.environ.get("SWEEP_STORAGE")
-        or f"sqlite:///{place / optuna_storage.DEFAULT_STORAGE.removeprefix('sqlite:///')}"
+    default, tracking = (
+        f"sqlite:///{place / address.removeprefix('sqlite:///')}"
+        for address in (optuna_storage.DEFAULT_STORAGE, urls.TRACKING)
     )
+    shown_storage = storage or os.environ.get("SWEEP_STORAGE") or default
+    try:
+        moved_folder.settle(place, open_books(default), tracking)
+    except UserError as error:  # pages without pictures are better than none
+        click.echo(str(error), err=True)
     wanted = server.Wanted(
         name, place, tracking_uri, shown_storage if dashboard else None, host, port, auth, not no_browser
     )

@@ -243,7 +243,6 @@ class Book:
 
 def create(storage: Storage, spec: Spec) -> Book:
     """A new sweep."""
-    home.mark(spec)  # first: a sweep without its files would be taken for one whose files were left behind
     directions = [direction for _, direction in spec.objectives]
     study = optuna.create_study(storage=storage, study_name=spec.name, directions=directions)
     with samplers.quietly():
@@ -267,9 +266,7 @@ def _restored(storage: Storage, name: str) -> tuple[Spec, home.Home] | None:
     stored = storage.get_study_user_attrs(study_id).get(SPEC)
     if stored is None:
         raise UserError(f"'{name}' is an Optuna study that no sweep made; choose another --name")
-    spec, place = home.restored(stored, str(storage.url))
-    moved.follow(spec, place.before)
-    return spec, place
+    return home.restored(stored, str(storage.url))
 
 
 def load(storage: Storage, name: str) -> Book:
@@ -278,9 +275,12 @@ def load(storage: Storage, name: str) -> Book:
     if restored is None:
         raise UserError(_unknown(name, names(storage)))
     spec, place = restored
+    if place.foreign:
+        raise UserError(place.obstacle)
+    obstacle = moved.follow(spec, place.before)
     # Loading a study with more than one objective must not warn that its pruner is ignored.
     study = optuna.load_study(study_name=name, storage=storage, pruner=optuna.pruners.NopPruner())
-    return Book(study, spec, str(storage.url), place.obstacle)
+    return Book(study, spec, str(storage.url), place.obstacle or obstacle)
 
 
 def names(storage: Storage) -> list[str]:

@@ -32,6 +32,7 @@ class Home:
     path: Path
     before: Path  # where it was when it was stored, as far as that is known
     obstacle: str = ""
+    foreign: bool = False  # what is there is of another sweep, and must not even be shown as this one's
 
 
 def home_of(spec: Spec) -> Path:
@@ -53,14 +54,14 @@ def restored(content: Mapping[str, Any], storage: str) -> tuple[Spec, Home]:
 
 
 def mark(spec: Spec) -> None:
-    """Note in the sweep's folder whose it is. CannotWrite where that cannot be."""
-    path = Path(spec.folder, IDENTITY)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(path, json.dumps({"id": spec.id, "home": str(home_of(spec))}).encode())
+    """Note in the sweep's folder whose it is, and where it is. CannotWrite where that cannot be."""
+    who = {"id": spec.id, "home": str(home_of(spec))}
+    if identity(Path(spec.folder)) != who:
+        files.replace(Path(spec.folder, IDENTITY), json.dumps(who).encode())
 
 
 def identity(folder: Path) -> dict[str, str]:
-    """What `mark` noted in a sweep's folder; {} where an earlier version made it, or there is none."""
+    """What `mark` noted in a sweep's folder; {} where it was never driven by this version, or there is none."""
     try:
         return dict(json.loads((folder / IDENTITY).read_text()))
     except (OSError, ValueError):
@@ -69,39 +70,44 @@ def identity(folder: Path) -> dict[str, str]:
 
 def _find(content: Mapping[str, Any], storage: str) -> Home:
     name, file = content["name"], sqlite.file(storage)
-    known = content.get(KEY)
-    if known is not None and not os.path.isabs(known):
-        home = Path(os.path.normpath((file.parent if file else Path.cwd()) / known))
-        return Home(home, home, _obstacle(home, content))
-    owner = Path(known) if known is not None else _earlier(content)
+    noted = content.get(KEY)
+    if noted is not None and not os.path.isabs(noted):
+        home = Path(os.path.normpath((file.parent if file else Path.cwd()) / noted))
+        return _whole(home, home, content)
+    owner = Path(noted) if noted is not None else _earlier(content)
     near = [Path.cwd(), *([file.parent] if file else [])]
     here = next((folder for folder in near if _holds(folder, content)), owner)
-    whole = known is None and _relative(owner, f"sqlite:///{owner / 'sweeps.db'}", content["tracking_uri"]) and file
-    copy = not whole and here.resolve() != owner.resolve() and _holds(owner, content)
-    if copy:
+    # An earlier version noted no home where both stores were in it, and a copy is one of its own then.
+    whole = noted is None and file and _relative(owner, f"sqlite:///{owner / file.name}", content["tracking_uri"])
+    if not whole and here.resolve() != owner.resolve() and _holds(owner, content):
         return Home(
             here,
             owner,
-            f"sweep '{name}' belongs to {owner}, and {here} holds a copy; go on there, or carry it with "
-            f"`sweep pack {name}`",
+            f"sweep '{name}' belongs to {owner}, and {here} holds a copy of its files; go on there, or carry it to another "
+            f"folder with `sweep pack {name}`",
         )
-    return Home(here, owner, _obstacle(here, content))
+    return _whole(here, owner, content)
 
 
-def _obstacle(home: Path, content: Mapping[str, Any]) -> str:
-    """Why a sweep with this home may not be changed."""
+def _whole(home: Path, before: Path, content: Mapping[str, Any]) -> Home:
+    """A home, with what is wrong with the sweep's files in it."""
     name, folder = content["name"], home / SWEEPS / content["name"]
     if folder.exists() and not _holds(home, content):
-        return (
-            f"{folder} holds files of another sweep that is called '{name}' too; "
-            "put the files that belong to this storage there, or say another --storage"
+        return Home(
+            home,
+            before,
+            f"{folder} holds files of another sweep that is called '{name}' too; put those that belong to this storage "
+            "there, or say another --storage",
+            foreign=True,
         )
     if not folder.exists() and content["run"]:
-        return (
-            f"the files of sweep '{name}' are not in {folder}; bring them there together with the storage, "
-            f"or make an empty folder of this name to go on without them"
+        return Home(
+            home,
+            before,
+            f"the files of sweep '{name}' are not in {folder}; bring them there together with the storage, or make an "
+            "empty folder of this name to go on without them",
         )
-    return ""
+    return Home(home, before)
 
 
 def _holds(home: Path, content: Mapping[str, Any]) -> bool:
@@ -109,7 +115,7 @@ def _holds(home: Path, content: Mapping[str, Any]) -> bool:
     folder = home / SWEEPS / content["name"]
     if owner := identity(folder).get("id"):
         return bool(owner == content["id"])
-    return folder.is_dir() and run_id(folder) in ("", content["run"])  # an earlier version made it
+    return folder.is_dir() and run_id(folder) in ("", content["run"])
 
 
 def _earlier(content: Mapping[str, Any]) -> Path:

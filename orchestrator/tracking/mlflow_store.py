@@ -5,17 +5,19 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking.multimedia import compress_image_size
 from PIL import Image
 
 from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
 from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
-from orchestrator.stores import failures, sqlite
+from orchestrator.stores import artifact_locations, failures, sqlite
 from orchestrator.tracking import mlflow_pages
 from orchestrator.tracking.stored_run import KEY, StoredRun
 
@@ -140,12 +142,12 @@ class MlflowStore:
 
     def artifacts(self, run: str) -> set[str]:
         """Names of the files at the top of a run."""
-        return {file.path for file in self.client.list_artifacts(run)}
+        return {file.path for file in self._artifacts(run).list_artifacts()}
 
     def pictures(self, run: str) -> list[tuple[str, int, str]]:
         """The pictures of a run: key, step and path, in that order."""
         pictures = []
-        for file in self.client.list_artifacts(run, PICTURES):
+        for file in self._artifacts(run).list_artifacts(PICTURES):
             key, separator, rest = Path(file.path).stem.partition("+step+")
             if separator and file.path.endswith(".png"):
                 pictures.append((key.replace("~", "/"), int(rest.partition("+")[0]), file.path))
@@ -154,7 +156,7 @@ class MlflowStore:
     def content(self, run: str, path: str) -> bytes:
         """A file of a run."""
         with tempfile.TemporaryDirectory() as folder:
-            return Path(self.client.download_artifacts(run, path, folder)).read_bytes()
+            return Path(self._artifacts(run).download_artifacts(path, folder)).read_bytes()
 
     def last(self, run: str) -> dict[str, float]:
         """The last value of every metric of a run."""
@@ -205,6 +207,13 @@ class MlflowStore:
             "trials": f"#/experiments/{info.experiment_id}/runs?{mlflow_pages.MODE}{view}",
             "sweep": f"#/experiments/{info.experiment_id}/runs/{info.run_id}?{mlflow_pages.MODE}",
         }
+
+    def _artifacts(self, run: str) -> Any:  # MLflow gives them no types
+        """The files of a run, also in a moved folder that may only be read."""
+        location, file = self.client.get_run(run).info.artifact_uri, sqlite.file(self.client.tracking_uri)
+        return get_artifact_repository(
+            artifact_locations.beside(file, location) if file else location, self.client.tracking_uri
+        )
 
     def _search(self, filter: str, view: int) -> list[StoredRun]:
         runs: list[StoredRun] = []
