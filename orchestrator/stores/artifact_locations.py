@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from orchestrator.stores.sqlite import WAIT_SECONDS
+from orchestrator.stores.sqlite import WAIT_SECONDS, file
 
 COLUMNS = {
     "experiments": ("artifact_location",),
@@ -35,11 +35,12 @@ def move(database: Path, before: Path, after: Path) -> None:
         connection.execute("COMMIT")
 
 
-def beside(database: Path, location: str) -> str:
-    """The artifacts of ``location`` that lie beside MLflow's file, where there are such; else ``location`` as it is.
+def beside(uri: str, location: str) -> str:
+    """The artifacts of ``location`` that lie beside the SQLite file at ``uri``, where there are such; else ``location``.
 
-    In a moved folder that cannot be written, the file still says where they were.
+    In a moved folder that may only be read, MLflow still says where they were.
     """
+    database = file(uri)
     _, found, rest = location.rpartition(f"/{RUNS}/")
-    path = database.parent / RUNS / rest
-    return str(path) if found and path.exists() else location
+    path = database and database.parent / RUNS / rest
+    return str(path) if found and path and path.exists() else location

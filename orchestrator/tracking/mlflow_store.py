@@ -23,8 +23,7 @@ from orchestrator.tracking.stored_run import KEY, StoredRun
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
 PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures in
-# Asking again is of no use.
-NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
+NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # do not ask again
 AWAY = (MlflowException, OSError)  # what MLflow raises while it is out of reach
 
 
@@ -209,11 +208,8 @@ class MlflowStore:
         }
 
     def _artifacts(self, run: str) -> Any:  # MLflow gives them no types
-        """The files of a run, also in a moved folder that may only be read."""
-        location, file = self.client.get_run(run).info.artifact_uri, sqlite.file(self.client.tracking_uri)
-        return get_artifact_repository(
-            artifact_locations.beside(file, location) if file else location, self.client.tracking_uri
-        )
+        uri, location = self.client.tracking_uri, self.client.get_run(run).info.artifact_uri
+        return get_artifact_repository(artifact_locations.beside(uri, location), uri)
 
     def _search(self, filter: str, view: int) -> list[StoredRun]:
         runs: list[StoredRun] = []
@@ -226,7 +222,6 @@ class MlflowStore:
                 return runs
 
     def _steps(self, run: str) -> dict[str, int]:
-        """See Found."""
         steps = {metric.key: metric.step for metric in self.client.get_run(run).data.to_proto().metrics}
         return steps | {of_picture(key): step for key, step, _ in self.pictures(run)}
 
@@ -276,7 +271,6 @@ class MlflowStore:
             raise
 
     def _gone(self, run: str) -> bool:
-        """Whether somebody has deleted the run."""
         record = self.record(run)
         return record is None or record.deleted
 
