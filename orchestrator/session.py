@@ -35,6 +35,8 @@ def parent_run() -> str:
 
 def book_of(spec: Spec, book: Book | None, trials: int | None, storage: Storage, parent_run: str = "") -> Book:
     """The ``book`` of a planned sweep, made where there is none, with ``trials`` as its total where that is asked for."""
+    if book is not None:
+        book.claim()
     files.writable(spec.folder)
     if book is None:
         moved_folder.settle(home.home_of(spec), storage, spec.tracking_uri)
