@@ -1,7 +1,9 @@
 """One run of the supervisor from the terminal's side: stores, launcher, records and display put together and taken down."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -33,39 +35,54 @@ def parent_run() -> str:
     return os.environ.get("MLFLOW_RUN_ID", "")
 
 
-def book_of(spec: Spec, book: Book | None, trials: int | None, storage: Storage, parent_run: str = "") -> Book:
-    """The ``book`` of a planned sweep, made where there is none, with ``trials`` as its total where that is asked for."""
+def book_of(
+    spec: Spec, book: Book | None, trials: int | None, storage: Storage, parent_run: str = ""
+) -> tuple[Book, dict[str, Any]]:
+    """The ``book`` of a planned sweep, made where there is none, and what of it changes when it is driven: see ``drive``.
+
+    ``trials`` is its total, where that is asked for.
+    """
     if book is not None:
         book.claim()
+        if driver := lease.present(book):
+            raise lease.driven(book, driver)
     files.writable(spec.folder)
     if book is None:
         moved_folder.settle(home.home_of(spec), storage, spec.tracking_uri)
         connection.connect(
             spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run
         )  # refused before the sweep exists
-        return create(storage, spec)
-    return book if trials is None else steer.resumed(storage, spec.name, trials)
+        return create(storage, spec), {}
+    return (book, {}) if trials is None else steer.resumed(storage, spec.name, trials)
 
 
-def drive(book: Book, machine: Machine, console: Console, parent_run: str = "") -> int:
+def drive(
+    book: Book, machine: Machine, console: Console, parent_run: str = "", changes: Mapping[str, Any] | None = None
+) -> int:
     """Run the sweep until it ends or is halted, and say so; returns the exit status.
 
-    ``parent_run`` is the MLflow run that `mlflow run` made for it, if it did.
+    ``parent_run`` is the MLflow run that `mlflow run` made for it, if it did. ``changes`` are made in the sweep's spec when
+    nothing can be refused any more: nobody else drives it, and its stores can be opened.
     """
     try:
-        return _drive(book, machine, console, parent_run)
+        return _drive(book, machine, console, parent_run, changes or {})
     except CannotWrite as error:
         raise UserError(f"{error}; make room there, then go on") from None
     except UNWRITABLE as error:
         raise UserError(f"{unwritable(error)}; go on when it can") from None
 
 
-def _drive(book: Book, machine: Machine, console: Console, parent_run: str) -> int:
+def _drive(book: Book, machine: Machine, console: Console, parent_run: str, changes: Mapping[str, Any]) -> int:
     spec = book.spec
     book.claim()
     files.writable(spec.folder)
     collector.usually()
     with lease.acquire_lease(book) as driver, InterruptWatcher(bool(parent_run)).listening() as halt:
+        if changes:
+            connection.for_sweep(spec, parent_run)
+            book.refresh()
+            book.update(**changes)
+            spec = book.spec
         home.mark(spec)
         if not completion.trials_ended(book):
             reason, closing = _run(book, machine, console, parent_run, driver, halt)

@@ -27,6 +27,7 @@ from orchestrator.search.trials import Trial as StoredTrial
 from orchestrator.search.trials import run_of
 from orchestrator.stores import optuna_storage
 from orchestrator.stores.optuna_storage import Storage
+from orchestrator.supervisor import lease
 from orchestrator.supervisor.machine import Machine, check, machine
 from orchestrator.supervisor.options import MachineOptions
 
@@ -179,8 +180,11 @@ class Sweep:
         arguments.argument("quiet", quiet, bool)
         trials = None if trials is None else int(arguments.argument("trials", trials, int, minimum=1))
         check(options)
-        book = steer.resumed(self._storage, self.name, trials)
-        return _drive(book, self._storage, machine(book.spec, options), session.parent_run(), quiet)
+        if driver := lease.present(self._book):
+            raise lease.driven(self._book, driver)
+        book, changes = steer.resumed(self._storage, self.name, trials)
+        place = machine(book.spec.model_copy(update=changes), options)
+        return _drive(book, self._storage, place, session.parent_run(), quiet, changes)
 
     def _repr_html_(self) -> str:
         from orchestrator.reports import findings
@@ -246,13 +250,15 @@ def _begin(study: str, values: dict[str, Any], tables: tuple[type, ...], where: 
     storage = optuna_storage.meant(sweep_request.options["storage"], create=True)
     spec, parent_run = plan.resolve(sweep_request, storage), session.parent_run()
     stored, place = plan.settle(spec, storage), machine(spec, machine_values)
-    book = session.book_of(spec, stored, sweep_request.options["trials"], storage, parent_run)
-    return _drive(book, storage, place, parent_run, quiet)
+    book, changes = session.book_of(spec, stored, sweep_request.options["trials"], storage, parent_run)
+    return _drive(book, storage, place, parent_run, quiet, changes)
 
 
-def _drive(book: Book, storage: Storage, place: Machine, parent_run: str, quiet: bool) -> Sweep:
+def _drive(
+    book: Book, storage: Storage, place: Machine, parent_run: str, quiet: bool, changes: Mapping[str, Any]
+) -> Sweep:
     console = Console(file=sys.stdout, force_jupyter=False, force_terminal=False, width=WIDTH, quiet=quiet)
-    session.drive(book, place, console, parent_run)
+    session.drive(book, place, console, parent_run, changes)
     return Sweep(book, storage)
 
 

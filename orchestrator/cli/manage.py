@@ -9,7 +9,9 @@ from orchestrator.cli.sweeps import complete_sweep, complete_trial, load_book, m
 from orchestrator.errors import UserError
 
 if TYPE_CHECKING:
-    from orchestrator.stores.optuna_storage import Storage
+    from orchestrator.search.book import Book
+    from orchestrator.supervisor.commands import Command
+    from orchestrator.supervisor.lease import Driver
 
 ANSWER_SECONDS = 30.0  # how long a supervisor may take to answer; on a busy machine it takes seconds
 
@@ -23,7 +25,8 @@ def stop(name: str, now: bool, storage: str | None) -> None:
     sweep stop ebm-digits-1
     sweep stop ebm-digits-1 --now      within seconds, running trials keep their checkpoints
     """
-    ask_driver(open_books(storage), name, "stop", now=now)
+    book = load_book(open_books(storage), name)
+    ask(book, find_driver(book), "stop", now=now)
 
 
 @sweep_command
@@ -33,7 +36,8 @@ def pause(name: str, storage: str | None) -> None:
     \b
     sweep pause ebm-digits-1
     """
-    ask_driver(open_books(storage), name, "pause")
+    book = load_book(open_books(storage), name)
+    ask(book, find_driver(book), "pause")
 
 
 @sweep_command
@@ -51,12 +55,14 @@ def extend(name: str, trials: int | None, timeout: float | None, storage: str | 
 
     if trials is None and timeout is None:
         raise UserError("say how far: --trials N or --timeout SECONDS")
-    books = open_books(storage)
-    if ask_driver(books, name, "extend", idle=trials is not None, trials=trials, timeout=timeout):
-        return
-    book = load_book(books, name)
+    book = load_book(open_books(storage), name)
+    if trials is not None:
+        steer.refuse_total(book, trials)
+    driver = find_driver(book) if trials is None else lease.present(book)
+    if driver is not None:
+        return ask(book, driver, "extend", trials=trials, timeout=timeout)
     with lease.acquire_lease(book):
-        steer.total(book, trials or 1)
+        book.update(trials=trials)
     make_console().print(
         f"{name}: its total is {book.total()}; go on with:  {text.program()} resume {name}", highlight=False
     )
@@ -70,7 +76,12 @@ def skip(name: str, trial: int, storage: str | None) -> None:
     \b
     sweep skip ebm-digits-1 7
     """
-    ask_driver(open_books(storage), name, "skip", trial=trial)
+    from orchestrator.search import steer
+
+    book = load_book(open_books(storage), name)
+    driver = find_driver(book)
+    steer.refuse_skip(book, trial)
+    ask(book, driver, "skip", trial=trial)
 
 
 @sweep_command
@@ -84,11 +95,11 @@ def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> 
     from orchestrator.search import steer
     from orchestrator.supervisor import lease
 
-    books = open_books(storage)
-    book = load_book(books, name)
+    book = load_book(open_books(storage), name)
     params = steer.configuration(book, [pair for pairs in settings for pair in pairs])
-    if ask_driver(books, name, "enqueue", idle=True, params=params):
-        return
+    driver = lease.present(book)
+    if driver is not None:
+        return ask(book, driver, "enqueue", params=params)
     with lease.acquire_lease(book):
         book.enqueue(params)
     make_console().print(f"{name}: it is tried first when the sweep goes on", highlight=False)
@@ -146,35 +157,37 @@ def doctor(name: str | None, repair: bool, storage: str | None) -> None:
     raise SystemExit(doctor_.visit([load_book(books, sweep) for sweep in names], repair, make_console()))
 
 
-def ask_driver(
-    books: "Storage", name: str, command: Any, only: str | None = None, idle: bool = False, **details: Any
-) -> bool:
-    """Ask the sweep's supervisor for something and print its answer; returns whether there was one to ask.
+def find_driver(book: "Book") -> "Driver":
+    """Who drives the sweep; UserError where nobody does."""
+    from orchestrator.supervisor import lease
 
-    ``only`` is the state in which it is asked at all. UserError where nobody drives the sweep, unless it may be ``idle``.
-    """
-    from orchestrator.search import completion
-    from orchestrator.supervisor import commands, lease
-
-    book = load_book(books, name)
-    driver = lease.present(book)
-    if driver is None and not idle and only is None:
+    driver, name = lease.present(book), book.spec.name
+    if driver is None:
         raise UserError(f"nobody drives sweep '{name}'; `sweep show {name}` tells where it stands")
-    if driver is None or only is not None and driver.state != only:
-        return False
+    return driver
+
+
+def ask(book: "Book", driver: "Driver", command: "Command", **details: Any) -> None:
+    """Ask the supervisor of a sweep for something and print its answer. UserError where it refuses."""
+    from orchestrator.search import completion
+    from orchestrator.supervisor import commands
+
+    name = book.spec.name
     if driver.state == completion.CLOSING:
         raise UserError(
             f"sweep '{name}' has just ended and its figures are being drawn; wait for that, then go on with "
             f"`sweep resume {name}`"
         )
-    key = commands.post(book, command, **details)
-    answer = commands.wait(book, key, ANSWER_SECONDS)
-    if answer is None:
-        raise UserError(
-            f"process {driver.process} on {driver.host}, which drives sweep '{name}', did not answer yet; it will"
+    request = commands.wait(book, commands.post(book, command, **details), ANSWER_SECONDS)
+    if request is None:
+        click.echo(
+            f"process {driver.process} on {driver.host}, which drives sweep '{name}', did not answer yet; it will",
+            err=True,
         )
-    make_console().print(f"{name}: {answer}", highlight=False, soft_wrap=True)
-    return True
+        raise SystemExit(1)  # not 2: it is no refusal, and will be done
+    if request.refused:
+        raise UserError(f"{name}: {request.answer}")
+    make_console().print(f"{name}: {request.answer}", highlight=False, soft_wrap=True)
 
 
 COMMANDS: tuple[click.Command, ...] = (stop, pause, extend, skip, enqueue, sync, rm, doctor)

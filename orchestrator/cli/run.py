@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.manage import ask_driver
+from orchestrator.cli.manage import ask
 from orchestrator.cli.options import WHOLE, all_options, storage_option
-from orchestrator.cli.sweeps import complete_study, complete_sweep, make_console, open_books
+from orchestrator.cli.sweeps import complete_study, complete_sweep, load_book, make_console, open_books
 from orchestrator.errors import UserError
 from orchestrator.search.options import ComparisonOptions, SearchOptions, SweepOptions, Variation
 from orchestrator.supervisor.options import MachineOptions
@@ -83,8 +83,9 @@ def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
     sweep_run = "" if len(specs) > 1 else parent_run  # else the run is the page's
     books, statuses = list["Book"](), list[int]()
     for spec, book, place in zip(specs, stored, machines, strict=True):
-        books.append(session.book_of(spec, book, whole.options["trials"], storage, sweep_run))
-        statuses.append(session.drive(books[-1], place, console, sweep_run))
+        book, changes = session.book_of(spec, book, whole.options["trials"], storage, sweep_run)
+        books.append(book)
+        statuses.append(session.drive(book, place, console, sweep_run, changes))
         if statuses[-1] == session.INTERRUPTED:
             break
     if len(books) == len(specs) > 1:
@@ -124,16 +125,23 @@ def resume(name: str, trials: int | None, accept_drift: bool, storage: str | Non
     sweep resume ebm-digits-1                 to the total that it has
     sweep resume ebm-digits-1 --trials 24     to 24 trials in all
     """
-    books = open_books(storage)
-    if ask_driver(books, name, "resume", only="paused"):
-        return
-    from orchestrator import session
-    from orchestrator.search import steer
+    from orchestrator.supervisor import lease
     from orchestrator.supervisor.machine import check, machine
 
     check(machine_values)
-    book = steer.resumed(books, name, trials, accept_drift)
-    raise SystemExit(session.drive(book, machine(book.spec, machine_values), make_console(), session.parent_run()))
+    books = open_books(storage)
+    book = load_book(books, name)
+    driver = lease.present(book)
+    if driver is not None and driver.state == "paused" and trials is None:
+        return ask(book, driver, "resume")
+    if driver is not None:
+        raise lease.driven(book, driver)
+    from orchestrator import session
+    from orchestrator.search import steer
+
+    book, changes = steer.resumed(books, name, trials, accept_drift)
+    place = machine(book.spec.model_copy(update=changes), machine_values)
+    raise SystemExit(session.drive(book, place, make_console(), session.parent_run(), changes))
 
 
 COMMANDS: tuple[click.Command, ...] = (run, compare, resume)

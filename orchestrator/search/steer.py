@@ -16,14 +16,18 @@ from orchestrator.stores.optuna_storage import Storage
 from studies.parts.study import StudyError
 
 
-def resumed(storage: Storage, name: str, trials: int | None, accept_drift: bool = False) -> books.Book:
-    """The sweep ``name`` with a new total, if any; UserError where there is none, or where study or data have drifted.
+def resumed(
+    storage: Storage, name: str, trials: int | None, accept_drift: bool = False
+) -> tuple[books.Book, dict[str, Any]]:
+    """The sweep ``name``, and what of its spec changes when it goes on: its total, what has drifted.
 
-    An accepted drift is kept with the sweep: trials asked before it keep the settings that they began with.
+    Nothing is stored here: who drives the sweep does that, when nothing can be refused any more. UserError where there is no
+    such sweep, or where study or data have drifted. Trials asked before an accepted drift keep the settings that they began
+    with.
     """
     book = books.load(storage, name)
     if trials is not None:
-        _refuse_total(book, trials)
+        refuse_total(book, trials)
     try:
         now = current(book.spec)
         study = studies.load(now.study)
@@ -48,25 +52,29 @@ def resumed(storage: Storage, name: str, trials: int | None, accept_drift: bool 
         plan.check(study, configs, data)
     except datasets.DataError as error:
         raise UserError(f"sweep '{name}' cannot go on: {error}") from None
+    changes: dict[str, Any] = {} if trials is None else {"trials": trials}
     if changed:
         drift = Drift(before=len(book.trials()), base=book.spec.base, what=changed)
-        book.update(base=now.base, space=now.space, data_digest=now.data_digest, drifts=[*book.spec.drifts, drift])
-    if trials is not None:
-        total(book, trials)
-    return book
+        changes |= {"base": now.base, "space": now.space, "data_digest": now.data_digest}
+        changes["drifts"] = [*book.spec.drifts, drift]
+    return book, changes
 
 
-def total(book: books.Book, trials: int) -> None:
-    """Give the sweep another total; UserError where it has more trials already."""
-    _refuse_total(book, trials)
-    if trials != book.spec.trials:
-        book.update(trials=trials)
+def refuse_total(book: books.Book, trials: int) -> None:
+    """UserError where the sweep has more than ``trials`` already, finished or begun."""
+    begun = len(book.trials_running())
+    count = len(book.finished()) + begun
+    if trials < max(1, count):
+        how = "finished or begun" if begun else "finished"
+        raise UserError(f"--trials {trials} is the sweep's total and {count} are {how} already; give {count} or more")
 
 
-def _refuse_total(book: books.Book, trials: int) -> None:
-    done = len(book.finished())
-    if trials < max(1, done):
-        raise UserError(f"--trials {trials} is the sweep's total and {done} are finished already; give {done} or more")
+def refuse_skip(book: books.Book, number: int) -> None:
+    """UserError where no trial of this number runs."""
+    running = [trial.number for trial in book.trials_running()]
+    if number not in running:
+        listed = f"these do: {', '.join(map(str, running))}" if running else "none does"
+        raise UserError(f"trial {number} of '{book.spec.name}' does not run; {listed}")
 
 
 def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
 
+from orchestrator.errors import UserError
 from orchestrator.search.book import REQUEST, Book
 
 Command = Literal["stop", "pause", "resume", "extend", "skip", "enqueue"]
@@ -28,11 +29,12 @@ class Request(BaseModel, frozen=True):
     timeout: float | None = None  # extend: seconds from now
     params: dict[str, Any] = {}  # enqueue
     answer: str | None = None
+    refused: bool = False  # the answer says why
     seconds: float | None = None  # until it was answered
 
 
 class Sweep(Protocol):
-    """What executes commands: each method returns what was done, in a sentence."""
+    """What executes commands: each method returns what was done, in a sentence; UserError where it cannot be."""
 
     @property
     def state(self) -> str:
@@ -51,13 +53,23 @@ class Sweep(Protocol):
     def enqueue(self, params: Mapping[str, Any]) -> str: ...
 
 
-def execute(sweep: Sweep, request: Request) -> str:
-    """Do what is asked; returns what was done, or why it was not, in a sentence."""
+def execute(sweep: Sweep, request: Request) -> Request:
+    """Do what is asked; returns the request with what was done, or why it was refused, in a sentence."""
+    try:
+        return request.model_copy(update={"answer": _done(sweep, request)})
+    except UserError as error:
+        return request.model_copy(update={"answer": str(error), "refused": True})
+
+
+def _done(sweep: Sweep, request: Request) -> str:
+    """Do what is asked; returns what was done. UserError where it cannot be."""
     match request.do:
         case "pause":
             return sweep.pause() if sweep.state == "running" else f"it is {sweep.state} already"
         case "resume":
-            return sweep.resume() if sweep.state == "paused" else f"it is {sweep.state}, not paused"
+            if sweep.state != "paused":
+                raise UserError(f"it is {sweep.state}, not paused")
+            return sweep.resume()
         case "stop":
             return sweep.stop(request.now)
         case "extend":
@@ -87,19 +99,19 @@ def pending(book: Book) -> dict[str, Request]:
     return {key: request for key, request in requests(book).items() if request.answer is None}
 
 
-def answer(book: Book, key: str, request: Request, text: str) -> None:
-    """Say what became of a request."""
+def answer(book: Book, key: str, request: Request) -> None:
+    """Store what became of a request."""
     seconds = round(time.time() - int(key.removeprefix(REQUEST).partition("-")[0]) / 1e9, 3)
-    book.note(key, request.model_copy(update={"answer": text, "seconds": seconds}).model_dump(mode="json"))
+    book.note(key, request.model_copy(update={"seconds": seconds}).model_dump(mode="json"))
 
 
-def wait(book: Book, key: str, seconds: float) -> str | None:
-    """The answer to a request, or None where there is none after ``seconds``."""
+def wait(book: Book, key: str, seconds: float) -> Request | None:
+    """A request that is answered; None where it is not after ``seconds``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        answer_text = Request.model_validate(book.notes()[key]).answer
-        if answer_text is not None:
-            return answer_text
+        request = Request.model_validate(book.notes()[key])
+        if request.answer is not None:
+            return request
         time.sleep(0.1)
     return None
 

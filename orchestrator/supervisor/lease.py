@@ -80,6 +80,7 @@ class Lease:
             since=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
         self.lost = ""
+        self.before = book.notes().get(DRIVER)
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._run, name="lease", daemon=True)
         book.note(DRIVER, self.me.model_dump(mode="json"))
@@ -91,14 +92,14 @@ class Lease:
             raise UserError(f"sweep '{self.book.spec.name}' was taken over by {self.lost}")
         self.me = self.me.model_copy(update={"state": state, "trials": dict(trials)})
 
-    def end(self) -> None:
-        """Say goodbye."""
+    def end(self, refused: bool = False) -> None:
+        """Say goodbye. Where the command was ``refused``, the sweep says again who drove it last, as if nothing had been."""
         self.ending.set()
         self.thread.join(timeout=30)
         with suppress(*UNWRITABLE):  # the next one sees that this process is gone
             who = driver(self.book)
             if who is not None and who.token == self.me.token:
-                self.book.note(DRIVER, None)
+                self.book.note(DRIVER, self.before if refused else None)
 
     def _run(self) -> None:
         beat = 0
@@ -123,24 +124,29 @@ def acquire_lease(book: Book) -> Iterator[Lease]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(_refusal(book, driver(book))) from None
+        raise driven(book, driver(book)) from None
     try:
         other = present(book)
         if other is not None:
-            raise UserError(_refusal(book, other))
-        lease = Lease(book)
+            raise driven(book, other)
+        lease, refused = Lease(book), False
         try:
             yield lease
+        except UserError:
+            refused = True
+            raise
         finally:
-            lease.end()
+            lease.end(refused)
     finally:
         lock.release()
 
 
-def _refusal(book: Book, who: Driver | None) -> str:
-    by = _driver_text(who) if who else "a process that has just begun"
-    return (
-        f"sweep '{book.spec.name}' is being driven by {by}; wait for it, or end it with `sweep stop {book.spec.name}`"
+def driven(book: Book, who: Driver | None) -> UserError:
+    """The error of a command that only one process at a time may give."""
+    by, name = _driver_text(who) if who else "a process that has just begun", book.spec.name
+    return UserError(
+        f"sweep '{name}' is being driven by {by}; wait for it, give it another total with `sweep extend {name} --trials N`, "
+        f"or end it with `sweep stop {name}`"
     )
 
 

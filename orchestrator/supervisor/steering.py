@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from orchestrator.errors import UserError
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
 from orchestrator.search.trials import PendingTrial
@@ -33,7 +34,7 @@ class Steered(Protocol):
 
 
 class Steering:
-    """The commands of a supervisor. Each method does one, and returns what was done in a sentence."""
+    """The commands of a supervisor. Each method does one, and returns what was done in a sentence, or raises UserError."""
 
     def __init__(self, supervisor: Steered) -> None:
         self.supervisor = supervisor
@@ -78,7 +79,7 @@ class Steering:
             return f"trial {number} is pruned"
         pending = self.supervisor.agenda.withdraw(number)
         if pending is None:
-            return f"trial {number} does not run"
+            raise UserError(f"trial {number} does not run")
         self.supervisor.close(pending, Ended("pruned", (), "skipped", "it was asked for"))
         return f"trial {number} is pruned"
 
@@ -87,7 +88,7 @@ class Steering:
         agenda, status = self.supervisor.agenda, self.supervisor.status
         taken = agenda.finished + len(status.running) + len(agenda.queue)
         if trials is not None and trials < taken:
-            return f"it has {taken} trials already, so {trials} cannot be its total"
+            raise UserError(f"it has {taken} trials already, so {trials} cannot be its total")
         done = []
         if trials is not None:
             agenda.extend(trials)

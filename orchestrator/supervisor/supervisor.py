@@ -129,9 +129,9 @@ class Supervisor:
             return
         stood_still, self.checked = now - self.checked > STALL_SECONDS, now
         for key, request in commands.pending(self.book).items():
-            answer = commands.execute(self.steering, request)
-            commands.answer(self.book, key, request, answer)
-            self.status.events.append(f"{request.do} by {request.by}: {answer}")
+            answered = commands.execute(self.steering, request)
+            commands.answer(self.book, key, answered)
+            self.status.events.append(f"{request.do} by {request.by}: {answered.answer}")
         for trial in list(self.status.running.values()):
             if stood_still:  # what was said meanwhile is not heard yet
                 trial.heard = now

@@ -12,10 +12,11 @@ from orchestrator.delivery.outbox import Outbox
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.messages import Task
 from orchestrator.search import book as books
-from orchestrator.search import plan
+from orchestrator.search import plan, steer
 from orchestrator.search.book import Book
 from orchestrator.search.options import request
 from orchestrator.stores import optuna_storage
+from orchestrator.stores.optuna_storage import Storage
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.status import SweepStatus
 from orchestrator.supervisor.supervisor import Supervisor
@@ -53,6 +54,13 @@ def stop_after(n: int) -> Callable[[], str]:
 def stop_in(book: Book, trial: int) -> Callable[[], str]:
     """An interrupt that comes while the trial with this number runs."""
     return lambda: "interrupted" if any(running.number == trial for running in book.trials_running()) else ""
+
+
+def resumed(storage: Storage, name: str, trials: int | None, accept_drift: bool = False) -> Book:
+    """The sweep ``name`` with all that changes when it goes on, stored."""
+    book, changes = steer.resumed(storage, name, trials, accept_drift)
+    book.update(**changes)
+    return book
 
 
 class Bench:

@@ -15,7 +15,7 @@ from orchestrator.search import factorial, steer
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
 from orchestrator.terminal import tables
-from tests.support.bench import Bench, stop_after
+from tests.support.bench import Bench, resumed, stop_after
 from tests.support.cli import sweep
 from tests.support.paths import QUADRATIC
 
@@ -42,14 +42,14 @@ def test_every_arm_is_played_with_the_same_seeds(bench: Bench) -> None:
 def test_an_interrupted_comparison_ends_as_an_uninterrupted_one(bench: Bench, asked: int) -> None:
     reason, _ = bench.drive(comparing(bench), stop_after(asked))
     assert reason == "interrupted"
-    bench.drive(steer.resumed(bench.storage, "toy", None))
+    bench.drive(resumed(bench.storage, "toy", None))
     bench.drive(comparing(bench, name="straight"))
     assert bench.trials("toy") == bench.trials("straight")
 
 
 def test_more_seeds_are_more_trials(bench: Bench) -> None:
     bench.drive(comparing(bench))
-    bench.drive(steer.resumed(bench.storage, "toy", 16))
+    bench.drive(resumed(bench.storage, "toy", 16))
     bench.drive(comparing(bench, name="straight", seeds=4))
     assert bench.trials("toy") == bench.trials("straight") and len(bench.trials("toy")) == 16
 
@@ -63,7 +63,7 @@ def test_a_race_drops_the_worse_arms_and_says_so(bench: Bench) -> None:
     played = [sum(trial.arm == arm for trial in book.trials()) for arm in range(3)]
     assert played == [6, 6, 3] and supervisor.status.total == 15
     assert any("x=0.9 leaves the race: " in event for event in supervisor.status.events)
-    bench.drive(steer.resumed(bench.storage, "toy", None))
+    bench.drive(resumed(bench.storage, "toy", None))
     assert len(book.trials()) == 15, "an ended race stays ended"
 
 

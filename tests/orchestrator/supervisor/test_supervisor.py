@@ -10,12 +10,12 @@ import pytest
 from orchestrator import files, text
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
-from orchestrator.search import plan, steer
+from orchestrator.search import plan
 from orchestrator.search.book import INFEASIBLE
 from orchestrator.search.options import request
 from orchestrator.supervisor.limits import Limits
 from orchestrator.terminal import tables
-from tests.support.bench import Bench, stop_after, stop_in
+from tests.support.bench import Bench, resumed, stop_after, stop_in
 from tests.support.paths import QUADRATIC
 from tests.support.processes import LIMIT
 
@@ -31,7 +31,7 @@ def test_totals_are_exact_and_running_again_changes_nothing(bench: Bench) -> Non
 
 def test_a_higher_total_goes_on_as_one_long_sweep_would(bench: Bench) -> None:
     bench.drive(bench.book(trials=4))
-    bench.drive(steer.resumed(bench.storage, "toy", 9))
+    bench.drive(resumed(bench.storage, "toy", 9))
     bench.drive(bench.book(name="long", trials=9))
     assert bench.trials("toy") == bench.trials("long")
     assert len(bench.trials("toy")) == 9
@@ -40,7 +40,7 @@ def test_a_higher_total_goes_on_as_one_long_sweep_would(bench: Bench) -> None:
 def test_a_total_below_what_is_finished_is_refused(bench: Bench) -> None:
     bench.drive(bench.book(trials=4))
     with pytest.raises(UserError, match="4 are finished already; give 4 or more"):
-        steer.resumed(bench.storage, "toy", 3)
+        resumed(bench.storage, "toy", 3)
 
 
 @pytest.mark.parametrize("asked", [1, 7, 12, 20])
@@ -55,7 +55,7 @@ def test_an_interrupted_sweep_ends_as_an_uninterrupted_one(bench: Bench, asked: 
         record = bench.record(book, trial.number)
         assert (record.status, record.tags["outcome"]) == ("KILLED", "stopped")
     before = {record.key: record.id for record in bench.store.records.values()}
-    bench.drive(steer.resumed(bench.storage, "toy", None))
+    bench.drive(resumed(bench.storage, "toy", None))
     assert len(bench.store.records) == 6, "one a trial and the sweep's own, and none anew"
     assert before.items() <= {record.key: record.id for record in bench.store.records.values()}.items()
     bench.drive(bench.book(name="straight", trials=5))
@@ -84,12 +84,12 @@ def test_a_pruning_that_no_worker_heard_of_is_not_forgotten(bench: Bench) -> Non
     )
     spec = plan.resolve(request("rare.py", name="toy", trials=4), bench.storage)
     bench.drive(books.create(bench.storage, spec))
-    book = steer.resumed(bench.storage, "toy", 5)
+    book = resumed(bench.storage, "toy", 5)
     book.enqueue({"x": -1.0})
     reported = lambda: len(book.trials()[-1].reports)  # noqa: E731
     bench.drive(book, lambda: "signal" if len(book.trials()) == 5 and reported() == 1 else "")
     assert book.trials()[-1].state == "running" and reported() == 2, "it left behind the second report"
-    bench.drive(steer.resumed(bench.storage, "toy", None))
+    bench.drive(resumed(bench.storage, "toy", None))
     assert (book.trials()[-1].state, reported()) == ("pruned", 2)
     assert [step for step, key, _ in bench.record(book, 4).points if key == "distance"] == [1, 2]
 
@@ -192,7 +192,7 @@ def test_time_that_is_up_starts_no_trial(bench: Bench) -> None:
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "gp", "cmaes"])
 def test_every_sampler_reaches_the_total_and_resumes(bench: Bench, sampler: str) -> None:
     bench.drive(bench.book(trials=3, sampler=sampler, pruner="none"))
-    book = steer.resumed(bench.storage, "toy", 9)
+    book = resumed(bench.storage, "toy", 9)
     bench.drive(book)
     expected = 3 if sampler == "grid" else 9  # the grid of one number has three points
     assert len(book.finished()) == expected == book.total()
@@ -237,10 +237,10 @@ def test_drift_of_the_study_is_refused(bench: Bench, tmp_path: Any) -> None:
     bench.drive(books.create(bench.storage, spec))
     mine.write_text(source.replace('"x", -1.0, 1.0', '"x", -2.0, 1.0'))
     with pytest.raises(UserError, match=r"its study has changed since: x -2 … 1 \(was -1 … 1\)"):
-        steer.resumed(bench.storage, "mine", None)
+        resumed(bench.storage, "mine", None)
     mine.write_text(source.replace("steps: int = Field(5", "steps: int = Field(6"))
     with pytest.raises(UserError, match=r"steps 6 \(was 5\)"):
-        steer.resumed(bench.storage, "mine", None)
+        resumed(bench.storage, "mine", None)
 
 
 def test_what_a_study_cannot_work_with_is_refused_before_it_begins_and_before_it_goes_on(
@@ -265,10 +265,10 @@ def test_what_a_study_cannot_work_with_is_refused_before_it_begins_and_before_it
     bench.drive(books.create(bench.storage, plan.resolve(options, bench.storage)))
     weights.unlink()
     with pytest.raises(UserError, match="^sweep 'mine' cannot go on: x=.* no weights; bring some$"):
-        steer.resumed(bench.storage, "mine", 2)
+        resumed(bench.storage, "mine", 2)
     assert tables.trials(books.load(bench.storage, "mine")).row_count == 1
     weights.touch()
-    steer.resumed(bench.storage, "mine", 2)
+    resumed(bench.storage, "mine", 2)
 
 
 def test_a_name_with_other_settings_is_refused(bench: Bench) -> None:
@@ -282,7 +282,7 @@ def test_deterministic_sweeps_are_interrupted_without_a_trace(bench: Bench, aske
     book = bench.book(trials=7, deterministic=True)
     if asked is not None:
         bench.drive(book, stop_after(asked))
-        book = steer.resumed(bench.storage, "toy", None)
+        book = resumed(bench.storage, "toy", None)
     bench.drive(book)
     bench.drive(bench.book(name="straight", trials=7, deterministic=True))
     assert bench.trials("toy") == bench.trials("straight")
@@ -303,13 +303,13 @@ def test_a_sweep_whose_study_or_data_are_gone_is_still_shown_and_says_why_it_can
     bench.drive(books.create(bench.storage, spec))
     np.savez(data, x_train=images + 1, y_train=labels, x_test=images, y_test=labels)
     with pytest.raises(UserError, match="its data .* have changed since"):
-        steer.resumed(bench.storage, "mine", 2)
+        resumed(bench.storage, "mine", 2)
     data.unlink()
     with pytest.raises(UserError, match="cannot go on: .*mine.npz"):
-        steer.resumed(bench.storage, "mine", 2)
+        resumed(bench.storage, "mine", 2)
     mine.unlink()
     with pytest.raises(UserError, match="its study has changed: there is no file"):
-        steer.resumed(bench.storage, "mine", 2)
+        resumed(bench.storage, "mine", 2)
     assert tables.trials(books.load(bench.storage, "mine")).row_count == 1
     assert tables.sweeps([books.load(bench.storage, "mine")]).row_count == 1
 
@@ -339,22 +339,22 @@ def test_an_accepted_drift_is_kept_and_trials_that_began_before_keep_their_setti
     book = drifted(bench, tmp_path, "steps: int = Field(5", "steps: int = Field(7")
     began = len(book.trials())
     with pytest.raises(UserError, match=r"steps 7 \(was 5\); start a new sweep, or say --accept-drift"):
-        steer.resumed(bench.storage, "mine", None)
-    again = steer.resumed(bench.storage, "mine", None, accept_drift=True)
+        resumed(bench.storage, "mine", None)
+    again = resumed(bench.storage, "mine", None, accept_drift=True)
     assert [(drift.before, drift.what) for drift in again.spec.drifts] == [(began, "steps 7 (was 5)")]
     bench.drive(again)
     lengths = [max(step for step, key, _ in bench.record(again, n).points if key == "noise") for n in range(4)]
     assert lengths == [5] * began + [7] * (4 - began)
     assert [again.config(trial).steps for trial in again.trials()] == lengths
-    steer.resumed(bench.storage, "mine", None)  # what was accepted is no drift any more
+    resumed(bench.storage, "mine", None)  # what was accepted is no drift any more
 
 
 def test_a_range_may_drift_but_what_trials_are_compared_by_may_not(bench: Bench, tmp_path: Any) -> None:
     drifted(bench, tmp_path, '"x", -1.0, 1.0', '"x", 0.0, 1.0')
-    again = steer.resumed(bench.storage, "mine", 8, accept_drift=True)
+    again = resumed(bench.storage, "mine", 8, accept_drift=True)
     bench.drive(again)
     assert len(again.finished()) == 8 and all(trial.params["x"] >= 0 for trial in again.trials()[4:])
     mine = Path(again.spec.study)
     mine.write_text(mine.read_text().replace('Objective("distance")', 'Objective("noise")'))
     with pytest.raises(UserError, match="cannot go on even so, .* objectives"):
-        steer.resumed(bench.storage, "mine", 9, accept_drift=True)
+        resumed(bench.storage, "mine", 9, accept_drift=True)
