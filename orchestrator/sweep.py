@@ -134,7 +134,7 @@ class Sweep:
 
         key, trial = arguments.argument("key", key, str), _number(trial)
         data, stored_trial = SweepData(self._book), sampling.completed(self._book, trial)
-        points = data.ask(lambda store: store.history(run_of(self._book.spec, stored_trial), key)) or []
+        points = data.ask(lambda reader: reader.history(run_of(self._book.spec, stored_trial), key)) or []
         if not points:
             known = ", ".join(sorted(data.finals(stored_trial))) or data.missing
             raise UserError(f"trial {stored_trial.number} of {self.name} logged no {key}; what there is: {known}")

@@ -17,6 +17,7 @@ from orchestrator.search.book import Book
 from orchestrator.supervisor import closing, lease
 from orchestrator.text import counted
 from orchestrator.tracking import connection
+from orchestrator.tracking.stored_run import RunReader
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
@@ -48,7 +49,8 @@ class _Visit:
 
     def __init__(self, book: Book, console: Console) -> None:
         self.book, self.console, self.name = book, console, book.spec.name
-        self.store: MlflowStore | None = None
+        self.reader: RunReader | None = None
+        self.store: MlflowStore | None = None  # opened when something is repaired
         self.seen: dict[tuple[int | None, str], tuple[Finding, str]] = {}  # what was found, and what became of it
 
     def whole(self, repair: bool) -> bool:
@@ -82,9 +84,11 @@ class _Visit:
         if not driven:
             here += files.folders(self.book)
         try:
-            if self.store is None:
-                self.store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
-            runs = Runs(self.book, self.store, self._reach)
+            if self.reader is None:
+                self.reader = connection.find_reader(
+                    spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run
+                )
+            runs = Runs(self.book, self.reader, self._reach)
             findings = [*here, *runs.findings(driven), *(() if driven else self._closing())]
             return Inspection(findings, len(runs.trials), len(runs.by_number), runs.earlier())
         except connection.unreachable() as error:
@@ -112,9 +116,10 @@ class _Visit:
     def _reach(self) -> "MlflowStore":
         """The tracker to repair in, made where there is none."""
         if self.store is None:
-            spec = self.book.spec
-            self.store = connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem)
-        elif self.store.experiment_deleted():  # nothing can be put into it
+            uri, option, experiment = self.book.spec.tracking_uri, "--tracking-uri", Path(self.book.spec.study).stem
+            store = connection.find(uri, option, experiment, self.book.spec.run)
+            self.store = store or connection.connect(uri, option, experiment)
+        if self.store.experiment_deleted():  # nothing can be put into it
             self.store.restore()
         return self.store
 

@@ -19,7 +19,7 @@ from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
 from orchestrator.tracking import comparison_runs, publish, trial_record
-from orchestrator.tracking.stored_run import KEY, StoredRun
+from orchestrator.tracking.stored_run import KEY, RunReader, StoredRun
 from orchestrator.worker import result
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ AGAIN = "made again from Optuna and the trial's files"
 class Runs:
     """One look at the runs of a sweep."""
 
-    def __init__(self, book: Book, store: "MlflowStore | None", reach: Callable[[], "MlflowStore"]) -> None:
-        """``store`` is None where there is none yet; ``reach`` gives the one to repair in, made if need be."""
-        self.book, self.store, self.reach = book, store, reach
+    def __init__(self, book: Book, reader: RunReader | None, reach: Callable[[], "MlflowStore"]) -> None:
+        """``reader`` is None where there is no tracker yet; ``reach`` gives the one to repair in, made if need be."""
+        self.book, self.reader, self.reach = book, reader, reach
         self.spec = book.spec
         self.trials = {trial.number: trial for trial in book.trials() if trial.state != "waiting"}
         self.waits: dict[int | None, Waiting] = {}
@@ -50,7 +50,7 @@ class Runs:
             numbers.insert(0, None)
         # In this order: what a courier takes out of an outbox meanwhile is in its run.
         self.waits = {number: files.waiting(folder_of(self.book, number)) for number in numbers}
-        self.runs = self.store.records(self.spec.id, deleted=True) if self.store else []
+        self.runs = self.reader.records(self.spec.id, deleted=True) if self.reader else []
         findings = [finding for number in numbers for finding in self._run(number)]
         closing = completion.is_closing(self.book)  # closing it repairs its own run, and those of arms
         if not driven:
@@ -66,7 +66,7 @@ class Runs:
     def earlier(self) -> int:
         """How many runs bear the name of the sweep and belong to one that this storage does not know."""
         known = self.book.known_ids()
-        runs = self.store.named(self.spec.name) if self.store else []
+        runs = self.reader.named(self.spec.name) if self.reader else []
         return sum(bool(run.key) and run.key.partition("/")[0] not in known for run in runs)
 
     # ---- which run is whose ------------------------------------------------------------------------------------------
@@ -104,7 +104,9 @@ class Runs:
 
     def _named(self, id: str, key: str) -> StoredRun | None:
         """The run of that id, unless it is another's or there is none."""
-        run = next((run for run in self.runs if run.run == id), None) or (self.store.record(id) if self.store else None)
+        run = next((run for run in self.runs if run.run == id), None) or (
+            self.reader.record(id) if self.reader else None
+        )
         return run if run and run.key in (key, "") else None
 
     def _undelivered(self) -> Iterator[Finding]:
@@ -198,8 +200,8 @@ class Runs:
             yield Finding(None, "its best trial is not the champion", "registered", self._crown)
 
     def _files(self, number: int | None, run: StoredRun) -> set[str]:
-        assert self.store is not None  # for the run is in it
-        return self.store.artifacts(run.run) | self.waits[number].files
+        assert self.reader is not None  # for the run is in it
+        return self.reader.artifacts(run.run) | self.waits[number].files
 
     # ---- repairing --------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ def _drawing(data: SweepData, result: Result, trials: list[ComparedTrial]) -> "D
 def _result(data: SweepData) -> tuple[Result, list[ComparedTrial], Comparison]:
     book, design = data.book, data.book.spec.comparison
     assert design is not None
-    trials = data.ask(lambda store: comparison.compared(book, store)) or comparison.compared(book)
+    trials = data.ask(lambda reader: comparison.compared(book, reader)) or comparison.compared(book)
     return comparison.result(design, trials, *book.spec.objectives[0]), trials, design
 
 

@@ -10,12 +10,11 @@ from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
 from orchestrator.tracking import connection
-from orchestrator.tracking.stored_run import StoredRun
+from orchestrator.tracking.stored_run import RunReader, StoredRun
 from studies.parts.study import Section, Study, StudyError
 
 if TYPE_CHECKING:
     from orchestrator.figures.subject import Subject
-    from orchestrator.tracking.mlflow_store import MlflowStore
 
 T = TypeVar("T")
 
@@ -25,13 +24,13 @@ class SweepData:
 
     def __init__(self, book: Book) -> None:
         self.book, self.missing = book, ""
-        self.store: MlflowStore | None = None
+        self.reader: RunReader | None = None
         spec = book.spec
         try:
-            self.store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
+            self.reader = connection.find_reader(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
         except UserError as error:
             self.missing = str(error)
-        if self.store is None and not self.missing:
+        if self.reader is None and not self.missing:
             self.missing = f"there is nothing of it at {spec.tracking_uri}"
 
     @cached_property
@@ -86,13 +85,13 @@ class SweepData:
         """The pictures of a trial by key and step: their paths."""
         run = run_of(self.book.spec, trial)
         paths: dict[str, dict[int, str]] = {}
-        for key, step, path in (self.ask(lambda store: store.pictures(run)) if run else None) or []:
+        for key, step, path in (self.ask(lambda reader: reader.pictures(run)) if run else None) or []:
             paths.setdefault(key, {})[step] = path
         return paths
 
     def picture(self, trial: Trial, path: str) -> bytes | None:
         """One of them, as PNG."""
-        return self.ask(lambda store: store.content(run_of(self.book.spec, trial), path))
+        return self.ask(lambda reader: reader.content(run_of(self.book.spec, trial), path))
 
     def samples(self, trial: Trial) -> bytes | None:
         """A trial's last samples, as PNG: from its folder, else from MLflow."""
@@ -104,7 +103,7 @@ class SweepData:
 
     @cached_property
     def _runs(self) -> list[StoredRun]:
-        return self.ask(lambda store: store.records(self.book.spec.id)) or []
+        return self.ask(lambda reader: reader.records(self.book.spec.id)) or []
 
     @cached_property
     def _finals(self) -> dict[str, Mapping[str, float]]:
@@ -114,12 +113,12 @@ class SweepData:
     def _tags(self) -> dict[str, dict[str, str]]:
         return {run.run: run.tags for run in self._runs}
 
-    def ask(self, question: Callable[["MlflowStore"], T]) -> T | None:
+    def ask(self, question: Callable[[RunReader], T]) -> T | None:
         """What MLflow answers; None where it is out of reach."""
-        if self.store is None:
+        if self.reader is None:
             return None
         try:
-            return question(self.store)
+            return question(self.reader)
         except connection.unreachable() as error:
             self.missing = f"{self.book.spec.tracking_uri} does not answer ({str(error).splitlines()[0]})"
             return None

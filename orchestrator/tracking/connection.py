@@ -6,14 +6,20 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.errors import UserError
 from orchestrator.search.spec import Spec
 from orchestrator.stores import failures, opening, sqlite, urls
+from orchestrator.tracking import database
+from orchestrator.tracking.stored_run import RunReader
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
+
+Reader = TypeVar("Reader", bound=RunReader)
 
 # MLflow reads these when it is imported. What you set yourself stays.
 SETTINGS = {
@@ -101,11 +107,15 @@ def find(uri: str, option: str, experiment: str, run: str) -> "MlflowStore | Non
     if sqlite.absent(uri):
         return None
     with _opening(uri, option):
-        store = _store(uri)
-        if run and store.record(run) is not None:
-            store.follow(run)
-            return store
-        return store if store.find_experiment(experiment) else None
+        return _at(_store(uri), experiment, run)
+
+
+def find_reader(uri: str, option: str, experiment: str, run: str) -> "RunReader | None":
+    """The same to look at only: read without MLflow where that can be. See find."""
+    if sqlite.absent(uri):
+        return None
+    with _opening(uri, option):
+        return _at(database.open_database(uri, lambda: _store(uri)) or _store(uri), experiment, run)
 
 
 def open_store(uri: str, option: str) -> "MlflowStore":
@@ -118,7 +128,15 @@ def unreachable() -> tuple[type[Exception], ...]:
     """The errors of opening a tracker that is out of reach and of reading from it, for an ``except`` clause."""
     from orchestrator.tracking.mlflow_store import AWAY
 
-    return UserError, *AWAY
+    return UserError, SQLAlchemyError, *AWAY
+
+
+def _at(reader: Reader, experiment: str, run: str) -> Reader | None:
+    """The reader at the experiment of ``run``, else the named one; None where there is neither."""
+    if run and reader.record(run) is not None:
+        reader.follow(run)
+        return reader
+    return reader if reader.find_experiment(experiment) else None
 
 
 def _store(uri: str) -> "MlflowStore":

@@ -19,10 +19,9 @@ from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
 from orchestrator.stores import artifact_locations, failures, sqlite
 from orchestrator.tracking import mlflow_pages
-from orchestrator.tracking.stored_run import KEY, StoredRun
+from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
-PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures in
 NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # do not ask again
 AWAY = (MlflowException, OSError)  # what MLflow raises while it is out of reach
 
@@ -145,12 +144,7 @@ class MlflowStore:
 
     def pictures(self, run: str) -> list[tuple[str, int, str]]:
         """The pictures of a run: key, step and path, in that order."""
-        pictures = []
-        for file in self._artifacts(run).list_artifacts(PICTURES):
-            key, separator, rest = Path(file.path).stem.partition("+step+")
-            if separator and file.path.endswith(".png"):
-                pictures.append((key.replace("~", "/"), int(rest.partition("+")[0]), file.path))
-        return sorted(pictures)
+        return pictures(file.path for file in self._artifacts(run).list_artifacts(PICTURES))
 
     def content(self, run: str, path: str) -> bytes:
         """A file of a run."""
