@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -30,8 +30,10 @@ class Database:
 
     def __init__(self, uri: str, client: "Callable[[], MlflowStore]") -> None:
         """``client`` opens the same tracker by MLflow's own client."""
-        self.engine, self.client, self.experiment = create_engine(uri, pool_pre_ping=True), client, ""
-        sqlite.prepare(self.engine)
+        self.client, self.experiment = client, ""
+        self._engine = create_engine(uri, poolclass=NullPool)  # nobody is told when it is not needed any more
+        self._addresses: dict[str, str] = {}  # of the files of runs
+        sqlite.prepare(self._engine)
 
     def readable(self) -> bool:
         """Whether its tables are as this file knows them."""
@@ -105,10 +107,9 @@ class Database:
 
     def _runs(self, where: str, **values: Any) -> list[StoredRun]:
         """The runs that meet a condition, the oldest first. Status is read before tags, as MLflow's client does."""
-        rows = self._rows(
-            f"SELECT run_uuid, status, end_time, lifecycle_stage FROM runs WHERE {where} ORDER BY start_time, run_uuid",
-            **values,
-        )
+        columns = "run_uuid, status, end_time, lifecycle_stage, artifact_uri"
+        rows = self._rows(f"SELECT {columns} FROM runs WHERE {where} ORDER BY start_time, run_uuid", **values)
+        self._addresses |= {run: address for run, *_, address in rows}
         inside = f"run_uuid IN (SELECT run_uuid FROM runs WHERE {where})"
         tags: dict[str, dict[str, str]] = {}
         for run, key, text_ in self._rows(f"SELECT run_uuid, key, value FROM tags WHERE {inside}", **values):
@@ -129,19 +130,21 @@ class Database:
                 deleted=stage != "active",
                 last=last.get(run, {}),
             )
-            for run, status, ended, stage in rows
+            for run, status, ended, stage, _ in rows
         ]
 
     def _folder(self, run: str) -> Path | None:
         """Where the files of a run are; None where that is not on this machine."""
-        ((uri,),) = self._rows("SELECT artifact_uri FROM runs WHERE run_uuid = :run", run=run)
+        if run not in self._addresses and self.record(run) is None:
+            raise FileNotFoundError(f"MLflow has no run {run}")
+        uri = self._addresses[run]
         address = urlsplit(uri)
         if address.scheme not in ("", "file") or address.netloc:
             return None
         return Path(url2pathname(address.path if address.scheme else uri))
 
     def _rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        with self.engine.connect() as connection:
+        with self._engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(query), values)]
 
 

@@ -1,5 +1,6 @@
 """MLflow's database says the same to us as MLflow's own client does, and what we cannot read is left to the client."""
 
+import io
 import math
 import sqlite3
 from collections.abc import Callable
@@ -8,19 +9,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from orchestrator.delivery.outbox import Begin, End, Entry, File, Numbers, Picture, Tags
 from orchestrator.tracking import connection
 from orchestrator.tracking.database import Database, open_database
 from orchestrator.tracking.mlflow_store import MlflowStore
-from tests.orchestrator.tracking.test_mlflow_store import png
+from tests.support.servers import Postgresql
 
 SWEEP, OTHER = "5d0c" * 4, "77aa" * 4  # ids
 MANY = 1100  # runs: MLflow's client reads 1,000 at a time
 
 
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, format="png")
+    return buffer.getvalue()
+
+
 def uri(folder: Path) -> str:
     return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        return uri(folder)
+    server: Postgresql = request.getfixturevalue("postgresql")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return server.database()
 
 
 def opened(address: str) -> Database:
@@ -86,20 +105,20 @@ def _sorted(value: Any) -> str:
     return repr(value)
 
 
-def test_it_says_what_the_client_says(folder: Path) -> None:
-    store = connection.connect(uri(folder), "--tracking-uri", "toy")
+def test_it_says_what_the_client_says(address: str) -> None:
+    store = connection.connect(address, "--tracking-uri", "toy")
     runs = fill(store)
-    database = opened(uri(folder))
+    database = opened(address)
     assert database.find_experiment("toy") and database.experiment == store.experiment
     assert answers(database, runs) == answers(store, runs)
     assert not database.find_experiment("absent")
 
 
-def test_a_deleted_experiment_and_the_one_of_a_run(folder: Path) -> None:
-    store = connection.connect(uri(folder), "--tracking-uri", "toy")
+def test_a_deleted_experiment_and_the_one_of_a_run(address: str) -> None:
+    store = connection.connect(address, "--tracking-uri", "toy")
     runs = fill(store)
     store.client.delete_experiment(store.experiment)
-    database = opened(uri(folder))
+    database = opened(address)
     assert not database.find_experiment("toy") and database.find_experiment("toy", deleted=True)
     assert answers(database, runs) == answers(store, runs)
     database.experiment = ""
@@ -155,16 +174,16 @@ def test_what_is_no_database_is_left_to_the_client(folder: Path) -> None:
 def test_files_elsewhere_are_asked_of_the_client(folder: Path) -> None:
     store = connection.connect(uri(folder), "--tracking-uri", "toy")
     run = fill(store)[1]
-    database = opened(uri(folder))
     for address in (f"file://{folder}/mlruns/moved%20there", "mlflow-artifacts:/1/2/artifacts"):
         with closing(sqlite3.connect(folder / "mlflow.db")) as file, file:
             file.execute("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", [address, run])
-        assert _outcome(lambda: database.artifacts(run)) == _outcome(lambda: store.artifacts(run))
-        assert _outcome(lambda: database.pictures(run)) == _outcome(lambda: store.pictures(run))
+        database = opened(uri(folder))
+        assert _outcome(database.artifacts, run) == _outcome(store.artifacts, run)
+        assert _outcome(database.pictures, run) == _outcome(store.pictures, run)
 
 
-def _outcome(question: Callable[[], Any]) -> Any:
+def _outcome(question: Callable[[str], Any], run: str) -> Any:
     try:
-        return question()
+        return question(run)
     except Exception as error:
         return repr(error)
