@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from orchestrator.errors import UserError
 from orchestrator.search.spec import Spec
 from orchestrator.stores import failures, opening, sqlite, urls
@@ -128,7 +126,7 @@ def unreachable() -> tuple[type[Exception], ...]:
     """The errors of opening a tracker that is out of reach and of reading from it, for an ``except`` clause."""
     from orchestrator.tracking.mlflow_store import AWAY
 
-    return UserError, SQLAlchemyError, *AWAY
+    return UserError, *AWAY
 
 
 def _at(reader: Reader, experiment: str, run: str) -> Reader | None:

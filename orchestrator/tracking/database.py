@@ -14,7 +14,8 @@ from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from orchestrator.stores import sqlite
+from orchestrator.errors import UserError
+from orchestrator.stores import artifact_locations, failures, sqlite
 from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ UPLOADING = ".artifact.uploading."  # begins the name of a file that MLflow has 
 
 
 class Database:
-    """The runs of an experiment. See RunReader."""
+    """The runs of an experiment. See RunReader; UserError where the database cannot be read."""
 
     def __init__(self, uri: str, client: "Callable[[], MlflowStore]") -> None:
         """``client`` opens the same tracker by MLflow's own client."""
-        self.client, self.experiment = client, ""
+        self._uri, self.client, self.experiment = uri, client, ""
         self._engine = create_engine(uri, poolclass=NullPool)  # nobody is told when it is not needed any more
         self._addresses: dict[str, str] = {}  # of the files of runs
         sqlite.prepare(self._engine)
@@ -41,7 +42,7 @@ class Database:
             versions = {version for (version,) in self._rows("SELECT version_num FROM alembic_version")}
             # Workspaces hide experiments from each other, by settings of MLflow.
             spaces = self._rows("SELECT 1 FROM experiments WHERE workspace <> 'default' LIMIT 1")
-        except SQLAlchemyError:
+        except UserError:
             return False
         return bool(versions) and versions <= set(VERSIONS) and not spaces
 
@@ -137,15 +138,19 @@ class Database:
         """Where the files of a run are; None where that is not on this machine."""
         if run not in self._addresses and self.record(run) is None:
             raise FileNotFoundError(f"MLflow has no run {run}")
-        uri = self._addresses[run]
-        address = urlsplit(uri)
+        location, file = self._addresses[run], sqlite.file(self._uri)
+        location = artifact_locations.beside(file, location) if file else location
+        address = urlsplit(location)
         if address.scheme not in ("", "file") or address.netloc:
             return None
-        return Path(url2pathname(address.path if address.scheme else uri))
+        return Path(url2pathname(address.path if address.scheme else location))
 
     def _rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        with self._engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(query), values)]
+        try:
+            with self._engine.connect() as connection:
+                return [tuple(row) for row in connection.execute(text(query), values)]
+        except SQLAlchemyError as error:
+            raise failures.failure(self._uri, "--tracking-uri", error) from None
 
 
 def open_database(uri: str, client: "Callable[[], MlflowStore]") -> Database | None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from orchestrator.delivery.outbox import Begin, End, Entry, File, Numbers, Picture, Tags
+from orchestrator.errors import UserError
 from orchestrator.tracking import connection
 from orchestrator.tracking.database import Database, open_database
 from orchestrator.tracking.mlflow_store import MlflowStore
@@ -119,7 +120,7 @@ def test_a_deleted_experiment_and_the_one_of_a_run(address: str) -> None:
     runs = fill(store)
     store.client.delete_experiment(store.experiment)
     database = opened(address)
-    assert not database.find_experiment("toy") and database.find_experiment("toy", deleted=True)
+    assert database.find_experiment("toy") and database.experiment == store.experiment
     assert answers(database, runs) == answers(store, runs)
     database.experiment = ""
     database.follow(runs[0])
@@ -180,6 +181,16 @@ def test_files_elsewhere_are_asked_of_the_client(folder: Path) -> None:
         database = opened(uri(folder))
         assert _outcome(database.artifacts, run) == _outcome(store.artifacts, run)
         assert _outcome(database.pictures, run) == _outcome(store.pictures, run)
+
+
+def test_a_damaged_database_is_told_in_a_sentence_with_a_way_out(folder: Path) -> None:
+    store = connection.connect(uri(folder), "--tracking-uri", "toy")
+    run = store.begin(Begin(key=SWEEP, name="sweep", params={}, tags={})).run
+    database = opened(uri(folder))
+    with closing(sqlite3.connect(folder / "mlflow.db")) as file, file:
+        file.execute("DROP TABLE latest_metrics")
+    with pytest.raises(UserError, match=r"^--tracking-uri=sqlite:.*latest_metrics"):
+        database.record(run)
 
 
 def _outcome(question: Callable[[str], Any], run: str) -> Any:
