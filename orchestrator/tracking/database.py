@@ -138,8 +138,7 @@ class Database:
         """Where the files of a run are; None where that is not on this machine."""
         if run not in self._addresses and self.record(run) is None:
             raise FileNotFoundError(f"MLflow has no run {run}")
-        location, file = self._addresses[run], sqlite.file(self._uri)
-        location = artifact_locations.beside(file, location) if file else location
+        location = artifact_locations.beside(self._uri, self._addresses[run])
         address = urlsplit(location)
         if address.scheme not in ("", "file") or address.netloc:
             return None
