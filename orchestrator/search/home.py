@@ -17,7 +17,7 @@ from orchestrator import files
 from orchestrator.delivery.outbox import run_id
 from orchestrator.layout import IDENTITY, SWEEPS
 from orchestrator.search.spec import Spec
-from orchestrator.stores import sqlite
+from orchestrator.stores import read_only, sqlite
 
 HOME = "{home}"  # begins a stored path below the home
 KEY = "home"  # of the home itself, in what is stored
@@ -73,7 +73,7 @@ def _find(content: Mapping[str, Any], storage: str) -> Home:
     noted = content.get(KEY)
     if noted is not None and not os.path.isabs(noted):
         home = Path(os.path.normpath((file.parent if file else Path.cwd()) / noted))
-        return _whole(home, home, content)
+        return _whole(home, home, content, file)
     owner = Path(noted) if noted is not None else _earlier(content)
     near = [Path.cwd(), *([file.parent] if file else [])]
     here = next((folder for folder in near if _holds(folder, content)), owner)
@@ -86,10 +86,10 @@ def _find(content: Mapping[str, Any], storage: str) -> Home:
             f"sweep '{name}' belongs to {owner}, and {here} holds a copy of its files; go on there, or carry it to another "
             f"folder with `sweep pack {name}`",
         )
-    return _whole(here, owner, content)
+    return _whole(here, owner, content, file)
 
 
-def _whole(home: Path, before: Path, content: Mapping[str, Any]) -> Home:
+def _whole(home: Path, before: Path, content: Mapping[str, Any], file: Path | None) -> Home:
     """A home, with what is wrong with the sweep's files in it."""
     name, folder = content["name"], home / SWEEPS / content["name"]
     if folder.exists() and not _holds(home, content):
@@ -106,6 +106,11 @@ def _whole(home: Path, before: Path, content: Mapping[str, Any]) -> Home:
             before,
             f"the files of sweep '{name}' are not in {folder}; bring them there together with the storage, or make an "
             "empty folder of this name to go on without them",
+        )
+    fixed = [path for path in (folder, file) if path and path.exists() and not os.access(path, os.W_OK)]
+    if fixed or read_only.is_read_only(file):
+        return Home(
+            home, before, f"{(fixed or [file])[0]} may only be read; copy {home} to a place where you may write"
         )
     return Home(home, before)
 

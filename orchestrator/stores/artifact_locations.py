@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from orchestrator.stores import read_only
 from orchestrator.stores.sqlite import WAIT_SECONDS, file
 
 COLUMNS = {
@@ -42,5 +43,5 @@ def beside(uri: str, location: str) -> str:
     """
     database = file(uri)
     _, found, rest = location.rpartition(f"/{RUNS}/")
-    path = database and database.parent / RUNS / rest
+    path = database and read_only.source(database).parent / RUNS / rest
     return str(path) if found and path and path.exists() else location

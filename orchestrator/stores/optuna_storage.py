@@ -1,6 +1,7 @@
 """Optuna's storage: which one is meant, and how it is opened."""
 
 import os
+from functools import partial
 from typing import Any
 
 import optuna
@@ -8,7 +9,7 @@ import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
-from orchestrator.stores import failures, opening, sqlite, urls
+from orchestrator.stores import failures, opening, read_only, sqlite, urls
 
 Storage = RDBStorage  # where sweeps are kept: other files need no word of Optuna
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
@@ -29,11 +30,15 @@ def meant(url: str | None, create: bool = False) -> Storage:
 def connect(url: str, option: str = "--storage", create: bool = True) -> Storage:
     """The storage at ``url``, its tables made; UserError where it cannot be had.
 
-    Where a SQLite file is absent and not to be created, an empty storage in memory: there is nothing to see.
+    Where a SQLite file is absent and not to be created, an empty storage in memory: there is nothing to see. One that may
+    only be read is opened to read, unless it were to be created.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not create and sqlite.absent(url):
         return RDBStorage("sqlite:///:memory:")
+    file = sqlite.file(url)
+    if not create and file is not None and read_only.is_read_only(file):
+        return RDBStorage(url, engine_kwargs={"creator": partial(read_only.connect, file)})
     opening.check(url, option, opening.OPTUNA)
     # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
     settings: dict[str, Any] = {"pool_pre_ping": True}

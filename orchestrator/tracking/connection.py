@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.errors import UserError
 from orchestrator.search.spec import Spec
-from orchestrator.stores import failures, opening, sqlite, urls
+from orchestrator.stores import failures, opening, read_only, sqlite, urls
 from orchestrator.tracking import database
 from orchestrator.tracking.stored_run import RunReader
 
@@ -104,6 +104,7 @@ def find(uri: str, option: str, experiment: str, run: str) -> "MlflowStore | Non
     """
     if sqlite.absent(uri):
         return None
+    uri = read_only.readable(uri)
     with _opening(uri, option):
         return _at(_store(uri), experiment, run)
 
@@ -112,12 +113,14 @@ def find_reader(uri: str, option: str, experiment: str, run: str) -> "RunReader 
     """The same to look at only: read without MLflow where that can be. See find."""
     if sqlite.absent(uri):
         return None
+    uri = read_only.readable(uri)
     with _opening(uri, option):
         return _at(database.open_database(uri, lambda: _store(uri)) or _store(uri), experiment, run)
 
 
 def open_store(uri: str, option: str) -> "MlflowStore":
     """The tracker at ``uri``, to look at any experiment; UserError where it cannot be had."""
+    uri = read_only.readable(uri)
     with _opening(uri, option):
         return _store(uri)
 
