@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from models.events import DataUsed
 from orchestrator.files import CannotWrite
-from orchestrator.layout import OUTBOX, SENT
+from orchestrator.layout import OUTBOX, REFUSED, SENT
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -241,14 +241,21 @@ def path_of(folder: Path, segment: int) -> Path:
 
 def segments(folder: Path) -> list[int]:
     """The segments in the outbox at ``folder``, in their order."""
-    return sorted(int(path.stem) for path in folder.glob("[0-9]*.jsonl"))
+    return sorted(int(path.stem) for path in folder.glob("*.jsonl") if path.stem.isdecimal() and path.is_file())
+
+
+def strangers(folder: Path) -> list[Path]:
+    """What lies in the outbox at ``folder`` and is none of its files, such as a copy that a file manager made."""
+    known = {SENT, REFUSED, *(path_of(folder, segment).name for segment in segments(folder))}
+    there = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in there if path.name not in known and path.suffix != ".part")
 
 
 def sent(folder: Path) -> Sent:
     """What has been delivered of the outbox at ``folder``."""
     try:
         return Sent.model_validate_json((folder / SENT).read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return Sent()
 
 
@@ -289,4 +296,5 @@ def read(folder: Path, segment: int, offset: int, most: int) -> tuple[list[Entry
 
 
 def _last(folder: Path) -> int:
-    return max([sent(folder).segment, *segments(folder)])
+    # A folder that is called as a segment takes its number as well.
+    return max([sent(folder).segment, *(int(path.stem) for path in folder.glob("*.jsonl") if path.stem.isdecimal())])

@@ -16,6 +16,8 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from orchestrator import pictures
+
 Picture = NDArray[np.uint8]  # (height, width, 3)
 Drawing = Figure  # a figure before it is a picture: whoever shows it chooses the format
 
@@ -52,14 +54,14 @@ def sheet(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture:
 
 
 def sheet_of_files(files: Iterable[tuple[str, Path]], columns: int = 4, widest: int = 10_000) -> bytes | None:
-    """One PNG file of titled PNG files, each at most ``widest`` pixels wide; None where none of them exists."""
-    pictures = []
+    """One PNG file of titled PNG files, each at most ``widest`` pixels wide; None where none of them can be drawn."""
+    sheet_pictures = []
     for title, path in files:
-        if path.exists():
-            picture = Image.open(path).convert("RGB")
+        if content := pictures.load(path):
+            picture = Image.open(io.BytesIO(content)).convert("RGB")
             picture.thumbnail((widest, picture.height), Image.Resampling.LANCZOS)
-            pictures.append((title, np.asarray(picture)))
-    return png(sheet(pictures, columns)) if pictures else None
+            sheet_pictures.append((title, np.asarray(picture)))
+    return png(sheet(sheet_pictures, columns)) if sheet_pictures else None
 
 
 def value_axis(figure: Figure, axes: Axes, objective: str, log: bool) -> None:

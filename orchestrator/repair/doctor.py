@@ -9,11 +9,12 @@ from rich.console import Console
 
 from orchestrator import text
 from orchestrator.errors import UserError
-from orchestrator.repair import files
+from orchestrator.repair import damage, files
 from orchestrator.repair.files import Finding
 from orchestrator.repair.runs import Runs
 from orchestrator.search import completion
 from orchestrator.search.book import Book
+from orchestrator.stores import failures
 from orchestrator.supervisor import closing, lease
 from orchestrator.text import counted
 from orchestrator.tracking import connection
@@ -40,8 +41,11 @@ def visit(books: Sequence[Book], repair: bool, console: Console) -> int:
     """Tell what does not fit in these sweeps, and repair it if ``repair``; returns the exit status, 1 where anything stays."""
     if not books:
         console.print("no sweeps here yet; begin one with:  sweep run ebm")
+    damaged = list(damage.databases(books))
+    for sentence in damaged:  # first, for what is damaged may end the visits
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     whole = [_Visit(book, console).whole(repair) for book in books]  # a list, for all are to be visited
-    return 0 if all(whole) else 1
+    return 0 if all(whole) and not damaged else 1
 
 
 class _Visit:
@@ -82,7 +86,7 @@ class _Visit:
     def _inspect(self, driven: bool = False) -> Inspection:
         spec, here = self.book.spec, list(files.refusals(self.book))
         if not driven:
-            here += files.folders(self.book)
+            here += [*files.folders(self.book), *damage.findings(self.book, self._reach)]
         try:
             if self.reader is None:
                 self.reader = connection.find_reader(
@@ -209,4 +213,5 @@ def _who(trials: Sequence[int | None]) -> str:
 
 
 def _sentence(error: Exception) -> str:
+    error = failures.of_store(error) or error
     return (str(error).strip() or type(error).__name__).splitlines()[0][:500]

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from models.env import derive_seed
+from orchestrator import pictures
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Entry, File, Numbers, Outbox, Picture, Status
 from orchestrator.delivery.store import Store
@@ -46,10 +47,10 @@ def entries(book: Book, trial: Trial, wanted: Collection[str]) -> list[Entry]:
     known = numbers(book, trial)
     for key in known.keys() & set(wanted):
         made += [Numbers(step=step, values={key: value}) for step, value in known[key].items()]
-    picture = trial_folder(book.spec.folder, trial.number) / SAMPLES
-    if PICTURES in wanted and picture.exists():
+    picture = pictures.load(trial_folder(book.spec.folder, trial.number) / SAMPLES) if PICTURES in wanted else None
+    if picture:
         step = max((max(steps) for steps in known.values()), default=0)
-        made.append(Picture(step=step, key=book.study.pictures, png=picture.read_bytes()))
+        made.append(Picture(step=step, key=book.study.pictures, png=picture))
     return made
 
 
@@ -124,7 +125,7 @@ def draw(book: Book, store: Store, run: str) -> None:
 
 def drawn(book: Book) -> set[str]:
     """Names of the files that ``draw`` makes, and of the folder that holds some."""
-    samples = any((trial_folder(book.spec.folder, trial.number) / SAMPLES).exists() for trial in book.best(SHOWN))
+    samples = any(pictures.load(trial_folder(book.spec.folder, trial.number) / SAMPLES) for trial in book.best(SHOWN))
     return ({"figures"} if len(book.best(2)) == 2 else set()) | ({"best_samples.png"} if samples else set())
 
 

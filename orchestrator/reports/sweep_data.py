@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from orchestrator import pictures
 from orchestrator.errors import UserError
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
@@ -90,14 +91,14 @@ class SweepData:
         return paths
 
     def picture(self, trial: Trial, path: str) -> bytes | None:
-        """One of them, as PNG."""
-        return self.ask(lambda reader: reader.content(run_of(self.book.spec, trial), path))
+        """One of them, as PNG; None where it is out of reach or damaged."""
+        content = self.ask(lambda reader: reader.content(run_of(self.book.spec, trial), path))
+        return content if content and pictures.whole(content) else None
 
     def samples(self, trial: Trial) -> bytes | None:
         """A trial's last samples, as PNG: from its folder, else from MLflow."""
-        file = trial_folder(self.book.spec.folder, trial.number) / SAMPLES
-        if file.exists():
-            return file.read_bytes()
+        if samples := pictures.load(trial_folder(self.book.spec.folder, trial.number) / SAMPLES):
+            return samples
         steps = self.pictures(trial).get(self.study.pictures, {}) if self.study else {}
         return self.picture(trial, steps[max(steps)]) if steps else None
 

@@ -8,6 +8,7 @@ from models.env import Env, derive_seed
 from models.events import Images
 from orchestrator.errors import UserError
 from orchestrator.layout import WEIGHTS, trial_folder
+from orchestrator.search import trained
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
 from studies.parts.study import StudyError
@@ -43,13 +44,13 @@ def draw(book: Book, number: int | None, n: int, seed: int, device: str) -> Draw
         raise UserError(
             f"the weights of trial {trial.number} are not in {weights.parent} any more; choose another trial"
         )
-    from safetensors.torch import load_file
-
     env = Env(
         spec.data, derive_seed(seed, "new", trial.number), device, Path(spec.data_folder), Path(spec.cache_folder)
     )
     try:
-        return Drawn(trial, sample(book.config(trial), env, load_file(weights) if weights.exists() else {}, n))
+        return Drawn(
+            trial, sample(book.config(trial), env, trained.weights(weights.parent) if weights.exists() else {}, n)
+        )
     except datasets.DataError as error:
         raise UserError(f"trial {trial.number} cannot draw without its data: {error}") from None
 

@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from orchestrator import files
 from orchestrator.errors import UserError
 from orchestrator.layout import MODEL, WEIGHTS, trial_folder
 from orchestrator.search import book as books
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
 from orchestrator.stores.optuna_storage import Storage
+
+if TYPE_CHECKING:
+    import torch
 
 CHAMPION = "champion"
 LEAST = 6  # letters of a run's id
@@ -46,15 +50,63 @@ def find(text: str, of: tuple[str, ...], storage: Storage) -> tuple[Path, str]:
 
 def config(folder: Path) -> dict[str, Any]:
     """The settings that the network in ``folder`` was trained with."""
-    about: dict[str, Any] = json.loads((folder / MODEL).read_text())
+    about = _about(folder)
+    if about is None:
+        raise UserError(f"{folder / MODEL} is damaged; `sweep doctor --repair` writes it anew")
     return dict(about["config"])
+
+
+def weights(folder: Path) -> "dict[str, torch.Tensor]":
+    """The trained network of the trial in ``folder``; UserError where its file is damaged."""
+    from safetensors.torch import load_file
+
+    check(folder)
+    return load_file(folder / WEIGHTS)
+
+
+def check(folder: Path) -> None:
+    """UserError where the weights of the trial in ``folder`` are damaged."""
+    if reason := damage(folder):
+        raise UserError(
+            f"the weights in {folder / WEIGHTS} are damaged ({reason}); put a back-up there, or choose another trial"
+        )
+
+
+def damage(folder: Path) -> str:
+    """Why the weights in ``folder`` cannot be read, '' where they can; told without torch."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / WEIGHTS, framework="numpy"):
+            return ""
+    except (SafetensorError, OSError, ValueError) as error:
+        return str(error)
+
+
+def describe(folder: Path, book: Book, trial: Trial) -> None:
+    """Write into ``folder`` what the weights are of."""
+    about = {"study": book.spec.study, "config": book.config(trial).model_dump(mode="json")}
+    files.replace(folder / MODEL, json.dumps(about).encode())
+
+
+def is_described(folder: Path) -> bool:
+    """Whether the folder says what the weights are of."""
+    return _about(folder) is not None
+
+
+def _about(folder: Path) -> dict[str, Any] | None:
+    try:
+        about = json.loads((folder / MODEL).read_bytes())
+        return about if isinstance(about["config"], dict) else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _folder(text: str, book: Book, trial: Trial) -> tuple[Path, str]:
     folder = trial_folder(book.spec.folder, trial.number)
     if not (folder / WEIGHTS).exists():
         raise UserError(f"--model {text}: the weights of trial {trial.number} are not in {folder} any more")
-    if not (folder / MODEL).exists():  # it was trained before that was kept
-        about = {"study": book.spec.study, "config": book.config(trial).model_dump(mode="json")}
-        (folder / MODEL).write_text(json.dumps(about))
+    check(folder)
+    if not is_described(folder):  # it was trained before that was kept, or the file is damaged
+        describe(folder, book, trial)
     return folder, book.spec.data

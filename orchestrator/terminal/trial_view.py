@@ -1,7 +1,7 @@
 """One trial in the terminal, whole: what came of it, how it went, its settings, and its samples where they can be drawn."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 from PIL import Image
@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.style import Style
 from rich.text import Text
 
-from orchestrator import text
+from orchestrator import pictures, text
 from orchestrator.errors import UserError
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
@@ -57,16 +57,18 @@ def view(book: Book, number: int, console: Console) -> Group:
         Text(f"  {text.settings_line(fixed)}"),
     ]
     samples = trial_folder(spec.folder, number) / SAMPLES
-    if samples.exists() and console.is_terminal and console.color_system in ("256", "truecolor"):
-        parts.append(picture(samples, min(console.width, 100)))
+    content = pictures.load(samples)
+    if content and console.is_terminal and console.color_system in ("256", "truecolor"):
+        parts.append(picture(content, min(console.width, 100)))
     elif samples.exists():
-        parts.append(Text(f"samples: {samples}"))
+        damaged = "" if content else " (damaged; `sweep doctor --repair` mends it)"
+        parts.append(Text(f"samples: {samples}{damaged}"))
     return Group(*parts)
 
 
-def picture(path: Path, columns: int) -> Text:
+def picture(content: bytes, columns: int) -> Text:
     """A picture in ``columns`` of letters at most, two pixels a letter, one above the other."""
-    with Image.open(path) as file:
+    with Image.open(BytesIO(content)) as file:
         image = file.convert("RGB")
     width = min(columns, image.width)
     image = image.resize((width, max(2, round(image.height * width / image.width / 2) * 2)), Image.Resampling.BOX)

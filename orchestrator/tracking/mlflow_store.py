@@ -14,6 +14,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking.multimedia import compress_image_size
 from PIL import Image
 
+from orchestrator import pictures
 from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
 from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
@@ -243,6 +244,8 @@ class MlflowStore:
                 path = Path(folder, f"{key}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
                 small = path.with_name(f"{path.name}+compressed.webp")
                 path = path.with_name(f"{path.name}.png")
+                if not pictures.whole(entry.png):
+                    raise Refused(f"the picture {entry.key} of step {entry.step} is damaged")
                 path.write_bytes(entry.png)
                 with Image.open(path) as picture:
                     compress_image_size(picture).save(small)

@@ -11,6 +11,7 @@ from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Store
 from orchestrator.layout import MARKS, SAMPLES, WEIGHTS, trial_folder
+from orchestrator.search import trained
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
@@ -121,8 +122,6 @@ def champion(book: Book, store: "MlflowStore") -> str:
 
     It is crowned once: a sweep whose best trial is the champion already keeps it.
     """
-    from safetensors.torch import load_file
-
     from orchestrator.tracking import model_registry
 
     best = book.best()
@@ -137,7 +136,7 @@ def champion(book: Book, store: "MlflowStore") -> str:
         return str(crowned["address"])
     config = book.config(best[0])
     network = book.study.restore(config, spec.image_shape)
-    network.load_state_dict(load_file(folder / WEIGHTS))
+    network.load_state_dict(trained.weights(folder))
     tags = {"trial": str(best[0].number), spec.objectives[0][0]: f"{best[0].values[0]:.6g}", "data": spec.data}
     shape = book.study.takes(config, spec.image_shape)
     address = model_registry.register(store, run, network, shape, spec.name, tags)

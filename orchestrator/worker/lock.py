@@ -75,18 +75,19 @@ def end_group(process: int) -> None:
 def _end(folder: Path) -> None:
     try:
         who = json.loads((folder / WORKER).read_text())
-    except (OSError, ValueError):
-        who = {}
-    if who.get("host") != socket.gethostname():
+        process = int(who["process"])
+    except (OSError, ValueError, TypeError, KeyError):
         raise UserError(
-            f"a worker of {folder.name} still runs on {who.get('host', 'another machine')}; end it there first"
-        )
+            f"a worker of {folder.name} still runs, and {folder / WORKER} does not tell which process it is; end it first"
+        ) from None
+    if who.get("host") != socket.gethostname():
+        raise UserError(f"a worker of {folder.name} still runs on {who.get('host')}; end it there first")
     with suppress(psutil.NoSuchProcess):  # else the number is another process's by now
-        if abs(psutil.Process(who["process"]).create_time() - who["started"]) > 1:
+        if abs(psutil.Process(process).create_time() - who.get("started", 0)) > 1:
             return
-    end_group(who["process"])
+    end_group(process)
     for _ in range(100):
         if not held(folder):
             return
         time.sleep(0.05)
-    raise UserError(f"process {who['process']} of {folder.name} cannot be ended; end it first")
+    raise UserError(f"process {process} of {folder.name} cannot be ended; end it first")

@@ -23,7 +23,7 @@ def load(folder: Path) -> Ended | None:
     """How the folder's trial ended; None where it has not, or where the file is not whole."""
     try:
         return _ENDED.validate_json((folder / ENDED).read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return None
 
 

@@ -1,0 +1,102 @@
+"""Damaged files of a sweep, as `sweep doctor` finds them: what can be made again is mended, what cannot be is named."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator import files, pictures
+from orchestrator.delivery import outbox
+from orchestrator.delivery.outbox import Sent
+from orchestrator.layout import ENDED, MODEL, OUTBOX, SAMPLES, SENT, WEIGHTS
+from orchestrator.repair.files import Finding, folder_of, lead
+from orchestrator.search import trained
+from orchestrator.search.book import Book
+from orchestrator.search.trials import Trial, run_of
+from orchestrator.stores import sqlite
+from orchestrator.tracking import trial_record
+from orchestrator.worker import lock, result
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_store import MlflowStore
+
+Reach = Callable[[], "MlflowStore"]
+BACK_UP = "none; put a back-up in its place"
+
+
+def databases(books: Sequence[Book]) -> Iterator[str]:
+    """A sentence for each SQLite file of these sweeps that is damaged though it can be opened."""
+    addresses = [address for book in books for address in (book.address, book.spec.tracking_uri)]
+    for path in dict.fromkeys(sqlite.file(address) for address in addresses):
+        if path is not None and path.is_file() and (found := sqlite.damage(path)):
+            yield f"{path} is damaged ({found}); put a back-up in its place"
+
+
+def findings(book: Book, reach: Reach) -> Iterator[Finding]:
+    """Damaged files of a sweep that nobody drives; ``reach`` gives the tracker to mend them from."""
+    yield from _outbox(book, None, book.spec.run, reach)
+    for trial in book.trials():
+        folder = folder_of(book, trial.number)
+        if folder.exists() and not folder.is_dir():
+            yield Finding(trial.number, f"{folder} is a file where its folder should be", "none; move it away")
+        elif not lock.held(folder):
+            yield from _outbox(book, trial.number, trial.run, reach)
+            yield from _results(book, trial, folder, reach)
+
+
+def _outbox(book: Book, number: int | None, run: str, reach: Reach) -> Iterator[Finding]:
+    place = folder_of(book, number) / OUTBOX
+    if place.exists() and not place.is_dir():
+        yield Finding(number, f"{place} is a file where its outbox should be", "none; move it away")
+        return
+    for stranger in outbox.strangers(place):
+        yield Finding(number, f"{stranger} is no part of its outbox", "none; move it away, it is not delivered")
+    for segment in outbox.segments(place):
+        path = outbox.path_of(place, segment)
+        if not os.access(path, os.R_OK):
+            yield Finding(number, f"{path} may not be read", f"none; let its owner say: chmod u+r {path}")
+    if (place / SENT).exists() and not _is_sent(place / SENT):
+        yield Finding(number, f"its {SENT} is damaged", "written anew", partial(_lead, book, number, run, reach))
+
+
+def _is_sent(path: Path) -> bool:
+    try:
+        Sent.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _lead(book: Book, number: int | None, run: str, reach: Reach) -> None:
+    """Have the outbox lead to the run that Optuna knows, else to the one with its key."""
+    folder, spec = folder_of(book, number), book.spec
+    key = spec.id if number is None else trial_record.key(spec, number)
+    run = run or next((stored.run for stored in reach().records(spec.id) if stored.key == key), "")
+    (folder / OUTBOX / SENT).unlink()
+    lead(folder, run)
+
+
+def _results(book: Book, trial: Trial, folder: Path, reach: Reach) -> Iterator[Finding]:
+    number, weights = trial.number, folder / WEIGHTS
+    if weights.exists() and (damage := trained.damage(folder)):
+        yield Finding(number, f"its {WEIGHTS} is damaged ({damage})", BACK_UP)
+    if (folder / MODEL).exists() and weights.exists() and not trained.is_described(folder):
+        yield Finding(number, f"its {MODEL} is damaged", "written anew", partial(trained.describe, folder, book, trial))
+    if (folder / SAMPLES).exists() and pictures.load(folder / SAMPLES) is None:
+        repair = partial(_draw, book, trial, folder / SAMPLES, reach)
+        yield Finding(number, f"its {SAMPLES} is damaged", "taken from its run, or else removed", repair)
+    if not trial.finished and (folder / ENDED).exists() and result.load(folder) is None:
+        repair = partial(result.remove, folder)
+        yield Finding(number, f"its {ENDED} is damaged", "removed; it goes on from its checkpoint", repair)
+
+
+def _draw(book: Book, trial: Trial, path: Path, reach: Reach) -> None:
+    """Put the last samples that the trial's run has in the place of a damaged file."""
+    store, run = reach(), run_of(book.spec, trial)
+    steps = [(step, name) for key, step, name in store.pictures(run) if key == book.study.pictures] if run else []
+    content = store.content(run, max(steps)[1]) if steps else b""
+    if pictures.whole(content):
+        files.replace(path, content)
+    else:
+        path.unlink()
