@@ -14,10 +14,10 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking.multimedia import compress_image_size
 from PIL import Image
 
-from orchestrator import pictures
 from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
 from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
+from orchestrator.pictures import whole
 from orchestrator.stores import artifact_locations, failures, sqlite
 from orchestrator.tracking import mlflow_pages
 from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures
@@ -244,7 +244,7 @@ class MlflowStore:
                 path = Path(folder, f"{key}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
                 small = path.with_name(f"{path.name}+compressed.webp")
                 path = path.with_name(f"{path.name}.png")
-                if not pictures.whole(entry.png):
+                if not whole(entry.png):
                     raise Refused(f"the picture {entry.key} of step {entry.step} is damaged")
                 path.write_bytes(entry.png)
                 with Image.open(path) as picture:
