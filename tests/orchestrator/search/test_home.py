@@ -1,0 +1,172 @@
+"""A sweep belongs to its folder: what is stored is relative to it, and a copy is known."""
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from orchestrator.errors import UserError
+from orchestrator.search import book as books
+from orchestrator.search import home, moved, plan
+from orchestrator.search.options import request
+from orchestrator.search.spec import Spec
+from orchestrator.stores import artifact_locations, optuna_storage
+from tests.support.paths import QUADRATIC
+
+
+def make(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Spec:
+    """A sweep 'toy' that was started in ``folder`` and driven once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(folder)
+    storage = optuna_storage.meant(options.get("storage"), create=True)
+    spec = plan.resolve(request(QUADRATIC, name="toy", trials=5, **options), storage)
+    book = books.create(storage, spec)
+    Path(spec.folder).mkdir(parents=True, exist_ok=True)
+    home.mark(spec)
+    book.update(run="0123")
+    storage.engine.dispose()
+    return spec
+
+
+def load(folder: Path, monkeypatch: pytest.MonkeyPatch, storage: str | None = None) -> books.Book:
+    monkeypatch.chdir(folder)
+    return books.load(optuna_storage.meant(storage), "toy")
+
+
+def text(folder: Path, database: str = "sweeps.db") -> str:
+    connection = sqlite3.connect(folder / database)
+    try:
+        return "\n".join(connection.iterdump())
+    finally:
+        connection.close()
+
+
+def test_what_lies_below_the_folder_is_stored_relative_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = tmp_path / "first, ü ۱"
+    spec = make(first, monkeypatch, set={"journal": str(first / "journal.txt"), "gate": "/elsewhere"})
+    assert str(first) not in text(first).replace(json.dumps(spec.command)[1:-1], "").replace(
+        json.dumps(spec.options), ""
+    )
+    second = tmp_path / "second"
+    shutil.move(first, second)
+    book = load(second, monkeypatch)
+    assert not book.obstacle
+    assert (book.spec.folder, book.spec.data_folder) == (f"{second}/.sweeps/toy", f"{second}/data")
+    assert book.spec.tracking_uri == f"sqlite:///{second}/mlflow.db"
+    assert (book.spec.base["journal"], book.spec.base["gate"]) == (f"{second}/journal.txt", "/elsewhere")
+    assert (book.spec.command, book.spec.set["journal"]) == (spec.command, f"{second}/journal.txt")
+
+
+@pytest.mark.parametrize("storage", ["sweeps.db", "stores/sweeps.db", "../sweeps.db"])
+def test_a_copy_is_a_home_of_its_own(storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever Optuna's file lies, if it moves with the folder."""
+    (tmp_path / "first/project/stores").mkdir(parents=True)
+    make(tmp_path / "first/project", monkeypatch, storage=f"sqlite:///{storage}")
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    project = tmp_path / "second/project"
+    book = load(tmp_path, monkeypatch, f"sqlite:///{project}/{storage}")
+    assert book.spec.folder == f"{project}/.sweeps/toy" and not book.obstacle
+
+
+@pytest.mark.parametrize("shared", ["storage", "tracking_uri"])
+def test_a_copy_whose_store_is_elsewhere_may_not_change_the_sweep(
+    shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").mkdir()
+    option = {shared: f"sqlite:///{tmp_path}/x/{shared}.db"}
+    first, second = tmp_path / "first", tmp_path / "second"
+    make(first, monkeypatch, **option)
+    storage = option.get("storage")
+    shutil.copytree(first, second)
+    assert load(first, monkeypatch, storage).spec.folder == f"{first}/.sweeps/toy"
+    copy = load(second, monkeypatch, storage)
+    assert copy.spec.folder == f"{second}/.sweeps/toy"  # looking reads nothing of the original
+    for change in (copy.delete, copy.update, lambda: copy.note("x", 1), copy.claim):
+        with pytest.raises(UserError, match=f"belongs to {first}, and {second} holds a copy.*sweep pack toy"):
+            change()
+    shutil.rmtree(first)
+    taken = load(second, monkeypatch, storage)  # it was moved, then
+    taken.update(trials=7)
+    assert load(second, monkeypatch, storage).spec.trials == 7
+
+
+def test_a_storage_without_the_files_of_the_sweep_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "first", monkeypatch)
+    second = tmp_path / "second"
+    second.mkdir()
+    shutil.copy(tmp_path / "first/sweeps.db", second)
+    with pytest.raises(UserError, match=f"the files of sweep 'toy' are not in {second}/.sweeps/toy"):
+        load(second, monkeypatch).claim()
+    (second / ".sweeps/toy").mkdir(parents=True)  # what the sentence advises
+    load(second, monkeypatch).claim()
+
+
+def test_files_of_another_sweep_of_the_same_name_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    make(first, monkeypatch)
+    make(second, monkeypatch)
+    shutil.copy(first / "sweeps.db", second)
+    with pytest.raises(UserError, match=f"{second}/.sweeps/toy holds files of another sweep that is called 'toy' too"):
+        load(second, monkeypatch)
+
+
+def test_locations_of_artifacts_follow_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder's own MLflow file, whatever form they have; others stay."""
+    first, second = tmp_path / "first ü", tmp_path / "second, x"
+    make(first, monkeypatch)
+    connection = sqlite3.connect(first / "mlflow.db")
+    with connection:
+        connection.execute("create table runs (artifact_uri)")
+        connection.execute("create table model_versions (source, storage_location)")
+        places = [f"{first}/mlruns/1", f"{(first / 'mlruns/2').as_uri()}", f"{first}2/mlruns/3", "s3://x/4", f"{first}"]
+        connection.executemany("insert into runs values (?)", [(place,) for place in places])
+        connection.execute("insert into model_versions values (?, ?)", (f"{first}/a", f"{first}/b"))
+    connection.close()
+    shutil.copytree(first, second)
+    assert not load(second, monkeypatch).obstacle
+    connection = sqlite3.connect(second / "mlflow.db")
+    found = [place for (place,) in connection.execute("select artifact_uri from runs")]
+    assert found == [
+        f"{second}/mlruns/1",
+        (second / "mlruns/2").as_uri(),
+        f"{first}2/mlruns/3",
+        "s3://x/4",
+        f"{second}",
+    ]
+    assert connection.execute("select * from model_versions").fetchall() == [(f"{second}/a", f"{second}/b")]
+    connection.close()
+    assert f"{second}" not in text(first, "mlflow.db")
+
+
+def test_locations_stay_while_a_sweep_is_driven_under_another_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container may see the folder elsewhere: what runs goes on, and nothing may be written beside it."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    spec = make(first, monkeypatch)
+    connection = sqlite3.connect(first / "mlflow.db")
+    with connection:
+        connection.execute("create table runs (artifact_uri)")
+        connection.execute("insert into runs values (?)", (f"{first}/mlruns/1",))
+    connection.close()
+    first.rename(second)
+    with FileLock(second / ".sweeps/toy/driver.lock"):
+        with pytest.raises(UserError, match=f"a sweep of {second} is being driven, for which the folder is {first}"):
+            load(second, monkeypatch).claim()
+        assert f"{first}/mlruns/1" in text(second, "mlflow.db")
+        assert moved.settle(second, f"sqlite:///{second}/mlflow.db")
+    load(second, monkeypatch).claim()
+    assert f"{second}/mlruns/1" in text(second, "mlflow.db") and spec.name == "toy"
+
+
+def test_files_beside_the_database_are_read_there(tmp_path: Path) -> None:
+    (tmp_path / "mlruns/1/run/artifacts").mkdir(parents=True)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    assert artifact_locations.beside(uri, "/old/mlruns/1/run/artifacts") == f"{tmp_path}/mlruns/1/run/artifacts"
+    for other in ("/old/mlruns/1/other/artifacts", "mlflow-artifacts:/1/run/artifacts", "s3://old/1"):
+        assert artifact_locations.beside(uri, other) == other
+    assert artifact_locations.beside("http://x", "/old/mlruns/1/run/artifacts") == "/old/mlruns/1/run/artifacts"
