@@ -22,6 +22,7 @@ from benchmarks import _trials
 from benchmarks._figure import Figure, empty_folder
 from orchestrator.messages import Ended
 from orchestrator.search import book as books
+from orchestrator.search import new_sweep
 from orchestrator.search import samplers as search
 from orchestrator.stores import optuna_storage
 
@@ -77,7 +78,7 @@ def costs(url: str, size: int, repeats: int) -> dict[str, list[float]]:
     The ways take turns, and the few trials that they add stay.
     """
     storage = optuna_storage.connect(url)
-    book = books.create(storage, _trials.spec(size + len(WAYS) * (repeats + 1)))
+    book = new_sweep.create(storage, _trials.spec(size + len(WAYS) * (repeats + 1)))
     _trials.fill(storage, book, size)
     began = time.perf_counter()
     found = len(book.finished())

@@ -10,12 +10,13 @@ from rich.console import Console
 from orchestrator import collector, files, launchers, text
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
-from orchestrator.search import completion, home, moved_folder, steer
-from orchestrator.search.book import Book, create
+from orchestrator.search import completion, home, moved_folder, plan, steer
+from orchestrator.search.book import Book
 from orchestrator.search.completion import CLOSING
+from orchestrator.search.new_sweep import create
 from orchestrator.search.spec import Spec
 from orchestrator.stores import sqlite, urls
-from orchestrator.stores.optuna_storage import UNWRITABLE, Storage, unwritable
+from orchestrator.stores.optuna_storage import UNWRITABLE, NameTaken, Storage, unwritable
 from orchestrator.supervisor import closing as closings
 from orchestrator.supervisor import lease
 from orchestrator.supervisor.closing import DELIVERY_SECONDS, ORDERLY, Closing
@@ -52,7 +53,10 @@ def book_of(
         connection.connect(
             spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run
         )  # refused before the sweep exists
-        return create(storage, spec), {}
+        try:
+            return create(storage, spec), {}
+        except NameTaken:  # the same command, begun at the same time, was faster
+            return book_of(spec, plan.settle(spec, storage), trials, storage, parent_run)
     return (book, {}) if trials is None else steer.resumed(storage, spec.name, trials)
 
 

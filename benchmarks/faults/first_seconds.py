@@ -1,37 +1,46 @@
-"""The first command in an empty folder is killed, interrupted, or begun several times at once.
+"""The first command in a folder is killed, interrupted, or begun several times at once; also with a new PostgreSQL database.
 
-A start survives a kill if the same command, given again, ends with status 0. Kills come at random moments between the start
-of the process and the first trial.
+A start survives a kill if the same command, given again, ends with status 0. Kills come at random moments between the start of
+the command and its first trial. PostgreSQL is tried where SWEEP_TEST_POSTGRESQL names a server, as in
+``tests/postgresql.sh python -m benchmarks.faults first_seconds``.
 """
 
+import os
 import random
+import secrets
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks._figure import SWEEP, empty_folder, environment
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from benchmarks._figure import empty_folder
+from benchmarks.faults.forked import Command
 from benchmarks.faults.row import Row
 
 STUDY = Path(__file__).parents[2] / "tests" / "toy_studies" / "quadratic.py"
-COMMAND = (*SWEEP, "run", str(STUDY), "--trials", "1", "--workers", "0", "--set", "steps=2")
-LIMIT = 300  # seconds that no command takes unless it hangs
-SETS, TOGETHER = 50, 4  # sets of simultaneous starts
+RUN = ("run", str(STUDY), "--trials", "1", "--workers", "0", "--set", "steps=2")
+KILLS, SETS, TOGETHER = 100, 50, 4
+SERVER = "SWEEP_TEST_POSTGRESQL"
+Stores = Callable[[], dict[str, str]]  # gives new ones, as environment variables
 
 
 def measure(count: int | None = None) -> Iterator[Row]:
     """Kills, interrupts, and simultaneous starts with and without a name: ``count`` times, else 100 kills and 50 sets."""
-    span = _until_first_trial()
-    named = (*COMMAND, "--name", "first")
-    for fault, how in (("kill −9", signal.SIGKILL), ("Ctrl-C", signal.SIGINT)):
-        survived = _times(count or 100, partial(_survives, named, how, span))
-        yield _row(f"{fault} before the first trial of a new folder", count or 100, survived)
-    for fault, name in (("", ("--name", "start-{}")), (" without `--name`", ())):
-        survived = _times(count or SETS, partial(_all_start, name))
-        yield _row(f"{TOGETHER} first commands at once in a new folder{fault}", count or SETS, survived)
+    places: list[tuple[str, Stores]] = [("folder", dict)]
+    if SERVER in os.environ:
+        places.append(("PostgreSQL database", _databases))
+    for place, stores in places:
+        span = _until_first_trial(stores)
+        for fault, number in (("kill −9", signal.SIGKILL), ("Ctrl-C", signal.SIGINT)):
+            survived = _times(count or KILLS, partial(_survives, number, span, stores))
+            yield _row(f"{fault} before the first trial, new {place}", count or KILLS, survived)
+        for fault, name in (("with names", ("--name", "start-{}")), ("without names", ())):
+            survived = _times(count or SETS, partial(_all_start, name, stores))
+            yield _row(f"{TOGETHER} first commands at once {fault}, new {place}", count or SETS, survived)
 
 
 def _row(fault: str, tried: int, survived: int) -> Row:
@@ -46,43 +55,47 @@ def _times(count: int, survives: "partial[bool]") -> int:
     return survived
 
 
-def _until_first_trial() -> float:
-    """Seconds from the start of a command to its first trial."""
+def _survives(number: signal.Signals, span: float, stores: Stores, folder: Path, chance: random.Random) -> bool:
+    """Whether the command, killed and given again, ends with status 0."""
+    variables, arguments = stores(), (*RUN, "--name", "first")
+    command, moment = Command(folder, *arguments, variables=variables), chance.uniform(0, span)
+    time.sleep(moment)
+    os.kill(command.pid, number)
+    command.end()
+    return Command(folder, *arguments, variables=variables).succeeds(f"after {number.name} at {moment:.2f} s")
+
+
+def _until_first_trial(stores: Stores) -> float:
+    """Seconds from the start of a command to its first trial, on the machine as busy as it is now."""
     with empty_folder() as folder:
-        process, began = _start(COMMAND, folder), time.monotonic()
-        while not list(folder.glob(".sweeps/*/trial-0")) and process.poll() is None:
+        Command(folder, *RUN, variables=stores()).end()  # the first one waits for all imports
+    with empty_folder() as folder:
+        began = time.monotonic()
+        command = Command(folder, *RUN, variables=stores())
+        while not list(folder.glob(".sweeps/*/trial-0")) and command.runs():
             time.sleep(0.01)
         seconds = time.monotonic() - began
-        process.wait(LIMIT)
+        if not command.succeeds("undisturbed"):
+            raise AssertionError("the command fails without a fault")
     return seconds
 
 
-def _survives(command: tuple[str, ...], how: signal.Signals, span: float, folder: Path, chance: random.Random) -> bool:
-    """Whether the command, killed and given again, ends with status 0."""
-    process, moment = _start(command, folder), chance.uniform(0, span)
-    time.sleep(moment)
-    process.send_signal(how)
-    process.wait(LIMIT)
-    return _ended(_start(command, folder), f"after {how.name} at {moment:.2f} s")
-
-
-def _all_start(name: tuple[str, ...], folder: Path, chance: random.Random) -> bool:
+def _all_start(name: tuple[str, ...], stores: Stores, folder: Path, chance: random.Random) -> bool:
     """Whether commands that begin together all end with status 0."""
-    commands = [(*COMMAND, *(word.format(number) for word in name)) for number in range(TOGETHER)]
-    processes = [_start(command, folder) for command in commands]
-    return all([_ended(process, "together with others") for process in processes])
+    variables = stores()
+    lines = [(*RUN, *(word.format(number) for word in name)) for number in range(TOGETHER)]
+    commands = [Command(folder, *line, variables=variables) for line in lines]
+    return all([command.succeeds("together with others") for command in commands])
 
 
-def _start(command: tuple[str, ...], folder: Path) -> "subprocess.Popen[str]":
-    """The command in a folder; what it prints goes to a pipe."""
-    return subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def _ended(process: "subprocess.Popen[str]", when: str) -> bool:
-    """Whether a process ends with status 0; what it printed is shown where it does not."""
-    output, _ = process.communicate(timeout=LIMIT)
-    if process.returncode:
-        print(f"status {process.returncode} {when}: {output.strip()[-400:]}", file=sys.stderr)
-    return process.returncode == 0
+def _databases() -> dict[str, str]:
+    """Two new databases, for Optuna and MLflow."""
+    server = make_url(os.environ[SERVER]).set(drivername="postgresql+psycopg")
+    names = [f"first_{secrets.token_hex(6)}" for _ in range(2)]
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for name in names:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    storage, tracking = (server.set(database=name, password=None).render_as_string() for name in names)
+    return {"SWEEP_STORAGE": storage, "MLFLOW_TRACKING_URI": tracking, "PGPASSWORD": str(server.password)}

@@ -1,6 +1,5 @@
 """The Optuna side of a sweep: trials are asked for, reported and closed here. One process writes to a sweep at a time."""
 
-import itertools
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -241,17 +240,6 @@ class Book:
         return proposals.grid(self.spec, self.study)
 
 
-def create(storage: Storage, spec: Spec) -> Book:
-    """A new sweep."""
-    directions = [direction for _, direction in spec.objectives]
-    study = optuna.create_study(storage=storage, study_name=spec.name, directions=directions)
-    with samplers.quietly():
-        study.set_metric_names([key for key, _ in spec.objectives])
-    book = Book(study, spec, str(storage.url))
-    book.update()
-    return book
-
-
 def find(storage: Storage, name: str) -> Spec | None:
     """What the sweep ``name`` knows of itself; None where there is no such sweep. UserError for a foreign study."""
     restored = _restored(storage, name)
@@ -286,13 +274,6 @@ def load(storage: Storage, name: str) -> Book:
 def names(storage: Storage) -> list[str]:
     """The sweeps of a storage, in the order in which they were made."""
     return [study.study_name for study in storage.get_all_studies() if SPEC in study.user_attrs]
-
-
-def fresh_name(storage: Storage, study: str, data: str) -> str:
-    """A name that no sweep has yet: study-data-1, -2, …"""
-    taken = {study.study_name for study in storage.get_all_studies()}
-    stem = f"{study}-{data}".replace("_", "-")
-    return next(f"{stem}-{n}" for n in itertools.count(1) if f"{stem}-{n}" not in taken)
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -15,6 +15,7 @@ from orchestrator.errors import UserError
 from orchestrator.layout import RESERVED, SWEEPS
 from orchestrator.search import book as books
 from orchestrator.search import factorial, trained
+from orchestrator.search.new_sweep import fresh_name
 from orchestrator.search.options import Request
 from orchestrator.search.spec import Spec, parse_fixed
 from orchestrator.stores import sqlite, urls
@@ -44,7 +45,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
     model, trained_on = _model(request.study, options["model"], study, storage)
     data_name = options["data"] or trained_on or study.data
     stem = Path(request.study).stem + ("-compared" if options["vary"] else "")
-    name = options["name"] or books.fresh_name(storage, stem, data_name.partition(":")[0])
+    name = options["name"] or fresh_name(storage, stem, data_name.partition(":")[0])
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name in RESERVED:
         raise UserError(f"--name '{name}' cannot be a name; use letters, digits, dots, dashes and underscores")
     if options["deterministic"] and options["pruner"] not in ("median", "none"):

@@ -3,6 +3,7 @@
 import math
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -56,6 +57,10 @@ class Spec(BaseModel, frozen=True):
     trials: int = Field(ge=1)  # the total; resuming may change it
     drifts: list[Drift] = []  # resuming may add one
     comparison: Comparison | None = None  # of its arms, where that is what the sweep is for
+
+    def renamed(self, name: str) -> "Spec":
+        """The same sweep by another name, in the folder of that name."""
+        return self.model_copy(update={"name": name, "folder": str(Path(self.folder).with_name(name))})
 
     @property
     def cache_folder(self) -> str:

@@ -37,6 +37,10 @@ def check(url: str, option: str, owner: Owner) -> None:
     if "@" in (address.host or ""):
         raise UserError(f"{option}={urls.shown(url)} has an @ too many; write one that is in a password as %40")
     file = sqlite.file(url)
+    if file is not None and not file.exists():
+        if obstacle := sqlite.obstacle(file):
+            raise UserError(f"{option}={urls.shown(url)} {obstacle}")
+        return
     try:
         tables = _reach(url, option) if file is None else sqlite.tables(file)
         if not tables & owner.tables and (VERSIONS in tables or tables and file is not None):

@@ -1,6 +1,8 @@
 """Optuna's storage: which one is meant, and how it is opened."""
 
+import json
 import os
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,8 +10,13 @@ import optuna
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.study import StudyDirection
+from optuna.study.study import _SYSTEM_ATTR_METRIC_NAMES as METRIC_NAMES
+from sqlalchemy.orm import Session
 
-from orchestrator.stores import failures, opening, read_only, sqlite, urls
+from orchestrator.stores import creation, failures, opening, read_only, sqlite, urls
+from orchestrator.stores.creation import Schema
 
 Storage = RDBStorage  # where sweeps are kept: other files need no word of Optuna
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
@@ -17,6 +24,13 @@ UNWRITABLE = (
     StorageInternalError,
     sqlalchemy.exc.OperationalError,
 )  # what writing raises where the storage takes no more
+
+
+def _make(url: str) -> None:
+    RDBStorage(url).engine.dispose()
+
+
+SCHEMA = Schema("studies", _make, lambda: "")  # Optuna writes its revision when all else is made
 
 
 def meant(url: str | None, create: bool = False) -> Storage:
@@ -30,11 +44,11 @@ def meant(url: str | None, create: bool = False) -> Storage:
 def connect(url: str, option: str = "--storage", create: bool = True) -> Storage:
     """The storage at ``url``, its tables made; UserError where it cannot be had.
 
-    Where a SQLite file is absent and not to be created, an empty storage in memory: there is nothing to see. One that may
-    only be read is opened to read, unless it were to be created.
+    Where a SQLite file is absent or half-made, and not to be created, an empty storage in memory: there is nothing to see.
+    One that may only be read is opened to read, unless it were to be created.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if not create and sqlite.absent(url):
+    if not create and not creation.is_made(url, SCHEMA):
         return RDBStorage("sqlite:///:memory:")
     file = sqlite.file(url)
     if not create and file is not None and read_only.is_read_only(file):
@@ -45,12 +59,50 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
     if url.startswith("sqlite"):
         settings["connect_args"] = {"timeout": sqlite.WAIT_SECONDS}  # while the tables are made, too
     try:
+        creation.ensure(url, SCHEMA)
         storage = RDBStorage(url, engine_kwargs=settings)
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError, OSError) as error:
         raise failures.failure(url, option, error) from None
     failures.trace(storage.engine)
     sqlite.prepare(storage.engine)
     return storage
+
+
+def study_names(storage: Storage) -> set[str]:
+    """The names of all studies, those of other programs among them."""
+    return {study.study_name for study in storage.get_all_studies()}
+
+
+class NameTaken(Exception):
+    """A storage has a study of that name already."""
+
+
+def add_study(
+    storage: Storage, name: str, objectives: Sequence[tuple[str, str]], attributes: Mapping[str, Any]
+) -> None:
+    """Add a study, with its user attributes, in one transaction; NameTaken where there is one of that name.
+
+    ``objectives`` are names with directions. Optuna's own functions take a transaction for each part of a study: a
+    process killed in between would leave one that nobody can use.
+    """
+    directions = [
+        models.StudyDirectionModel(objective=number, direction=StudyDirection[direction.upper()])
+        for number, (_, direction) in enumerate(objectives)
+    ]
+    metrics = json.dumps([metric for metric, _ in objectives])
+    study = models.StudyModel(
+        study_name=name,
+        directions=directions,
+        user_attributes=[
+            models.StudyUserAttributeModel(key=key, value_json=json.dumps(value)) for key, value in attributes.items()
+        ],
+        system_attributes=[models.StudySystemAttributeModel(key=METRIC_NAMES, value_json=metrics)],
+    )
+    try:
+        with Session(storage.engine) as session, session.begin():
+            session.add(study)
+    except sqlalchemy.exc.IntegrityError:
+        raise NameTaken(name) from None
 
 
 def unwritable(error: Exception) -> str:

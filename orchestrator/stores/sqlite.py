@@ -64,11 +64,12 @@ def _close() -> None:
 
 def absent(url: str) -> bool:
     """Whether ``url`` is a SQLite file that is not there."""
-    return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+    path = file(url)
+    return path is not None and not path.exists()
 
 
 def tables(path: Path) -> set[str]:
-    """The tables in the file, which is made where there is none, once it could be written; raises sqlite3.Error."""
+    """The tables in the file, once it could be written; raises sqlite3.Error."""
     with closing(sqlite3.connect(path, timeout=WAIT_SECONDS)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.errors import UserError
 from orchestrator.search.spec import Spec
-from orchestrator.stores import failures, opening, read_only, sqlite, urls
+from orchestrator.stores import creation, failures, opening, read_only, sqlite, urls
 from orchestrator.tracking import database
 from orchestrator.tracking.stored_run import RunReader
 
@@ -106,7 +106,7 @@ def find(uri: str, option: str, experiment: str, run: str) -> "MlflowStore | Non
         return None
     uri = read_only.readable(uri)
     with _opening(uri, option):
-        return _at(_store(uri), experiment, run)
+        return _at(_store(uri), experiment, run) if _is_made(uri) else None
 
 
 def find_reader(uri: str, option: str, experiment: str, run: str) -> "RunReader | None":
@@ -115,6 +115,8 @@ def find_reader(uri: str, option: str, experiment: str, run: str) -> "RunReader 
         return None
     uri = read_only.readable(uri)
     with _opening(uri, option):
+        if not _is_made(uri):
+            return None
         return _at(database.open_database(uri, lambda: _store(uri)) or _store(uri), experiment, run)
 
 
@@ -141,7 +143,7 @@ def _at(reader: Reader, experiment: str, run: str) -> Reader | None:
 
 
 def _store(uri: str) -> "MlflowStore":
-    """Import MLflow, quiet and quick to give up."""
+    """Import MLflow, quiet and quick to give up; the store at an address, its tables made."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     from orchestrator.tracking.mlflow_store import MlflowStore
@@ -150,13 +152,40 @@ def _store(uri: str) -> "MlflowStore":
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # What it logs it raises as well, with a traceback of a full disk for each try: the courier tells it in a sentence.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    if _is_database(uri):
+        creation.ensure(uri, SCHEMA)
     return MlflowStore(uri, "")
+
+
+def _make_tables(uri: str) -> None:
+    from orchestrator.tracking import mlflow_tables
+
+    mlflow_tables.make(uri)
+
+
+def _revision() -> str:
+    from orchestrator.tracking import mlflow_tables
+
+    return mlflow_tables.revision()
+
+
+SCHEMA = creation.Schema(
+    "runs", _make_tables, _revision
+)  # of MLflow's database, which a store with runs is not asked for
+
+
+def _is_made(uri: str) -> bool:
+    return not _is_database(uri) or creation.is_made(uri, SCHEMA)
+
+
+def _is_database(uri: str) -> bool:
+    return "://" in uri and not uri.startswith(("http:", "https:", "file:"))
 
 
 @contextmanager
 def _opening(uri: str, option: str) -> Iterator[None]:
     """Say any failure as a UserError that names ``option``."""
-    if "://" in uri and not uri.startswith(("http:", "https:", "file:")):
+    if _is_database(uri):
         opening.check(uri, option, opening.MLFLOW)
     try:
         yield

@@ -12,7 +12,7 @@ from orchestrator.delivery.outbox import Outbox
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.messages import Task
 from orchestrator.search import book as books
-from orchestrator.search import plan, steer
+from orchestrator.search import new_sweep, plan, steer
 from orchestrator.search.book import Book
 from orchestrator.search.options import request
 from orchestrator.stores import optuna_storage
@@ -74,7 +74,7 @@ class Bench:
     def book(self, **options: Any) -> Book:
         """The sweep that the options ask for: a new one, or the one that stands."""
         spec = plan.resolve(request(QUADRATIC, **{"name": "toy", "trials": 5, **options}), self.storage)
-        return plan.settle(spec, self.storage) or books.create(self.storage, spec)
+        return plan.settle(spec, self.storage) or new_sweep.create(self.storage, spec)
 
     @contextmanager
     def supervisor(self, book: Book, limits: Limits = PATIENT) -> Iterator[Supervisor]:

@@ -15,7 +15,7 @@ from orchestrator.delivery.outbox import Outbox, run_id
 from orchestrator.devices import Resources
 from orchestrator.repair import doctor
 from orchestrator.search import book as books
-from orchestrator.search import plan
+from orchestrator.search import new_sweep, plan
 from orchestrator.search.book import Book
 from orchestrator.search.options import request
 from orchestrator.stores import optuna_storage
@@ -46,7 +46,7 @@ class Clinic:
 
         options = {"name": "toy", "trials": 3, **options}
         spec = plan.resolve(request(options.pop("study", QUADRATIC), **options), self.storage)
-        book = plan.settle(spec, self.storage) or books.create(self.storage, spec)
+        book = plan.settle(spec, self.storage) or new_sweep.create(self.storage, spec)
         with self.patch.context() as patched:
             patched.setattr(InterruptWatcher, "__call__", halt)
             session.drive(book, Machine("inline", Resources(("cpu",), 1), PATIENT), Console(file=io.StringIO()))

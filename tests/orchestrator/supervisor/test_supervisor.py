@@ -10,7 +10,7 @@ import pytest
 from orchestrator import files, text
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
-from orchestrator.search import plan
+from orchestrator.search import new_sweep, plan
 from orchestrator.search.book import INFEASIBLE
 from orchestrator.search.options import request
 from orchestrator.supervisor.limits import Limits
@@ -83,7 +83,7 @@ def test_a_pruning_that_no_worker_heard_of_is_not_forgotten(bench: Bench) -> Non
         source.replace("        yield state\n", "        if done > 1:\n            yield state\n", 1)
     )
     spec = plan.resolve(request("rare.py", name="toy", trials=4), bench.storage)
-    bench.drive(books.create(bench.storage, spec))
+    bench.drive(new_sweep.create(bench.storage, spec))
     book = resumed(bench.storage, "toy", 5)
     book.enqueue({"x": -1.0})
     reported = lambda: len(book.trials()[-1].reports)  # noqa: E731
@@ -99,7 +99,7 @@ def test_what_is_held_takes_its_place_in_the_recipe(bench: Bench) -> None:
     source = source.replace('"x": suggest', '"steps": suggest.suggest_int("steps", 3, 9), "x": suggest')
     Path("two.py").write_text(source.replace("    trials=6,", '    trials=6, first=({}, {"steps": 7}),'))
     spec = plan.resolve(request("two.py", name="held", trials=2, fix=["steps=4"]), bench.storage)
-    bench.drive(books.create(bench.storage, spec))
+    bench.drive(new_sweep.create(bench.storage, spec))
     (_, recipe, *_), (_, second, *_) = bench.trials("held")
     assert recipe == {"steps": 4, "x": 0.5} and second["steps"] == 4 and second["x"] != 0.5
 
@@ -234,7 +234,7 @@ def test_drift_of_the_study_is_refused(bench: Bench, tmp_path: Any) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(source)
     spec = plan.resolve(request(str(mine), name="mine", trials=1), bench.storage)
-    bench.drive(books.create(bench.storage, spec))
+    bench.drive(new_sweep.create(bench.storage, spec))
     mine.write_text(source.replace('"x", -1.0, 1.0', '"x", -2.0, 1.0'))
     with pytest.raises(UserError, match=r"its study has changed since: x -2 … 1 \(was -1 … 1\)"):
         resumed(bench.storage, "mine", None)
@@ -262,7 +262,7 @@ def test_what_a_study_cannot_work_with_is_refused_before_it_begins_and_before_it
     with pytest.raises(UserError, match=r"^x=0\.5 on digits: no weights; bring some$"):
         plan.resolve(options, bench.storage)
     weights.touch()
-    bench.drive(books.create(bench.storage, plan.resolve(options, bench.storage)))
+    bench.drive(new_sweep.create(bench.storage, plan.resolve(options, bench.storage)))
     weights.unlink()
     with pytest.raises(UserError, match="^sweep 'mine' cannot go on: x=.* no weights; bring some$"):
         resumed(bench.storage, "mine", 2)
@@ -300,7 +300,7 @@ def test_a_sweep_whose_study_or_data_are_gone_is_still_shown_and_says_why_it_can
     images[:] = np.arange(30)[:, None, None]
     np.savez(data, x_train=images, y_train=labels, x_test=images, y_test=labels)
     spec = plan.resolve(request(str(mine), name="mine", trials=1, data=f"npz:{data}"), bench.storage)
-    bench.drive(books.create(bench.storage, spec))
+    bench.drive(new_sweep.create(bench.storage, spec))
     np.savez(data, x_train=images + 1, y_train=labels, x_test=images, y_test=labels)
     with pytest.raises(UserError, match="its data .* have changed since"):
         resumed(bench.storage, "mine", 2)
@@ -326,7 +326,7 @@ def drifted(bench: Bench, tmp_path: Any, old: str, new: str) -> Any:
     source = Path(QUADRATIC).read_text()
     mine.write_text(source)
     spec = plan.resolve(request(str(mine), name="mine", trials=4, pruner="none"), bench.storage)
-    book = books.create(bench.storage, spec)
+    book = new_sweep.create(bench.storage, spec)
     bench.drive(book, stop_in(book, trial=2))
     assert old in source and len(book.trials_running()) == 1
     mine.write_text(source.replace(old, new))

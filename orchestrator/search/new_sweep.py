@@ -1,0 +1,36 @@
+"""How a sweep comes into its storage: with a name that no other has, and whole or not at all."""
+
+import itertools
+from collections.abc import Set
+
+import optuna
+
+from orchestrator.search import home
+from orchestrator.search.book import SPEC, Book
+from orchestrator.search.spec import Spec
+from orchestrator.stores.optuna_storage import NameTaken, Storage, add_study, study_names
+
+
+def create(storage: Storage, spec: Spec) -> Book:
+    """A new sweep. Where another process was faster to take a name that nobody chose, it gets the next free one.
+
+    NameTaken where the user chose it.
+    """
+    while True:
+        try:
+            add_study(storage, spec.name, spec.objectives, {SPEC: home.stored(spec, str(storage.url))})
+            study = optuna.load_study(study_name=spec.name, storage=storage, pruner=optuna.pruners.NopPruner())
+            return Book(study, spec, str(storage.url))
+        except NameTaken:
+            if spec.options.get("name"):
+                raise
+            spec = spec.renamed(_free_name(spec.name.rpartition("-")[0], study_names(storage)))
+
+
+def fresh_name(storage: Storage, study: str, data: str) -> str:
+    """A name that no sweep has yet: study-data-1, -2, …"""
+    return _free_name(f"{study}-{data}".replace("_", "-"), study_names(storage))
+
+
+def _free_name(stem: str, taken: Set[str]) -> str:
+    return next(f"{stem}-{n}" for n in itertools.count(1) if f"{stem}-{n}" not in taken)
