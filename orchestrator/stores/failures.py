@@ -137,8 +137,8 @@ HTTP = (
         "give the address that shows MLflow's pages in a browser, without what follows #",
     ),
     Cause(
-        r"error code (?P<code>5\d\d)|INTERNAL_ERROR",
-        "answers with an error of its own ({reason})",
+        r"(error code|too many) (?P<code>5\d\d)",
+        "answers with an error of its own (HTTP {code})",
         "look into the server's log, then say this again",
     ),
 )
@@ -159,6 +159,11 @@ def of_store(error: BaseException) -> UserError | None:
     if type(error).__module__.partition(".")[0] in STORES:
         return UserError(f"a store fails ({_reason(error)}); `sweep doctor` tells what does not fit")
     return None
+
+
+def mark(error: BaseException, url: str) -> None:
+    """Have an error tell of which store it is."""
+    setattr(error, _ADDRESS, urls.shown(url))
 
 
 def trace(engine: Engine) -> None:
@@ -184,6 +189,10 @@ def _meaning(url: str, error: BaseException) -> str:
         if match := re.search(cause.says, said, re.IGNORECASE | re.DOTALL):
             values = _Values(url, file, error, match.groupdict())
             return f"{cause.means}; {cause.do}".format_map(values)
+    if path := next((link.filename for link in _chain(error) if isinstance(link, OSError) and link.filename), ""):
+        return f"keeps files in {path}, which cannot be used ({_reason(error)}); make room there, or make it yours to write"
+    if file is not None and "unable to open" not in said:
+        return f"fails ({_reason(error)}); `sweep doctor` tells what does not fit"
     return f"cannot be opened ({_reason(error)}); {_way_out(url)}"
 
 

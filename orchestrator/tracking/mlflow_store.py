@@ -262,9 +262,10 @@ class MlflowStore:
         """Tell what MLflow will never take from what it cannot take now."""
         try:
             yield
-        except MlflowException as error:
-            if error.error_code in NEVER:
+        except AWAY as error:
+            if isinstance(error, MlflowException) and error.error_code in NEVER:
                 raise Refused(str(error).splitlines()[0][:300], run is not None and self._gone(run)) from error
+            failures.mark(error, self.client.tracking_uri)
             raise
 
     def _gone(self, run: str) -> bool:

@@ -1,0 +1,116 @@
+"""What a tracker that answers, but not as MLflow does, is told to be, each with its own way out; and what was deleted in one."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import UserError
+from orchestrator.tracking import connection
+
+ANSWER = {"status": 200, "body": ""}
+PAGE = "<!doctype html><html><body>Welcome to the proxy</body></html>"
+ERROR = json.dumps({"error_code": "PERMISSION_DENIED", "message": "Permission denied"})
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers everything alike."""
+
+    def do_GET(self) -> None:
+        body = str(ANSWER["body"]).encode()
+        self.send_response(int(str(ANSWER["status"])))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing is printed."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (401, "You are not authenticated", "wants to know who you are; set MLFLOW_TRACKING_USERNAME and"),
+        (
+            403,
+            ERROR,
+            "does not let you do this; ask its administrator for the permission EDIT, or set MLFLOW_TRACKING_USER",
+        ),
+        (403, "Permission denied", "does not let you do this; ask its administrator"),
+        (404, PAGE, "is no MLflow server: something else answers there; give the address that shows MLflow's pages"),
+        (200, PAGE, "is no MLflow server: something else answers there"),
+        (500, "Internal Server Error", r"answers with an error of its own \(.*500.*\); look into the server's log"),
+        (502, PAGE, "answers with an error of its own"),
+        (503, "upstream is away", "answers with an error of its own"),
+    ],
+)
+def test_a_server_that_answers_otherwise(address: str, folder: Path, status: int, body: str, sentence: str) -> None:
+    ANSWER.update(status=status, body=body)
+    with pytest.raises(UserError, match=f"^--tracking-uri={address} {sentence}") as error:
+        connection.connect(address, "--tracking-uri", "toy")
+    assert "\n" not in str(error.value)
+
+
+def test_an_experiment_that_was_deleted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"sqlite:///{folder}/mlflow.db"
+    store = connection.connect(uri, "--tracking-uri", "toy")
+    run = store.client.create_run(store.experiment).info.run_id
+    store.client.delete_experiment(store.experiment)
+    command = f"MLFLOW_TRACKING_URI={uri} mlflow experiments restore -x {store.experiment}"
+    with pytest.raises(UserError) as error:
+        connection.connect(uri, "--tracking-uri", "toy")
+    assert str(error.value).startswith(f"the experiment 'toy' was deleted in MLflow; restore it: {command}, or")
+    with pytest.raises(
+        UserError, match="`sweep doctor mine --repair` restores it, or MLFLOW_TRACKING_URI=.*restore -x"
+    ):
+        connection.connect(uri, "--tracking-uri", "toy", "", "mine", [run])
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "thesis")  # the last way out of the sentence
+    assert connection.connect(uri, "--tracking-uri", "toy").experiment != store.experiment
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    store.client.restore_experiment(store.experiment)  # as the command does
+    assert connection.connect(uri, "--tracking-uri", "toy", "", "mine", [run]).experiment == store.experiment
+
+
+def test_a_run_that_was_deleted_or_is_gone(folder: Path) -> None:
+    uri = f"sqlite:///{folder}/mlflow.db"
+    store = connection.connect(uri, "--tracking-uri", "toy")
+    run = store.client.create_run(store.experiment).info.run_id
+    store.client.delete_run(run)
+    with pytest.raises(
+        UserError, match=f"the run {run[:8]} of 'mine' was deleted in MLflow; .*mlflow runs restore --run-id {run}"
+    ):
+        connection.connect(uri, "--tracking-uri", "toy", "", "mine", [run])
+    with pytest.raises(
+        UserError, match="has no run 01234567 of 'mine' any more; `sweep doctor mine --repair` makes it again"
+    ):
+        connection.connect(uri, "--tracking-uri", "toy", "", "mine", ["0123456789abcdef0123456789abcdef"])
+
+
+def test_variables_that_name_an_experiment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"sqlite:///{folder}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "thesis")
+    store = connection.connect(uri, "--tracking-uri", "toy")
+    assert store.client.get_experiment(store.experiment).name == "thesis"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", store.experiment)
+    assert connection.connect(uri, "--tracking-uri", "toy").experiment == store.experiment
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "99")
+    with pytest.raises(
+        UserError, match="^MLFLOW_EXPERIMENT_ID=99 is no experiment of sqlite:.*; unset it, or choose one"
+    ):
+        connection.connect(uri, "--tracking-uri", "toy")
