@@ -87,7 +87,7 @@ def measure(quick: bool) -> Iterator[Figure]:
         subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
         arguments = [sys.executable, "-c", UNTIL_IT_DRAWS, "report", "many"]
         yield from _compared(
-            [Command(f"sweep report, {trials} trials, until it draws", arguments, 2.5, DRAWS)], folder, rounds
+            [Command(f"sweep report, {trials} trials, until it draws", arguments, 1.3, DRAWS)], folder, rounds
         )
 
 
