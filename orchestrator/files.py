@@ -36,6 +36,16 @@ def replace(path: Path, content: bytes | memoryview, keep: Path | None = None) -
         raise CannotWrite(path, error) from error
 
 
+def check_folder(path: Path) -> None:
+    """Raise UserError where the folder is not there and cannot be made, or cannot be written to. Nothing is made."""
+    there = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+    reason = "" if there.is_dir() else f"{there} is no folder"
+    if not reason and not os.access(there, os.W_OK | os.X_OK):
+        reason = f"{there} takes no files of yours"
+    if reason:
+        raise UserError(f"the folder {path} cannot be written to ({reason}); run in a folder that is yours")
+
+
 def writable(folder: str) -> None:
     """Make the folder; UserError where it cannot be made or written to."""
     path = Path(folder)

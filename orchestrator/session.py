@@ -36,28 +36,34 @@ def parent_run() -> str:
     return os.environ.get("MLFLOW_RUN_ID", "")
 
 
-def book_of(
+def check(
     spec: Spec, book: Book | None, trials: int | None, storage: Storage, parent_run: str = ""
-) -> tuple[Book, dict[str, Any]]:
-    """The ``book`` of a planned sweep, made where there is none, and what of it changes when it is driven: see ``drive``.
+) -> dict[str, Any]:
+    """What changes in the ``book`` of a planned sweep, if there is one, when it is driven; see ``drive``.
 
-    ``trials`` is its total, where that is asked for.
+    ``trials`` is its total, where that is asked for. UserError where the sweep cannot be made or driven; nothing is made here.
     """
-    if book is not None:
-        book.claim()
-        if driver := lease.present(book):
-            raise lease.driven(book, driver)
-    files.writable(spec.folder)
     if book is None:
-        moved_folder.settle(home.home_of(spec), storage, spec.tracking_uri)
-        connection.connect(
-            spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run
-        )  # refused before the sweep exists
+        files.check_folder(Path(spec.folder))
+        connection.check(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run)
+        return {}
+    book.claim()
+    if driver := lease.present(book):
+        raise lease.driven(book, driver)
+    return {} if trials is None else steer.resumed(storage, spec.name, trials)[1]
+
+
+def make(spec: Spec, storage: Storage, parent_run: str = "") -> Book:
+    """The book of a sweep that was checked."""
+    files.writable(spec.folder)
+    moved_folder.settle(home.home_of(spec), storage, spec.tracking_uri)
+    connection.connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run)
+    while True:
         try:
-            return create(storage, spec), {}
+            return create(storage, spec)
         except NameTaken:  # the same command, begun at the same time, was faster
-            return book_of(spec, plan.settle(spec, storage), trials, storage, parent_run)
-    return (book, {}) if trials is None else steer.resumed(storage, spec.name, trials)
+            if book := plan.settle(spec, storage):
+                return book
 
 
 def drive(

@@ -247,11 +247,13 @@ def _begin(study: str, values: dict[str, Any], tables: tuple[type, ...], where: 
     arguments.argument("quiet", quiet, bool)
     machine_values = {name: values.pop(name) for name in arguments.read(MachineOptions) if name in values}
     sweep_request = request(study, **values)
-    storage = optuna_storage.meant(sweep_request.options["storage"], create=True)
+    storage = optuna_storage.meant(sweep_request.options["storage"])
     spec, parent_run = plan.resolve(sweep_request, storage), session.parent_run()
     stored, place = plan.settle(spec, storage), machine(spec, machine_values)
-    book, changes = session.book_of(spec, stored, sweep_request.options["trials"], storage, parent_run)
-    return _drive(book, storage, place, parent_run, quiet, changes)
+    changes = session.check(spec, stored, sweep_request.options["trials"], storage, parent_run)
+    if stored is None:
+        storage = optuna_storage.meant(sweep_request.options["storage"], create=True)
+    return _drive(stored or session.make(spec, storage, parent_run), storage, place, parent_run, quiet, changes)
 
 
 def _drive(

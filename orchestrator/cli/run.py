@@ -69,7 +69,7 @@ def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
     data_sets = datasets_page.data_sets(whole.options["data"])
     names = datasets_page.names(whole.options["name"], data_sets)
     requests = [whole.with_data(data, name) for data, name in zip(data_sets, names, strict=True)]
-    storage = open_books(whole.options["storage"], create=not dry_run)
+    storage = open_books(whole.options["storage"])
     specs = [plan.resolve(sweep_request, storage) for sweep_request in requests]
     stored = [plan.settle(spec, storage) for spec in specs]
     machines = [machine(spec, machine_values).share(len(specs)) for spec in specs]
@@ -81,11 +81,14 @@ def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
 
     parent_run = session.parent_run()
     sweep_run = "" if len(specs) > 1 else parent_run  # else the run is the page's
+    trials = whole.options["trials"]
+    changes = [session.check(spec, book, trials, storage, parent_run) for spec, book in zip(specs, stored, strict=True)]
+    if None in stored:
+        storage = open_books(whole.options["storage"], create=True)  # now, for nothing is refused any more
     books, statuses = list["Book"](), list[int]()
-    for spec, book, place in zip(specs, stored, machines, strict=True):
-        book, changes = session.book_of(spec, book, whole.options["trials"], storage, sweep_run)
-        books.append(book)
-        statuses.append(session.drive(book, place, console, sweep_run, changes))
+    for spec, book, place, changed in zip(specs, stored, machines, changes, strict=True):
+        books.append(book or session.make(spec, storage, sweep_run))
+        statuses.append(session.drive(books[-1], place, console, sweep_run, changed))
         if statuses[-1] == session.INTERRUPTED:
             break
     if len(books) == len(specs) > 1:

@@ -51,6 +51,13 @@ def check(url: str, option: str, owner: Owner) -> None:
         raise failures.failure(url, option, error) from None
 
 
+def check_place(url: str, option: str) -> None:
+    """UserError where the SQLite file at ``url``, given as ``option``, is not there and cannot be made. It is not made."""
+    file = sqlite.file(url)
+    if file is not None and not file.exists() and not os.access(file.parent, os.W_OK | os.X_OK):
+        raise failures.failure(url, option, sqlite3.OperationalError("unable to open database file"))
+
+
 def _reach(url: str, option: str) -> set[str]:
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
     try:

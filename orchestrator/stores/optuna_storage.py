@@ -44,15 +44,20 @@ def meant(url: str | None, create: bool = False) -> Storage:
 def connect(url: str, option: str = "--storage", create: bool = True) -> Storage:
     """The storage at ``url``, its tables made; UserError where it cannot be had.
 
-    Where a SQLite file is absent or half-made, and not to be created, an empty storage in memory: there is nothing to see.
-    One that may only be read is opened to read, unless it were to be created.
+    Where nothing is there, or half of it, and it is not to be created, an empty storage in memory with its address: there is
+    nothing to see. One that may only be read is opened to read, unless it were to be created.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if not create and not creation.is_made(url, SCHEMA):
-        return RDBStorage("sqlite:///:memory:")
     file = sqlite.file(url)
-    if not create and file is not None and read_only.is_read_only(file):
-        return RDBStorage(url, engine_kwargs={"creator": partial(read_only.connect, file)})
+    if not create:
+        if file is None:
+            opening.check(url, option, opening.OPTUNA)
+        if not creation.is_made(url, SCHEMA):
+            empty = RDBStorage("sqlite:///:memory:")
+            empty.url = url
+            return empty
+        if file is not None and read_only.is_read_only(file):
+            return RDBStorage(url, engine_kwargs={"creator": partial(read_only.connect, file)})
     opening.check(url, option, opening.OPTUNA)
     # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
     settings: dict[str, Any] = {"pool_pre_ping": True}

@@ -41,11 +41,43 @@ def connect(
         store = _store(uri)
         for run in runs:
             _there(store, uri, sweep, run)
-        if parent_run or runs:
-            store.follow(parent_run or runs[0])
+        if parent_run:
+            _follow_parent(store, uri, parent_run)
+        elif runs:
+            store.follow(runs[0])
         else:
-            _make_experiment(store, uri, experiment)
+            _find_experiment(store, uri, experiment, make=True)
         return store
+
+
+def check(uri: str, option: str, experiment: str, parent_run: str = "") -> None:
+    """Raise UserError where `connect` would. Nothing is made: no store, no experiment."""
+    if sqlite.absent(uri):
+        opening.check_place(uri, option)
+        if parent_run:
+            raise _no_parent(uri, parent_run)
+        return
+    with _opening(uri, option):
+        store = _store(uri)
+        if parent_run:
+            _follow_parent(store, uri, parent_run)
+        else:
+            _find_experiment(store, uri, experiment, make=False)
+
+
+def _follow_parent(store: "MlflowStore", uri: str, run: str) -> None:
+    """New runs go where the run is that `mlflow run` made; UserError where it is not there."""
+    record = store.record(run)
+    if record is None or record.deleted:
+        raise _no_parent(uri, run)
+    store.follow(run)
+
+
+def _no_parent(uri: str, run: str) -> UserError:
+    return UserError(
+        f"MLFLOW_RUN_ID={run} is no run of {urls.shown(uri)}; `mlflow run` sets this variable, so if you did not use "
+        "that, take it away with `unset MLFLOW_RUN_ID`"
+    )
 
 
 def for_sweep(spec: Spec, parent_run: str = "") -> "MlflowStore":
@@ -73,8 +105,11 @@ def _there(store: "MlflowStore", uri: str, sweep: str, run: str) -> None:
     )
 
 
-def _make_experiment(store: "MlflowStore", uri: str, name: str) -> None:
-    """New runs go to the experiment that MLflow's variables name, else to ``name``; UserError where it was deleted."""
+def _find_experiment(store: "MlflowStore", uri: str, name: str, make: bool) -> None:
+    """New runs go to the experiment that MLflow's variables name, else to ``name``; UserError where it was deleted.
+
+    Where there is none it is made, if ``make``.
+    """
     id = os.environ.get("MLFLOW_EXPERIMENT_ID", "")
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "") or name
     if id and not store.find_experiment_id(id):
@@ -82,7 +117,9 @@ def _make_experiment(store: "MlflowStore", uri: str, name: str) -> None:
             f"MLFLOW_EXPERIMENT_ID={id} is no experiment of {urls.shown(uri)}; unset it, "
             f"or choose one that this lists: {_mlflow(uri, 'experiments search')}"
         )
-    if not id:
+    if not id and not store.find_experiment(name):
+        if not make:
+            return
         store.make_experiment(name)
     if deleted := store.experiment_deleted():
         command = _mlflow(uri, f"experiments restore -x {store.experiment}")
