@@ -36,9 +36,7 @@ def parent_run() -> str:
     return os.environ.get("MLFLOW_RUN_ID", "")
 
 
-def check(
-    spec: Spec, book: Book | None, trials: int | None, storage: Storage, parent_run: str = ""
-) -> dict[str, Any]:
+def check(spec: Spec, book: Book | None, trials: int | None, storage: Storage, parent_run: str = "") -> dict[str, Any]:
     """What changes in the ``book`` of a planned sweep, if there is one, when it is driven; see ``drive``.
 
     ``trials`` is its total, where that is asked for. UserError where the sweep cannot be made or driven; nothing is made here.

@@ -127,8 +127,11 @@ def rm(name: str, keep_runs: bool, yes: bool, storage: str | None) -> None:
     sweep rm ebm-digits-1 --keep-runs
     """
     from orchestrator.repair import removal
+    from orchestrator.supervisor import lease
 
     book = load_book(open_books(storage), name)
+    if driver := lease.present(book):
+        raise lease.driven(book, driver)
     contents = removal.describe(book, keep_runs)
     if not yes:
         click.confirm(f"remove {contents}?", abort=True)

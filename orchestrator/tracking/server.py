@@ -66,6 +66,10 @@ def serve(wanted: Wanted, console: Console) -> None:
     """Serve the pages until interrupted; UserError where there is nothing to show or a port is taken."""
     uri = _uri(wanted)
     port = _free(wanted.host, wanted.port)
+    if wanted.name:
+        connection.open_store(uri, "--tracking-uri").pages(
+            wanted.name
+        )  # an unknown one is refused before a server starts
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, *WORKERS]
     command += ["--host", wanted.host, "--port", str(port), "--default-artifact-root", str(wanted.folder / "mlruns")]
     more = _accounts(wanted) if wanted.auth else {}

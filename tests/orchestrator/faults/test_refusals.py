@@ -1,0 +1,150 @@
+"""A refused command changes nothing: no row of a store, no file. Every command, and every kind of refusal that it has."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator import sweep
+from orchestrator.cli.main import main
+from tests.support import cli
+from tests.support.paths import QUADRATIC
+from tests.support.processes import Process
+from tests.support.refusals import VALID, Refusal, all_refusals, difference, refused, snapshot
+from tests.support.stores import two_trials_train
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a driven sweep, a finished one, and three that cannot go on: study, data and file have changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("busy")
+        patch.chdir(folder)
+        for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "SWEEP_STORAGE"):
+            patch.delenv(name, raising=False)
+        process = cli.start(
+            *("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", "--pruner", "none"),
+            *("--set", "steps=40", "--set", "gate=gate"),
+            folder=folder,
+        )
+        source = Path(QUADRATIC).read_text()
+        for name in ("mine.py", "gone.py"):
+            Path(name).write_text(source)
+        _data(1)
+        process.wait_for(two_trials_train)
+        short = {"workers": 0, "quiet": True, "trials": 2, "set": {"steps": 3}}
+        sweep.run(QUADRATIC, name="done", **short)  # type: ignore[arg-type]
+        for study, options in (("mine.py", {}), ("gone.py", {}), (QUADRATIC, {"data": "npz:tiny.npz"})):
+            name = options.get("data", study).removeprefix("npz:").partition(".")[0].replace("tiny", "data")
+            sweep.run(study, name=name, **short, **options)  # type: ignore[arg-type]
+        Path("mine.py").write_text(source.replace("-1.0, 1.0", "-2.0, 1.0"))
+        Path("gone.py").unlink()
+        _data(2)
+        yield folder
+        process.close()
+
+
+def _data(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    images, labels = chance.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+    np.savez("tiny.npz", x_train=images, x_test=images, y_train=labels, y_test=labels)
+
+
+def test_every_command_is_tried() -> None:
+    assert set(VALID) == set(main.commands), "write here with which arguments a new command is not refused"
+
+
+def test_a_refused_command_changes_nothing(busy: Path) -> None:
+    wrong: dict[str, str] = {}
+    before = snapshot(busy)
+    for refusal in all_refusals():
+        problem = refused(refusal)
+        after = snapshot(busy)
+        if problem or before != after:
+            changed = ", ".join(difference(before, after))
+            wrong[f"{refusal.kind}: {' '.join(refusal.arguments)}"] = f"{problem} changed: {changed}"
+        before = after
+    assert not wrong, "\n".join(f"{command}\n    {problem}" for command, problem in wrong.items())
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: sweep.load("toy").resume(trials=7, workers=0), "is being driven by process"),
+        (
+            lambda: sweep.run(QUADRATIC, name="toy", trials=7, pruner="none", set={"steps": 40, "gate": "gate"}),
+            "driven",
+        ),
+        (lambda: sweep.load("done").resume(trials=7, device="abacus"), "--device abacus"),
+        (lambda: sweep.load("done").resume(trials=7, workers=0, launcher="local"), "--workers 0"),
+        (lambda: sweep.load("done").resume(trials=1, workers=0), "2 are finished already"),
+        (lambda: sweep.load("mine").resume(trials=7, workers=0), "its study has changed since"),
+        (lambda: sweep.compare(QUADRATIC, {"x": [0.1, 0.2]}, name="done"), "exists with other settings"),
+        (lambda: sweep.load("done").sample(device="abacus"), "--device abacus"),
+        (lambda: sweep.load("done").report("absent/done.html"), "make it first"),
+    ],
+)
+def test_a_refused_call_changes_nothing(busy: Path, call: Callable[[], object], words: str) -> None:
+    before = snapshot(busy)
+    with pytest.raises(sweep.UserError, match=words):
+        call()
+    assert difference(before, snapshot(busy)) == []
+
+
+FIRST = [
+    Refusal("first", ("run", QUADRATIC, "--set", "nothing=1"), "no such setting"),
+    Refusal("first", ("run", QUADRATIC, "--fix", "x=9"), "outside the search space"),
+    Refusal("first", ("run", QUADRATIC, "--data", "digit"), "did you mean digits?"),
+    Refusal("first", ("run", QUADRATIC, "--data", "digits,npz:absent.npz"), "absent.npz"),
+    Refusal("first", ("run", QUADRATIC, "--name", "a/b"), "cannot be a name"),
+    Refusal("first", ("run", QUADRATIC, "--device", "abacus"), "no device"),
+    Refusal("first", ("run", QUADRATIC, "--tracking-uri", "http://127.0.0.1:9"), "see that the server is up"),
+    Refusal("first", ("run", QUADRATIC, "--tracking-uri", "sqlite:///absent/mlflow.db"), "make it: mkdir -p"),
+    Refusal("first", ("run", QUADRATIC, "--storage", "sqlite:///absent/sweeps.db"), "make it: mkdir -p"),
+    Refusal("first", ("run", QUADRATIC, "--storage", "sqlite:///a.db", "--tracking-uri", "sqlite:///a.db"), "one each"),
+    Refusal("first", ("run", "absent.py"), "there is no file 'absent.py'"),
+    Refusal("first", ("compare", QUADRATIC), "nothing is compared; name a setting with the values to compare"),
+    Refusal("first", ("compare", QUADRATIC, "--vary", "x=0.1"), "nothing to compare"),
+    Refusal("first", ("resume", "toy"), "no sweep 'toy' here"),
+    Refusal("first", ("doctor", "toy", "--repair"), "no sweep 'toy' here"),
+    Refusal("first", ("rm", "toy", "--yes"), "no sweep 'toy' here"),
+    Refusal("first", ("ui", "--no-browser"), "run a sweep there first"),
+]
+
+
+@pytest.mark.parametrize("refusal", FIRST, ids=[" ".join(refusal.arguments)[-50:] for refusal in FIRST])
+def test_a_refused_first_command_leaves_the_folder_empty(folder: Path, refusal: Refusal) -> None:
+    assert refused(refusal) == "" and not list(folder.iterdir())
+
+
+def test_a_run_that_mlflow_does_not_have_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "nonesuch")
+    sentence = "MLFLOW_RUN_ID=nonesuch is no run of sqlite:///"
+    for arguments in (("run", QUADRATIC), ("run", QUADRATIC, "--data", "digits,digits", "--name", "two")):
+        assert refused(Refusal("first", arguments, sentence)) == "" and not list(folder.iterdir())
+    monkeypatch.delenv("MLFLOW_RUN_ID")
+    sweep.run(QUADRATIC, name="done", trials=1, workers=0, set={"steps": 3}, quiet=True)
+    monkeypatch.setenv("MLFLOW_RUN_ID", "nonesuch")
+    before = snapshot(folder)
+    for arguments in (("run", QUADRATIC, "--name", "other"), ("resume", "done", "--trials", "4")):
+        assert refused(Refusal("stale", arguments, "take it away with `unset MLFLOW_RUN_ID`")) == ""
+    assert difference(before, snapshot(folder)) == []
+
+
+def test_a_file_in_the_place_of_the_folder_of_sweeps_is_named_and_stays(folder: Path) -> None:
+    Path(".sweeps").write_text("mine")
+    assert refused(Refusal("first", ("run", QUADRATIC), "is no folder)")) == ""
+    assert [path.name for path in folder.iterdir()] == [".sweeps"]
+
+
+def test_a_refusal_leaves_the_mark_of_a_killed_supervisor(folder: Path, start: Callable[..., Process]) -> None:
+    """So `sweep doctor` tells of it as before."""
+    process = start("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", *cli.GATED)
+    process.wait_for(two_trials_train)
+    process.kill()
+    before = sweep.load("toy")._book.notes()
+    Path("mlflow.db").rename("elsewhere.db")
+    Path("mlflow.db").mkdir()
+    assert refused(Refusal("killed", ("resume", "toy", "--trials", "9"), "is a folder")) == ""
+    assert sweep.load("toy")._book.notes() == before
