@@ -51,9 +51,12 @@ def ensure(url: str, schema: Schema) -> None:
 
 
 def is_made(url: str, schema: Schema) -> bool:
-    """Whether there is something to open at ``url``: anything but an absent or half-made SQLite file."""
+    """Whether there is something to open at ``url``: not an absent or half-made SQLite file, nor an empty database."""
     path = sqlite.file(url)
-    return path is None or _is_made(path.resolve(), schema)
+    if path is not None:
+        return _is_made(path.resolve(), schema)
+    with _connected(url) as connection:
+        return inspect(connection).has_table(schema.content)
 
 
 def _ensure_file(path: Path, schema: Schema) -> None:

@@ -58,10 +58,12 @@ def check(uri: str, option: str, experiment: str, parent_run: str = "") -> None:
             raise _no_parent(uri, parent_run)
         return
     with _opening(uri, option):
-        store = _store(uri)
-        if parent_run:
+        store = _store(uri) if _is_made(uri) else None
+        if parent_run and store is None:
+            raise _no_parent(uri, parent_run)
+        if parent_run and store is not None:
             _follow_parent(store, uri, parent_run)
-        else:
+        elif store is not None:
             _find_experiment(store, uri, experiment, make=False)
 
 
