@@ -8,6 +8,7 @@ copied, no file of the original may change.
 """
 
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -23,11 +24,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.faults.row import Row
+from benchmarks.faults.store_errors import command
 
 ROOT = Path(__file__).parents[2]
 QUADRATIC = ROOT / "tests" / "toy_studies" / "quadratic.py"
 LIMIT = 600.0  # seconds, which only a hang reaches
-GAN = "network_evaluations=60,straight_through=True,width=4,evaluation_samples=32,evaluations=2"
+GAN = "network_evaluations=60,straight_through=True,width=16,evaluation_samples=32,evaluations=2"
 SWEEPS = {"stopped": 2, "compared": 4, "crowned": 1, "own": 1}  # and their trials, when all have ended
 RESUMED = {"stopped": [], "compared": ["--trials", "6"], "crowned": ["--trials", "2"], "own": ["--trials", "2"]}
 LOAD = """
@@ -42,17 +44,24 @@ ENVIRONMENT |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MLFLOW_DISABLE
 
 
 def sweep(folder: Path, *arguments: str) -> str:
-    """What a command prints; CalledProcessError where it fails."""
-    command = [sys.executable, "-m", "orchestrator", *arguments]
-    return _output(command, folder)
+    """What a command prints, that runs in a process of its own; AssertionError where it fails."""
+    return _output([sys.executable, "-m", "orchestrator", *arguments], folder)
 
 
-def _output(command: list[str], folder: Path) -> str:
+def look(folder: Path, *arguments: str) -> str:
+    """The same in a fork of this process, which has imported everything: for commands that train nothing."""
+    ended = command(folder, list(arguments))
+    if ended.status:
+        raise AssertionError(f"{' '.join(arguments)} ended with {ended.status}: {ended.output[-1500:]}")
+    return ended.output
+
+
+def _output(line: list[str], folder: Path) -> str:
     done = subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT
+        line, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT
     )
     if done.returncode:
-        raise AssertionError(f"{' '.join(command[2:5])} ended with {done.returncode}: {done.stdout[-1500:]}")
+        raise AssertionError(f"{' '.join(line[2:5])} ended with {done.returncode}: {done.stdout[-1500:]}")
     return done.stdout
 
 
@@ -70,7 +79,7 @@ def make(folder: Path, champion: bool = True) -> None:
 
 def _stopped(folder: Path) -> None:
     options = ["--set", "steps=20,gate=gate", "--checkpoint-every", "0.1", "--workers", "1"]
-    command = [
+    line = [
         sys.executable,
         "-m",
         "orchestrator",
@@ -82,9 +91,7 @@ def _stopped(folder: Path) -> None:
         "2",
         *options,
     ]
-    process = subprocess.Popen(
-        command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(line, cwd=folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + LIMIT
     while not (folder / ".sweeps/stopped/trial-0/checkpoint.pt").exists():
         assert process.poll() is None and time.monotonic() < end, "the sweep did not begin"
@@ -135,13 +142,13 @@ def checks(folder: Path, source: Path) -> Iterator[tuple[str, Callable[[], objec
     yield "list", lambda: _listed(folder, names)
     yield "paths", lambda: _paths(folder, source)
     for name in names:
-        yield f"show {name}", lambda name=name: sweep(folder, "show", name, "0")
-        yield f"report {name}", lambda name=name: sweep(folder, "report", name, "-o", f"{name}.html")
+        yield f"show {name}", lambda name=name: look(folder, "show", name, "0")
+        yield f"report {name}", lambda name=name: look(folder, "report", name, "-o", f"{name}.html")
     for name in set(names) & {"own", "crowned"}:
         yield f"sample {name}", lambda name=name: sweep(folder, "sample", name, "-o", f"{name}.png")
     for name in names:
         yield f"resume {name}", lambda name=name: sweep(folder, "resume", name, *RESUMED[name], "--workers", "1")
-    yield "doctor", lambda: sweep(folder, "doctor")
+    yield "doctor", lambda: look(folder, "doctor")
     if "crowned" in names:
         yield "champion", lambda: champion(folder)
     yield "mlflow ui", lambda: picture(folder)
@@ -149,7 +156,7 @@ def checks(folder: Path, source: Path) -> Iterator[tuple[str, Callable[[], objec
 
 
 def _listed(folder: Path, names: list[str]) -> None:
-    sweeps = {entry["sweep"]: entry for entry in json.loads(sweep(folder, "list", "--json"))}
+    sweeps = {entry["sweep"]: entry for entry in json.loads(look(folder, "list", "--json"))}
     assert sorted(sweeps) == sorted(names), sorted(sweeps)
     assert all(entry["tracking_uri"] == f"sqlite:///{folder}/mlflow.db" for entry in sweeps.values())
     assert all(sweeps[name]["trials"] == SWEEPS[name] for name in names)
@@ -185,11 +192,11 @@ def picture(folder: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"]
+    line = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with tempfile.TemporaryFile() as output:
         server = subprocess.Popen(
-            command, cwd=folder, env=ENVIRONMENT | quiet, stdout=output, stderr=output, start_new_session=True
+            line, cwd=folder, env=ENVIRONMENT | quiet, stdout=output, stderr=output, start_new_session=True
         )
         try:
             _await(f"http://127.0.0.1:{port}/health", server)
@@ -227,6 +234,8 @@ def attempt(folder: Path, source: Path) -> dict[str, str]:
 
 def measure(count: int | None, ways: tuple[str, ...] = tuple(WAYS), show: bool = False) -> Iterator[Row]:
     """A row for each way, tried ``count`` times."""
+    for module in ("orchestrator.session", "orchestrator.reports.sweep", "mlflow"):  # before the forks of look
+        importlib.import_module(module)
     with tempfile.TemporaryDirectory(prefix="moved-") as top:
         make(Path(top, "made"))
         for way in ways:
@@ -235,7 +244,7 @@ def measure(count: int | None, ways: tuple[str, ...] = tuple(WAYS), show: bool =
                 place = Path(top, f"{list(WAYS).index(way)}-{turn}")
                 source = place / "project"
                 shutil.copytree(Path(top, "made"), source)
-                sweep(source, "list")  # it is at home there
+                look(source, "list")  # it is at home there
                 before = sums(source)
                 results = attempt(bring(way, source, place), source)
                 if source.exists():

@@ -14,7 +14,7 @@ from orchestrator.repair.files import Finding, folder_of, lead
 from orchestrator.search import trained
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
-from orchestrator.stores import sqlite
+from orchestrator.stores import read_only, sqlite
 from orchestrator.tracking import trial_record
 from orchestrator.worker import lock, result
 
@@ -29,7 +29,7 @@ def databases(books: Sequence[Book]) -> Iterator[str]:
     """A sentence for each SQLite file of these sweeps that is damaged though it can be opened."""
     addresses = [address for book in books for address in (book.address, book.spec.tracking_uri)]
     for path in dict.fromkeys(sqlite.file(address) for address in addresses):
-        if path is not None and path.is_file() and (found := sqlite.damage(path)):
+        if path is not None and path.is_file() and (found := sqlite.damage(read_only.readable_file(path))):
             yield f"{path} is damaged ({found}); put a back-up in its place"
 
 

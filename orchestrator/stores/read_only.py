@@ -30,6 +30,11 @@ def readable(uri: str) -> str:
     return f"sqlite:///{_snapshot(path)}" if path is not None and is_read_only(path) else uri
 
 
+def readable_file(path: Path) -> Path:
+    """The same for a file."""
+    return _snapshot(path) if is_read_only(path) else path
+
+
 def source(path: Path) -> Path:
     """The file that a snapshot is of; other files as they are."""
     return _sources.get(path, path)

@@ -1,0 +1,138 @@
+"""A folder of sweeps is moved, copied, zipped, or may only be read. benchmarks/faults/moved_folders.py does it in more ways."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from benchmarks.faults import moved_folders
+from benchmarks.faults.moved_folders import sums
+from tests.support.cli import command, sweep
+from tests.support.earlier import FIXTURES, FOLDER
+from tests.support.paths import QUADRATIC
+from tests.support.processes import LIMIT, environment
+from tests.support.servers import Postgresql
+
+pytestmark = pytest.mark.slow
+TOY = (QUADRATIC, "--name", "toy", "--trials", "1", "--workers", "1")
+
+
+def test_everything_works_in_a_copy_and_the_original_stays_as_it_was(folder: Path) -> None:
+    """Four sweeps: one stopped in mid-trial, a comparison, one with a champion, one by a study file in the folder."""
+    first = folder / "project"
+    moved_folders.make(first)
+    before = sums(first)
+    second = moved_folders.bring("renamed, with a space, a comma and letters of other alphabets", first, folder)
+    second.rename(first)
+    shutil.copytree(first, second)
+    assert {name: text for name, text in moved_folders.attempt(second, first).items() if text} == {}
+    assert sweep("rm", "crowned", "--yes", cwd=second).returncode == 0
+    assert not (second / ".sweeps/crowned").exists()
+    assert sums(first) == before
+
+
+def test_sweeps_of_an_earlier_version_go_on_where_they_were_moved(folder: Path) -> None:
+    """What they stored is where they were made, which is gone."""
+    with tarfile.open(FIXTURES / "sweeps-at-197e99b.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    home = folder / "moved, here"
+    (folder / FOLDER.name).rename(home)
+    listed = sweep("list", "--json", cwd=home)
+    expected = (FIXTURES / "expected" / "list.json").read_text()
+    assert json.loads(listed.stdout) == json.loads(expected.replace(str(FOLDER), str(home))), listed.stderr
+    connection = sqlite3.connect(home / "mlflow.db")
+    assert not [line for line in connection.iterdump() if f"{FOLDER}/" in line]
+    connection.close()
+    script = (
+        "import mlflow, torch; mlflow.set_tracking_uri('sqlite:///mlflow.db'); "
+        "mlflow.pytorch.load_model('models:/jem-digits-1@champion')(torch.zeros(2, 1, 8, 8))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=home, env=environment(), timeout=LIMIT, text=True)
+    assert loaded.returncode == 0
+    for arguments in (
+        ["report", "ebm-digits-1"],
+        ["resume", "jem-digits-1", "--trials", "3", "--workers", "1"],
+        ["doctor"],
+    ):
+        done = sweep(*arguments, cwd=home)
+        assert done.returncode == 0, done
+    assert not FOLDER.exists() or not (FOLDER / ".sweeps/jem-digits-1/trial-2").exists()
+
+
+def test_a_copy_whose_storage_is_a_server_is_refused(
+    folder: Path, postgresql: Postgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the original is changed, and when the original is gone the copy is the sweep's folder."""
+    address = postgresql.database()
+    for name, value in {"SWEEP_STORAGE": address, **postgresql.environment}.items():
+        monkeypatch.setenv(name, value)
+    first, second = folder / "first", folder / "second"
+    first.mkdir()
+    assert sweep("run", *TOY, cwd=first).returncode == 0
+    shutil.copytree(first, second)
+    before = sums(first), postgresql.dump(address)
+    refused = [
+        ["resume", "toy", "--trials", "2"],
+        ["run", QUADRATIC, "--name", "toy", "--trials", "2"],
+        ["extend", "toy", "--trials", "3"],
+        ["enqueue", "toy", "x=0.5"],
+        ["sync", "toy"],
+        ["rm", "toy", "--yes"],
+    ]
+    for arguments in refused:
+        done = sweep(*arguments, cwd=second)
+        assert done.returncode == 2 and "Traceback" not in done.stderr, done
+        assert f"belongs to {first}" in done.stderr and "sweep pack toy" in done.stderr, done
+    assert sweep("show", "toy", cwd=second).returncode == sweep("doctor", cwd=second).returncode == 0
+    assert (sums(first), postgresql.dump(address)) == before
+    shutil.rmtree(first)
+    done = sweep("resume", "toy", "--trials", "2", "--workers", "1", cwd=second)
+    assert done.returncode == 0, done
+    assert not first.exists() and (second / ".sweeps/toy/trial-1").exists()
+
+
+def test_a_folder_that_may_only_be_read_is_looked_at_and_not_changed(folder: Path) -> None:
+    first, home = folder / "first", folder / "moved"
+    first.mkdir()
+    assert sweep("run", *TOY, cwd=first).returncode == 0
+    first.rename(home)  # so MLflow's file says the wrong place, and cannot be told
+    before = sums(home)
+    paths = [home, *home.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    report = folder / "report.html"
+    report.touch()
+    # The superuser may write everywhere.
+    prefix = ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
+    try:
+        for status, text, arguments in (
+            (0, "toy", ["list"]),
+            (0, "distance", ["show", "toy", "0"]),
+            (0, "report of toy", ["report", "toy", "-o", str(report)]),
+            (0, "whole", ["doctor", "toy"]),
+            (2, "may only be read", ["resume", "toy", "--trials", "2"]),
+            (2, "may only be read", ["run", QUADRATIC, "--name", "other"]),
+            (2, "may only be read", ["rm", "toy", "--yes"]),
+        ):
+            done = subprocess.run(
+                [*prefix, *command(*arguments)],
+                cwd=home,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                timeout=LIMIT,
+            )
+            assert done.returncode == status and text in done.stdout + done.stderr, done
+            assert "Traceback" not in done.stderr, done.stderr
+    finally:
+        for path in paths:
+            path.chmod(0o755)
+    assert sums(home) == before
+    pictures = [path.read_bytes() for path in home.glob("mlruns/*/*/artifacts/figures/*.png")]
+    assert pictures == [] or "data:image" in report.read_text()
