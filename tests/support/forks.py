@@ -1,6 +1,6 @@
-"""Commands as processes that start at once: one server imports everything, and forks a process for each command.
+"""Commands as processes that start at once: one server imports what they need, and forks a process for each command.
 
-A test that kills a command at many moments would wait for the imports each time.
+A test that kills a command at many moments would wait for its imports each time.
 """
 
 import json
@@ -12,27 +12,29 @@ from typing import NamedTuple
 
 from tests.support.processes import environment, python
 
+# A command that is not killed leaves the names of all modules that it has imported; later commands find them imported.
 SERVER = """
-import json, os, sys, traceback
-import mlflow.pytorch, safetensors.torch
-from orchestrator import session, sweep
-from orchestrator.analysis import comparison, importance
+import importlib, json, os, sys, traceback
 from orchestrator.cli.main import main
-from orchestrator.figures import catalogue, comparison, sweep, timeline, tradeoff
-from orchestrator.launchers import inline
-from orchestrator.repair import doctor
-from orchestrator.tracking import mlflow_store, model_registry
 
 for line in sys.stdin:
     request = json.loads(line)
+    modules = request["output"] + ".modules"
     if child := os.fork():
         _, status = os.waitpid(child, 0)
+        for name in open(modules).read().split() if os.path.exists(modules) else ():
+            if name not in sys.modules:
+                try:
+                    importlib.import_module(name)
+                except Exception:
+                    continue
         print(os.waitstatus_to_exitcode(status), flush=True)
         continue
     output = os.open(request["output"], os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    os.setpgid(0, 0)
+    os.chdir(request["folder"])
+    os.environ.update(request["variables"])
     status = 0
     try:
         exec(request["script"])
@@ -43,6 +45,8 @@ for line in sys.stdin:
         traceback.print_exc()
         status = 70
     sys.stdout.flush()
+    with open(modules, "w") as file:
+        file.write(" ".join(sys.modules))
     os._exit(status)
 """
 
@@ -54,25 +58,25 @@ class Forked(NamedTuple):
     output: str
 
 
-class Forks:
-    """The server, in ``folder`` and with ``variables`` added to its environment. The caller closes it."""
+class ForkServer:
+    """Forks commands. The caller closes it."""
 
-    def __init__(self, folder: Path, output: Path, variables: Mapping[str, str] | None = None) -> None:
-        """``output`` is the file that commands print to: not in ``folder`` where a test fills its disk."""
+    def __init__(self, output: Path) -> None:
+        """``output`` is the file that commands print to: not in the folder of a test, whose disk may be full."""
         self.output = output
         self.process = subprocess.Popen(
             python("-c", SERVER),
-            cwd=folder,
-            env=environment() | {"COLUMNS": "300", **(variables or {})},
+            env=environment() | {"COLUMNS": "300"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def sweep(self, *arguments: str, script: str = "") -> Forked:
-        """Run `sweep` to its end; ``script`` is Python that its process runs first."""
+    def sweep(self, folder: Path, variables: Mapping[str, str], arguments: tuple[str, ...], script: str = "") -> Forked:
+        """Run `sweep` in ``folder`` to its end; ``script`` is Python that its process runs first."""
         assert self.process.stdin and self.process.stdout
         request = {"arguments": arguments, "script": script, "output": os.fspath(self.output)}
+        request |= {"folder": os.fspath(folder), "variables": dict(variables)}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
@@ -86,3 +90,15 @@ class Forks:
         for stream in (self.process.stdin, self.process.stdout):
             if stream:
                 stream.close()
+
+
+class Forks(NamedTuple):
+    """Commands in one folder."""
+
+    server: ForkServer
+    folder: Path
+    variables: Mapping[str, str]
+
+    def sweep(self, *arguments: str, script: str = "") -> Forked:
+        """See ForkServer."""
+        return self.server.sweep(self.folder, self.variables, arguments, script)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.forks import Forked, Forks
+from tests.support.forks import Forked, Forks, ForkServer
 from tests.support.paths import ROOT
 from tests.support.place import files
 from tests.support.stores import dump, query
@@ -31,9 +31,9 @@ MOMENTS = {
     "a figure is drawn": "import orchestrator.figures.canvas as owner; name = 'png'; call = 2",
     "a figure is in the outbox": OUTBOX + "'content'; call = 3",
     "the table is in the outbox": PUBLISH + "'_table'",
+    "figures are delivered": CLIENT + "'log_artifact'; call = 3",
     "the record is to be closed": OUTBOX + "'end'; after = False",
     "the record is closed on disk": OUTBOX + "'end'",
-    "figures are delivered": CLIENT + "'log_artifact'; call = 3",
     "the run is to be closed": CLIENT + "'set_terminated'; after = False",
     "the run is closed": CLIENT + "'set_terminated'",
     "the best trial is tagged": PUBLISH + "'deliver_now'",
@@ -62,45 +62,59 @@ OF_A_COMPARISON = {
     "the sweep is to be closed": CLOSED + "'close'; after = False",
 }
 FAULT = """
-import os, signal
-after, call = True, 1
-{moment}
-original, calls = getattr(owner, name), []
-def struck(*arguments, **more):
-    calls.append(name)
-    if len(calls) == call and not after:
-        {fault}
-    result = original(*arguments, **more)
-    if len(calls) == call and after:
-        {fault}
-    return result
-setattr(owner, name, struck)
+def strike():
+    import os, signal
+    after, call = True, 1
+    {moment}
+    original, calls = getattr(owner, name), []
+    def struck(*arguments, **more):
+        calls.append(name)
+        if len(calls) == call and not after:
+            {fault}
+        result = original(*arguments, **more)
+        if len(calls) == call and after:
+            {fault}
+        return result
+    setattr(owner, name, struck)
+strike()
 """
 KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
 TERMINATED = "os.kill(os.getpid(), signal.SIGTERM)"
 INTERRUPTED = "os.kill(os.getpid(), signal.SIGINT)"
 TWICE = f"{INTERRUPTED}; {INTERRUPTED}"
-FULL = """
-        with open("filler", "wb", buffering=0) as filler:
-            try:
-                while True:
-                    filler.write(b"x" * 4096)
-            except OSError:
-                pass
+FULL = "exec(FILL)"
+FILL = """
+FILL = '''
+with open("filler", "wb", buffering=0) as filler:
+    try:
+        while True:
+            filler.write(b"x" * 4096)
+    except OSError:
+        pass
+'''
 """
 
 
 def script(moment: str, fault: str) -> str:
     """Python that has the ``fault`` happen at a ``moment``."""
-    return FAULT.format(moment=moment, fault=fault)
+    return FILL + FAULT.format(moment=moment, fault=fault)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Runs a whole sweep, so that all is imported."""
+    opened = ForkServer(tmp_path_factory.mktemp("output") / "output")
+    folder = tmp_path_factory.mktemp("imports")
+    first = run(Forks(opened, folder, files(folder)))
+    assert first.status == 0, first.output
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
-def forks(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+def forks(server: ForkServer, folder: Path) -> Forks:
     """Commands in an empty folder, with both stores as files."""
-    server = Forks(folder, tmp_path_factory.mktemp("output") / "output", files(folder))
-    yield server
-    server.close()
+    return Forks(server, folder, files(folder))
 
 
 def run(forks: Forks, *arguments: str, fault: str = "") -> Forked:
@@ -142,9 +156,9 @@ def test_a_comparison_killed_at_any_moment_after_its_last_trial_is_closed_by_syn
 def test_one_signal_lets_the_sweep_be_closed_and_a_second_one_leaves_it_for_later(
     forks: Forks, fault: str, status: int
 ) -> None:
-    """In figures, while records are delivered, and in the export of the champion."""
-    chosen = ["a figure is drawn", "the run is to be closed", "the network is exported"]
-    for moment in chosen if status else chosen[1:2]:
+    """After figures are drawn, and in the export of the champion."""
+    chosen = ["the table is in the outbox", "the network is exported"]
+    for moment in chosen if status else chosen[:1]:
         done = run(forks, fault=script(MOMENTS[moment], fault))
         assert done.status == status, (moment, done.output)
     if status:
@@ -166,7 +180,6 @@ def test_a_figure_and_a_champion_that_cannot_be_made_are_named_and_the_rest_is_c
 
 def test_a_tracker_that_goes_away_is_waited_for_by_the_next_command(forks: Forks) -> None:
     """At each of its answers: what is not in it yet is delivered later, and the sweep is complete only then."""
-    away = "raise OSError('the tracker is away')"
     for moment in (
         "figures are delivered",
         "the best trial is tagged",
@@ -205,20 +218,17 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_full_in_the_last_seconds_loses_nothing(
-    small_disk: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    server: ForkServer, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With and without room for what is exported: the sweep is complete when there is room again."""
     monkeypatch.chdir(small_disk)
-    forks = Forks(small_disk, tmp_path_factory.mktemp("output") / "output", files(small_disk))
-    try:
-        for moment in ("a figure is drawn", "the record is closed on disk", "the network is exported"):
-            done = run(forks, fault=script(MOMENTS[moment], FULL))
-            assert "Traceback" not in done.output, (moment, done.output)
-            os.unlink("filler")
-            not_complete(forks)
-        closes(forks, "resume")
-    finally:
-        forks.close()
+    forks = Forks(server, small_disk, files(small_disk))
+    for moment in ("figures are to be drawn", "the table is in the outbox", "the network is exported"):
+        done = run(forks, fault=script(MOMENTS[moment], FULL))
+        assert "Traceback" not in done.output, (moment, done.output)
+        os.unlink("filler")
+        not_complete(forks)
+    closes(forks, "resume")
 
 
 def resume(forks: Forks, fault: str = "") -> Forked:
