@@ -174,7 +174,7 @@ def _complete(book: Book) -> bool:
         return closed
     spec = book.spec
     try:
-        store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
+        store = connection.find_reader(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
         status, outcome = sweep_record.status(book, store) if store else ("", "")
     except connection.unreachable():
         return True

@@ -9,6 +9,7 @@ from orchestrator.delivery.outbox import Numbers, Outbox, Status
 from orchestrator.layout import PARENT_RUN
 from orchestrator.search.book import Book
 from orchestrator.tracking import comparison_runs, descriptions, publish, saved_view
+from orchestrator.tracking.stored_run import RunReader
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
@@ -57,7 +58,7 @@ def end(book: Book, outbox: Outbox, status: Status, reason: str, pictures: Colle
     outbox.end(status, {"outcome": reason or COMPLETE})
 
 
-def status(book: Book, store: "MlflowStore") -> tuple[str, str]:
+def status(book: Book, store: RunReader) -> tuple[str, str]:
     """Status and outcome of the sweep's run, ("", "") where it is gone."""
     run = store.record(book.spec.run) if book.spec.run else None
     return ("", "") if run is None or run.deleted else (run.status, run.tags.get("outcome", ""))
