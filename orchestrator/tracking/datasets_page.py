@@ -20,6 +20,7 @@ from studies.parts.study import named
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
 
+WRITTEN = "across"  # what is kept with the first sweep: the digest of the page that was written last
 Column = dict[str, Any]  # what is said of one data set's sweep
 
 
@@ -72,6 +73,9 @@ def page(books: Sequence[Book], store: "MlflowStore", run: str | None) -> str:
     study = Path(first.study).stem
     title = f"{study} on {', '.join(columns)}"
     text = f"**{first.question}**\n\n`{first.command}`\n\n{markdown(books, columns)}"
+    digest = hashlib.sha256(json.dumps([text, columns]).encode()).hexdigest()
+    if not run and books[0].notes().get(WRITTEN) == digest:
+        return text
     folder = Path(first.folder, ACROSS)
     folder.mkdir(exist_ok=True)
     outbox = Outbox(folder)
@@ -83,6 +87,8 @@ def page(books: Sequence[Book], store: "MlflowStore", run: str | None) -> str:
         outbox.content("figures/best_trials.png", pictures)
     outbox.end("FINISHED", {"outcome": "complete"})
     deliver_now(folder, store, first.tracking_uri)
+    if not run:
+        books[0].note(WRITTEN, digest)  # last: until it is noted, the page is written again
     return text
 
 
