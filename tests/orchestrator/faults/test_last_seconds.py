@@ -174,6 +174,9 @@ def test_a_figure_and_a_champion_that_cannot_be_made_are_named_and_the_rest_is_c
     assert done.status == 0 and "Traceback" not in done.output, done.output
     assert "the figure history could not be drawn (values of no kind)" in done.output
     assert "the best network could not be registered as a model (values of no kind)" in done.output
+    assert "toy is complete" in resume(forks).output
+    found = forks.sweep("doctor", "toy", "--repair")
+    assert found.status == 0 and "its best trial is not the champion → registered" in found.output, found.output
     closes(forks, "resume", work=False)
     assert any(path.name == "slices.png" for path in Path("mlruns").rglob("*.png"))
 
