@@ -10,7 +10,7 @@ from rich.console import Console
 from orchestrator import collector, files, launchers, text
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
-from orchestrator.search import completion, home, moved_folder, plan, steer
+from orchestrator.search import combinations, completion, home, moved_folder, plan, steer
 from orchestrator.search.book import Book
 from orchestrator.search.completion import CLOSING
 from orchestrator.search.new_sweep import create
@@ -135,6 +135,8 @@ def _run(
         f"{', '.join(sorted(set(launcher.resources.devices)))}",
         highlight=False,
     )
+    for note in combinations.notes(spec, book.study):
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
 
     def show(status: SweepStatus) -> None:
         screen.show(status)

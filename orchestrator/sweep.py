@@ -22,7 +22,14 @@ from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search import book as books
 from orchestrator.search import plan, steer
 from orchestrator.search.book import Book
-from orchestrator.search.options import ComparisonOptions, SearchOptions, SweepOptions, Variation, request
+from orchestrator.search.options import (
+    ComparisonOptions,
+    ResumeOptions,
+    SearchOptions,
+    SweepOptions,
+    Variation,
+    request,
+)
 from orchestrator.search.trials import Trial as StoredTrial
 from orchestrator.search.trials import run_of
 from orchestrator.stores import optuna_storage
@@ -175,15 +182,27 @@ class Sweep:
         files.write_output(file, report.write(self._book).encode())
         return file
 
-    def resume(self, trials: int | None = None, *, quiet: bool = False, **options: Unpack[MachineOptions]) -> "Sweep":
-        """Go on to its total, or to another one; the options are those of the machine in `sweep resume --help`."""
+    def resume(
+        self,
+        trials: int | None = None,
+        *,
+        sampler: str | None = None,
+        pruner: str | None = None,
+        quiet: bool = False,
+        **machine_options: Unpack[MachineOptions],
+    ) -> "Sweep":
+        """Go on to its total, or to another one, by another sampler or pruner if one is given.
+
+        The other options are those of the machine in `sweep resume --help`.
+        """
         arguments.argument("quiet", quiet, bool)
-        trials = None if trials is None else int(arguments.argument("trials", trials, int, minimum=1))
-        check(options)
+        check(machine_options)
+        wanted = {"trials": trials, "sampler": sampler, "pruner": pruner}
+        given = arguments.given(arguments.read(ResumeOptions), wanted, "Sweep.resume")
         if driver := lease.present(self._book):
             raise lease.driven(self._book, driver)
-        book, changes = steer.resumed(self._storage, self.name, trials)
-        place = machine(book.spec.model_copy(update=changes), options)
+        book, changes = steer.resumed(self._storage, self.name, **given)
+        place = machine(book.spec.model_copy(update=changes), machine_options)
         return _drive(book, self._storage, place, session.parent_run(), quiet, changes)
 
     def _repr_html_(self) -> str:

@@ -100,6 +100,7 @@ def study(
         train=later("models.gan.training:train"),
         report=later("models.gan.evaluation:report"),
         check=later("models.gan.training:check"),
+        reports=lambda config: config.evaluations,
         objectives=(Objective("fid/generated"),),
         first=tuple(first(loss) for loss in losses),
         data="persian",

@@ -132,6 +132,7 @@ def study(question: str | None, *objectives: Objective) -> Study[Any, Any]:
         train=later("models.jem.training:train"),
         report=later("models.jem.evaluation:report"),
         check=later("models.jem.training:check"),
+        reports=lambda config: config.evaluations,
         objectives=objectives,
         first=({}, {"sampler": "langevin"}, {"start": "noise"}, {"start": "noise", "sampler": "langevin"}),
         label="{start} {sampler}, {n_steps} steps",

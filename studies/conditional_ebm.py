@@ -39,6 +39,7 @@ STUDY = Study(
     train=later("models.ebm.conditional.training:train"),
     report=later("models.ebm.conditional.evaluation:report"),
     check=later("models.ebm.conditional.training:check"),
+    reports=lambda config: config.evaluations,
     objectives=(Objective("fid_by_class/fresh"),),
     first=({}, {"label": "modulation"}, {"label": "channels"}, {"start": "replay"}),  # every way is tried
     label="{label}, {n_steps} steps",

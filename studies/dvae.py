@@ -41,6 +41,7 @@ STUDY = Study(
     train=later("models.dvae.training:train"),
     report=later("models.dvae.evaluation:report"),
     check=later("models.dvae.training:check"),
+    reports=lambda config: config.evaluations,
     objectives=(Objective("reconstruction/validation"), Objective("silhouette", "maximize")),
     trials=8,
     pictures="reconstructions",

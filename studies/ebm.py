@@ -44,6 +44,7 @@ STUDY = Study(
     space=space,
     train=later("models.ebm.training:train"),
     report=later("models.ebm.evaluation:report"),
+    reports=lambda config: config.evaluations,
     objectives=(Objective("fid/fresh"),),
     first=({}, {"start": "noise"}),  # both ways to begin a chain are tried, whatever the sampler's luck
     label="{n_steps} steps",

@@ -32,6 +32,7 @@ STUDY = Study(
     space=space,
     train=later("models.ebm.frozen_sampling.training:train"),
     report=later("models.ebm.frozen_sampling.evaluation:report"),
+    reports=lambda config: 1,
     objectives=(Objective("fid/fresh"), Objective("cost/network_evaluations")),
     trials=100,
     sections=(

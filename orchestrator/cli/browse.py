@@ -105,6 +105,7 @@ def studies_(study: str | None, data: str | None, data_folder: str | None, as_js
 
     import studies
     from models.data import dataset as datasets
+    from orchestrator.search import combinations
     from orchestrator.terminal import as_json as plain
     from orchestrator.terminal import tables
     from studies.parts import space as _space
@@ -130,6 +131,10 @@ def studies_(study: str | None, data: str | None, data_folder: str | None, as_js
             )
             console.print(tables.space(space, {}))
             if study:
+                samplers, pruners, reasons = combinations.fitting(combinations.of_study(definition, base))
+                console.print(f"samplers that fit: {', '.join(samplers)}; pruners: {', '.join(pruners)}")
+                for reason in reasons:
+                    console.print(f"  {reason}", highlight=False, soft_wrap=True)
                 console.print("settings, changed by --set:")
                 console.print(tables.settings(base, set(space)))
     except (StudyError, datasets.DataError) as error:

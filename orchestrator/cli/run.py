@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator import options
 from orchestrator.cli.manage import ask
-from orchestrator.cli.options import WHOLE, all_options, storage_option
+from orchestrator.cli.options import all_options, storage_option
 from orchestrator.cli.sweeps import complete_study, complete_sweep, load_book, make_console, open_books
 from orchestrator.errors import UserError
-from orchestrator.search.options import ComparisonOptions, SearchOptions, SweepOptions, Variation
+from orchestrator.search import capabilities
+from orchestrator.search.options import ComparisonOptions, ResumeOptions, SearchOptions, SweepOptions, Variation
 from orchestrator.supervisor.options import MachineOptions
 
 if TYPE_CHECKING:
@@ -16,15 +18,16 @@ if TYPE_CHECKING:
 
     from orchestrator.search.book import Book
 
+BREAK = "\n\n\b\n"  # between paragraphs whose lines click leaves as they are
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print what would be done and stop.")
 
 
-@click.command(short_help="Search the space of STUDY.")
+@click.command(short_help="Search the space of STUDY.", epilog=f"\b\n{capabilities.text().replace(chr(10) * 2, BREAK)}")
 @click.argument("study", shell_complete=complete_study)
 @all_options(SearchOptions, SweepOptions)
 @dry_run_option
 @all_options(MachineOptions)
-def run(study: str, dry_run: bool, **options: Any) -> None:
+def run(study: str, dry_run: bool, **values: Any) -> None:
     """Search the space of STUDY: a name that `sweep studies` lists, or a Python file of your own.
 
     \b
@@ -33,7 +36,7 @@ def run(study: str, dry_run: bool, **options: Any) -> None:
     sweep run ebm --fix start=noise --sampler random --dry-run
     sweep run dvae --data mnist,fashion_mnist     a sweep each, and a page that compares them
     """
-    _begin(study, dry_run, options)
+    _begin(study, dry_run, values)
 
 
 @click.command(short_help="Compare settings of STUDY over seeds, with a verdict in words.")
@@ -41,7 +44,7 @@ def run(study: str, dry_run: bool, **options: Any) -> None:
 @all_options(Variation, ComparisonOptions, SweepOptions)
 @dry_run_option
 @all_options(MachineOptions)
-def compare(study: str, dry_run: bool, **options: Any) -> None:
+def compare(study: str, dry_run: bool, **values: Any) -> None:
     """Compare settings of STUDY: every combination with the same seeds, then intervals, paired tests and a verdict in words.
 
     \b
@@ -49,14 +52,15 @@ def compare(study: str, dry_run: bool, **options: Any) -> None:
     sweep compare ebm --vary n_steps=10,20,40 --seeds 8 --race
     sweep resume ebm-compared-digits-1 --trials 40     more seeds
     """
-    if not options["vary"]:
+    if not values["vary"]:
         raise UserError("nothing is compared; name a setting with the values to compare: --vary n_steps=10,20")
-    _begin(study, dry_run, options)
+    _begin(study, dry_run, values)
 
 
 def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
     """Make a sweep for each data set, or find it, and drive it."""
-    from orchestrator.search import plan
+    import studies
+    from orchestrator.search import combinations, plan
     from orchestrator.search.options import request
     from orchestrator.supervisor.machine import check, machine
     from orchestrator.terminal import tables
@@ -75,7 +79,9 @@ def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
     machines = [machine(spec, machine_values).share(len(specs)) for spec in specs]
     if dry_run:
         for spec, book, place in zip(specs, stored, machines, strict=True):
-            tables.print_plan(console, spec, place.resources, book is not None)
+            tables.print_plan(
+                console, spec, place.resources, book is not None, combinations.notes(spec, studies.load(study))
+            )
         return
     from orchestrator import session
 
@@ -111,15 +117,10 @@ def _compare_data_sets(books: "list[Book]", parent_run: str, console: "Console")
 
 @click.command(short_help="Continue the sweep NAME, to its total or a new one.")
 @click.argument("name", shell_complete=complete_sweep)
-@click.option("--trials", type=WHOLE, metavar="N", help="A new total.  [default: the one that it has]")
+@all_options(ResumeOptions)
 @all_options(MachineOptions)
-@click.option(
-    "--accept-drift",
-    is_flag=True,
-    help="Continue although the study or the data have changed since. The sweep keeps a note of it.",
-)
 @storage_option
-def resume(name: str, trials: int | None, accept_drift: bool, storage: str | None, **machine_values: Any) -> None:
+def resume(name: str, storage: str | None, **values: Any) -> None:
     """Continue the sweep NAME: trials that were interrupted continue as themselves, then new ones up to its total.
 
     A paused sweep continues in the process that runs it.
@@ -127,23 +128,26 @@ def resume(name: str, trials: int | None, accept_drift: bool, storage: str | Non
     \b
     sweep resume ebm-digits-1                 to the total that it has
     sweep resume ebm-digits-1 --trials 24     to 24 trials in all
+    sweep resume ebm-digits-1 --sampler random     trials to come are chosen by another sampler
     """
     from orchestrator.supervisor import lease
     from orchestrator.supervisor.machine import check, machine
 
-    check(machine_values)
+    wanted = {name: values.pop(name) for name in ResumeOptions.__annotations__}
+    wanted = options.given(options.read(ResumeOptions), wanted, "sweep resume")
+    check(values)
     books = open_books(storage)
     book = load_book(books, name)
     driver = lease.present(book)
-    if driver is not None and driver.state == "paused" and trials is None:
+    if driver is not None and driver.state == "paused" and not wanted:
         return ask(book, driver, "resume")
     if driver is not None:
         raise lease.driven(book, driver)
     from orchestrator import session
     from orchestrator.search import steer
 
-    book, changes = steer.resumed(books, name, trials, accept_drift)
-    place = machine(book.spec.model_copy(update=changes), machine_values)
+    book, changes = steer.resumed(books, name, **wanted)
+    place = machine(book.spec.model_copy(update=changes), values)
     raise SystemExit(session.drive(book, place, make_console(), session.parent_run(), changes))
 
 

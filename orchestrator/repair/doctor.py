@@ -9,7 +9,7 @@ from rich.console import Console
 
 from orchestrator import text
 from orchestrator.errors import UserError
-from orchestrator.repair import damage, files
+from orchestrator.repair import damage, files, search
 from orchestrator.repair.files import Finding
 from orchestrator.repair.runs import Runs
 from orchestrator.search import completion
@@ -86,7 +86,7 @@ class _Visit:
     def _inspect(self, driven: bool = False) -> Inspection:
         spec, here = self.book.spec, list(files.refusals(self.book))
         if not driven:
-            here += [*files.folders(self.book), *damage.findings(self.book, self._reach)]
+            here += [*search.findings(self.book), *files.folders(self.book), *damage.findings(self.book, self._reach)]
         try:
             if self.reader is None:
                 self.reader = connection.find_reader(

@@ -91,8 +91,11 @@ def _incomparable(a: SweepData, b: SweepData) -> list[str]:
 
 def _differences(a: Book, b: Book) -> Part:
     facts = {
-        name: [str(getattr(book.spec, name)) for book in (a, b)]
-        for name in ("study", "data", "sampler", "pruner", "seed")
+        "study": [book.spec.study for book in (a, b)],
+        "data": [book.spec.data for book in (a, b)],
+        "sampler": [book.spec.history_text("sampler") for book in (a, b)],
+        "pruner": [book.spec.history_text("pruner") for book in (a, b)],
+        "seed": [str(book.spec.seed) for book in (a, b)],
     }
     facts |= {"trials": [str(book.total()) for book in (a, b)], "version": [book.spec.version for book in (a, b)]}
     facts |= {

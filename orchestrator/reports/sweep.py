@@ -201,7 +201,7 @@ def again(data: SweepData) -> Part:
         "study": spec.study,
         "objectives": ", ".join(f"{direction} {key}" for key, direction in spec.objectives),
         "data": f"{spec.data}, digest {spec.data_digest[:12]}",
-        "sampler, pruner, seed": f"{spec.sampler}, {spec.pruner}, {spec.seed}",
+        "sampler, pruner, seed": f"{spec.history_text('sampler')}; {spec.history_text('pruner')}; {spec.seed}",
         "deterministic": "yes" if spec.deterministic else "no",
         "version": spec.version,
         "MLflow": f"{spec.tracking_uri}, run {spec.run}",

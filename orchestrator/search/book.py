@@ -12,7 +12,7 @@ from models.env import derive_seed
 from models.hints import did_you_mean
 from orchestrator.errors import UserError
 from orchestrator.messages import Ended
-from orchestrator.search import factorial, home, moved, proposals, samplers, trials
+from orchestrator.search import combinations, factorial, home, moved, proposals, samplers, trials
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import FINISHED, Death, PendingTrial, Settings, State, Trial
 from orchestrator.stores.optuna_storage import Storage
@@ -81,7 +81,8 @@ class Book:
             return factorial.total(begun, self.spec.trials, self.spec.comparison)
         if self.spec.sampler != "grid":
             return self.spec.trials
-        return min(self.spec.trials, len(self._grid) + sum(trial.enqueued for trial in self.trials()))
+        others = sum(not proposals.is_grid_point(self.spec, trial) for trial in self.trials())
+        return min(self.spec.trials, len(self._grid) + others)
 
     def refresh(self) -> None:
         """Learn what another process has changed of what the sweep knows of itself; trials are looked up anew anyway."""
@@ -99,6 +100,7 @@ class Book:
         self.claim()
         self.spec = self.spec.model_copy(update=changes)
         self.optuna_study.set_user_attr(SPEC, home.stored(self.spec, self.address))
+        self.optuna_study.pruner = samplers.pruner(self.spec.pruner)
 
     def ask(self) -> PendingTrial:
         """A new trial, RUNNING from now on. What it is depends on the sweep's seed and on what has been told, only."""
@@ -108,7 +110,7 @@ class Book:
             if self.spec.comparison:
                 settings, attributes = proposals.next_arm(self.spec.comparison, before)
                 self.optuna_study.enqueue_trial(settings, user_attrs=attributes)
-            elif first := self._first(sum(not trial.enqueued for trial in before)):
+            elif first := proposals.first(self.spec, self.study, before, lambda: self._grid):
                 self.optuna_study.enqueue_trial(first)
         self._seed(waiting[0] if waiting else len(before))
         with samplers.quietly():
@@ -129,13 +131,8 @@ class Book:
 
     def drop(self, arm: int, why: str) -> None:
         """An arm of a race leaves it."""
-        comparison = self.spec.comparison
-        if comparison is not None:
-            arms = [
-                other.model_copy(update={"dropped": why}) if i == arm else other
-                for i, other in enumerate(comparison.arms)
-            ]
-            self.update(comparison=comparison.model_copy(update={"arms": arms}))
+        if self.spec.comparison is not None:
+            self.update(comparison=self.spec.comparison.drop(arm, why))
 
     def launched(self, number: int, run: str) -> None:
         """Note the MLflow run of a trial that this process runs."""
@@ -229,11 +226,11 @@ class Book:
     def _seed(self, number: int) -> None:
         """Make the sampler that trial ``number`` is asked of."""
         seed = derive_seed(self.spec.seed, "sampler", number) % 2**32
-        self.optuna_study.sampler = samplers.sampler(self.spec.sampler, seed)
+        self.optuna_study.sampler = samplers.sampler(self.spec.sampler, seed, self._common)
 
-    def _first(self, index: int) -> dict[str, Any]:
-        """What is tried before the sampler is asked: all of a grid; else the study's own recipes."""
-        return self._grid[index] if self.spec.sampler == "grid" else proposals.recipe(self.spec, self.study, index)
+    @cached_property
+    def _common(self) -> frozenset[str]:
+        return combinations.problem(self.spec, self.study).common
 
     @cached_property
     def _grid(self) -> list[dict[str, Any]]:

@@ -46,6 +46,11 @@ class Comparison(BaseModel, frozen=True):
         """Which arm a trial with these settings belongs to."""
         return next(i for i, arm in enumerate(self.arms) if arm.settings == dict(settings))
 
+    def drop(self, arm: int, why: str) -> "Comparison":
+        """The same without an arm, which keeps the trials that it has."""
+        arms = [other.model_copy(update={"dropped": why}) if i == arm else other for i, other in enumerate(self.arms)]
+        return self.model_copy(update={"arms": arms})
+
     def space(self, suggest: Suggest, base: C) -> C:
         """The arms as a search space: each field that is varied is a choice."""
         chosen = {name: suggest.suggest_categorical(name, values) for name, values in self.vary.items()}

@@ -12,10 +12,8 @@ from typing_extensions import Unpack
 
 from orchestrator import options
 from orchestrator.options import Option, Pairs
+from orchestrator.search.capabilities import DEFAULT_PRUNER, PRUNERS, SAMPLERS, listed
 from orchestrator.text import program
-
-SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes")
-PRUNERS = ("median", "asha", "hyperband", "none")
 
 
 class SearchOptions(TypedDict, total=False):
@@ -31,14 +29,20 @@ class SearchOptions(TypedDict, total=False):
     sampler: Annotated[
         str,
         Option(
-            "tpe, random, grid, gp or cmaes (cmaes learns nothing from diverged trials).",
+            f"{listed([*SAMPLERS])}: see the table below.",
             metavar="NAME",
             default="tpe",
-            choices=SAMPLERS,
+            choices=tuple(SAMPLERS),
         ),
     ]
     pruner: Annotated[
-        str, Option("median, asha, hyperband or none.", metavar="NAME", default="median", choices=PRUNERS)
+        str,
+        Option(
+            f"{listed([*PRUNERS])}: see the table below.",
+            metavar="NAME",
+            default=DEFAULT_PRUNER,
+            choices=tuple(PRUNERS),
+        ),
     ]
 
 
@@ -127,6 +131,36 @@ class SweepOptions(TypedDict, total=False):
     deterministic: Annotated[
         bool,
         Option("Give the same trials for any number of workers: the sampler works in batches.", default=False),
+    ]
+
+
+class ResumeOptions(TypedDict, total=False):
+    """What `sweep resume` changes of a sweep."""
+
+    trials: Annotated[int | None, Option("A new total.", metavar="N", default_text="the one that it has", minimum=1)]
+    sampler: Annotated[
+        str | None,
+        Option(
+            f"Another sampler for the trials to come: {listed([*SAMPLERS])}.",
+            metavar="NAME",
+            default_text="the one that it has",
+            choices=tuple(SAMPLERS),
+        ),
+    ]
+    pruner: Annotated[
+        str | None,
+        Option(
+            f"Another pruner from now on: {listed([*PRUNERS])}.",
+            metavar="NAME",
+            default_text="the one that it has",
+            choices=tuple(PRUNERS),
+        ),
+    ]
+    accept_drift: Annotated[
+        bool,
+        Option(
+            "Continue although the study or the data have changed since. The sweep keeps a note of it.", default=False
+        ),
     ]
 
 

@@ -14,7 +14,8 @@ from models.hints import did_you_mean
 from orchestrator.errors import UserError
 from orchestrator.layout import RESERVED, SWEEPS
 from orchestrator.search import book as books
-from orchestrator.search import factorial, trained
+from orchestrator.search import combinations, factorial, trained
+from orchestrator.search.capabilities import DEFAULT_PRUNER
 from orchestrator.search.new_sweep import fresh_name
 from orchestrator.search.options import Request
 from orchestrator.search.spec import Spec, parse_fixed
@@ -61,6 +62,8 @@ def resolve(request: Request, storage: Storage) -> Spec:
         base = _validated(study.config, base.model_dump() | changed)
         configs = configs_of(study, base.model_dump(), comparison)
         fixed = _fixed([*options["fix"], *held], searched)
+        if reason := _space.unreachable(study.space, base, fixed):
+            raise UserError(f"--fix {reason}")
         space = _space.describe(comparison.space if comparison else _space.fix(study.space, fixed), base)
     except (StudyError, datasets.DataError) as error:
         raise UserError(str(error)) from None
@@ -89,6 +92,10 @@ def resolve(request: Request, storage: Storage) -> Spec:
         trials=len(comparison.arms) * options["seeds"] if comparison else options["trials"] or study.trials,
         comparison=comparison,
     )
+    try:
+        spec = combinations.settled(spec, study)
+    except StudyError as error:
+        raise UserError(str(error)) from None
     if stored := books.find(storage, name):
         _refuse_another(spec.model_copy(update={"data_digest": stored.data_digest}), stored)
     try:  # last, for it may wait for torch
@@ -115,9 +122,24 @@ def _refuse_another(spec: Spec, stored: Spec) -> None:
     """UserError where ``stored``, the sweep of the same name, is not the same search."""
     if stored.study != spec.study:
         raise UserError(f"sweep '{spec.name}' exists and asks another study, {stored.study}; choose another --name")
-    differing = spec.same_search(stored)
+    differing = spec.same_search(_with_choices_of(spec, stored))
     if differing:
         raise UserError(f"sweep '{spec.name}' exists with other settings: {differing}; choose another --name")
+
+
+def _with_choices_of(spec: Spec, stored: Spec) -> Spec:
+    """``stored`` with the sampler and the pruner of ``spec``, if it has had them: then the same command goes on with it.
+
+    A version that did not ask what a pruner can do stored the default one where it never acts.
+    """
+    samplers, pruners = stored.history("sampler").values(), stored.history("pruner").values()
+    asked = {spec.pruner, spec.options.get("pruner", DEFAULT_PRUNER)}
+    return stored.model_copy(
+        update={
+            "sampler": spec.sampler if spec.sampler in samplers else stored.sampler,
+            "pruner": spec.pruner if asked & {*pruners} else stored.pruner,
+        }
+    )
 
 
 def _tracking_uri(given: str | None, storage: str) -> str:

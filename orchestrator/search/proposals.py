@@ -2,16 +2,16 @@
 
 import itertools
 import random
+from collections.abc import Callable
 from typing import Any
 
 from orchestrator.search import factorial
+from orchestrator.search.combinations import MOST_POINTS
 from orchestrator.search.factorial import Comparison
 from orchestrator.search.spec import GRID_POINTS, Spec
 from orchestrator.search.trials import ARM, REPLICATE, Trial
 from studies.parts import space as _space
 from studies.parts.study import Study
-
-MOST_POINTS = 1_000_000  # of a grid
 
 
 def base(spec: Spec, study: Study[Any, Any]) -> Any:
@@ -25,6 +25,24 @@ def grid(spec: Spec, study: Study[Any, Any]) -> list[dict[str, Any]]:
     settings = list(itertools.islice(points, MOST_POINTS))
     random.Random(spec.seed).shuffle(settings)
     return settings
+
+
+def is_grid_point(spec: Spec, trial: Trial) -> bool:
+    """Whether a trial is a point of the grid, and no other sampler's or the user's."""
+    return spec.sampler_of(trial.number) == "grid" and not trial.enqueued
+
+
+def first(
+    spec: Spec, study: Study[Any, Any], before: list[Trial], grid: Callable[[], list[dict[str, Any]]]
+) -> dict[str, Any]:
+    """What is tried after the trials ``before`` without asking the sampler: all of the grid, or the study's own recipes.
+
+    {} where there is nothing left.
+    """
+    if spec.sampler != "grid":
+        return recipe(spec, study, sum(not trial.enqueued for trial in before))
+    points, count = grid(), sum(is_grid_point(spec, trial) for trial in before)
+    return points[count] if count < len(points) else {}
 
 
 def recipe(spec: Spec, study: Study[Any, Any], index: int) -> dict[str, Any]:

@@ -1,33 +1,100 @@
-"""Optuna's samplers and pruners, by the names of our options."""
+"""Optuna's samplers and pruners, by the names of our options. What each can do is in capabilities.py."""
 
+import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 
-STARTUP_TRIALS = 6  # before a model is trusted; Optuna's own 10 would leave a sweep of a dozen almost all random
+from orchestrator.search.capabilities import STARTUP_TRIALS
+
+CONSTRAINT = "constraints"  # begins the system attributes that hold a trial's constraints
 
 
-def _tpe(seed: int) -> BaseSampler:
+class _Gp(GPSampler):
+    """Learns the parameters in ``common`` alone, whatever trials have had by chance.
+
+    It sees completed trials only, and a trial that was completed violates no constraint. So it needs no model of constraints,
+    which would take as long again, and would fail where another program completed a trial.
+    """
+
+    def __init__(self, common: Collection[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.common = common
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """See BaseSampler."""
+        return _of(self.common, super().infer_relative_search_space(study, trial))
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """See BaseSampler."""
+        return super().sample_relative(_Unconstrained(study), trial, search_space)  # type: ignore[arg-type]
+
+
+class _CmaEs(CmaEsSampler):
+    """Learns the parameters in ``common`` alone: it would learn nothing any more once their number changes."""
+
+    def __init__(self, common: Collection[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.common = common
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """See BaseSampler."""
+        return _of(self.common, super().infer_relative_search_space(study, trial))
+
+
+class _Unconstrained:
+    """A study whose trials show no constraints."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self.study = study
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.study, name)
+
+    def _get_trials(self, **options: Any) -> list[FrozenTrial]:
+        return [_unconstrained(trial) for trial in self.study._get_trials(**options)]
+
+
+def _unconstrained(trial: FrozenTrial) -> FrozenTrial:
+    shown = copy.copy(trial)
+    shown._system_attrs = {name: value for name, value in trial.system_attrs.items() if not name.startswith(CONSTRAINT)}
+    return shown
+
+
+def _of(common: Collection[str], space: dict[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+    return {name: distribution for name, distribution in space.items() if name in common}
+
+
+def _tpe(seed: int, common: Collection[str]) -> BaseSampler:
     # Conditional parameters are modelled together with the branch that they belong to only in groups.
     return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS)
 
 
-def _gp(seed: int) -> BaseSampler:
-    return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
+def _random(seed: int, common: Collection[str]) -> BaseSampler:
+    return RandomSampler(seed)
 
 
-def _cmaes(seed: int) -> BaseSampler:
-    return CmaEsSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False)
+def _gp(seed: int, common: Collection[str]) -> BaseSampler:
+    return _Gp(common, seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False)
 
 
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+def _cmaes(seed: int, common: Collection[str]) -> BaseSampler:
+    return _CmaEs(common, seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False)
+
+
+SAMPLERS: dict[str, Callable[[int, Collection[str]], BaseSampler]] = {
     "tpe": _tpe,
-    "random": lambda seed: RandomSampler(seed),
-    "grid": lambda seed: RandomSampler(seed),  # the book asks for the points of the grid one by one
+    "random": _random,
+    "grid": _random,  # the book asks for the points of the grid one by one
     "gp": _gp,
     "cmaes": _cmaes,
 }
@@ -53,10 +120,13 @@ def quietly() -> Iterator[None]:
         yield
 
 
-def sampler(name: str, seed: int) -> BaseSampler:
-    """The sampler called ``name``. It is made anew for every trial, so all that it knows is in the storage."""
+def sampler(name: str, seed: int, common: Collection[str]) -> BaseSampler:
+    """The sampler called ``name``. It is made anew for every trial, so all that it knows is in the storage.
+
+    ``common`` are the parameters that every configuration has, with the same range.
+    """
     with quietly():
-        return SAMPLERS[name](seed)
+        return SAMPLERS[name](seed, common)
 
 
 def pruner(name: str) -> BasePruner:

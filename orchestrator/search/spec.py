@@ -28,6 +28,18 @@ class Drift(BaseModel, frozen=True):
     what: str
 
 
+Sampler = Literal["tpe", "random", "grid", "gp", "cmaes"]
+Pruner = Literal["median", "asha", "hyperband", "none"]
+
+
+class SearchChange(BaseModel, frozen=True):
+    """Another sampler or pruner with which a sweep went on: those that trials before ``before`` had."""
+
+    before: int
+    sampler: Sampler
+    pruner: Pruner
+
+
 class Spec(BaseModel, frozen=True):
     """A sweep, resolved: no default is looked up again when it is resumed."""
 
@@ -44,8 +56,8 @@ class Spec(BaseModel, frozen=True):
     set: dict[str, Any]  # what the user changed in it
     fixed: dict[str, Any]  # searched parameters that the user holds
     space: dict[str, dict[str, Any]]
-    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"]
-    pruner: Literal["median", "asha", "hyperband", "none"]
+    sampler: Sampler
+    pruner: Pruner
     seed: int
     deterministic: bool = False  # the same trials whatever the number of workers
     folder: str  # of checkpoints, weights and samples
@@ -56,6 +68,7 @@ class Spec(BaseModel, frozen=True):
     run: str = ""  # the MLflow run of the sweep, once there is one
     trials: int = Field(ge=1)  # the total; resuming may change it
     drifts: list[Drift] = []  # resuming may add one
+    changes: list[SearchChange] = []  # likewise
     comparison: Comparison | None = None  # of its arms, where that is what the sweep is for
 
     def renamed(self, name: str) -> "Spec":
@@ -78,6 +91,25 @@ class Spec(BaseModel, frozen=True):
     def base_of(self, number: int) -> dict[str, Any]:
         """The config that a trial varies."""
         return next((drift.base for drift in self.drifts if number < drift.before), self.base)
+
+    def sampler_of(self, number: int) -> Sampler:
+        """The sampler that a trial was, or will be, asked of."""
+        return next((change.sampler for change in self.changes if number < change.before), self.sampler)
+
+    def history(self, option: Literal["sampler", "pruner"]) -> dict[int, str]:
+        """The samplers or pruners that the sweep has had, each by the first trial that it holds for."""
+        firsts = [0, *(change.before for change in self.changes)]
+        names = [*(getattr(change, option) for change in self.changes), getattr(self, option)]
+        held: dict[int, str] = {}
+        for first, name in zip(firsts, names, strict=True):
+            if name not in list(held.values())[-1:]:
+                held[first] = name
+        return held
+
+    def history_text(self, option: Literal["sampler", "pruner"]) -> str:
+        """The same in words: 'tpe', or 'cmaes, from trial 6 tpe'."""
+        first, *others = self.history(option).items()
+        return ", ".join([first[1], *(f"from trial {number} {name}" for number, name in others)])
 
     @property
     def signs(self) -> list[int]:

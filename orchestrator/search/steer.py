@@ -10,20 +10,27 @@ import studies
 from models.data import dataset as datasets
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
-from orchestrator.search import plan
-from orchestrator.search.spec import Drift, current
+from orchestrator.search import combinations, plan
+from orchestrator.search.proposals import base
+from orchestrator.search.spec import Drift, Pruner, Sampler, SearchChange, Spec, current
 from orchestrator.stores.optuna_storage import Storage
-from studies.parts.study import StudyError
+from studies.parts import space as _space
+from studies.parts.study import Study, StudyError
 
 
 def resumed(
-    storage: Storage, name: str, trials: int | None, accept_drift: bool = False
+    storage: Storage,
+    name: str,
+    trials: int | None = None,
+    accept_drift: bool = False,
+    sampler: Sampler | None = None,
+    pruner: Pruner | None = None,
 ) -> tuple[books.Book, dict[str, Any]]:
-    """The sweep ``name``, and what of its spec changes when it goes on: its total, what has drifted.
+    """The sweep ``name``, and what of its spec changes when it goes on: its total, what has drifted, its sampler, its pruner.
 
     Nothing is stored here: who drives the sweep does that, when nothing can be refused any more. UserError where there is no
-    such sweep, or where study or data have drifted. Trials asked before an accepted drift keep the settings that they began
-    with.
+    such sweep, where study or data have drifted, or where the sampler or the pruner does not fit the study. Trials asked before
+    an accepted drift keep the settings that they began with.
     """
     book = books.load(storage, name)
     if trials is not None:
@@ -48,6 +55,7 @@ def resumed(
         stuck = book.spec.incompatible(now)
         if stuck:
             raise UserError(f"sweep '{name}' cannot go on even so, for its trials could not be compared: {stuck}")
+    choices = _choices(book, now, study, sampler, pruner)
     try:  # last, for it may wait for torch
         plan.check(study, configs, data)
     except datasets.DataError as error:
@@ -57,7 +65,37 @@ def resumed(
         drift = Drift(before=len(book.trials()), base=book.spec.base, what=changed)
         changes |= {"base": now.base, "space": now.space, "data_digest": now.data_digest}
         changes["drifts"] = [*book.spec.drifts, drift]
-    return book, changes
+    return book, changes | choices
+
+
+def _choices(
+    book: books.Book, now: Spec, study: Study[Any, Any], sampler: Sampler | None, pruner: Pruner | None
+) -> dict[str, Any]:
+    """What changes in the spec by another sampler or pruner; UserError where one of them does not fit, or the sweep's own."""
+    spec = book.spec
+    if spec.comparison:
+        if sampler or pruner:
+            raise UserError(f"'{spec.name}' is a comparison: its arms are what it tries, with no sampler and no pruner")
+        return {}
+    asked = combinations.problem(now, study)
+    if sampler is None and (blocked := combinations.blocked(now, study)):
+        raise UserError(f"sweep '{spec.name}' cannot go on: {blocked}")
+    misfits = [
+        combinations.sampler_misfit(sampler, asked) if sampler else None,
+        combinations.pruner_misfit(pruner, asked) if pruner else None,
+    ]
+    for misfit in misfits:
+        if misfit:
+            raise UserError(str(misfit))
+    chosen = {"sampler": sampler or spec.sampler, "pruner": pruner or spec.pruner}
+    if chosen == {"sampler": spec.sampler, "pruner": spec.pruner}:
+        return {}
+    # A trial that was left before it had parameters gets them from the sampler that is asked now.
+    everything = book.trials()
+    first = min([trial.number for trial in everything if not (trial.params or trial.finished)], default=len(everything))
+    change = SearchChange(before=first, sampler=spec.sampler, pruner=spec.pruner)
+    recorded = first == 0 or any(earlier.before == first for earlier in spec.changes)
+    return {**chosen, "changes": spec.changes if recorded else [*spec.changes, change]}
 
 
 def refuse_total(book: books.Book, trials: int) -> None:
@@ -93,4 +131,9 @@ def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
             chosen[name] = space[name].parse(name, value)
         except StudyError as error:
             raise UserError(str(error)) from None
+    try:
+        if reason := _space.unreachable(book.spec.space_of(book.study), base(book.spec, book.study), chosen):
+            raise UserError(reason)
+    except (StudyError, ValidationError):  # its file is gone or has changed, which `sweep resume` says
+        pass
     return chosen

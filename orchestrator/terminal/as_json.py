@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from orchestrator.search import completion
+from orchestrator.search import combinations, completion
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
 from orchestrator.supervisor import lease
@@ -25,6 +25,9 @@ def sweep(book: Book) -> dict[str, Any]:
         "finished": len(book.finished()),
         "running": len(book.trials_running()),
         "state": driver.state if driver else completion.CLOSING if completion.is_closing(book) else "idle",
+        "sampler": spec.sampler,
+        "pruner": spec.pruner,
+        "changes": [change.model_dump() for change in spec.changes],
         "best": trial(book, best[0]) if best else None,
         "command": spec.command,
         "run": spec.run,
@@ -50,11 +53,14 @@ def trial(book: Book, trial: Trial) -> dict[str, Any]:
 def study(name: str, study: Study[Any, Any], base: BaseModel) -> dict[str, Any]:
     """A study with the recipe that it varies: its search space, and the settings that are not searched."""
     space = _space.describe(study.space, base)
+    samplers, pruners, _ = combinations.fitting(combinations.of_study(study, base))
     return {
         "study": name,
         "question": " ".join(study.question.split()),
         "objectives": {goal.key: goal.direction for goal in study.objectives},
         "trials": study.trials,
+        "samplers": samplers,
+        "pruners": pruners,
         "space": {name: parameter.asdict() for name, parameter in space.items()},
         "settings": {key: value for key, value in base.model_dump(mode="json").items() if key not in space},
     }

@@ -1,6 +1,6 @@
 """What `list`, `show` and `studies` print."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -43,8 +43,9 @@ def sweep(book: Book, only: int | None = None) -> Group:
     lines = [
         Text.assemble((spec.name, "bold"), f": {spec.question}"),
         Text(
-            f"{len(book.finished())} of {book.total()} trials finished · data {spec.data} · sampler {spec.sampler} · "
-            f"pruner {spec.pruner} · seed {spec.seed} · MLflow {spec.tracking_uri}"
+            f"{len(book.finished())} of {book.total()} trials finished · data {spec.data} · "
+            f"sampler {spec.history_text('sampler')} · pruner {spec.history_text('pruner')} · "
+            f"seed {spec.seed} · MLflow {spec.tracking_uri}"
         ),
     ]
     if len(book.finished()) > 1:
@@ -199,8 +200,8 @@ def pairs(rows: Mapping[str, Any]) -> Table:
     return table
 
 
-def print_plan(console: Console, spec: Spec, resources: Resources, exists: bool) -> None:
-    """What a sweep would do, whole: for --dry-run."""
+def print_plan(console: Console, spec: Spec, resources: Resources, exists: bool, notes: Sequence[str]) -> None:
+    """What a sweep would do, whole, with ``notes`` on its sampler and pruner: for --dry-run."""
     state = "exists, would go on" if exists else "new"
     console.print(f"[bold]{spec.name}[/] ({state}): {spec.question}", highlight=False)
     rows = {
@@ -214,6 +215,8 @@ def print_plan(console: Console, spec: Spec, resources: Resources, exists: bool)
         "MLflow": spec.tracking_uri,
     }
     console.print(pairs(rows))
+    for note in notes:
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     console.print("search space:")
     console.print(space(spec.parameters(), spec.fixed))
     console.print("settings:")

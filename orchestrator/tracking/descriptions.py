@@ -60,6 +60,8 @@ def sweep(book: Book, ending: str, pictures: Collection[str] = ()) -> str:
         *_best(book, book.best(SHOWN)),
     ]
     lines += [f"Went on although it had changed after {drift.before} trials: {drift.what}.\n" for drift in spec.drifts]
+    if spec.changes:
+        lines.append(f"Sampler: {spec.history_text('sampler')}. Pruner: {spec.history_text('pruner')}.\n")
     lines += [
         f"Made by {_command(spec.command)}; go on with more trials: `sweep resume {spec.name} --trials {book.total() * 2}`",
         *(_picture(path, spec.run) for path in pictures if spec.run),

@@ -35,8 +35,10 @@ def params(spec: Spec) -> dict[str, str]:
         "study": spec.study,
         "data": spec.data,
         "data digest": spec.data_digest[:12],
-        "sampler": spec.sampler,
-        "pruner": spec.pruner,
+        "sampler": spec.history("sampler")[
+            0
+        ],  # MLflow takes no change of a parameter: later ones are in the description
+        "pruner": spec.history("pruner")[0],
         "seed": spec.seed,
         "version": spec.version,
     }

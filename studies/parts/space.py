@@ -18,6 +18,8 @@ from studies.parts.study import StudyError, Suggest
 
 C = TypeVar("C", bound=BaseModel)
 Space = Callable[[Suggest, C], C]
+MOST_PARAMETERS = 1_000  # of one configuration
+MOST_BRANCHES = 10_000  # that are looked at
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Parameter:
     log: bool = False
     step: float | None = None
     choices: tuple[Any, ...] = ()
+
+    @property
+    def single(self) -> bool:
+        """Whether it can take one value only, as a parameter that is held."""
+        return len(self.choices) == 1 if self.kind == "categorical" else self.low == self.high
 
     def __str__(self) -> str:
         if self.kind == "categorical":
@@ -54,6 +61,8 @@ class Parameter:
             raise wrong from None
         if not self.low <= value <= self.high:
             raise wrong
+        if abs(value - self._on_step(value)) > 1e-8:
+            raise StudyError(f"{name}={text} is between two steps; {name} may be {self} in steps of {self.step:g}")
         return value
 
     def grid(self, points: int) -> list[Any]:
@@ -61,11 +70,25 @@ class Parameter:
         if self.kind == "categorical":
             return list(self.choices)
         shares = [0.5] if points == 1 else [k / (points - 1) for k in range(points)]
-        values = [self._between(share) for share in shares]
+        values = [self._on_step(self._between(share)) for share in shares]
         return sorted(set(map(round, values))) if self.kind == "int" else sorted(set(values))
 
+    def _on_step(self, value: float) -> float:
+        """The nearest value that the steps allow, if there are any."""
+        if not self._stepped:
+            return value
+        step = self.step or 1
+        return self.low + step * min(round((value - self.low) / step), int((self.high - self.low) / step + 1e-8))
+
+    @property
+    def _stepped(self) -> bool:
+        """Whether it takes only some of the numbers of its range; all whole ones are taken anyway."""
+        return self.step is not None and not self.log and (self.kind, self.step) != ("int", 1)
+
     def _between(self, share: float) -> float:
-        if share in (0, 1) or not self.log:
+        if share in (0, 1):  # exactly, for rounding could leave the range
+            return self.high if share else self.low
+        if not self.log:
             return self.low + (self.high - self.low) * share
         return math.exp(math.log(self.low) + (math.log(self.high) - math.log(self.low)) * share)
 
@@ -79,6 +102,10 @@ class _Suggest:
 
     def _ask(self, name: str, parameter: Parameter) -> Any:
         self.parameters[name] = parameter
+        if len(self.parameters) > MOST_PARAMETERS:
+            raise StudyError(
+                f"the space has no end: it asks for {name} after {MOST_PARAMETERS} others; give its loop an end"
+            )
         return self.answer(name, parameter)
 
     def suggest_float(
@@ -148,18 +175,52 @@ def grid(space: Space[C], base: C, points: int) -> Iterator[dict[str, Any]]:
         yield taken
 
 
-def describe(space: Space[C], base: C) -> dict[str, Parameter]:
-    """All parameters of all branches, in the order in which they are met. Raises StudyError where ``base`` does not fit."""
+@dataclass(frozen=True)
+class Outline:
+    """What a space holds: the ``parameters`` of all branches, in the order in which they are met.
+
+    ``common`` are those that every configuration has, with the same range. ``points`` is the size of its grid.
+    """
+
+    parameters: dict[str, Parameter]
+    common: frozenset[str]
+    points: int
+
+
+def outline(space: Space[C], base: C, points: int = 1) -> Outline:
+    """The space with all its branches; its grid has ``points`` values a number. Raises StudyError where ``base`` does not fit."""
     parameters: dict[str, Parameter] = {}
+    common: dict[str, Parameter] | None = None
+    size = 0
     try:
-        for position, point in enumerate(itertools.islice(grid(space, base, 1), 10_000)):
+        for position, point in enumerate(itertools.islice(grid(space, base, 1), MOST_BRANCHES)):
             for pick in (_lowest, _highest, random.Random(position).choice):
                 suggest = _Suggest(partial(_within, point, pick))
                 space(suggest, base)
                 parameters |= suggest.parameters
+                before = suggest.parameters if common is None else common
+                common = {name: met for name, met in before.items() if suggest.parameters.get(name) == met}
+            size += math.prod(len(met.grid(points)) for met in suggest.parameters.values() if not met.choices)
     except ValidationError as error:
         raise StudyError(f"the search space holds settings that cannot work: {sentence(error)}") from None
-    return parameters
+    return Outline(parameters, frozenset(common or ()), size)
+
+
+def describe(space: Space[C], base: C) -> dict[str, Parameter]:
+    """All parameters of all branches, in the order in which they are met. Raises StudyError where ``base`` does not fit."""
+    return outline(space, base).parameters
+
+
+def unreachable(space: Space[C], base: C, settings: Mapping[str, Any]) -> str:
+    """Why no configuration of the space has all of ``settings``, each of which is a parameter's value; '' where one has."""
+    asked: set[str] = set()
+    for point in itertools.islice(grid(fix(space, settings), base, 1), MOST_BRANCHES):
+        if settings.keys() <= point.keys():
+            return ""
+        asked |= settings.keys() & point.keys()
+    others = [name for name in settings if name not in asked] or list(settings)
+    with_others = ", ".join(f"{name}={value}" for name, value in settings.items() if name not in others)
+    return f"{', '.join(others)}: no configuration with {with_others} has it; leave it out"
 
 
 def _within(point: Mapping[str, Any], pick: Callable[[list[Any]], Any], name: str, parameter: Parameter) -> Any:

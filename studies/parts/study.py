@@ -99,6 +99,9 @@ class Study(Generic[C, R]):
     takes: Callable[[C, ImageShape], tuple[int, ...]] = lambda config, shape: shape  # the shape of one of its inputs
     sample: Callable[[C, Env, Mapping[str, Tensor], int], Images] | None = None  # so many new images by its weights
 
+    # How many values of its objectives a trial with these settings reports, the last one included; None: not known. A pruner
+    # that needs more is refused.
+    reports: Callable[[C], int | None] = lambda config: None
     model_of: tuple[str, ...] = ()  # studies one of whose trained networks it begins with: --model, the field ``model``
     together: int = 1  # trials that one process plays at the same time, so that they share what they compute
     heat_map: tuple[str, str, str] | None = None  # two numbers and a choice: the objective over them is a figure

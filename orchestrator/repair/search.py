@@ -1,0 +1,28 @@
+"""Whether a sweep that is not complete can go on: its study and its sampler say so. Looking changes nothing."""
+
+from collections.abc import Iterator
+
+from orchestrator.repair.files import Finding
+from orchestrator.search import combinations
+from orchestrator.search.book import Book
+from orchestrator.search.spec import current
+from orchestrator.text import program
+
+
+def findings(book: Book) -> Iterator[Finding]:
+    """Why `sweep resume` would be refused, with the way out."""
+    spec = book.spec
+    if len(book.finished()) >= spec.trials:
+        return
+    try:
+        now = current(spec)
+        misfit = combinations.blocked(now, book.study)
+    except Exception as error:  # a study is a user's file: it can fail in any way
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        yield Finding(None, f"it cannot go on, its study cannot be used: {reason}", "none; correct the study")
+        return
+    if misfit:
+        yield Finding(None, f"it cannot go on: {misfit.reason}", f"none; {misfit.remedy}")
+    if changed := now.same_search(spec):
+        way_out = "start a new sweep" if spec.incompatible(now) else f"{program()} resume {spec.name} --accept-drift"
+        yield Finding(None, f"it cannot go on, its study has changed since: {changed}", f"none; {way_out}")

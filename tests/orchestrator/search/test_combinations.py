@@ -1,0 +1,37 @@
+"""Every sampler and pruner with every study, on real Optuna: what does not fit is refused, all else plays its trials."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import studies
+from orchestrator.search.capabilities import PRUNERS, SAMPLERS
+from tests.support import combinations
+from tests.support.combinations import TRIALS
+
+TWO_OBJECTIVES = ("jem", "dvae", "ebm_sampling")
+ACTING = {"median", "asha", "hyperband"}
+IMPOSSIBLE = {  # with two objectives; there the default pruner becomes none
+    (sampler, pruner)
+    for sampler in SAMPLERS
+    for pruner in PRUNERS
+    if sampler == "cmaes" or pruner in ACTING - {"median"}
+}
+
+
+@pytest.mark.parametrize("study", studies.names())
+def test_every_combination_is_refused_or_plays_its_trials(folder: Path, study: str) -> None:
+    refused, pruned = set(), set()
+    for played in combinations.play(study, combinations.storage()):
+        if played.book is None:
+            assert "; take --" in played.refusal
+            refused.add((played.sampler, played.pruner))
+            continue
+        finished = played.book.finished()
+        assert len(finished) == TRIALS == played.book.total() and not played.book.trials_running()
+        assert len({json.dumps(trial.params, sort_keys=True) for trial in finished}) == TRIALS, "all are different"
+        if any(trial.outcome == "pruned" for trial in finished):
+            pruned.add(played.book.spec.pruner)
+    assert refused == (IMPOSSIBLE if study in TWO_OBJECTIVES else set())
+    assert pruned == (set() if study in TWO_OBJECTIVES else ACTING)

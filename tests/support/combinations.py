@@ -1,0 +1,75 @@
+"""Every sampler and pruner with a study, on real Optuna, without training: planned, and played where the plan is not refused."""
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from optuna.storages import InMemoryStorage
+
+from models.ebm.config import Config as Trained
+from orchestrator.errors import UserError
+from orchestrator.layout import MODEL, WEIGHTS, trial_folder
+from orchestrator.messages import Ended
+from orchestrator.search import book as books
+from orchestrator.search import plan
+from orchestrator.search.book import Book
+from orchestrator.search.capabilities import PRUNERS, SAMPLERS
+from orchestrator.search.options import request
+from orchestrator.stores import optuna_storage
+from orchestrator.stores.optuna_storage import Storage
+
+TRIALS = 8
+REPORTS = 4  # of each trial
+
+
+class Played(NamedTuple):
+    """A combination: its sweep, or the sentence that refused it."""
+
+    sampler: str
+    pruner: str
+    book: Book | None
+    refusal: str
+
+
+def storage() -> Storage:
+    """A storage in memory with one trained energy, for the study that needs one; its files are in the current folder."""
+    opened = optuna_storage.connect("sqlite:///:memory:")
+    trained = books.create(opened, plan.resolve(request("ebm", name="trained", trials=1), opened))
+    trial = trained.ask()
+    trained.tell(trial.number, Ended("complete", (1.0,)))
+    place = trial_folder(trained.spec.folder, trial.number)
+    place.mkdir(parents=True)
+    (place / WEIGHTS).touch()
+    (place / MODEL).write_text(json.dumps({"study": "ebm", "config": Trained().model_dump(mode="json")}))
+    return opened
+
+
+def play(study: str, opened: Storage) -> Iterator[Played]:
+    """All combinations with a study on the digits, one after the other."""
+    more: dict[str, Any] = {"model": "trained"} if study == "ebm_sampling" else {"data": "digits"}
+    for sampler in SAMPLERS:
+        for pruner in PRUNERS:
+            asked = request(study, name=f"{sampler}-{pruner}", trials=TRIALS, sampler=sampler, pruner=pruner, **more)
+            try:
+                spec = plan.resolve(asked, opened)
+            except UserError as error:
+                yield Played(sampler, pruner, None, str(error))
+                continue
+            book = books.create(InMemoryStorage(), spec)  # type: ignore[arg-type]  # quicker, and Optuna's as well
+            for _ in range(TRIALS):
+                _trial(book)
+            yield Played(sampler, pruner, book, "")
+
+
+def _trial(book: Book) -> None:
+    """One trial without training: it reports values by its parameters and is pruned, diverges or completes."""
+    trial = book.ask()
+    chance = random.Random(json.dumps(trial.params, sort_keys=True))
+    if trial.number == 3:
+        return book.tell(trial.number, Ended("diverged", (), "runaway", "it was told to"))
+    for index in range(1, REPORTS + 1):
+        values = tuple(chance.random() for _ in book.spec.objectives)
+        if book.report(trial.number, index, values):
+            return book.tell(trial.number, Ended("pruned", values))
+    book.tell(trial.number, Ended("complete", values))
