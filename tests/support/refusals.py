@@ -1,15 +1,23 @@
 """Commands that are refused: for every command, every kind of refusal that it has. Nothing may differ afterwards."""
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import numpy as np
 from click.testing import CliRunner
 
+from orchestrator import session, sweep
 from orchestrator.cli.main import main
+from orchestrator.search import plan
+from orchestrator.search.options import request
+from orchestrator.stores import optuna_storage
+from tests.support import cli
 from tests.support.paths import QUADRATIC
-from tests.support.stores import dump
+from tests.support.stores import dump, two_trials_train
 
 # For each command, arguments with which it is not refused: of the sweep `done`, which is finished, or of `toy`, which is driven.
 VALID: dict[str, tuple[str, ...]] = {
@@ -19,7 +27,7 @@ VALID: dict[str, tuple[str, ...]] = {
     "list": (),
     "show": ("done",),
     "studies": (),
-    "ui": ("done", "--no-browser"),
+    "ui": ("done", "--no-browser", "--port", "0"),
     "stop": ("toy",),
     "pause": ("toy",),
     "extend": ("toy", "--trials", "9"),
@@ -42,16 +50,15 @@ class Refusal(NamedTuple):
 
 
 TOY = ("run", QUADRATIC, "--name", "toy")
+WAITING = ("--pruner", "none", "--set", "steps=40", "--set", "gate=gate")  # at the gate, which nobody opens
 OF_SWEEPS = [
     Refusal("driven", ("resume", "toy"), "give it another total with `sweep extend toy --trials N`"),
     Refusal("driven", ("resume", "toy", "--trials", "7"), "is being driven by process"),
     Refusal("driven", ("resume", "toy", "--accept-drift", "--workers", "1"), "is being driven by process"),
-    Refusal(
-        "driven", (*TOY, "--pruner", "none", "--set", "steps=40", "--set", "gate=gate"), "is being driven by process"
-    ),
+    Refusal("driven", (*TOY, *WAITING), "is being driven by process"),
     Refusal(
         "driven",
-        (*TOY, "--pruner", "none", "--set", "steps=40", "--set", "gate=gate", "--trials", "9"),
+        (*TOY, *WAITING, "--trials", "9"),
         "is being driven by process",
     ),
     Refusal("driven", (*TOY, "--seed", "5"), "exists with other settings"),
@@ -93,6 +100,41 @@ OF_SWEEPS = [
     Refusal("another's", ("show", "done", "--storage", "sqlite:///mlflow.db"), "is the database of MLflow"),
     Refusal("another's", ("resume", "done", "--storage", "sqlite:///mlflow.db"), "is the database of MLflow"),
 ]
+
+
+@contextmanager
+def folder_of_sweeps(folder: Path) -> Iterator[None]:
+    """Work in a folder with a driven sweep, a finished one, and three that cannot go on: study, data or file have changed."""
+    before = Path.cwd()
+    os.chdir(folder)
+    process = cli.start(*TOY, "--trials", "3", "--workers", "2", *WAITING, folder=folder)
+    try:
+        process.wait_for(two_trials_train)
+        sweep.run(QUADRATIC, name="done", trials=2, workers=0, set={"steps": 3}, quiet=True)
+        source = Path(QUADRATIC).read_text()
+        for name in ("mine.py", "gone.py"):
+            Path(name).write_text(source)
+        _write_data(1)
+        storage = optuna_storage.meant(None)
+        for study, name, data in (
+            ("mine.py", "mine", None),
+            ("gone.py", "gone", None),
+            (QUADRATIC, "data", "npz:tiny.npz"),
+        ):
+            session.make(plan.resolve(request(study, name=name, data=data), storage), storage)
+        Path("mine.py").write_text(source.replace("-1.0, 1.0", "-2.0, 1.0"))
+        Path("gone.py").unlink()
+        _write_data(2)
+        yield
+    finally:
+        process.close()
+        os.chdir(before)
+
+
+def _write_data(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    images, labels = chance.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+    np.savez("tiny.npz", x_train=images, x_test=images, y_train=labels, y_test=labels)
 
 
 def all_refusals() -> Iterator[Refusal]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from orchestrator import sweep
@@ -11,44 +10,19 @@ from orchestrator.cli.main import main
 from tests.support import cli
 from tests.support.paths import QUADRATIC
 from tests.support.processes import Process
-from tests.support.refusals import VALID, Refusal, all_refusals, difference, refused, snapshot
+from tests.support.refusals import VALID, Refusal, all_refusals, difference, folder_of_sweeps, refused, snapshot
 from tests.support.stores import two_trials_train
 
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a driven sweep, a finished one, and three that cannot go on: study, data and file have changed."""
+    """See folder_of_sweeps."""
+    folder = tmp_path_factory.mktemp("busy")
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("busy")
-        patch.chdir(folder)
         for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "SWEEP_STORAGE"):
             patch.delenv(name, raising=False)
-        process = cli.start(
-            *("run", QUADRATIC, "--name", "toy", "--trials", "3", "--workers", "2", "--pruner", "none"),
-            *("--set", "steps=40", "--set", "gate=gate"),
-            folder=folder,
-        )
-        source = Path(QUADRATIC).read_text()
-        for name in ("mine.py", "gone.py"):
-            Path(name).write_text(source)
-        _data(1)
-        process.wait_for(two_trials_train)
-        short = {"workers": 0, "quiet": True, "trials": 2, "set": {"steps": 3}}
-        sweep.run(QUADRATIC, name="done", **short)  # type: ignore[arg-type]
-        for study, options in (("mine.py", {}), ("gone.py", {}), (QUADRATIC, {"data": "npz:tiny.npz"})):
-            name = options.get("data", study).removeprefix("npz:").partition(".")[0].replace("tiny", "data")
-            sweep.run(study, name=name, **short, **options)  # type: ignore[arg-type]
-        Path("mine.py").write_text(source.replace("-1.0, 1.0", "-2.0, 1.0"))
-        Path("gone.py").unlink()
-        _data(2)
-        yield folder
-        process.close()
-
-
-def _data(seed: int) -> None:
-    chance = np.random.default_rng(seed)
-    images, labels = chance.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
-    np.savez("tiny.npz", x_train=images, x_test=images, y_train=labels, y_test=labels)
+        with folder_of_sweeps(folder):
+            yield folder
 
 
 def test_every_command_is_tried() -> None:
