@@ -12,7 +12,7 @@ from orchestrator.errors import UserError
 from orchestrator.messages import Ended
 from orchestrator.repair import doctor
 from orchestrator.search import book as books
-from orchestrator.search import capabilities, combinations, plan, steer
+from orchestrator.search import capabilities, combinations, new_sweep, plan, steer
 from orchestrator.search.book import Book
 from orchestrator.search.options import request
 from orchestrator.terminal import as_json, tables
@@ -159,7 +159,7 @@ def test_a_change_is_stored_with_its_first_trial_and_said(bench: Bench) -> None:
     [{"sampler": "cmaes"}, {"pruner": "asha"}, {"pruner": "median"}, {"sampler": "random", "pruner": "hyperband"}],
 )
 def test_a_change_that_does_not_fit_changes_nothing(bench: Bench, changes: dict[str, Any]) -> None:
-    book = books.create(bench.storage, spec_of(bench, TWO))
+    book = new_sweep.create(bench.storage, spec_of(bench, TWO))
     play(book, 2)
     before = book.notes()
     with pytest.raises(UserError, match="and there are 2; take --"):
@@ -170,7 +170,7 @@ def test_a_change_that_does_not_fit_changes_nothing(bench: Bench, changes: dict[
 def test_a_sweep_that_an_earlier_version_began_in_vain_goes_on(bench: Bench) -> None:
     """CMA-ES with two objectives: each resume ended with a traceback, and left a trial without parameters."""
     spec = spec_of(bench, TWO, trials=6).model_copy(update={"sampler": "cmaes", "pruner": "median"})
-    book = books.create(bench.storage, spec)
+    book = new_sweep.create(bench.storage, spec)
     with pytest.raises(ValueError, match="multi-objective"):
         play(book, 6)
     (left,) = book.trials_running()
@@ -206,7 +206,7 @@ def test_a_comparison_has_no_sampler_to_change(bench: Bench) -> None:
     ],
 )
 def test_what_no_trial_can_have_is_not_enqueued(bench: Bench, texts: list[str], sentence: str) -> None:
-    book = books.create(bench.storage, spec_of(bench, "ebm"))
+    book = new_sweep.create(bench.storage, spec_of(bench, "ebm"))
     with pytest.raises(UserError, match=sentence):
         steer.configuration(book, texts)
 
