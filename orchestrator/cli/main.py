@@ -1,11 +1,11 @@
-"""The command `sweep`: its commands are in ``run``, ``browse``, ``manage`` and ``report``.
+"""The command `sweep`: its commands are in ``run``, ``browse``, ``manage``, ``report`` and ``transfer``.
 
 Heavy imports are made inside the commands.
 """
 
 import click
 
-from orchestrator.cli import browse, manage, report, run
+from orchestrator.cli import browse, manage, report, run, transfer
 from orchestrator.cli.options import Group
 
 
@@ -24,6 +24,7 @@ def main() -> None:
     sweep sample ebm-digits-1 --n 64         new images by its best trial
     sweep resume ebm-digits-1 --trials 24    go on to 24 trials in all
     sweep stop ebm-digits-1                  end it; pause, extend, skip and enqueue steer it
+    sweep pack ebm-digits-1 -o ebm.zip       carry it to another folder or machine, where you `sweep unpack` it
     sweep ui                                 look at losses, samples and curves
 
     \b
@@ -34,5 +35,5 @@ def main() -> None:
     """
 
 
-for command in (*run.COMMANDS, *browse.COMMANDS, *manage.COMMANDS, *report.COMMANDS):
+for command in (*run.COMMANDS, *browse.COMMANDS, *manage.COMMANDS, *report.COMMANDS, *transfer.COMMANDS):
     main.add_command(command)

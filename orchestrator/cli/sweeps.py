@@ -21,6 +21,7 @@ SHORT = {
     "pause": "Free the machine for a while; `sweep resume` goes on.",
     "enqueue": "Try a configuration next in the sweep NAME.",
     "rm": "Remove the sweep NAME: its trials, files and MLflow runs.",
+    "pack": "Write the sweep NAME to one file, to carry it elsewhere.",
     "report": "Write one HTML file about the sweep NAME, or two side by side.",
     "sample": "Draw new images by the best trial of the sweep NAME, or by TRIAL.",
 }

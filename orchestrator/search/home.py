@@ -43,21 +43,21 @@ def home_of(spec: Spec) -> Path:
 def stored(spec: Spec, storage: str) -> dict[str, Any]:
     """The spec as it is stored in Optuna's ``storage``, an address."""
     home, content = home_of(spec), spec.model_dump(mode="json")
-    return {**_map(content, str(home), HOME), KEY: _relative(home, storage, spec.tracking_uri) or str(home)}
+    return {**replaced(content, str(home), HOME), KEY: _relative(home, storage, spec.tracking_uri) or str(home)}
 
 
 def restored(content: Mapping[str, Any], storage: str) -> tuple[Spec, Home]:
     """The spec that was stored, and its home."""
     home = _find(content, storage)
     below = HOME if KEY in content else str(_earlier(content))
-    return Spec.model_validate(_map(content, below, str(home.path))), home
+    return Spec.model_validate(replaced(content, below, str(home.path))), home
 
 
-def mark(spec: Spec) -> None:
-    """Note in the sweep's folder whose it is, and where it is. CannotWrite where that cannot be."""
-    who = {"id": spec.id, "home": str(home_of(spec))}
-    if identity(Path(spec.folder)) != who:
-        files.replace(Path(spec.folder, IDENTITY), json.dumps(who).encode())
+def mark(spec: Spec, aside: Path | None = None) -> None:
+    """Note in the sweep's folder, or ``aside`` in one that will be it, whose it is and where. CannotWrite where it cannot be."""
+    who, folder = {"id": spec.id, "home": str(home_of(spec))}, aside or Path(spec.folder)
+    if identity(folder) != who:
+        files.replace(folder / IDENTITY, json.dumps(who).encode())
 
 
 def identity(folder: Path) -> dict[str, str]:
@@ -140,10 +140,10 @@ def _relative(home: Path, storage: str, tracking: str) -> str:
     return os.path.relpath(top, optuna)
 
 
-def _map(value: Any, before: str, after: str) -> Any:
-    """``value`` with ``after`` for ``before`` where a text is or begins with this path."""
+def replaced(value: Any, before: str, after: str) -> Any:
+    """A spec's ``value`` with ``after`` for ``before`` where a text is or begins with this path."""
     if isinstance(value, str):
         return re.sub(f"^({SCHEME}){re.escape(before)}(?=/|$)", lambda match: match[1] + after, value)
     if isinstance(value, Mapping):
-        return {key: entry if key in AS_TYPED else _map(entry, before, after) for key, entry in value.items()}
-    return [_map(entry, before, after) for entry in value] if isinstance(value, list | tuple) else value
+        return {key: entry if key in AS_TYPED else replaced(entry, before, after) for key, entry in value.items()}
+    return [replaced(entry, before, after) for entry in value] if isinstance(value, list | tuple) else value

@@ -47,8 +47,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
     data_name = options["data"] or trained_on or study.data
     stem = Path(request.study).stem + ("-compared" if options["vary"] else "")
     name = options["name"] or fresh_name(storage, stem, data_name.partition(":")[0])
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name in RESERVED:
-        raise UserError(f"--name '{name}' cannot be a name; use letters, digits, dots, dashes and underscores")
+    check_name(name)
     if options["deterministic"] and options["pruner"] not in ("median", "none"):
         raise UserError(
             f"--deterministic cannot prune by {options['pruner']}, which looks at trials that run; take median or none"
@@ -85,7 +84,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
         seed=options["seed"],
         deterministic=options["deterministic"],
         folder=str(Path(SWEEPS, name).absolute()),
-        tracking_uri=_tracking_uri(options["tracking_uri"], str(storage.url)),
+        tracking_uri=tracking_uri(options["tracking_uri"], str(storage.url)),
         version=version(),
         command=request.command,
         options={**request.given},
@@ -104,6 +103,12 @@ def resolve(request: Request, storage: Storage) -> Spec:
     except datasets.DataError as error:
         raise UserError(str(error)) from None
     return spec.model_copy(update={"data_digest": data.digest})
+
+
+def check_name(name: str) -> None:
+    """UserError where no sweep can be called so."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name in RESERVED:
+        raise UserError(f"--name '{name}' cannot be a name; use letters, digits, dots, dashes and underscores")
 
 
 def settle(spec: Spec, storage: Storage) -> books.Book | None:
@@ -142,7 +147,7 @@ def _with_choices_of(spec: Spec, stored: Spec) -> Spec:
     )
 
 
-def _tracking_uri(given: str | None, storage: str) -> str:
+def tracking_uri(given: str | None, storage: str) -> str:
     """Where MLflow is: stored with the sweep and shown, so without a password. Elsewhere than Optuna's ``storage``."""
     option = "--tracking-uri" if given else "MLFLOW_TRACKING_URI"
     uri = sqlite.absolute(urls.public(given or urls.tracking(), option))

@@ -36,6 +36,16 @@ def move(database: Path, before: Path, after: Path) -> None:
         connection.execute("COMMIT")
 
 
+def elsewhere(database: Path, folder: Path) -> str:
+    """A location of a run's or model's artifacts that is not below ``folder``; '' where all are."""
+    with closing(sqlite3.connect(database)) as connection:
+        for table in ("runs", "logged_models", "model_versions"):
+            for (location,) in connection.execute(f"SELECT {COLUMNS[table][-1]} FROM {table}"):
+                if location is not None and not Path(location).resolve().is_relative_to(folder.resolve()):
+                    return str(location)
+    return ""
+
+
 def beside(uri: str, location: str) -> str:
     """The artifacts of ``location`` that lie beside the SQLite file at ``uri``, where there are such; else ``location``.
 

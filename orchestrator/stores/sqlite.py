@@ -62,6 +62,16 @@ def _close() -> None:
             record.close()
 
 
+def fold(path: Path) -> None:
+    """Have all of the SQLite file at ``path`` be in that one file, with nothing ahead of it; nobody may write to it any more."""
+    part = path.with_name(f"{path.name}.part")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
+        source.backup(copy)
+    part.replace(path)
+    for ahead in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{ahead}").unlink(missing_ok=True)
+
+
 def absent(url: str) -> bool:
     """Whether ``url`` is a SQLite file that is not there."""
     path = file(url)

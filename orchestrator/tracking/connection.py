@@ -82,6 +82,15 @@ def _no_parent(uri: str, run: str) -> UserError:
     )
 
 
+def make(uri: str, option: str, experiment: str, artifacts: Path) -> "MlflowStore":
+    """A new tracker at ``uri`` with ``experiment``, whose files are put below ``artifacts``; UserError where it cannot be."""
+    with _opening(uri, option):
+        store = _store(uri)
+        if not store.find_experiment(experiment):  # MLflow's first one is always there
+            store.experiment = store.client.create_experiment(experiment, str(artifacts / "1"))
+        return store
+
+
 def for_sweep(spec: Spec, parent_run: str = "") -> "MlflowStore":
     """The tracker of a sweep that goes on; see connect."""
     arms = spec.comparison.arms if spec.comparison else ()

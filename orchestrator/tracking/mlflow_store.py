@@ -24,6 +24,7 @@ from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
 NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # do not ask again
+ALIAS = "champion"  # of a registered model's version
 AWAY = (MlflowException, OSError)  # what MLflow raises while it is out of reach
 
 

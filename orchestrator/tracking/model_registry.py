@@ -18,9 +18,8 @@ from mlflow.models import Model
 from torch import nn
 
 from orchestrator.text import first_line
-from orchestrator.tracking.mlflow_store import NEVER, MlflowStore, prepare
+from orchestrator.tracking.mlflow_store import ALIAS, NEVER, MlflowStore, prepare
 
-ALIAS = "champion"
 NAME = "network"  # of the model below its run
 # What a tracker that answers says of an account or a store that may not keep models.
 REFUSALS = (*NEVER, "PERMISSION_DENIED", "UNAUTHENTICATED", "NOT_IMPLEMENTED", "FEATURE_DISABLED", "ENDPOINT_NOT_FOUND")
