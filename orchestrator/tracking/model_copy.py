@@ -3,17 +3,18 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import mlflow
+from mlflow import artifacts
 from mlflow.entities import LoggedModelOutput, Run
 from mlflow.entities.model_registry import ModelVersion
 
 from orchestrator.renaming import Renaming
-from orchestrator.tracking.mlflow_store import ALIAS, MlflowStore, prepare
+from orchestrator.tracking.default_tracker import default_tracker
+from orchestrator.tracking.mlflow_store import ALIAS, MlflowStore
 from orchestrator.tracking.run_copy import TEXTS
 
-DESCRIBED = (*TEXTS, ".yaml", ".yml", "")  # files of a model that may name its run; MLmodel has no ending
+DESCRIPTION = "MLmodel"
+DESCRIBED = (*TEXTS, ".yaml", ".yml", "")  # files of a model that may name its run; DESCRIPTION has no ending
 
 
 def networks(source: MlflowStore, target: MlflowStore, runs: Sequence[Run], renaming: Renaming) -> None:
@@ -29,19 +30,19 @@ def _network(source: MlflowStore, target: MlflowStore, id: str, step: int, run: 
         target.experiment, model.name, run, renaming.in_json(model.tags), model.params, model.model_type
     )
     renaming.ids[id.removeprefix("m-")] = made.model_id.removeprefix("m-")
-    untyped: Any = source.client
     with tempfile.TemporaryDirectory() as folder:
-        files = untyped._tracking_client._get_artifact_repo(id, resource="logged_model")
-        files.download_artifacts("", folder)
-        renaming.in_files(Path(folder), DESCRIBED)
-        target.client.log_model_artifacts(made.model_id, folder)
+        at, uri = model.artifact_location, source.client.tracking_uri
+        files = Path(artifacts.download_artifacts(artifact_uri=at, dst_path=folder, tracking_uri=uri))
+        renaming.in_files(files, DESCRIBED)
+        text = (files / DESCRIPTION).read_text(encoding="utf-8")
+        (files / DESCRIPTION).write_text(text.replace(at, made.artifact_location), encoding="utf-8")
+        target.client.log_model_artifacts(made.model_id, str(files))
     target.client.finalize_logged_model(made.model_id, model.status)
     target.client.log_outputs(run, [LoggedModelOutput(made.model_id, step)])
 
 
 def exists(store: MlflowStore, name: str) -> bool:
     """Whether the registry has a model of this name."""
-    _registry(store)
     return bool(store.client.search_registered_models(f"name = '{name}'", max_results=1))
 
 
@@ -66,9 +67,10 @@ def register(target: MlflowStore, of: Sequence[ModelVersion], name: str, renamin
         if not exists(target, name):
             target.client.create_registered_model(name)
         id, run = f"m-{renaming.ids[old]}", renaming.ids.get(version.run_id or "")
-        made = target.client.create_model_version(
-            name, f"models:/{id}", run, tags=version.tags, description=version.description, model_id=id
-        )
+        with default_tracker(target.client):
+            made = target.client.create_model_version(
+                name, f"models:/{id}", run, tags=version.tags, description=version.description, model_id=id
+            )
         for alias in version.aliases:
             target.client.set_registered_model_alias(name, alias, made.version)
             address = f"models:/{name}@{ALIAS}" if alias == ALIAS else address
@@ -90,10 +92,3 @@ def _listed(store: MlflowStore, name: str) -> list[ModelVersion]:
         token = page.token
         if not token:
             return found
-
-
-def _registry(store: MlflowStore) -> None:
-    """Have the registry be the one of this store: MLflow asks the process for it."""
-    mlflow.set_tracking_uri(store.client.tracking_uri)
-    untyped: Any = store.client
-    prepare(untyped._get_registry_client().store)

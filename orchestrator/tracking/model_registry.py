@@ -8,7 +8,6 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import mlflow.pytorch
 import torch
@@ -18,7 +17,8 @@ from mlflow.models import Model
 from torch import nn
 
 from orchestrator.text import first_line
-from orchestrator.tracking.mlflow_store import ALIAS, NEVER, MlflowStore, prepare
+from orchestrator.tracking.default_tracker import default_tracker
+from orchestrator.tracking.mlflow_store import ALIAS, NEVER, MlflowStore
 
 NAME = "network"  # of the model below its run
 # What a tracker that answers says of an account or a store that may not keep models.
@@ -38,14 +38,12 @@ def register(
     The run stays as it is. NotRegistered where it cannot be exported or the tracker refuses it; any other error means: later.
     """
     client = store.client
-    mlflow.set_tracking_uri(client.tracking_uri)  # the registry asks for it
     for noisy in ("mlflow", "torch.export", "torch.fx"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    untyped: Any = client
-    prepare(untyped._get_registry_client().store)
     try:
-        version = _version(client, name, run) or _make_version(client, run, network, shape, name, tags)
-        client.set_registered_model_alias(name, ALIAS, version)
+        with default_tracker(client):
+            version = _version(client, name, run) or _make_version(client, run, network, shape, name, tags)
+            client.set_registered_model_alias(name, ALIAS, version)
     except MlflowException as error:
         if error.error_code in REFUSALS:
             raise NotRegistered(first_line(error)) from error

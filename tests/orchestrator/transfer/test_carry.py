@@ -1,0 +1,103 @@
+"""A sweep that is packed and unpacked is the same sweep, entry by entry, and goes on as if it had never been interrupted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from orchestrator.delivery.outbox import Outbox
+from orchestrator.layout import CHECKPOINT, WEIGHTS
+from orchestrator.search.book import Book
+from orchestrator.search.trials import run_of
+from orchestrator.stores import optuna_storage
+from orchestrator.tracking import connection, model_registry
+from orchestrator.transfer import pack, unpack
+from tests.support import contents
+from tests.support.clinic import Clinic
+from tests.support.paths import QUADRATIC
+
+SETTINGS = {"set": ["jitter=0.5"], "pruner": "none"}
+
+
+def silent(done: int, total: int) -> None:
+    pass
+
+
+def home(folder: Path, patch: pytest.MonkeyPatch) -> Clinic:
+    """A new folder to sweep in, which is the current one from now on."""
+    folder.mkdir()
+    patch.chdir(folder)
+    return Clinic(folder, patch)
+
+
+def crown(book: Book) -> None:
+    """Register a network of the best trial, as sweeps of networks do."""
+    store = connection.find(book.spec.tracking_uri, "--tracking-uri", Path(book.spec.study).stem, book.spec.run)
+    assert store is not None
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1))
+    run = run_of(book.spec, book.best()[0])
+    address = model_registry.register(store, run, network, (1, 8, 8), book.spec.name, {"trial": "0"})
+    book.note("champion", {"run": run, "address": address})
+
+
+def carried(book: Book, to: Path, patch: pytest.MonkeyPatch, name: str | None = None) -> Book:
+    """The sweep, packed and unpacked in the folder ``to``, which is the current one then."""
+    file = to.parent / "packed.zip"
+    pack.pack(book, file, silent)
+    to.mkdir(exist_ok=True)
+    patch.chdir(to)
+    return unpack.unpack(file, name, optuna_storage.connect("sqlite:///sweeps.db"), None, silent)
+
+
+def test_a_copy_holds_what_the_sweep_holds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = home(folder / "before", monkeypatch).run(asked=12, **SETTINGS)
+    book = clinic.book
+    (left,) = book.trials_running()
+    book.enqueue({"x": 0.25})
+    crown(book)
+    waiting = Outbox(clinic.at(left.number))
+    waiting.numbers(99, {"later": 1.0})
+    waiting.close()
+    before = contents.of(book)
+    copy = carried(book, folder / "after", monkeypatch)
+    after = contents.of(copy)
+    monkeypatch.chdir(folder / "before")
+    assert contents.of(contents.load("sqlite:///sweeps.db", "toy")) == before, "packing changes nothing"
+    assert copy.spec.id != book.spec.id and copy.spec.run != book.spec.run
+    for part in before:
+        assert after[part] == before[part], part
+    states = [trial.state for trial in copy.trials()]
+    assert states[-2:] == ["running", "waiting"] and "complete" in states
+    assert len(after["runs"]) == len(states) and after["registered"] and after["models"]
+
+
+def test_a_trial_that_was_interrupted_goes_on_in_the_copy_as_if_it_had_not_been(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = home(folder / "whole", monkeypatch).run(**SETTINGS)
+    expected = results(whole.book)
+    broken = home(folder / "broken", monkeypatch).run(asked=12, **SETTINGS)
+    (left,) = broken.book.trials_running()
+    assert (broken.at(left.number) / CHECKPOINT).exists()
+    copy = carried(broken.book, folder / "copy", monkeypatch, "renamed")
+    Clinic(folder / "copy", monkeypatch).run(name="renamed", **SETTINGS)
+    assert results(contents.load("sqlite:///sweeps.db", "renamed")) == expected
+    assert copy.spec.name == "renamed" and copy.spec.study == QUADRATIC
+
+
+def results(book: Book) -> Any:
+    """Trials, every point of their numbers, and their weights."""
+    content = contents.of(book)
+    points = {
+        content["runs"][run]["tags"].get("trial", "-"): {
+            key: [(step, value) for step, _, value in steps]
+            for key, steps in content["runs"][run]["points"].items()
+            if not key.startswith("seconds/")
+        }
+        for run in content["runs"]
+    }
+    trials = [(trial.number, trial.params, trial.values, trial.state, trial.reports) for trial in book.trials()]
+    weights = {name: data for name, data in content["on disk"].items() if name.endswith(WEIGHTS)}
+    return json.dumps([points, trials, weights], sort_keys=True, default=str)
