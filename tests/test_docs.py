@@ -122,6 +122,9 @@ def ours(words: list[str], patch: pytest.MonkeyPatch) -> None:
         there = typed(["list"])
         words[1] = next(sweep for sweep in (words[1], "ebm-digits-2") if sweep in there)
         assert "removed" in typed(words, answer="y\n")
+    elif name == "unpack":  # as often as it is shown
+        copies = sum(sweep.startswith("copy-") for sweep in typed(["list"]).split())
+        typed([*words, "--name", f"copy-{copies}"])
     elif name == "ui":
         served: list[server.Wanted] = []
         patch.setattr(server, "serve", lambda wanted, console: served.append(wanted))

@@ -56,7 +56,6 @@ def unpack(file: Path, name: str | None, storage: str | None, tracking_uri: str 
     \b
     sweep unpack ebm.zip
     sweep unpack ebm.zip --name ebm-copy     where the name is taken
-    sweep unpack ebm.zip --storage postgresql+psycopg://me@host/sweeps --tracking-uri https://host
     """
     from orchestrator.terminal import transfer as display
     from orchestrator.text import program

@@ -16,6 +16,7 @@ PLACEHOLDERS = {
     "NAME": "ebm-digits-1",
     "TRIAL": "1",
     "FOLDER": ".",
+    "FILE": "ebm.zip",
     "ID": "1",
     "SECONDS": "60",
     "ebm-digits-1/7": "trained/0",
