@@ -43,6 +43,11 @@ def check(spec: Spec, book: Book | None, trials: int | None, storage: Storage, p
     """
     if book is None:
         files.check_folder(Path(spec.folder))
+        if home.identity(Path(spec.folder)) and plan.settle(spec, storage) is None:
+            raise UserError(
+                f"{spec.folder} holds files of another sweep, which this storage does not know; move them away, or choose "
+                "another --name"
+            )
         connection.check(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run)
         return {}
     book.claim()

@@ -22,6 +22,7 @@ from orchestrator.stores import read_only, sqlite
 HOME = "{home}"  # begins a stored path below the home
 KEY = "home"  # of the home itself, in what is stored
 AS_TYPED = ("command", "options", "question")  # never changed
+SEARCHED = ("space", "comparison")  # nor these: trials in Optuna hold the same values
 SCHEME = r"(?:[A-Za-z][\w+.-]*:(?:///?)?)?"  # before a path: of an address, or the kind of data
 
 
@@ -145,5 +146,6 @@ def replaced(value: Any, before: str, after: str) -> Any:
     if isinstance(value, str):
         return re.sub(f"^({SCHEME}){re.escape(before)}(?=/|$)", lambda match: match[1] + after, value)
     if isinstance(value, Mapping):
-        return {key: entry if key in AS_TYPED else replaced(entry, before, after) for key, entry in value.items()}
+        kept = (*AS_TYPED, *SEARCHED)
+        return {key: entry if key in kept else replaced(entry, before, after) for key, entry in value.items()}
     return [replaced(entry, before, after) for entry in value] if isinstance(value, list | tuple) else value

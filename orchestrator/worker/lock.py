@@ -39,6 +39,8 @@ def held(folder: Path) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         return True
+    except OSError:  # a folder that may only be read
+        return False
     lock.release()
     return False
 

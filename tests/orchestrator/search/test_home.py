@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from orchestrator import session
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
 from orchestrator.search import home, moved, plan
+from orchestrator.search.new_sweep import create
 from orchestrator.search.options import request
 from orchestrator.search.spec import Spec
 from orchestrator.stores import artifact_locations, optuna_storage
@@ -24,7 +26,7 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Spec:
     monkeypatch.chdir(folder)
     storage = optuna_storage.meant(options.get("storage"), create=True)
     spec = plan.resolve(request(QUADRATIC, name="toy", trials=5, **options), storage)
-    book = books.create(storage, spec)
+    book = create(storage, spec)
     Path(spec.folder).mkdir(parents=True, exist_ok=True)
     home.mark(spec)
     book.update(run="0123")
@@ -170,3 +172,16 @@ def test_files_beside_the_database_are_read_there(tmp_path: Path) -> None:
     for other in ("/old/mlruns/1/other/artifacts", "mlflow-artifacts:/1/run/artifacts", "s3://old/1"):
         assert artifact_locations.beside(uri, other) == other
     assert artifact_locations.beside("http://x", "/old/mlruns/1/run/artifacts") == "/old/mlruns/1/run/artifacts"
+
+
+def test_files_of_a_sweep_that_the_storage_does_not_know_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the storage was removed and its files were left."""
+    spec = make(tmp_path / "first", monkeypatch)
+    (tmp_path / "first/sweeps.db").unlink()
+    storage = optuna_storage.meant(None, create=True)
+    with pytest.raises(UserError, match=f"{spec.folder} holds files of another sweep"):
+        session.check(spec, None, None, storage)
+    shutil.rmtree(spec.folder)
+    session.check(spec, None, None, storage)
