@@ -11,6 +11,7 @@ from tests.support import cli
 from tests.support.paths import QUADRATIC
 from tests.support.processes import Process
 from tests.support.refusals import VALID, Refusal, all_refusals, difference, folder_of_sweeps, refused, snapshot
+from tests.support.servers import Postgresql
 from tests.support.stores import two_trials_train
 
 
@@ -110,6 +111,34 @@ def test_a_file_in_the_place_of_the_folder_of_sweeps_is_named_and_stays(folder: 
     Path(".sweeps").write_text("mine")
     assert refused(Refusal("first", ("run", QUADRATIC), "is no folder)")) == ""
     assert [path.name for path in folder.iterdir()] == [".sweeps"]
+
+
+@pytest.mark.slow
+def test_a_refused_command_changes_no_row_of_a_server(folder: Path, postgresql: Postgresql) -> None:
+    """Neither in new databases, which stay without tables, nor in those that hold a sweep."""
+    databases = {"SWEEP_STORAGE": postgresql.database(), "MLFLOW_TRACKING_URI": postgresql.database()}
+    variables = databases | postgresql.environment
+    stale = variables | {"MLFLOW_RUN_ID": "nonesuch"}
+    toy = ("run", QUADRATIC, "--name", "toy", "--trials", "1", "--workers", "0", "--set", "steps=3")
+
+    def refuse(words: str, *arguments: str, variables: dict[str, str] = variables) -> None:
+        before = [_rows(postgresql.dump(database)) for database in databases.values()]
+        done = cli.sweep(*arguments, variables=variables)
+        assert done.returncode == 2 and words in done.stderr, done
+        assert [_rows(postgresql.dump(database)) for database in databases.values()] == before
+
+    refuse("no such setting", *toy, "--set", "nothing=1")
+    refuse("MLFLOW_RUN_ID=nonesuch is no run of postgresql", *toy, variables=stale)
+    refuse("no sweep 'toy' here", "show", "toy")
+    assert not list(folder.iterdir())
+    assert cli.sweep(*toy, variables=variables).returncode == 0
+    refuse("take it away with `unset MLFLOW_RUN_ID`", "resume", "toy", "--trials", "4", variables=stale)
+    refuse("no device", "resume", "toy", "--trials", "4", "--device", "abacus")
+
+
+def _rows(dump: str) -> list[str]:
+    """A dump in any order, without the key that differs from one to the next; a row that is written again moves to the end."""
+    return sorted(line for line in dump.splitlines() if "restrict" not in line)
 
 
 def test_a_refusal_leaves_the_mark_of_a_killed_supervisor(folder: Path, start: Callable[..., Process]) -> None:
