@@ -113,6 +113,7 @@ class Delivery:
         try:
             record = self.store.begin(entry)
         except Refused as error:
+            sent.gone |= error.record
             self._refuse([entry], str(error), 1, sent)
             return False
         sent.run = record.run
@@ -144,6 +145,7 @@ class Delivery:
             self.store.deliver(sent.run, entries)
         except Refused as error:
             if len(entries) == 1 or error.record:
+                sent.gone |= error.record
                 self._refuse(entries, str(error), len(entries), sent)
                 return
             half = len(entries) // 2

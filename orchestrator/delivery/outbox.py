@@ -121,6 +121,7 @@ class Sent(BaseModel):
     steps: dict[str, int] = {}  # the last step of every key
     refused: int = 0  # entries that will never be taken, kept in refused.jsonl
     reason: str = ""  # of the last refusal
+    gone: bool = False  # whether some were refused because the record was not there
 
     def select(self, run: str) -> None:
         """Go on in another record, of whose steps nothing is known."""
@@ -223,9 +224,10 @@ class Outbox:
             self.file = None
 
     def _increases(self, key: str, step: int) -> None:
-        before = self.steps.get(key)
-        if before is not None and step <= before:
-            raise ValueError(f"{key} was said at step {step} after step {before}: the steps of a key only increase")
+        if step <= self.steps.get(key, step - 1):
+            raise ValueError(
+                f"{key} was said at step {step} after step {self.steps[key]}: the steps of a key only increase"
+            )
         self.steps[key] = step
 
 
@@ -244,19 +246,17 @@ def segments(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.glob("*.jsonl") if path.stem.isdecimal() and path.is_file())
 
 
-def strangers(folder: Path) -> list[Path]:
-    """What lies in the outbox at ``folder`` and is none of its files, such as a copy that a file manager made."""
-    known = {SENT, REFUSED, *(path_of(folder, segment).name for segment in segments(folder))}
-    there = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in there if path.name not in known and path.suffix != ".part")
-
-
 def sent(folder: Path) -> Sent:
     """What has been delivered of the outbox at ``folder``."""
     try:
         return Sent.model_validate_json((folder / SENT).read_bytes())
     except (OSError, ValueError):
         return Sent()
+
+
+def refused(folder: Path) -> list[Entry]:
+    """The entries of the outbox at ``folder`` that were refused, as far as they can be read."""
+    return _read(folder / REFUSED, 0, 10**9)[0]
 
 
 def holds(folder: Path, position: Position) -> bool:
@@ -276,10 +276,13 @@ def run_id(folder: Path) -> str:
 
 def read(folder: Path, segment: int, offset: int, most: int) -> tuple[list[Entry], int, int]:
     """Up to ``most`` whole entries from ``offset``, the offset behind them, and how many lines there could not be read."""
-    entries: list[Entry] = []
-    damaged = 0
+    return _read(path_of(folder, segment), offset, most)
+
+
+def _read(path: Path, offset: int, most: int) -> tuple[list[Entry], int, int]:
+    entries, damaged = list[Entry](), 0
     try:
-        with path_of(folder, segment).open("rb") as file:
+        with path.open("rb") as file:
             file.seek(offset)
             while len(entries) < most:
                 line = file.readline()
@@ -296,5 +299,4 @@ def read(folder: Path, segment: int, offset: int, most: int) -> tuple[list[Entry
 
 
 def _last(folder: Path) -> int:
-    # A folder that is called as a segment takes its number as well.
     return max([sent(folder).segment, *(int(path.stem) for path in folder.glob("*.jsonl") if path.stem.isdecimal())])

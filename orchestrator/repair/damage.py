@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator import files, pictures
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Sent
-from orchestrator.layout import ENDED, MODEL, OUTBOX, SAMPLES, SENT, WEIGHTS
+from orchestrator.layout import ENDED, MODEL, OUTBOX, REFUSED, SAMPLES, SENT, WEIGHTS
 from orchestrator.repair.files import Finding, folder_of, lead
 from orchestrator.search import trained
 from orchestrator.search.book import Book
@@ -50,7 +50,7 @@ def _outbox(book: Book, number: int | None, run: str, reach: Reach) -> Iterator[
     if place.exists() and not place.is_dir():
         yield Finding(number, f"{place} is a file where its outbox should be", "none; move it away")
         return
-    for stranger in outbox.strangers(place):
+    for stranger in _strangers(place):
         yield Finding(number, f"{stranger} is no part of its outbox", "none; move it away, it is not delivered")
     for segment in outbox.segments(place):
         path = outbox.path_of(place, segment)
@@ -58,6 +58,13 @@ def _outbox(book: Book, number: int | None, run: str, reach: Reach) -> Iterator[
             yield Finding(number, f"{path} may not be read", f"none; let its owner say: chmod u+r {path}")
     if (place / SENT).exists() and not _is_sent(place / SENT):
         yield Finding(number, f"its {SENT} is damaged", "written anew", partial(_lead, book, number, run, reach))
+
+
+def _strangers(folder: Path) -> list[Path]:
+    """What lies in the outbox at ``folder`` and is none of its files, such as a copy that a file manager made."""
+    known = {SENT, REFUSED, *(outbox.path_of(folder, segment).name for segment in outbox.segments(folder))}
+    there = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in there if path.name not in known and path.suffix != ".part")
 
 
 def _is_sent(path: Path) -> bool:

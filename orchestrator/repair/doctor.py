@@ -84,7 +84,7 @@ class _Visit:
     # ---- looking -----------------------------------------------------------------------------------------------------
 
     def _inspect(self, driven: bool = False) -> Inspection:
-        spec, here = self.book.spec, list(files.refusals(self.book))
+        spec, here = self.book.spec, list[Finding]()
         if not driven:
             here += [*search.findings(self.book), *files.folders(self.book), *damage.findings(self.book, self._reach)]
         try:
@@ -93,12 +93,14 @@ class _Visit:
                     spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run
                 )
             runs = Runs(self.book, self.reader, self._reach)
-            findings = [*here, *runs.findings(driven), *(() if driven else self._closing())]
+            of_runs = runs.findings(driven)
+            findings = [*here, *of_runs, *runs.refusals(), *(() if driven else self._closing())]
             return Inspection(findings, len(runs.trials), len(runs.by_number), runs.earlier())
         except connection.unreachable() as error:
             here.append(
                 Finding(None, f"MLflow cannot be looked at: {_sentence(error)}", "none; look again when it can")
             )
+        here += files.refusals(self.book, self._reach, lambda number: "")
         for number in (None, *(trial.number for trial in self.book.trials())):
             if not driven and files.waiting(files.folder_of(self.book, number)).entries:
                 here.append(Finding(number, files.WAITS, f"none; `sweep sync {self.name}` delivers them when it can"))

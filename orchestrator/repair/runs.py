@@ -63,6 +63,11 @@ class Runs:
                 findings += self._own(seen)
         return findings
 
+    def refusals(self) -> Iterator[Finding]:
+        """What the tracker did not take of the runs that are there."""
+        runs = {number: run.run for number, run in self.by_number.items()}
+        return files.refusals(self.book, self.reach, lambda number: runs.get(number, ""))
+
     def earlier(self) -> int:
         """How many runs bear the name of the sweep and belong to one that this storage does not know."""
         known = self.book.known_ids()
@@ -131,7 +136,11 @@ class Runs:
     def _arms(self) -> Iterator[Finding]:
         """Runs of a comparison's arms that nobody closed; what they lack is made when the comparison goes on."""
         outcome, keys = rebuild.ending(self.book), comparison_runs.keys(self.spec)
+        active = {run.key for run in self.runs if not run.deleted}
         for run in self.runs:
+            if run.key in keys - active:
+                what = f"the run {run.run[:8]} of an arm was deleted"
+                yield Finding(None, what, "restored", partial(self._restore, run.run))
             if run.key in keys and run.status == "RUNNING" and not run.deleted:
                 end = End(status=rebuild.status(outcome), tags={"outcome": outcome}, at=_end(run))
                 what = f"the run {run.run[:8]} of an arm is RUNNING, but nobody drives it"
@@ -210,6 +219,9 @@ class Runs:
 
     def _put_below(self, run: str, trial: Trial) -> None:
         self._add(run, [Tags(values={PARENT: self.book.spec.parent_of(trial.params)})])  # which may just have been made
+
+    def _restore(self, run: str) -> None:
+        self.reach().restore(run)
 
     def _discard(self, run: str) -> None:
         self.reach().discard(run)

@@ -10,8 +10,10 @@ from click.testing import CliRunner
 
 from orchestrator import pictures
 from orchestrator.cli.main import main
+from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Outbox, path_of
 from orchestrator.layout import MODEL, SAMPLES, WEIGHTS
+from orchestrator.tracking import connection
 from orchestrator.worker import result
 from tests.support.clinic import WHOLE, Clinic, cured, stays
 
@@ -136,3 +138,19 @@ def test_a_database_that_is_damaged_though_it_opens_is_named(clinic: Clinic) -> 
         file.write(b"\xff" * 4096)
     status, lines = clinic.doctor()
     assert status == 1 and re.search(r"mlflow.db is damaged \(.*\); put a back-up in its place", lines[0]), lines
+
+
+def test_what_a_deleted_run_did_not_take_is_delivered_when_it_is_restored(clinic: Clinic) -> None:
+    clinic.run()
+    clinic.client.delete_run(clinic.id(1))
+    outbox = Outbox(clinic.at(1))
+    outbox.numbers(99, {"late": 0.5})
+    outbox.tags({"later": "word"})
+    outbox.close()
+    store = connection.connect(clinic.book.spec.tracking_uri, "--tracking-uri", "quadratic")
+    Delivery(clinic.at(1), store).drain()
+    status, lines = clinic.doctor(repair=True)
+    assert status == 0 and any("its run was deleted → restored · repaired" in line for line in lines), lines
+    assert clinic.doctor() == (0, [WHOLE])
+    data = clinic.client.get_run(clinic.id(1)).data
+    assert data.metrics["late"] == 0.5 and data.tags["later"] == "word"
