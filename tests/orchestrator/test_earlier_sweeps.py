@@ -76,3 +76,14 @@ def test_an_earlier_sweep_is_reported_and_goes_on(earlier: Path, name: str) -> N
     assert len(points()) == len(set(points())), "a point is there twice"
     sweep("report", name, "-o", "after.html")
     sweep("doctor", name)
+
+
+@pytest.mark.parametrize("tracker", ["there", "gone"])
+def test_an_earlier_sweep_that_is_complete_stays_as_it_is(earlier: Path, tracker: str) -> None:
+    """It has no note that it is complete: its closed run in MLflow says so, and a tracker that is gone is not asked."""
+    if tracker == "gone":
+        (FOLDER / "mlflow.db").unlink()
+    before = points() if tracker == "there" else []
+    assert "jem-digits-1 is complete: it has all of its 2 trials" in sweep("resume", "jem-digits-1")
+    assert not before or points() == before
+    assert "closing" not in sweep("list")
