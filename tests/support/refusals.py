@@ -27,7 +27,7 @@ VALID: dict[str, tuple[str, ...]] = {
     "list": (),
     "show": ("done",),
     "studies": (),
-    "ui": ("done", "--no-browser", "--port", "0"),
+    "ui": ("done", "--no-browser", "--port", "0", "--dashboard"),
     "stop": ("toy",),
     "pause": ("toy",),
     "extend": ("toy", "--trials", "9"),
@@ -38,6 +38,8 @@ VALID: dict[str, tuple[str, ...]] = {
     "doctor": ("done", "--repair"),
     "report": ("done",),
     "sample": ("done",),
+    "pack": ("done", "-o", "done.zip"),
+    "unpack": ("tiny.npz",),
 }
 
 
@@ -72,6 +74,7 @@ OF_SWEEPS = [
     Refusal("driven", ("enqueue", "toy", "y=1"), "does not search it"),
     Refusal("driven", ("show", "toy", "9"), "9"),
     Refusal("driven", ("sample", "toy"), "no trial of 'toy' is completed"),
+    Refusal("driven", ("pack", "toy"), "is being driven by process"),
     Refusal("finished", ("stop", "done"), "nobody drives sweep 'done'"),
     Refusal("finished", ("pause", "done"), "nobody drives sweep 'done'"),
     Refusal("finished", ("skip", "done", "0"), "nobody drives sweep 'done'"),
@@ -93,6 +96,10 @@ OF_SWEEPS = [
     Refusal("a folder", ("report", "done", "-o", "mine.py/done.html"), "make it first"),
     Refusal("a folder", ("report", "done", "-o", "done.txt"), "what is written is a .html file"),
     Refusal("a folder", ("sample", "done", "-o", "absent/done.png"), "make it first"),
+    Refusal("a folder", ("pack", "done", "-o", "absent/done.zip"), "name a file in a folder that is there"),
+    Refusal("a folder", ("unpack", "absent.zip"), "there is no file absent.zip"),
+    Refusal("a folder", ("unpack", "tiny.npz"), "tiny.npz"),
+    Refusal("a folder", ("unpack", "mine.py"), "is no packed sweep"),
     Refusal("a folder", ("ui", "--folder", "absent"), "absent"),
     Refusal("a folder", ("run", QUADRATIC, "--storage", "sqlite:///absent/sweeps.db"), "make it: mkdir -p"),
     Refusal("a folder", ("run", QUADRATIC, "--tracking-uri", "sqlite:///absent/mlflow.db"), "make it: mkdir -p"),
