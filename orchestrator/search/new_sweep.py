@@ -2,9 +2,11 @@
 
 import itertools
 from collections.abc import Set
+from pathlib import Path
 
 import optuna
 
+from orchestrator.layout import IDENTITY, SWEEPS
 from orchestrator.search import home
 from orchestrator.search.book import SPEC, Book
 from orchestrator.search.spec import Spec
@@ -28,8 +30,9 @@ def create(storage: Storage, spec: Spec) -> Book:
 
 
 def fresh_name(storage: Storage, study: str, data: str) -> str:
-    """A name that no sweep has yet: study-data-1, -2, …"""
-    return _free_name(f"{study}-{data}".replace("_", "-"), study_names(storage))
+    """A name that no sweep has yet, neither in the storage nor in this folder: study-data-1, -2, …"""
+    taken = {path.parent.name for path in Path(SWEEPS).glob(f"*/{IDENTITY}")}
+    return _free_name(f"{study}-{data}".replace("_", "-"), study_names(storage) | taken)
 
 
 def _free_name(stem: str, taken: Set[str]) -> str:

@@ -12,7 +12,7 @@ from filelock import FileLock
 from orchestrator import session
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
-from orchestrator.search import home, moved, plan
+from orchestrator.search import home, moved, new_sweep, plan
 from orchestrator.search.new_sweep import create
 from orchestrator.search.options import request
 from orchestrator.search.spec import Spec
@@ -183,5 +183,9 @@ def test_files_of_a_sweep_that_the_storage_does_not_know_are_not_taken(
     storage = optuna_storage.meant(None, create=True)
     with pytest.raises(UserError, match=f"{spec.folder} holds files of another sweep"):
         session.check(spec, None, None, storage)
+    assert new_sweep.fresh_name(storage, "toy", "digits") == "toy-digits-1"
+    Path(spec.folder).rename(Path(spec.folder).with_name("toy-digits-1"))
+    assert new_sweep.fresh_name(storage, "toy", "digits") == "toy-digits-2"
+    Path(spec.folder).with_name("toy-digits-1").rename(spec.folder)
     shutil.rmtree(spec.folder)
     session.check(spec, None, None, storage)
