@@ -92,7 +92,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str, chan
     collector.usually()
     with lease.acquire_lease(book) as driver, InterruptWatcher(bool(parent_run)).listening() as halt:
         if changes:
-            connection.for_sweep(spec, parent_run)
+            connection.for_sweep(spec.model_copy(update=dict(changes)), parent_run)
             book.refresh()
             book.update(**changes)
             spec = book.spec

@@ -20,7 +20,7 @@ from orchestrator import options as arguments
 from orchestrator.errors import UserError
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search import book as books
-from orchestrator.search import plan, steer
+from orchestrator.search import plan
 from orchestrator.search.book import Book
 from orchestrator.search.options import (
     ComparisonOptions,
@@ -37,6 +37,7 @@ from orchestrator.stores.optuna_storage import Storage
 from orchestrator.supervisor import lease
 from orchestrator.supervisor.machine import Machine, check, machine
 from orchestrator.supervisor.options import MachineOptions
+from orchestrator.transfer import readdress
 
 if TYPE_CHECKING:
     import pandas
@@ -188,20 +189,23 @@ class Sweep:
         *,
         sampler: str | None = None,
         pruner: str | None = None,
+        tracking_uri: str | None = None,
         quiet: bool = False,
         **machine_options: Unpack[MachineOptions],
     ) -> "Sweep":
         """Go on to its total, or to another one, by another sampler or pruner if one is given.
 
+        ``tracking_uri`` says where MLflow is now, with the runs of the sweep, if it has moved.
+
         The other options are those of the machine in `sweep resume --help`.
         """
         arguments.argument("quiet", quiet, bool)
         check(machine_options)
-        wanted = {"trials": trials, "sampler": sampler, "pruner": pruner}
+        wanted = {"trials": trials, "sampler": sampler, "pruner": pruner, "tracking_uri": tracking_uri}
         given = arguments.given(arguments.read(ResumeOptions), wanted, "Sweep.resume")
         if driver := lease.present(self._book):
             raise lease.driven(self._book, driver)
-        book, changes = steer.resumed(self._storage, self.name, **given)
+        book, changes = readdress.resumed(self._storage, self.name, given)
         place = machine(book.spec.model_copy(update=changes), machine_options)
         return _drive(book, self._storage, place, session.parent_run(), quiet, changes)
 

@@ -129,6 +129,7 @@ def resume(name: str, storage: str | None, **values: Any) -> None:
     sweep resume ebm-digits-1                 to the total that it has
     sweep resume ebm-digits-1 --trials 24     to 24 trials in all
     sweep resume ebm-digits-1 --sampler random     trials to come are chosen by another sampler
+    sweep resume ebm-digits-1 --tracking-uri sqlite:///mlflow.db     MLflow is there now, with its runs
     """
     from orchestrator.supervisor import lease
     from orchestrator.supervisor.machine import check, machine
@@ -144,9 +145,9 @@ def resume(name: str, storage: str | None, **values: Any) -> None:
     if driver is not None:
         raise lease.driven(book, driver)
     from orchestrator import session
-    from orchestrator.search import steer
+    from orchestrator.transfer import readdress
 
-    book, changes = steer.resumed(books, name, **wanted)
+    book, changes = readdress.resumed(books, name, wanted)
     place = machine(book.spec.model_copy(update=changes), values)
     raise SystemExit(session.drive(book, place, make_console(), session.parent_run(), changes))
 

@@ -74,6 +74,8 @@ def _find(content: Mapping[str, Any], storage: str) -> Home:
     noted = content.get(KEY)
     if noted is not None and not os.path.isabs(noted):
         home = Path(os.path.normpath((file.parent if file else Path.cwd()) / noted))
+        if not (home / SWEEPS / name).exists() and _holds(Path.cwd(), content):
+            home = Path.cwd()  # Optuna's file was moved alone
         return _whole(home, home, content, file)
     owner = Path(noted) if noted is not None else _earlier(content)
     near = [Path.cwd(), *([file.parent] if file else [])]

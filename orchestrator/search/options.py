@@ -156,6 +156,14 @@ class ResumeOptions(TypedDict, total=False):
             choices=tuple(PRUNERS),
         ),
     ]
+    tracking_uri: Annotated[
+        str | None,
+        Option(
+            "Where MLflow is now, with the runs of the sweep, if its server or file has moved.",
+            metavar="URI",
+            default_text="where it was",
+        ),
+    ]
     accept_drift: Annotated[
         bool,
         Option(

@@ -112,11 +112,11 @@ def _name(info: zipfile.ZipInfo) -> str:
 def _check(path: Path, members: list[zipfile.ZipInfo], manifest: Manifest) -> None:
     """UserError where a name leads out of the folder, or stands for something else than a file, or files are missing."""
     for info in members:
-        name, mode = PurePosixPath(info.filename), info.external_attr >> 16
+        name, kind = PurePosixPath(info.filename), stat.S_IFMT(info.external_attr >> 16)
         outside = (
             name.is_absolute() or ".." in name.parts or "\\" in info.filename or ":" in info.filename.split("/")[0]
         )
-        if outside or info.is_dir() or (mode and not stat.S_ISREG(mode)) or str(name) != info.filename:
+        if outside or info.is_dir() or kind not in (0, stat.S_IFREG) or str(name) != info.filename:
             raise UserError(f"{path} is refused: {info.filename!r} in it is no file below the folder that is unpacked")
     if len({info.filename for info in members}) != len(members) or len(members) != manifest.files:
         raise _damaged(path, "files are missing, or there twice")

@@ -1,22 +1,26 @@
 """A sweep that is packed and unpacked is the same sweep, entry by entry, and goes on as if it had never been interrupted."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from mlflow import MlflowClient
 
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.layout import CHECKPOINT, WEIGHTS
+from orchestrator.search import study_copy
 from orchestrator.search.book import Book
 from orchestrator.search.trials import run_of
 from orchestrator.stores import optuna_storage
 from orchestrator.tracking import connection, model_registry
-from orchestrator.transfer import pack, unpack
+from orchestrator.transfer import carry, pack, unpack
 from tests.support import contents
 from tests.support.clinic import Clinic
 from tests.support.paths import QUADRATIC
+from tests.support.servers import MlflowServer, Postgresql
 
 SETTINGS = {"set": ["jitter=0.5"], "pruner": "none"}
 
@@ -85,6 +89,61 @@ def test_a_trial_that_was_interrupted_goes_on_in_the_copy_as_if_it_had_not_been(
     Clinic(folder / "copy", monkeypatch).run(name="renamed", **SETTINGS)
     assert results(contents.load("sqlite:///sweeps.db", "renamed")) == expected
     assert copy.spec.name == "renamed" and copy.spec.study == QUADRATIC
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_to_servers_and_comes_back(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    postgresql: Postgresql,
+    mlflow_server: Callable[..., MlflowServer],
+) -> None:
+    server, database = mlflow_server(), postgresql.database()
+    for variable, value in {**server.environment, **postgresql.environment}.items():
+        monkeypatch.setenv(variable, value)
+    book = home(folder / "before", monkeypatch).run(asked=12, **SETTINGS).book
+    crown(book)
+    before = contents.of(book)
+    pack.pack(book, folder / "there.zip", silent)
+    (folder / "servers").mkdir()
+    monkeypatch.chdir(folder / "servers")
+    there = unpack.unpack(folder / "there.zip", None, optuna_storage.connect(database), server.address, silent)
+    assert sorted(path.name for path in Path.cwd().iterdir()) == [".sweeps"]
+    back = carried(there, folder / "back", monkeypatch)
+    for copy in (there, back):
+        monkeypatch.chdir(Path(copy.spec.folder).parent.parent)
+        after = contents.of(copy)
+        for part in before:
+            assert after[part] == before[part], part
+
+
+@pytest.mark.parametrize("step", ["runs", "files", "study", "name"])
+def test_what_an_unpack_that_fails_had_made_is_removed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    book = home(folder / "before", monkeypatch).run(trials=1).book
+    pack.pack(book, folder / "packed.zip", silent)
+    home(folder / "after", monkeypatch)
+    places = {
+        "runs": (carry, "_files"),
+        "files": (study_copy, "make"),
+        "study": (carry, "publish_copy"),
+        "name": (study_copy, "publish"),
+    }
+    storage = optuna_storage.connect("sqlite:///sweeps.db")
+    with monkeypatch.context() as patched:
+        patched.setattr(*places[step], fail)
+        with pytest.raises(KeyboardInterrupt):
+            unpack.unpack(folder / "packed.zip", None, storage, None, silent)
+    assert [path for path in Path(".sweeps").iterdir() if path.name != "cache"] == []
+    assert optuna_storage.study_names(storage) == set()
+    runs = MlflowClient(f"sqlite:///{folder}/after/mlflow.db").search_runs(["0", "1"])
+    assert list(runs) == []
+    assert unpack.unpack(folder / "packed.zip", None, storage, None, silent).spec.name == "toy"
+
+
+def fail(*arguments: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def results(book: Book) -> Any:
