@@ -1,4 +1,4 @@
-"""The file of a packed sweep, read with care: what is damaged, foreign, newer or leads elsewhere is refused, and nothing is made."""
+"""The file of a packed sweep: what is damaged, foreign, newer or leads elsewhere is refused, and nothing is made."""
 
 import json
 import zipfile
