@@ -96,7 +96,7 @@ def test_a_refused_first_command_leaves_the_folder_empty(folder: Path, refusal: 
 def test_a_run_that_mlflow_does_not_have_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "nonesuch")
     sentence = "MLFLOW_RUN_ID=nonesuch is no run of sqlite:///"
-    for arguments in (("run", QUADRATIC), ("run", QUADRATIC, "--data", "digits,digits", "--name", "two")):
+    for arguments in (("run", QUADRATIC), ("compare", QUADRATIC, "--vary", "x=0.1,0.2")):
         assert refused(Refusal("first", arguments, sentence)) == "" and not list(folder.iterdir())
     monkeypatch.delenv("MLFLOW_RUN_ID")
     sweep.run(QUADRATIC, name="done", trials=1, workers=0, set={"steps": 3}, quiet=True)
