@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from benchmarks._figure import empty_folder
 from benchmarks.faults.forked import Command
@@ -97,5 +97,6 @@ def _databases() -> dict[str, str]:
         for name in names:
             connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
-    storage, tracking = (server.set(database=name, password=None).render_as_string() for name in names)
+    login = (server.drivername, server.username, None, server.host, server.port)
+    storage, tracking = (URL.create(*login, name).render_as_string() for name in names)
     return {"SWEEP_STORAGE": storage, "MLFLOW_TRACKING_URI": tracking, "PGPASSWORD": str(server.password)}

@@ -1,0 +1,34 @@
+"""A sweep gets a name that no other has, however many are begun at once."""
+
+import pytest
+
+from orchestrator import session
+from orchestrator.search import book as books
+from orchestrator.search import new_sweep, plan
+from orchestrator.search.options import request
+from orchestrator.stores.optuna_storage import NameTaken
+from tests.support.bench import Bench
+from tests.support.paths import QUADRATIC
+
+
+def test_sweeps_that_are_planned_at_once_get_names_of_their_own(bench: Bench) -> None:
+    specs = [plan.resolve(request(QUADRATIC, trials=1), bench.storage) for _ in range(3)]
+    assert {spec.name for spec in specs} == {"quadratic-digits-1"}
+    made = [new_sweep.create(bench.storage, spec).spec for spec in specs]
+    assert [spec.name for spec in made] == [f"quadratic-digits-{number}" for number in (1, 2, 3)]
+    assert [spec.folder for spec in made] == [specs[0].folder.replace("-1", f"-{number}") for number in (1, 2, 3)]
+    assert [books.load(bench.storage, spec.name).spec for spec in made] == made
+
+
+def test_a_chosen_name_is_not_changed(bench: Bench) -> None:
+    specs = [plan.resolve(request(QUADRATIC, trials=1, name="toy"), bench.storage) for _ in range(2)]
+    new_sweep.create(bench.storage, specs[0])
+    with pytest.raises(NameTaken):
+        new_sweep.create(bench.storage, specs[1])
+    assert books.load(bench.storage, "toy").spec.id == specs[0].id
+
+
+def test_the_same_command_at_once_finds_the_sweep_that_the_faster_one_made(bench: Bench) -> None:
+    specs = [plan.resolve(request(QUADRATIC, trials=1, name="toy"), bench.storage) for _ in range(2)]
+    found = [session.book_of(spec, None, 1, bench.storage)[0].spec.id for spec in specs]
+    assert found == [specs[0].id] * 2
