@@ -67,7 +67,10 @@ def all_begin(place: Place, number: int = 4) -> None:
     names = {f"quadratic-digits-{count + 1}" for count in range(number)}
     assert set(optuna.get_all_study_names(place.stores["SWEEP_STORAGE"])) == names
     assert {path.name for path in (place.folder / ".sweeps").iterdir()} == names
-    assert len(place.runs()) == 2 * number
+    client = place.mlflow()
+    (experiment,) = (one.experiment_id for one in client.search_experiments() if one.name == "quadratic")
+    runs = client.search_runs([experiment])
+    assert len(runs) == 2 * number and {run.info.status for run in runs} == {"FINISHED"}
 
 
 @pytest.mark.parametrize("place", ["files"], indirect=True)
