@@ -73,7 +73,7 @@ def make(folder: Path, champion: bool = True) -> None:
     sweep(folder, "run", "own.py", "--name", "own", "--trials", "1", *one)
     sweep(folder, "compare", str(QUADRATIC), "--name", "compared", "--vary", "steps=3,4", "--seeds", "2", *one)
     if champion:
-        sweep(folder, "run", "gan", "--name", "crowned", "--trials", "1", "--set", GAN, *one)
+        sweep(folder, "run", "gan", "--name", "crowned", "--trials", "1", "--data", "digits", "--set", GAN, *one)
     _stopped(folder)
 
 
