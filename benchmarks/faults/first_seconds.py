@@ -11,6 +11,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def _survives(number: signal.Signals, span: float, stores: Stores, folder: Path,
     variables, arguments = stores(), (*RUN, "--name", "first")
     command, moment = Command(folder, *arguments, variables=variables), chance.uniform(0, span)
     time.sleep(moment)
-    os.kill(command.pid, number)
+    with suppress(ProcessLookupError):  # it has ended already
+        os.kill(command.pid, number)
     command.end()
     return Command(folder, *arguments, variables=variables).succeeds(f"after {number.name} at {moment:.2f} s")
 
