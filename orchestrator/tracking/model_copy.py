@@ -13,6 +13,7 @@ from orchestrator.tracking.default_tracker import default_tracker
 from orchestrator.tracking.mlflow_store import ALIAS, MlflowStore
 from orchestrator.tracking.run_copy import TEXTS
 
+VERSIONS = "mlflow.modelVersions"  # a tag that a server writes itself
 DESCRIPTION = "MLmodel"
 DESCRIBED = (*TEXTS, ".yaml", ".yml", "")  # files of a model that may name its run; DESCRIPTION has no ending
 
@@ -26,8 +27,9 @@ def networks(source: MlflowStore, target: MlflowStore, runs: Sequence[Run], rena
 
 def _network(source: MlflowStore, target: MlflowStore, id: str, step: int, run: str, renaming: Renaming) -> None:
     model = source.client.get_logged_model(id)
+    own = {key: value for key, value in model.tags.items() if key != VERSIONS}
     made = target.client.create_logged_model(
-        target.experiment, model.name, run, renaming.in_json(model.tags), model.params, model.model_type
+        target.experiment, model.name, run, renaming.in_json(own), model.params, model.model_type
     )
     renaming.ids[id.removeprefix("m-")] = made.model_id.removeprefix("m-")
     with tempfile.TemporaryDirectory() as folder:

@@ -92,7 +92,14 @@ def of(book: Book) -> dict[str, Any]:
             model = store.client.get_logged_model(output.model_id)
             at = {"artifact_uri": model.artifact_location, "tracking_uri": spec.tracking_uri}
             models[names[output.model_id.removeprefix("m-")]] = {
-                "about": (model.name, str(model.status), model.tags, model.params, model.source_run_id, output.step),
+                "about": (
+                    model.name,
+                    str(model.status),
+                    {key: value for key, value in model.tags.items() if key != model_copy.VERSIONS},
+                    model.params,
+                    model.source_run_id,
+                    output.step,
+                ),
                 "files": files(lambda folder, at=at: artifacts.download_artifacts(**at, dst_path=folder)),
             }
     content["registered"] = [

@@ -22,6 +22,7 @@ from tests.support.clinic import Clinic
 from tests.support.paths import QUADRATIC
 from tests.support.servers import MlflowServer, Postgresql
 
+STEPS = ("runs", "files", "study", "name")  # of unpacking
 SETTINGS = {"set": ["jitter=0.5"], "pruner": "none"}
 
 
@@ -107,7 +108,8 @@ def test_a_sweep_goes_to_servers_and_comes_back(
     pack.pack(book, folder / "there.zip", silent)
     (folder / "servers").mkdir()
     monkeypatch.chdir(folder / "servers")
-    there = unpack.unpack(folder / "there.zip", None, optuna_storage.connect(database), server.address, silent)
+    storage = optuna_storage.connect(database)
+    there = unpack.unpack(folder / "there.zip", None, storage, server.address, silent)
     assert sorted(path.name for path in Path.cwd().iterdir()) == [".sweeps"]
     back = carried(there, folder / "back", monkeypatch)
     for copy in (there, back):
@@ -115,9 +117,11 @@ def test_a_sweep_goes_to_servers_and_comes_back(
         after = contents.of(copy)
         for part in before:
             assert after[part] == before[part], part
+    storage.remove_session()
+    storage.engine.dispose()
 
 
-@pytest.mark.parametrize("step", ["runs", "files", "study", "name"])
+@pytest.mark.parametrize("step", [*(pytest.param(step, marks=pytest.mark.slow) for step in STEPS[:-1]), STEPS[-1]])
 def test_what_an_unpack_that_fails_had_made_is_removed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
