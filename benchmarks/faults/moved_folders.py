@@ -65,15 +65,14 @@ def _output(line: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def make(folder: Path, champion: bool = True) -> None:
-    """The folder with its sweeps; that of a real study only if it is to have a ``champion``."""
+def make(folder: Path) -> None:
+    """The folder with its sweeps."""
     folder.mkdir(parents=True)
     shutil.copy(QUADRATIC, folder / "own.py")
     one = ("--workers", "1", "--device", "cpu")
     sweep(folder, "run", "own.py", "--name", "own", "--trials", "1", *one)
     sweep(folder, "compare", str(QUADRATIC), "--name", "compared", "--vary", "steps=3,4", "--seeds", "2", *one)
-    if champion:
-        sweep(folder, "run", "gan", "--name", "crowned", "--trials", "1", "--data", "digits", "--set", GAN, *one)
+    sweep(folder, "run", "gan", "--name", "crowned", "--trials", "1", "--data", "digits", "--set", GAN, *one)
     _stopped(folder)
 
 
@@ -138,28 +137,26 @@ def sums(folder: Path) -> dict[str, str]:
 
 def checks(folder: Path, source: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     """What is tried in the folder that came from ``source``, by name; each raises where its result is wrong."""
-    names = [name for name in SWEEPS if (folder / ".sweeps" / name).exists()]
-    yield "list", lambda: _listed(folder, names)
+    yield "list", lambda: _listed(folder)
     yield "paths", lambda: _paths(folder, source)
-    for name in names:
+    for name in SWEEPS:
         yield f"show {name}", lambda name=name: look(folder, "show", name, "0")
         yield f"report {name}", lambda name=name: look(folder, "report", name, "-o", f"{name}.html")
-    for name in set(names) & {"own", "crowned"}:
+    for name in ("own", "crowned"):
         yield f"sample {name}", lambda name=name: sweep(folder, "sample", name, "-o", f"{name}.png")
-    for name in names:
+    for name in SWEEPS:
         yield f"resume {name}", lambda name=name: sweep(folder, "resume", name, *RESUMED[name], "--workers", "1")
     yield "doctor", lambda: look(folder, "doctor")
-    if "crowned" in names:
-        yield "champion", lambda: champion(folder)
+    yield "champion", lambda: champion(folder)
     yield "mlflow ui", lambda: picture(folder)
     yield "paths after that", lambda: _paths(folder, source)
 
 
-def _listed(folder: Path, names: list[str]) -> None:
+def _listed(folder: Path) -> None:
     sweeps = {entry["sweep"]: entry for entry in json.loads(look(folder, "list", "--json"))}
-    assert sorted(sweeps) == sorted(names), sorted(sweeps)
+    assert sorted(sweeps) == sorted(SWEEPS), sorted(sweeps)
     assert all(entry["tracking_uri"] == f"sqlite:///{folder}/mlflow.db" for entry in sweeps.values())
-    assert all(sweeps[name]["trials"] == SWEEPS[name] for name in names)
+    assert all(sweeps[name]["trials"] == SWEEPS[name] for name in SWEEPS)
 
 
 def _paths(folder: Path, source: Path) -> None:

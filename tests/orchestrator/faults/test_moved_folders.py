@@ -32,11 +32,9 @@ def rows(postgresql: Postgresql, address: str) -> list[str]:
 
 def test_everything_works_in_a_copy_and_the_original_stays_as_it_was(folder: Path) -> None:
     """Four sweeps: one stopped in mid-trial, a comparison, one with a champion, one by a study file in the folder."""
-    first = folder / "project"
+    first, second = folder / "project", folder / "my copy, ümläut ۱"
     moved_folders.make(first)
     before = sums(first)
-    second = moved_folders.bring("renamed, with a space, a comma and letters of other alphabets", first, folder)
-    second.rename(first)
     shutil.copytree(first, second)
     assert {name: text for name, text in moved_folders.attempt(second, first).items() if text} == {}
     assert sweep("rm", "crowned", "--yes", cwd=second).returncode == 0
