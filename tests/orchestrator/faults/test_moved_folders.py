@@ -122,7 +122,7 @@ def test_a_folder_that_may_only_be_read_is_looked_at_and_not_changed(folder: Pat
             (0, "report of toy", ["report", "toy", "-o", str(report)]),
             (0, "whole", ["doctor", "toy"]),
             (2, "may only be read", ["resume", "toy", "--trials", "2"]),
-            (2, "may only be read", ["run", QUADRATIC, "--name", "other"]),
+            (2, "cannot be written to", ["run", QUADRATIC, "--name", "other"]),
             (2, "may only be read", ["rm", "toy", "--yes"]),
         ):
             done = subprocess.run(
