@@ -56,8 +56,11 @@ def resolve(request: Request, storage: Storage) -> Spec:
         reader = datasets.Reader(data_name, Path(options["data_folder"]))
         base = study.base(reader.shape).model_copy(update=model)
         comparison = factorial.full(_vary([*options["vary"]], base), options["race"]) if options["vary"] else None
-        searched = {} if comparison else _space.describe(study.space, base)
+        searched: dict[str, _space.Parameter] = {} if comparison else _space.describe(study.space, base)
         changed, held = _set([*options["set"]], base, searched, comparison)
+        if held:  # a setting may keep a parameter from being searched: then that is a setting as well
+            searched = _space.describe(study.space, _validated(study.config, base.model_dump() | changed))
+            changed, held = _set([*options["set"]], base, searched, comparison)
         base = _validated(study.config, base.model_dump() | changed)
         configs = configs_of(study, base.model_dump(), comparison)
         fixed = _fixed([*options["fix"], *held], searched)

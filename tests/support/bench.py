@@ -12,7 +12,7 @@ from orchestrator.delivery.outbox import Outbox
 from orchestrator.launchers.inline import InlineLauncher
 from orchestrator.messages import Task
 from orchestrator.search import book as books
-from orchestrator.search import new_sweep, plan, steer
+from orchestrator.search import home, new_sweep, plan, steer
 from orchestrator.search.book import Book
 from orchestrator.search.options import request
 from orchestrator.stores import optuna_storage
@@ -80,6 +80,8 @@ class Bench:
     def supervisor(self, book: Book, limits: Limits = PATIENT) -> Iterator[Supervisor]:
         """A supervisor of the sweep in this process; in the end everything is delivered."""
         folder = Path(book.spec.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        home.mark(book.spec)
         outbox = Outbox(folder)
         outbox.begin(book.spec.id, book.spec.name, {}, {})
         courier = Courier(self.store)

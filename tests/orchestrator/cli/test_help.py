@@ -83,7 +83,7 @@ def test_a_letter_is_two_pixels(tmp_path: Path) -> None:
     image = Image.new("RGB", (2, 4))
     image.putdata([(255, 0, 0), (0, 0, 0), (0, 0, 255), (0, 0, 0), *[(9, 9, 9)] * 4])
     image.save(tmp_path / "a.png")
-    text = trial_view.picture(tmp_path / "a.png", 80)
+    text = trial_view.picture((tmp_path / "a.png").read_bytes(), 80)
     assert text.plain == "▀▀\n▀▀\n"
     style = text.spans[0].style
     assert not isinstance(style, str) and style.color and style.bgcolor

@@ -103,6 +103,13 @@ def test_a_usual_plan_has_nothing_to_say(bench: Bench) -> None:
     assert not combinations.notes(spec_of(bench, "ebm"), studies.load("ebm"))
 
 
+def test_what_another_setting_keeps_from_being_searched_can_be_set(bench: Bench) -> None:
+    held = spec_of(bench, "dvae", set=["k_least=3"])
+    assert held.fixed == {"k_least": 3} and "k_least" not in held.set
+    given = spec_of(bench, "dvae", set=["k_rule=given", "k_least=3"], fix=["embedding=spectral"])
+    assert given.fixed == {"embedding": "spectral"} and (given.set["k_least"], given.base["k_least"]) == (3, 3)
+
+
 def test_a_missing_library_is_named_with_the_way_to_install_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     present = capabilities.importlib.util.find_spec
     monkeypatch.setattr(
