@@ -61,7 +61,20 @@ def test_settings_are_read_without_torch(path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "file"),
     [
-        ("mlflow", {f"orchestrator/tracking/{name}.py" for name in ("mlflow_store", "model_registry")}),
+        (
+            "mlflow",
+            {
+                f"orchestrator/tracking/{name}.py"
+                for name in (
+                    "default_tracker",
+                    "mlflow_store",
+                    "mlflow_tables",
+                    "model_copy",
+                    "model_registry",
+                    "run_copy",
+                )
+            },
+        ),
         (
             "matplotlib",
             {
@@ -73,7 +86,7 @@ def test_settings_are_read_without_torch(path: Path) -> None:
             "click",
             {
                 f"orchestrator/cli/{name}.py"
-                for name in ("browse", "main", "manage", "options", "report", "run", "sweeps")
+                for name in ("browse", "main", "manage", "options", "report", "run", "sweeps", "transfer")
             },
         ),
     ],
@@ -82,8 +95,7 @@ def test_a_library_has_one_home(library: str, file: set[str]) -> None:
     users = set()
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
-            lines = [line.strip() for line in path.read_text().splitlines()]
-            if any(line.startswith((f"import {library}", f"from {library}")) for line in lines):
+            if re.search(rf"^\s*(import|from) {library}\b", path.read_text(), re.M):
                 users.add(str(path.relative_to(ROOT)))
     assert users == file
 

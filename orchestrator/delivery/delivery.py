@@ -6,7 +6,8 @@ from pathlib import Path
 
 from orchestrator import files
 from orchestrator.delivery import outbox
-from orchestrator.delivery.outbox import Begin, End, Entry, Numbers, Picture, Select, Sent
+from orchestrator.delivery.entries import Begin, End, Entry, Numbers, Picture, Select
+from orchestrator.delivery.outbox import Sent
 from orchestrator.delivery.store import Refused, Store
 from orchestrator.errors import UserError
 from orchestrator.layout import OUTBOX, REFUSED, SENT

@@ -14,7 +14,8 @@ Set ``store.away`` to see what happens while no server answers; ``store.delete(r
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
+from orchestrator.delivery.entries import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
+from orchestrator.delivery.outbox import of_picture
 from orchestrator.delivery.store import Found, Refused
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from orchestrator.delivery.outbox import Begin, Entry
+from orchestrator.delivery.entries import Begin, Entry
 
 
 class Refused(Exception):

@@ -13,7 +13,8 @@ from typing import Any
 from orchestrator import files
 from orchestrator.delivery import outbox
 from orchestrator.delivery.delivery import Delivery
-from orchestrator.delivery.outbox import Begin, End, Entry, File, Numbers, Outbox, Picture, Position, Select, Tags
+from orchestrator.delivery.entries import Begin, End, Entry, File, Numbers, Picture, Select, Tags
+from orchestrator.delivery.outbox import Outbox, Position
 from orchestrator.delivery.store import Refused, Store
 from orchestrator.layout import (
     CHECKPOINT,

@@ -7,7 +7,8 @@ from pathlib import Path
 from models.env import derive_seed
 from orchestrator import pictures
 from orchestrator.delivery import outbox
-from orchestrator.delivery.outbox import Entry, File, Numbers, Outbox, Picture, Status
+from orchestrator.delivery.entries import Entry, File, Numbers, Picture, Status
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Store
 from orchestrator.errors import UserError
 from orchestrator.layout import SAMPLES, WEIGHTS, trial_folder

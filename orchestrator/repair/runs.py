@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.delivery import outbox
-from orchestrator.delivery.outbox import End, Entry, Tags
+from orchestrator.delivery.entries import End, Entry, Tags
 from orchestrator.layout import REPAIRS, SAMPLES
 from orchestrator.messages import Outcome
 from orchestrator.repair import files, rebuild

@@ -15,7 +15,7 @@ from orchestrator.messages import Ended
 from orchestrator.search import combinations, factorial, home, moved, proposals, samplers, trials
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import FINISHED, Death, PendingTrial, Settings, State, Trial
-from orchestrator.stores.optuna_storage import Storage
+from orchestrator.stores.optuna_storage import Storage, load_study
 from studies.parts.study import Study, StudyError
 
 SPEC = "sweep"  # the user attribute that holds a sweep's Spec
@@ -263,9 +263,7 @@ def load(storage: Storage, name: str) -> Book:
     if place.foreign:
         raise UserError(place.obstacle)
     obstacle = moved.follow(spec, place.before)
-    # Loading a study with more than one objective must not warn that its pruner is ignored.
-    study = optuna.load_study(study_name=name, storage=storage, pruner=optuna.pruners.NopPruner())
-    return Book(study, spec, str(storage.url), place.obstacle or obstacle)
+    return Book(load_study(storage, name), spec, str(storage.url), place.obstacle or obstacle)
 
 
 def names(storage: Storage) -> list[str]:

@@ -4,13 +4,11 @@ import itertools
 from collections.abc import Set
 from pathlib import Path
 
-import optuna
-
 from orchestrator.layout import IDENTITY, SWEEPS
 from orchestrator.search import home
 from orchestrator.search.book import SPEC, Book
 from orchestrator.search.spec import Spec
-from orchestrator.stores.optuna_storage import NameTaken, Storage, add_study, study_names
+from orchestrator.stores.optuna_storage import NameTaken, Storage, add_study, load_study, study_names
 
 
 def create(storage: Storage, spec: Spec) -> Book:
@@ -21,8 +19,7 @@ def create(storage: Storage, spec: Spec) -> Book:
     while True:
         try:
             add_study(storage, spec.name, spec.objectives, {SPEC: home.stored(spec, str(storage.url))})
-            study = optuna.load_study(study_name=spec.name, storage=storage, pruner=optuna.pruners.NopPruner())
-            return Book(study, spec, str(storage.url))
+            return Book(load_study(storage, spec.name), spec, str(storage.url))
         except NameTaken:
             if spec.options.get("name"):
                 raise

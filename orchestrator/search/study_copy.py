@@ -2,18 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from typing import Any
 
 import optuna
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from orchestrator.errors import UserError
 from orchestrator.renaming import Renaming
+from orchestrator.search import trials
 from orchestrator.search.book import DRIVER, SPEC, Book
 from orchestrator.stores.optuna_storage import Storage
 
@@ -38,14 +37,8 @@ def make(
         if key not in (SPEC, DRIVER):
             storage.set_study_user_attr(copy, key, renaming.in_json(value))
     for trial in sorted(source.get_all_trials(study_id, deepcopy=False), key=lambda trial: trial.number):
-        storage.create_new_trial(copy, _renamed(trial, renaming))
+        storage.create_new_trial(copy, trials.renamed(trial, renaming))
         on_trial()
-
-
-def _renamed(trial: FrozenTrial, renaming: Renaming) -> FrozenTrial:
-    copy = deepcopy(trial)
-    copy.user_attrs = renaming.in_json(trial.user_attrs)
-    return copy
 
 
 def publish(storage: Storage, title: str, name: str, spec: Mapping[str, Any]) -> None:

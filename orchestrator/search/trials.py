@@ -1,6 +1,7 @@
 """A trial of a sweep as one value. Only this file reads what Optuna keeps with a trial."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, cast
@@ -14,6 +15,7 @@ from models.env import derive_seed
 from orchestrator.delivery.outbox import run_id
 from orchestrator.layout import trial_folder
 from orchestrator.messages import Outcome
+from orchestrator.renaming import Renaming
 from orchestrator.search.spec import Spec
 from studies.parts.space import Parameter
 
@@ -177,3 +179,10 @@ def noted_run(trial: optuna.Trial) -> str | None:
 def run_of(spec: Spec, trial: Trial) -> str:
     """The MLflow run of a trial; '' where none is known."""
     return run_id(trial_folder(spec.folder, trial.number)) or trial.run
+
+
+def renamed(frozen: FrozenTrial, renaming: Renaming) -> FrozenTrial:
+    """A copy of Optuna's trial for another storage, where runs, paths and the sweep have other names."""
+    copy = deepcopy(frozen)
+    copy.user_attrs = renaming.in_json(frozen.user_attrs)
+    return copy

@@ -78,6 +78,11 @@ def study_names(storage: Storage) -> set[str]:
     return {study.study_name for study in storage.get_all_studies()}
 
 
+def load_study(storage: Storage, name: str) -> optuna.Study:
+    """The study ``name``. It has no pruner yet: one with two objectives must not warn that its pruner is ignored."""
+    return optuna.load_study(study_name=name, storage=storage, pruner=optuna.pruners.NopPruner())
+
+
 class NameTaken(Exception):
     """A storage has a study of that name already."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.delivery.courier import Courier
-from orchestrator.delivery.outbox import Outbox, Status
+from orchestrator.delivery.entries import Status
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.files import CannotWrite
 from orchestrator.layout import OUTBOX
 from orchestrator.search import completion

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.delivery.delivery import deliver_now
-from orchestrator.delivery.outbox import Outbox, Status
+from orchestrator.delivery.entries import Status
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Store
 from orchestrator.layout import SAMPLES, arm_folder, trial_folder
 from orchestrator.search.book import Book

@@ -14,7 +14,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking.multimedia import compress_image_size
 from PIL import Image
 
-from orchestrator.delivery.outbox import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags, of_picture
+from orchestrator.delivery.entries import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
+from orchestrator.delivery.outbox import of_picture
 from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
 from orchestrator.pictures import whole

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.delivery.delivery import deliver_now
-from orchestrator.delivery.outbox import Numbers, Outbox, Status
+from orchestrator.delivery.entries import Numbers, Status
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.layout import PARENT_RUN
 from orchestrator.search.book import Book
 from orchestrator.tracking import comparison_runs, descriptions, publish, saved_view

@@ -6,7 +6,8 @@ import platform
 import socket
 from pathlib import Path
 
-from orchestrator.delivery.outbox import Outbox, Status
+from orchestrator.delivery.entries import Status
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.layout import LOG
 from orchestrator.messages import Ended, Outcome
 from orchestrator.search.spec import Spec

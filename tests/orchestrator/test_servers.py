@@ -13,7 +13,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from orchestrator.delivery.outbox import Begin
+from orchestrator.delivery.entries import Begin
 from orchestrator.search import book
 from orchestrator.stores import optuna_storage
 from orchestrator.tracking import connection, model_registry, server

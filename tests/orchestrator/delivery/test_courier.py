@@ -12,8 +12,9 @@ from orchestrator.delivery import delivery as deliveries
 from orchestrator.delivery import outbox as outboxes
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import Delivery
+from orchestrator.delivery.entries import Entry, Numbers
 from orchestrator.delivery.memory import MemoryStore, Record
-from orchestrator.delivery.outbox import Entry, Numbers, Outbox, Position
+from orchestrator.delivery.outbox import Outbox, Position
 from orchestrator.delivery.store import Refused
 from orchestrator.files import CannotWrite
 from tests.support.processes import LIMIT, wait_for

@@ -11,8 +11,9 @@ from orchestrator.delivery import delivery as deliveries
 from orchestrator.delivery import outbox as outboxes
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import Delivery, deliver_now
+from orchestrator.delivery.entries import Begin, Entry
 from orchestrator.delivery.memory import MemoryStore
-from orchestrator.delivery.outbox import Begin, Entry, Outbox
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Found
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite

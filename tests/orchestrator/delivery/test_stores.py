@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from orchestrator.delivery.delivery import Delivery
+from orchestrator.delivery.entries import Begin, End, Entry, File, Note, Numbers, Picture, Tags
 from orchestrator.delivery.memory import MemoryStore
-from orchestrator.delivery.outbox import Begin, End, Entry, File, Note, Numbers, Outbox, Picture, Tags
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Refused
 from orchestrator.figures.canvas import png
 from orchestrator.tracking import connection

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from orchestrator.delivery.outbox import Begin, End, Entry, File, Numbers, Picture, Tags
+from orchestrator.delivery.entries import Begin, End, Entry, File, Numbers, Picture, Tags
 from orchestrator.errors import UserError
 from orchestrator.tracking import connection
 from orchestrator.tracking.database import Database, open_database

@@ -12,7 +12,8 @@ from PIL import Image
 
 from models.events import DataUsed
 from orchestrator.delivery.delivery import Delivery
-from orchestrator.delivery.outbox import Begin, End, Entry, File, Note, Numbers, Outbox, Picture, Tags
+from orchestrator.delivery.entries import Begin, End, Entry, File, Note, Numbers, Picture, Tags
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Refused
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite, urls

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from orchestrator import session
-from orchestrator.delivery.outbox import Begin, End, Note
+from orchestrator.delivery.entries import Begin, End, Note
 from orchestrator.devices import Resources
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book

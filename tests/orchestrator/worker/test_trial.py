@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from orchestrator import layout
 from orchestrator.delivery import outbox
-from orchestrator.delivery.outbox import Entry, Numbers
+from orchestrator.delivery.entries import Entry, Numbers
 from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
 from orchestrator.worker import checkpoint, result
 from orchestrator.worker import trial as trials
