@@ -55,7 +55,7 @@ def test_a_disk_that_takes_no_more_ends_the_sweep_in_one_sentence(place: Place, 
             one.chmod(0o555)
     assert process.finish().returncode == 1, process.output
     out, err = process.stdout, process.stderr
-    reason = "No space left on device|database or disk is full|disk I/O error"
+    reason = "No space left on device|its disk is full|disk I/O error"
     if how == "read-only":
         reason = "Permission denied"
     sentence = next(line for line in out.splitlines() if line.startswith("ended early: "))
