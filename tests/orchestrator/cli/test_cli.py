@@ -162,12 +162,12 @@ BAD: list[tuple[list[str], str]] = [  # SHOP is the folder where it is typed
     (["run", "ebm", "--device", "abacus"], "--device abacus: no device"),
     (
         ["run", "ebm", "--storage", "sqlite:////nowhere/at/all.db"],
-        "--storage=sqlite:////nowhere/at/all.db cannot be opened",
+        "--storage=sqlite:////nowhere/at/all.db lies in a folder that is not there; make it: mkdir -p /nowhere/at",
     ),
     (["run", "ebm", "--storage", "chisel"], "--storage=chisel is no database address"),
     (
         ["run", "ebm", "--tracking-uri", "sqlite:////nowhere/at/all.db"],
-        "--tracking-uri=sqlite:////nowhere/at/all.db cannot",
+        "--tracking-uri=sqlite:////nowhere/at/all.db lies in a folder that is not there; make it: mkdir -p",
     ),
     (["run", "ebm", "--timeout", "-5"], "-5"),
     (["resume", "nobody"], "no sweep 'nobody' here"),
