@@ -38,7 +38,7 @@ class Book:
     @cached_property
     def study(self) -> Study[Any, Any]:
         """Our study. Loaded when it is first wanted: a table of trials needs none, and its file may be gone."""
-        return studies.load(self.spec.study)
+        return studies.load(self.spec.study_source)
 
     # ---- what stands in it -------------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ def settle(spec: Spec, storage: Storage) -> books.Book | None:
 
 def _refuse_another(spec: Spec, stored: Spec) -> None:
     """UserError where ``stored``, the sweep of the same name, is not the same search."""
-    if stored.study != spec.study:
+    if Path(spec.study_source).resolve() != Path(stored.study_source).resolve():
         raise UserError(f"sweep '{spec.name}' exists and asks another study, {stored.study}; choose another --name")
     differing = spec.same_search(_with_choices_of(spec, stored))
     if differing:

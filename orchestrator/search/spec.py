@@ -76,6 +76,11 @@ class Spec(BaseModel, frozen=True):
         return self.model_copy(update={"name": name, "folder": str(Path(self.folder).with_name(name))})
 
     @property
+    def study_source(self) -> str:
+        """The study for studies.load: a name, or the user's own file. Its path as typed is relative to the home."""
+        return str(Path(self.folder).parent.parent / self.study) if self.study.endswith(".py") else self.study
+
+    @property
     def cache_folder(self) -> str:
         """Shared by all sweeps of the folder: what is trained once, like the judge."""
         return cache_folder(self.folder)
@@ -124,9 +129,8 @@ class Spec(BaseModel, frozen=True):
         }
 
     def same_search(self, other: "Spec") -> str:
-        """'' where both search the same, else what differs, as 'seed 0 (was 1)'."""
+        """'' where both, which ask the same study, search the same; else what differs, as 'seed 0 (was 1)'."""
         keys = (
-            "study",
             "data_digest",
             "objectives",
             "base",
@@ -165,7 +169,7 @@ class Spec(BaseModel, frozen=True):
 
 def current(spec: Spec) -> Spec:
     """The sweep as the study's code would make it now. Raises StudyError, pydantic's ValidationError."""
-    study = studies.load(spec.study)
+    study = studies.load(spec.study_source)
     base = study.config.model_validate(study.base(spec.image_shape).model_dump() | spec.set)
     space = spec.space_of(study)
     return spec.model_copy(

@@ -37,7 +37,7 @@ def resumed(
         refuse_total(book, trials)
     try:
         now = current(book.spec)
-        study = studies.load(now.study)
+        study = studies.load(now.study_source)
         configs = plan.configs_of(study, now.base, now.comparison)
         data = datasets.load(book.spec.data, Path(book.spec.data_folder))
         now = now.model_copy(update={"data_digest": data.digest})

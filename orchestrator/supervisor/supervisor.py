@@ -163,7 +163,7 @@ class Supervisor:
         self.courier.serve(folder, lambda run: self.runs.put((trial.number, run)))
         task = Task(
             sweep=spec.name,
-            study=spec.study,
+            study=spec.study_source,
             trial=trial.number,
             config=trial.config,
             data=spec.data,

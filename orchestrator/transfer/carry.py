@@ -119,7 +119,7 @@ def _files(spec: Spec, to: Destination, renaming: Renaming) -> None:
 
 def study_file(spec: Spec) -> Path | None:
     """The file of a user's own study; None where the study is one of this program's, or its file is gone."""
-    path = home.home_of(spec) / spec.study
+    path = Path(spec.study_source)
     return path if spec.study.endswith(".py") and path.is_file() else None
 
 

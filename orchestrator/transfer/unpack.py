@@ -106,4 +106,4 @@ def _with_study(spec: Spec, to: carry.Destination, manifest: Manifest) -> Spec:
     if not wanted.is_file() or wanted.read_bytes() != content:
         return spec
     packed.unlink()
-    return spec.model_copy(update={"study": str(wanted)})
+    return spec.model_copy(update={"study": manifest.study_file})

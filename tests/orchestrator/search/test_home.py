@@ -63,6 +63,29 @@ def test_what_lies_below_the_folder_is_stored_relative_to_it(tmp_path: Path, mon
     assert (book.spec.command, book.spec.set["journal"]) == (spec.command, f"{second}/journal.txt")
 
 
+def test_a_study_file_is_looked_for_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the current folder is, and however its path is typed: another file of that name is not taken for it."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, question in ((first, "Mine?"), (second, "Not mine?")):
+        folder.mkdir()
+        (folder / "own.py").write_text(
+            Path(QUADRATIC).read_text().replace("question=__doc__", f"question='{question}' or ''")
+        )
+    monkeypatch.chdir(first)
+    storage = optuna_storage.meant(None, create=True)
+    spec = plan.resolve(request("own.py", name="toy"), storage)
+    create(storage, spec)
+    for typed in ("own.py", "./own.py", str(first / "own.py")):
+        assert plan.settle(plan.resolve(request(typed, name="toy"), storage), storage) is not None
+    book = load(second, monkeypatch, f"sqlite:///{first}/sweeps.db")
+    assert (book.spec.study, book.study.question) == ("own.py", "Mine?")
+    with pytest.raises(UserError, match="another study"):
+        plan.settle(
+            plan.resolve(request("own.py", name="toy"), book_storage := optuna_storage.meant(book.address)),
+            book_storage,
+        )
+
+
 @pytest.mark.parametrize("storage", ["sweeps.db", "stores/sweeps.db", "../sweeps.db"])
 def test_a_copy_is_a_home_of_its_own(storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever Optuna's file lies, if it moves with the folder."""

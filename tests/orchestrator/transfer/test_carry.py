@@ -92,6 +92,15 @@ def test_a_trial_that_was_interrupted_goes_on_in_the_copy_as_if_it_had_not_been(
     assert copy.spec.name == "renamed" and copy.spec.study == QUADRATIC
 
 
+def test_the_command_that_made_a_sweep_goes_on_with_its_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a study file of the user's own, which the packed file holds."""
+    clinic = home(folder / "before", monkeypatch)
+    Path("own.py").write_text(Path(QUADRATIC).read_text())
+    copy = carried(clinic.run(study="own.py", **SETTINGS).book, folder / "after", monkeypatch)
+    assert copy.spec.study == "own.py"
+    Clinic(folder / "after", monkeypatch).run(study="own.py", **SETTINGS)
+
+
 @pytest.mark.slow
 def test_a_sweep_goes_to_servers_and_comes_back(
     folder: Path,
