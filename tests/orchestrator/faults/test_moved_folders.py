@@ -30,6 +30,7 @@ def rows(postgresql: Postgresql, address: str) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_everything_works_in_a_copy_and_the_original_stays_as_it_was(folder: Path) -> None:
     """Four sweeps: one stopped in mid-trial, a comparison, one with a champion, one by a study file in the folder."""
     first, second = folder / "project", folder / "my copy, ümläut ۱"
