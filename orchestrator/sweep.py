@@ -3,10 +3,8 @@
 What the command line can do to a sweep, with values instead of text. Errors that a user can mend are UserError, one sentence.
 """
 
-import html
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from typing_extensions import Unpack
 from orchestrator import files, session
 from orchestrator import options as arguments
 from orchestrator.errors import UserError
+from orchestrator.reports.notebook import Trial, inline, text
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search import book as books
 from orchestrator.search import plan
@@ -32,7 +31,7 @@ from orchestrator.search.options import (
 )
 from orchestrator.search.trials import Trial as StoredTrial
 from orchestrator.search.trials import run_of
-from orchestrator.stores import optuna_storage
+from orchestrator.stores import failures, optuna_storage
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.supervisor import lease
 from orchestrator.supervisor.machine import Machine, check, machine
@@ -46,38 +45,13 @@ __all__ = ["Sweep", "Trial", "UserError", "compare", "load", "names", "run"]
 WIDTH = 120  # letters of a line, where there is no terminal
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A completed trial: what was set, what came of it, and its last samples."""
-
-    number: int
-    values: dict[str, float]  # of the objectives
-    settings: dict[str, Any]  # that were searched
-    config: dict[str, Any]  # all of them
-    seconds: float
-    run: str  # in MLflow; "" where none is known
-    samples: Image.Image | None
-
-    @property
-    def value(self) -> float:
-        """Of the first objective."""
-        return next(iter(self.values.values()))
-
-    def _repr_html_(self) -> str:
-        pairs = "".join(
-            f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in self.settings.items()
-        )
-        values = ", ".join(f"{name} {value:.4g}" for name, value in self.values.items())
-        picture = "" if self.samples is None else _inline(self.samples)
-        return f"<b>trial {self.number}</b>: {_text(values)}<table>{pairs}</table>{picture}"
-
-
 class Sweep:
     """A sweep as it stands now: everything is looked up anew when it is asked for."""
 
     def __init__(self, book: Book, storage: Storage) -> None:
         self._stored, self._storage = book, storage
 
+    @failures.as_sentences()
     def __repr__(self) -> str:
         return f"<Sweep {self.name}: {len(self._book.finished())} of {self._book.total()} trials>"
 
@@ -87,20 +61,24 @@ class Sweep:
         return self._stored
 
     @property
+    @failures.as_sentences()
     def name(self) -> str:
         """By which the command line and ``load`` know it."""
         return self._book.spec.name
 
     @property
+    @failures.as_sentences()
     def question(self) -> str:
         """What its study asks."""
         return self._book.spec.question
 
     @property
+    @failures.as_sentences()
     def best(self) -> Trial:
         """The best completed trial by the first objective; UserError where there is none."""
         return self.trial()
 
+    @failures.as_sentences()
     def trial(self, number: int | None = None) -> Trial:
         """A completed trial, the best one unless its number is given."""
         from orchestrator.search import sampling
@@ -118,6 +96,7 @@ class Sweep:
         )
 
     @property
+    @failures.as_sentences()
     def trials(self) -> "pandas.DataFrame":
         """A row a trial, by its number: outcome, objectives, seconds, MLflow run, and a column a searched parameter."""
         import pandas
@@ -134,6 +113,7 @@ class Sweep:
         settings = [trial.params.get(name) for name in spec.space]
         return [trial.outcome, *values, trial.seconds, run_of(spec, trial), *settings]
 
+    @failures.as_sentences()
     def metric(self, key: str, trial: int | None = None) -> "pandas.Series[float]":
         """What a trial, the best one unless its number is given, logged as ``key``, by step; UserError where it did not."""
         import pandas
@@ -148,6 +128,7 @@ class Sweep:
             raise UserError(f"trial {stored_trial.number} of {self.name} logged no {key}; what there is: {known}")
         return pandas.Series([value for _, value in points], [step for step, _ in points], name=key).rename_axis("step")
 
+    @failures.as_sentences()
     def figure(self, name: str = "history") -> Image.Image:
         """A figure by its name in the catalogue, orchestrator/figures/catalogue.py; docs/reports.md shows them all.
 
@@ -164,6 +145,7 @@ class Sweep:
             raise UserError(f"{self.name} has no figure {name}; it has {', '.join(drawn) or 'none yet'}")
         return Image.fromarray(canvas.pixels(drawn[name]))
 
+    @failures.as_sentences()
     def sample(self, n: int = 64, trial: int | None = None, seed: int = 0, device: str = "auto") -> Image.Image:
         """``n`` new images, 1 to 10,000, by a trial, the best one unless its number is given, as one grid."""
         from orchestrator import devices
@@ -175,6 +157,7 @@ class Sweep:
         place = devices.resolve(arguments.argument("device", device, str), 1, 1).devices[0]
         return Image.fromarray(events.grid(sampling.draw(self._book, trial, n, seed, place).images))
 
+    @failures.as_sentences()
     def report(self, path: str | Path = "") -> Path:
         """Write the report, NAME.html unless another path is given; returns where it is. UserError where it cannot be."""
         from orchestrator.reports import sweep as report
@@ -183,6 +166,7 @@ class Sweep:
         files.write_output(file, report.write(self._book).encode())
         return file
 
+    @failures.as_sentences()
     def resume(
         self,
         trials: int | None = None,
@@ -209,22 +193,23 @@ class Sweep:
         place = machine(book.spec.model_copy(update=changes), machine_options)
         return _drive(book, self._storage, place, session.parent_run(), quiet, changes)
 
+    @failures.as_sentences()
     def _repr_html_(self) -> str:
         from orchestrator.reports import findings
 
         best, done = self._book.best(5), self._book.finished()
         parts = [
-            f"<b>{_text(self.name)}</b>: {_text(self.question)}<br>{len(done)} of {self._book.total()} trials ended."
+            f"<b>{text(self.name)}</b>: {text(self.question)}<br>{len(done)} of {self._book.total()} trials ended."
         ]
         if not best:
             return parts[0]
-        parts.append(f"<p>{_text(findings.answer(self._book, {})[0])}</p>")
+        parts.append(f"<p>{text(findings.answer(self._book, {})[0])}</p>")
         table = (
             self.trials.loc[[trial.number for trial in best]].drop(columns=["outcome", "run"]).dropna(axis=1, how="all")
         )
         parts.append(table.to_html(float_format=lambda value: f"{value:.4g}"))
         samples = self.best.samples
-        return "\n".join([*parts, *([_inline(samples)] if samples is not None else [])])
+        return "\n".join([*parts, *([inline(samples)] if samples is not None else [])])
 
 
 class RunOptions(SearchOptions, SweepOptions, MachineOptions, total=False):
@@ -235,6 +220,7 @@ class CompareOptions(ComparisonOptions, SweepOptions, MachineOptions, total=Fals
     """Of ``compare``: those of `sweep compare`."""
 
 
+@failures.as_sentences()
 def run(study: str, *, quiet: bool = False, **options: Unpack[RunOptions]) -> Sweep:
     """Search the space of a study, a name or a Python file, as ``sweep run`` does; returns when the sweep has ended.
 
@@ -244,6 +230,7 @@ def run(study: str, *, quiet: bool = False, **options: Unpack[RunOptions]) -> Sw
     return _begin(study, {**options}, (RunOptions,), "sweep.run", quiet)
 
 
+@failures.as_sentences()
 def compare(
     study: str, vary: Mapping[str, Sequence[Any]], *, quiet: bool = False, **options: Unpack[CompareOptions]
 ) -> Sweep:
@@ -254,12 +241,14 @@ def compare(
     return _begin(study, {**options, "vary": pairs}, (CompareOptions, Variation), "sweep.compare", quiet)
 
 
+@failures.as_sentences()
 def load(name: str, storage: str | None = None) -> Sweep:
     """The sweep ``name``, running or not; UserError, with the near miss, where there is none."""
     name, opened = arguments.argument("name", name, str), _storage(storage)
     return Sweep(books.load(opened, name), opened)
 
 
+@failures.as_sentences()
 def names(storage: str | None = None) -> list[str]:
     """The sweeps here, in the order in which they were made."""
     return books.names(_storage(storage))
@@ -295,16 +284,3 @@ def _storage(url: str | None) -> Storage:
 def _number(trial: int | None) -> int | None:
     """The number of a trial, where one was given."""
     return None if trial is None else int(arguments.argument("trial", trial, int, minimum=0))
-
-
-def _text(value: Any) -> str:
-    return html.escape(f"{value:.4g}" if isinstance(value, float) else str(value))
-
-
-def _inline(image: Image.Image) -> str:
-    """A picture inside HTML."""
-    from orchestrator.reports import html as page
-
-    buffer = BytesIO()
-    image.save(buffer, "png")
-    return f'<img alt="samples" style="max-width: 24em" src="{page.picture(buffer.getvalue(), "").source}">'

@@ -153,11 +153,8 @@ def doctor(name: str | None, repair: bool, storage: str | None) -> None:
     sweep doctor ebm-digits-1 --repair
     """
     from orchestrator.repair import doctor as doctor_
-    from orchestrator.search import book
 
-    books = open_books(storage)
-    names = [name] if name else book.names(books)
-    raise SystemExit(doctor_.visit([load_book(books, sweep) for sweep in names], repair, make_console()))
+    raise SystemExit(doctor_.examine(storage, name, repair, make_console()))
 
 
 def find_driver(book: "Book") -> "Driver":

@@ -1,7 +1,8 @@
 """Damaged files of a sweep, as `sweep doctor` finds them: what can be made again is mended, what cannot be is named."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING
 from orchestrator import files, pictures
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Sent
-from orchestrator.layout import ENDED, MODEL, OUTBOX, REFUSED, SAMPLES, SENT, WEIGHTS
+from orchestrator.layout import ENDED, IDENTITY, MODEL, OUTBOX, REFUSED, SAMPLES, SENT, SWEEPS, WEIGHTS
 from orchestrator.repair.files import Finding, folder_of, lead
 from orchestrator.search import trained
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
-from orchestrator.stores import read_only, sqlite
+from orchestrator.stores import failures, read_only, sqlite
 from orchestrator.tracking import trial_record
 from orchestrator.worker import lock, result
 
@@ -25,12 +26,25 @@ Reach = Callable[[], "MlflowStore"]
 BACK_UP = "none; put a back-up in its place"
 
 
-def databases(books: Sequence[Book]) -> Iterator[str]:
-    """A sentence for each SQLite file of these sweeps that is damaged though it can be opened."""
-    addresses = [address for book in books for address in (book.address, book.spec.tracking_uri)]
-    for path in dict.fromkeys(sqlite.file(address) for address in addresses):
-        if path is not None and path.is_file() and (found := sqlite.damage(read_only.readable_file(path))):
-            yield f"{path} is damaged ({found}); put a back-up in its place"
+def databases(addresses: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """A sentence for each SQLite file that is damaged, by its address and the option that gives it."""
+    for path, (address, option) in {sqlite.file(address): (address, option) for address, option in addresses}.items():
+        if path is None or not path.exists():
+            continue
+        if damage := str(sqlite.obstacle(path)) if path.is_dir() else sqlite.damage(read_only.readable_file(path)):
+            yield str(failures.failure(address, option, sqlite3.DatabaseError(damage)))
+
+
+def emptied(address: str) -> str:
+    """A sentence where the storage's file is empty or gone, and its folder has files of sweeps; '' where not."""
+    path = sqlite.file(address)
+    if path is None or path.exists() and path.stat().st_size:
+        return ""
+    sweeps = sorted(place.parent.name for place in (path.absolute().parent / SWEEPS).glob(f"*/{IDENTITY}"))
+    if not sweeps:
+        return ""
+    state = "is empty" if path.exists() else "is gone"
+    return f"{address} {state}, but {SWEEPS} holds files of {', '.join(sweeps)}; put a back-up there, or {failures.ANEW_OPTUNA}"
 
 
 def findings(book: Book, reach: Reach) -> Iterator[Finding]:

@@ -12,9 +12,10 @@ from orchestrator.errors import UserError
 from orchestrator.repair import damage, files, search
 from orchestrator.repair.files import Finding
 from orchestrator.repair.runs import Runs
+from orchestrator.search import book as books
 from orchestrator.search import completion
 from orchestrator.search.book import Book
-from orchestrator.stores import failures
+from orchestrator.stores import failures, optuna_storage, urls
 from orchestrator.supervisor import closing, lease
 from orchestrator.text import counted
 from orchestrator.tracking import connection
@@ -37,15 +38,35 @@ class Inspection:
     earlier: int = 0  # runs of sweeps that had its name before
 
 
-def visit(books: Sequence[Book], repair: bool, console: Console) -> int:
+def examine(storage: str | None, name: str | None, repair: bool, console: Console) -> int:
+    """Look at the databases, then at the sweep ``name``, or at all in the storage; returns the exit status. See visit."""
+    address, option = optuna_storage.address(storage)
+    damaged = list(damage.databases([(address, option)]))
+    if damaged:  # then nobody knows which trackers the sweeps have
+        damaged += damage.databases([(urls.tracking(), "MLFLOW_TRACKING_URI")])
+    elif sentence := damage.emptied(address):
+        damaged.append(sentence)
+    if damaged:
+        return _report(damaged, console)
+    opened = optuna_storage.connect(address, option, create=False)
+    return visit([books.load(opened, sweep) for sweep in ([name] if name else books.names(opened))], repair, console)
+
+
+def visit(sweeps: Sequence[Book], repair: bool, console: Console) -> int:
     """Tell what does not fit in these sweeps, and repair it if ``repair``; returns the exit status, 1 where anything stays."""
-    if not books:
+    if not sweeps:
         console.print("no sweeps here yet; begin one with:  sweep run ebm")
-    damaged = list(damage.databases(books))
-    for sentence in damaged:  # first, for what is damaged may end the visits
+    if damaged := list(damage.databases((book.spec.tracking_uri, "--tracking-uri") for book in sweeps)):
+        return _report(damaged, console)
+    whole = [_Visit(book, console).whole(repair) for book in sweeps]  # a list, for all are to be visited
+    return 0 if all(whole) else 1
+
+
+def _report(damaged: Sequence[str], console: Console) -> int:
+    """Tell of damaged databases, and look at nothing else: what they say of sweeps cannot be trusted."""
+    for sentence in damaged:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-    whole = [_Visit(book, console).whole(repair) for book in books]  # a list, for all are to be visited
-    return 0 if all(whole) and not damaged else 1
+    return 1
 
 
 class _Visit:

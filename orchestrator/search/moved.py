@@ -9,7 +9,7 @@ from orchestrator.files import CannotWrite
 from orchestrator.layout import DRIVER_LOCK, IDENTITY, SWEEPS
 from orchestrator.search import home
 from orchestrator.search.spec import Spec
-from orchestrator.stores import artifact_locations, sqlite
+from orchestrator.stores import artifact_locations, failures, sqlite
 
 
 def follow(spec: Spec, before: Path) -> str:
@@ -45,7 +45,9 @@ def _move(tracking_uri: str, last: Path, here: Path) -> str:
             return f"a sweep of {here} is being driven, for which the folder is {last}; wait until that has ended"
         artifact_locations.move(database, last, here)
     except (OSError, sqlite3.Error) as error:
-        return f"{database} cannot be written ({error}), and it still says that the artifacts are in {last}"
+        return (
+            f"{failures.failure(tracking_uri, '--tracking-uri', error)}; it still says that the artifacts are in {last}"
+        )
     return ""
 
 

@@ -6,9 +6,9 @@ An error of SQLAlchemy says no address, so ``trace`` has each engine leave its o
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 from sqlalchemy import Engine, event
@@ -16,139 +16,26 @@ from sqlalchemy.engine import ExceptionContext
 
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite, urls
+from orchestrator.stores.causes import HTTP, POSTGRESQL, SCHEMA, SQLITE
 
 STORES = ("sqlalchemy", "sqlite3", "optuna", "mlflow", "psycopg", "alembic")  # packages whose errors are a store's
 DRIVERS = ("sqlite3", "psycopg")  # those of them that speak with a database
+ANEW_MLFLOW = (
+    "say `sweep doctor --repair`, which makes the runs again with settings, objectives and last samples; "
+    "other curves and what you wrote into MLflow are lost"
+)
+ANEW_OPTUNA = (
+    "begin a new sweep with another name; Optuna's trials are lost, MLflow keeps their runs, "
+    "and .sweeps keeps their weights and outboxes"
+)
 _ADDRESS = "store_address"  # the attribute of an error that holds the address
-
-
-class Cause(NamedTuple):
-    """What a store's error says, a regular expression; what that means; and what to do. {names} are filled in."""
-
-    says: str
-    means: str
-    do: str
-
-
-SCHEMA = (
-    Cause(
-        r"set up by optuna (?P<version>\S+?)\).*optuna storage upgrade",
-        "was made by an older Optuna",
-        "keep a copy of it, then type: optuna storage upgrade --storage {address}",
-    ),
-    Cause(
-        r"set up by optuna (?P<version>\S+?)\).*updating optuna",
-        "was made by a newer Optuna",
-        "install that version: pip install 'optuna>={version}'",
-    ),
-    Cause(
-        r"Can't locate revision identified by '(?P<version>\w+)'",
-        "was made by a newer MLflow (schema {version})",
-        "install that version of MLflow, or give another address",
-    ),
-    Cause(
-        r"out-of-date database schema",
-        "was made by an older MLflow",
-        "keep a copy of it, then type: mlflow db upgrade {address}",
-    ),
-)
-SQLITE = (
-    Cause(
-        r"file is not a database|malformed|file is encrypted",
-        "is damaged ({reason})",
-        "put a back-up in its place, or move the file away, with its -wal and -shm, and {anew}",
-    ),
-    Cause(
-        r"database (table )?is locked|database is busy",
-        "is locked by {holder}",
-        "wait until that process has written, or end it, then say this again",
-    ),
-    Cause(r"database or disk is full", "cannot grow: its disk is full", "make room there, then say this again"),
-    Cause(
-        r"readonly database|read-only",
-        "may only be read",
-        "make the file and its folder writable: chmod u+w {file} {folder}",
-    ),
-    Cause(
-        r"disk I/O error",
-        "cannot be read or written: its disk fails",
-        "copy the folder to another disk and go on there",
-    ),
-)
-POSTGRESQL = (
-    Cause(
-        r'database "(?P<name>[^"]+)" does not exist',
-        "has no database {name}",
-        "make it there: createdb {login} {name}, or give the address of another",
-    ),
-    Cause(
-        r'role "(?P<name>[^"]+)" does not exist',
-        "knows no user {name}",
-        "give another one: postgresql+psycopg://USER@HOST/NAME",
-    ),
-    Cause(
-        r"password authentication failed|no password supplied",
-        "refuses the user or the password ({reason})",
-        "set PGPASSWORD or write ~/.pgpass",
-    ),
-    Cause(r"pg_hba\.conf", "does not let this machine in", "ask its administrator for a line in pg_hba.conf"),
-    Cause(
-        r"permission denied for (schema|database) (?P<name>\S+)",
-        "does not let {user} make tables in the schema {name}",
-        'let its owner say: GRANT USAGE, CREATE ON SCHEMA {name} TO "{user}"',
-    ),
-    Cause(
-        r"permission denied for|must be owner of",
-        "does not let {user} use the tables that are there ({reason})",
-        'let their owner say: GRANT ALL ON ALL TABLES IN SCHEMA public TO "{user}"',
-    ),
-    Cause(
-        r"No space left on device|could not extend file",
-        "cannot grow: the server's disk is full",
-        "make room there, then say this again",
-    ),
-    Cause(
-        r"read-only transaction",
-        "takes no changes: it is a copy that follows another server, or was set read-only",
-        "give the address of the main server",
-    ),
-    Cause(
-        r"too many clients|remaining connection slots|too many connections",
-        "has no connection left",
-        "end other programs that use it, or raise max_connections there",
-    ),
-    Cause(r"starting up|shutting down|recovery mode", "is starting or ending", "say this again in a minute"),
-)
-HTTP = (
-    Cause(r"error code 401|HTTP(Error)?:? 401|Unauthorized", "wants to know who you are", "{login}"),
-    Cause(
-        r"error code 403|PERMISSION_DENIED|Permission denied",
-        "does not let you do this",
-        "ask its administrator for the permission EDIT, {or_login}",
-    ),
-    Cause(
-        r"--no-serve-artifacts|mlflow-artifacts.*(disabled|503)",
-        "keeps no files for others",
-        "start it with --serve-artifacts and --artifacts-destination FOLDER",
-    ),
-    Cause(
-        r"not in a valid JSON format|<!doctype|<html|error code 404",
-        "is no MLflow server: something else answers there",
-        "give the address that shows MLflow's pages in a browser, without what follows #",
-    ),
-    Cause(
-        r"(error code|too many) (?P<code>5\d\d)",
-        "answers with an error of its own (HTTP {code})",
-        "look into the server's log, then say this again",
-    ),
-)
 
 
 def failure(url: str, option: str, error: BaseException) -> UserError:
     """What ``error``, which came of using the store at ``url``, means, with the way out; ``option`` is how it was given."""
     if isinstance(error, UserError):
         return error
-    return UserError(f"{option}={urls.shown(url)} {_meaning(url, error)}")
+    return UserError(f"{option}={urls.shown(url)} {_meaning(url, error, option)}")
 
 
 def of_store(error: BaseException) -> UserError | None:
@@ -159,6 +46,19 @@ def of_store(error: BaseException) -> UserError | None:
     if type(error).__module__.partition(".")[0] in STORES:
         return UserError(f"a store fails ({_reason(error)}); `sweep doctor` tells what does not fit")
     return None
+
+
+@contextmanager
+def as_sentences() -> Iterator[None]:
+    """Turn the errors of stores inside the block, or the function that this decorates, into UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if (sentence := of_store(error)) is None:
+            raise
+        raise sentence from error
 
 
 def mark(error: BaseException, url: str) -> None:
@@ -177,7 +77,7 @@ def _leave_address(context: ExceptionContext) -> None:
         setattr(context.original_exception, _ADDRESS, context.engine.url.render_as_string(hide_password=True))
 
 
-def _meaning(url: str, error: BaseException) -> str:
+def _meaning(url: str, error: BaseException, option: str = "") -> str:
     file = sqlite.file(url)
     if file is not None and (obstacle := sqlite.obstacle(file)):
         return obstacle
@@ -187,7 +87,7 @@ def _meaning(url: str, error: BaseException) -> str:
     kind = SQLITE if file is not None else POSTGRESQL if url.startswith("postgresql") else HTTP if _is_http(url) else ()
     for cause in (*SCHEMA, *kind):
         if match := re.search(cause.says, said, re.IGNORECASE | re.DOTALL):
-            values = _Values(url, file, error, match.groupdict())
+            values = _Values(url, option, error, match.groupdict())
             return f"{cause.means}; {cause.do}".format_map(values)
     if path := next((link.filename for link in _chain(error) if isinstance(link, OSError) and link.filename), ""):
         return f"keeps files in {path}, which cannot be used ({_reason(error)}); make room there, or make it yours to write"
@@ -199,9 +99,9 @@ def _meaning(url: str, error: BaseException) -> str:
 class _Values(dict[str, str]):
     """What the names in a sentence stand for. They are looked up when they are wanted: to know who locks a file takes long."""
 
-    def __init__(self, url: str, file: Path | None, error: BaseException, matched: dict[str, str]) -> None:
+    def __init__(self, url: str, option: str, error: BaseException, matched: dict[str, str]) -> None:
         super().__init__(matched)
-        self.url, self.file, self.error = url, file, error
+        self.url, self.option, self.error, self.file = url, option, error, sqlite.file(url)
 
     def __missing__(self, name: str) -> str:
         parsed = None if _is_http(self.url) else urls.parsed(self.url)
@@ -217,11 +117,7 @@ class _Values(dict[str, str]):
             case "holder":
                 return _holder(self.file)
             case "anew":
-                return (
-                    "say `sweep doctor --repair`, which makes the runs again"
-                    if _is_mlflows(self.file)
-                    else "begin anew"
-                )
+                return ANEW_MLFLOW if _is_mlflows(self.file, self.option) else ANEW_OPTUNA
             case "user":
                 return (parsed.username if parsed else None) or os.environ.get("PGUSER") or "the user"
             case "login" if parsed is not None:
@@ -245,8 +141,10 @@ def _is_known(schema: str) -> bool:
     return any(any(folder.glob(f"{schema}_*.py")) for folder in folders)
 
 
-def _is_mlflows(file: Path | None) -> bool:
-    return file is not None and file.name == urls.TRACKING.removeprefix("sqlite:///")
+def _is_mlflows(file: Path | None, option: str) -> bool:
+    """By how it was given; of an error from inside only the file's name tells."""
+    default = file is not None and file.name == urls.TRACKING.removeprefix("sqlite:///")
+    return "tracking" in option.lower() or not option and default
 
 
 def _is_http(url: str) -> bool:

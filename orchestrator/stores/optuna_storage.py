@@ -24,6 +24,14 @@ UNWRITABLE = (
     StorageInternalError,
     sqlalchemy.exc.OperationalError,
 )  # what writing raises where the storage takes no more
+FAILURES = (
+    StorageInternalError,
+    sqlalchemy.exc.SQLAlchemyError,
+    RuntimeError,
+    ImportError,
+    ValueError,
+    OSError,
+)  # what opening raises
 
 
 def _make(url: str) -> None:
@@ -35,10 +43,15 @@ SCHEMA = Schema("studies", _make, lambda: "")  # Optuna writes its revision when
 
 def meant(url: str | None, create: bool = False) -> Storage:
     """The storage that is meant: at ``url``, else where SWEEP_STORAGE says, else sweeps.db in this folder. See connect."""
+    return connect(*address(url), create=create)
+
+
+def address(url: str | None) -> tuple[str, str]:
+    """The address of the storage that is meant, and the option or variable that gives it."""
     if url:
-        return connect(urls.public(url, "--storage"), create=create)
+        return urls.public(url, "--storage"), "--storage"
     # Read here, not by click: `mlflow run` passes an empty --storage, which must not hide the variable.
-    return connect(os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE, "SWEEP_STORAGE", create=create)
+    return os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE, "SWEEP_STORAGE"
 
 
 def connect(url: str, option: str = "--storage", create: bool = True) -> Storage:
@@ -57,7 +70,7 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
             empty.url = url
             return empty
         if file is not None and read_only.is_read_only(file):
-            return RDBStorage(url, engine_kwargs={"creator": partial(read_only.connect, file)})
+            return _open(url, option, {"creator": partial(read_only.connect, file)})
     opening.check(url, option, opening.OPTUNA)
     # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
     settings: dict[str, Any] = {"pool_pre_ping": True}
@@ -65,11 +78,19 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
         settings["connect_args"] = {"timeout": sqlite.WAIT_SECONDS}  # while the tables are made, too
     try:
         creation.ensure(url, SCHEMA)
+    except FAILURES as error:
+        raise failures.failure(url, option, error) from None
+    storage = _open(url, option, settings)
+    sqlite.prepare(storage.engine)
+    return storage
+
+
+def _open(url: str, option: str, settings: dict[str, Any]) -> Storage:
+    try:
         storage = RDBStorage(url, engine_kwargs=settings)
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError, ValueError, OSError) as error:
+    except FAILURES as error:
         raise failures.failure(url, option, error) from None
     failures.trace(storage.engine)
-    sqlite.prepare(storage.engine)
     return storage
 
 

@@ -95,13 +95,14 @@ def log_ahead(path: Path) -> None:
 
 
 def damage(path: Path) -> str:
-    """What SQLite's own quick check of the whole file finds first; '' where the file is whole."""
+    """What SQLite says of the file, or its own quick check of the whole of it finds first; '' where the file is whole."""
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=WAIT_SECONDS, uri=True)
         ) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            return "" if found == "ok" else " ".join(str(found).split())[:200]
+            text = " ".join(str(found).removeprefix("*** in database main ***").split())
+            return "" if text == "ok" else f"malformed: {text[:200]}"
     except sqlite3.DatabaseError as error:
         return str(error)
 

@@ -130,7 +130,8 @@ def test_an_account_that_may_only_look_is_told_in_one_sentence(
     server.ask("POST", "experiments/create", name="quadratic")  # the administrator's
     done = sweep(["run", QUADRATIC, "--tracking-uri", server.address], server.environment)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "Permission denied" in done.stderr
+    assert done.stderr.count("\n") == 1 and "does not let you do this; ask its administrator" in done.stderr
+    assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in done.stderr
 
 
 def test_the_champion_is_loaded_from_an_authenticated_server(
