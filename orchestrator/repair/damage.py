@@ -44,7 +44,10 @@ def emptied(address: str) -> str:
     if not sweeps:
         return ""
     state = "is empty" if path.exists() else "is gone"
-    return f"{address} {state}, but {SWEEPS} holds files of {', '.join(sweeps)}; put a back-up there, or {failures.ANEW_OPTUNA}"
+    return (
+        f"{address} {state}, but {SWEEPS} holds files of {', '.join(sweeps)}; give the --storage that has it, "
+        f"put a back-up there, or {failures.ANEW_OPTUNA}"
+    )
 
 
 def findings(book: Book, reach: Reach) -> Iterator[Finding]:

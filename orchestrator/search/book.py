@@ -15,6 +15,7 @@ from orchestrator.messages import Ended
 from orchestrator.search import combinations, factorial, home, moved, proposals, samplers, trials
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import FINISHED, Death, PendingTrial, Settings, State, Trial
+from orchestrator.stores import urls
 from orchestrator.stores.optuna_storage import Storage, load_study
 from studies.parts.study import Study, StudyError
 
@@ -258,7 +259,7 @@ def load(storage: Storage, name: str) -> Book:
     """The sweep ``name``; UserError, with the near miss, where there is none."""
     restored = _restored(storage, name)
     if restored is None:
-        raise UserError(_unknown(name, names(storage)))
+        raise UserError(_unknown(name, names(storage), str(storage.url)))
     spec, place = restored
     if place.foreign:
         raise UserError(place.obstacle)
@@ -271,6 +272,6 @@ def names(storage: Storage) -> list[str]:
     return [study.study_name for study in storage.get_all_studies() if SPEC in study.user_attrs]
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def _unknown(name: str, known: list[str], url: str) -> str:
     hint = did_you_mean(name, known)
-    return f"no sweep '{name}' here; {hint}'sweep list' shows those that there are, --storage says where to look"
+    return f"no sweep '{name}' here; {hint}'sweep list' shows those in {urls.shown(url)}, --storage says where else to look"
