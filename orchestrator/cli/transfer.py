@@ -1,5 +1,6 @@
 """The commands that carry a sweep to another folder or machine: ``sweep pack | unpack``."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -37,7 +38,7 @@ def pack(name: str, output: Path | None, storage: str | None) -> None:
     size = f"{path.stat().st_size / 1e6:.1f} MB"
     console.print(
         f"{name} is packed ({counted(packed.trials)}, {counted(packed.runs, 'run')}, {size}). Carry it on with:  "
-        f"{program()} unpack {path}",
+        f"{program()} unpack {shlex.quote(str(path))}",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,6 +1,6 @@
 """A trial of a sweep as one value. Only this file reads what Optuna keeps with a trial."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -179,6 +179,12 @@ def noted_run(trial: optuna.Trial) -> str | None:
 def run_of(spec: Spec, trial: Trial) -> str:
     """The MLflow run of a trial; '' where none is known."""
     return run_id(trial_folder(spec.folder, trial.number)) or trial.run
+
+
+def runs_of(spec: Spec, trials: Iterable[Trial]) -> set[str]:
+    """The MLflow runs of a sweep that are known: its own, and those of its arms and trials."""
+    arms = spec.comparison.arms if spec.comparison else ()
+    return {spec.run, *(arm.run for arm in arms), *(run_of(spec, trial) for trial in trials)} - {""}
 
 
 def renamed(frozen: FrozenTrial, renaming: Renaming) -> FrozenTrial:

@@ -14,7 +14,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
 from orchestrator.supervisor import commands, lease
-from orchestrator.text import clock, program, settings_line, short, sparkline
+from orchestrator.text import clock, counted, program, settings_line, short, sparkline
 
 if TYPE_CHECKING:
     from orchestrator.analysis.comparison import Result
@@ -100,7 +100,7 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
         table.add_row(
             str(trial.number),
             Text(
-                outcome + (f": {reason}" if reason else "") + (f" ({deaths} deaths)" if deaths else ""),
+                outcome + (f": {reason}" if reason else "") + (f" ({counted(deaths, 'death')})" if deaths else ""),
                 STYLES.get(outcome, ""),
             ),
             mark + values[0],

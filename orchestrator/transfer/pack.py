@@ -14,6 +14,7 @@ from orchestrator.layout import DRIVER_LOCK, SWEEPS, trial_folders
 from orchestrator.search import home
 from orchestrator.search.book import Book
 from orchestrator.search.plan import version
+from orchestrator.search.trials import runs_of
 from orchestrator.stores import artifact_locations, optuna_storage, sqlite
 from orchestrator.supervisor import lease
 from orchestrator.tracking import connection
@@ -85,11 +86,17 @@ def _tracker(book: Book) -> "MlflowStore | None":
     if not spec.run:
         return None
     store = connection.find(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run)
+    repair = f"`{text.program()} doctor {spec.name} --repair`"
     if store is None or store.record(spec.run) is None:
         raise UserError(
             f"the runs of sweep '{spec.name}' are not at {spec.tracking_uri}; say where they are with "
-            f"`{text.program()} resume {spec.name} --tracking-uri URI`, or make them anew with "
-            f"`{text.program()} doctor {spec.name} --repair`"
+            f"`{text.program()} resume {spec.name} --tracking-uri URI`, or make them anew with {repair}"
+        )
+    runs = runs_of(spec, book.trials())
+    if missing := runs - {record.run for record in store.records(spec.id)}:
+        raise UserError(
+            f"{len(missing)} of the {len(runs)} runs of sweep '{spec.name}' were deleted in MLflow; get them back with {repair}, "
+            "then pack it"
         )
     return store
 

@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.errors import UserError
 from orchestrator.search import plan, steer
 from orchestrator.search.book import Book
-from orchestrator.search.trials import run_of
+from orchestrator.search.trials import runs_of
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.text import program
 from orchestrator.tracking import connection
@@ -24,8 +24,7 @@ def resumed(storage: Storage, name: str, given: Mapping[str, Any]) -> tuple[Book
 def _address(book: Book, uri: str) -> str:
     """``uri`` as it is stored; UserError where not all runs of the sweep are there. Nothing is changed."""
     spec, address = book.spec, plan.tracking_uri(uri, book.address)
-    arms = spec.comparison.arms if spec.comparison else ()
-    runs = {spec.run, *(arm.run for arm in arms), *(run_of(spec, trial) for trial in book.trials())} - {""}
+    runs = runs_of(spec, book.trials())
     store = connection.find(address, "--tracking-uri", Path(spec.study).stem, spec.run)
     there = {record.run for record in store.records(spec.id, deleted=True)} if store else set[str]()
     if runs <= there:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import optuna
+from safetensors.torch import save_file
 
 from models.ebm.config import Config as Trained
 from orchestrator.errors import UserError
@@ -39,7 +40,7 @@ def storage() -> Storage:
     trained.tell(trial.number, Ended("complete", (1.0,)))
     place = trial_folder(trained.spec.folder, trial.number)
     place.mkdir(parents=True)
-    (place / WEIGHTS).touch()
+    save_file({}, place / WEIGHTS)
     (place / MODEL).write_text(json.dumps({"study": "ebm", "config": Trained().model_dump(mode="json")}))
     return opened
 

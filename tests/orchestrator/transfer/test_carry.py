@@ -10,6 +10,7 @@ import torch
 from mlflow import MlflowClient
 
 from orchestrator.delivery.outbox import Outbox
+from orchestrator.errors import UserError
 from orchestrator.layout import CHECKPOINT, WEIGHTS
 from orchestrator.search import study_copy
 from orchestrator.search.book import Book
@@ -99,6 +100,18 @@ def test_the_command_that_made_a_sweep_goes_on_with_its_copy(folder: Path, monke
     copy = carried(clinic.run(study="own.py", **SETTINGS).book, folder / "after", monkeypatch)
     assert copy.spec.study == "own.py"
     Clinic(folder / "after", monkeypatch).run(study="own.py", **SETTINGS)
+
+
+def test_a_sweep_whose_runs_were_deleted_is_packed_only_after_repair(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = home(folder / "before", monkeypatch).run(**SETTINGS)
+    MlflowClient("sqlite:///mlflow.db").delete_run(run_of(clinic.book.spec, clinic.book.trials()[1]))
+    with pytest.raises(UserError, match="1 of the 4 runs .* doctor toy --repair"):
+        pack.pack(clinic.book, folder / "toy.zip", silent)
+    assert not (folder / "toy.zip").exists()
+    clinic.doctor(repair=True)
+    assert pack.pack(clinic.book, folder / "toy.zip", silent).runs == 4
 
 
 @pytest.mark.slow
