@@ -1,6 +1,8 @@
 """One run of the supervisor from the terminal's side: stores, launcher, records and display put together and taken down."""
 
 import os
+import shlex
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.completion import CLOSING
 from orchestrator.search.new_sweep import create
 from orchestrator.search.spec import Spec
-from orchestrator.stores import sqlite, urls
+from orchestrator.stores import artifact_locations, failures, sqlite, urls
 from orchestrator.stores.optuna_storage import UNWRITABLE, NameTaken, Storage, unwritable
 from orchestrator.supervisor import closing as closings
 from orchestrator.supervisor import lease
@@ -92,6 +94,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str, chan
     collector.usually()
     with lease.acquire_lease(book) as driver, InterruptWatcher(bool(parent_run)).listening() as halt:
         if changes:
+            _follow(spec.tracking_uri, changes.get("tracking_uri", spec.tracking_uri))
             connection.for_sweep(spec.model_copy(update=dict(changes)), parent_run)
             book.refresh()
             book.update(**changes)
@@ -245,10 +248,18 @@ def _ending(book: Book, console: Console, champion: str = "") -> None:
     console.print(f"pictures   {_pictures(book.spec.tracking_uri)}", highlight=False, soft_wrap=True)
 
 
+def _follow(before: str, after: str) -> None:
+    """Have MLflow's file know where its artifacts are, if both were moved from one address to another."""
+    try:
+        artifact_locations.follow(before, after)
+    except sqlite3.Error as error:
+        raise failures.failure(after, "--tracking-uri", error) from None
+
+
 def _pictures(uri: str) -> str:
     """Where MLflow's pages of a store are."""
     if uri.startswith(("http:", "https:")):
         return uri
     if uri == sqlite.absolute(urls.TRACKING):
         return f"{text.program()} ui   (or: mlflow ui)"
-    return f"{text.program()} ui --tracking-uri {uri}"
+    return f"{text.program()} ui --tracking-uri {shlex.quote(uri)}"

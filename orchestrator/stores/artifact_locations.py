@@ -36,6 +36,16 @@ def move(database: Path, before: Path, after: Path) -> None:
         connection.execute("COMMIT")
 
 
+def follow(before: str, after: str) -> None:
+    """Have the locations follow MLflow's SQLite file, which was at the address ``before``, if its artifacts moved with it.
+
+    sqlite3.Error where it fails.
+    """
+    old, new = file(before), file(after)
+    if old and new and (new.parent / RUNS).is_dir() and not (old.parent / RUNS).exists():
+        move(new, old.parent / RUNS, new.parent / RUNS)
+
+
 def elsewhere(database: Path, folder: Path) -> str:
     """A location of a run's or model's artifacts that is not below ``folder``; '' where all are."""
     with closing(sqlite3.connect(database)) as connection:
