@@ -25,6 +25,7 @@ class Delivery:
         self.folder, self.store = folder / OUTBOX, store
         self.sent = outbox.sent(self.folder)
         self._on_run: Callable[[str], None] = lambda run: None
+        self._torn = 0  # bytes of a line that has no end: its writer is at it, or was killed
 
     def call_back(self, on_run: Callable[[str], None]) -> None:
         """Call ``on_run`` with the id of the record: at once where it is known, and whenever it changes.
@@ -40,6 +41,7 @@ class Delivery:
 
         A batch may span segments: they are listed before they are read, so all but the last are written no more.
         """
+        undelivered = self._undelivered()  # before it is read, for more may be written meanwhile
         segments = outbox.segments(self.folder)
         sent = self.sent.model_copy(deep=True)  # counts from when all of the batch has arrived
         entries: list[Entry] = []
@@ -62,7 +64,8 @@ class Delivery:
             if damaged:
                 self._refuse([], f"{damaged} damaged lines", damaged, sent)
             self._note(sent)
-        finished = sent.closed and not self.pending()
+        self._torn = 0 if entries or damaged else undelivered
+        finished = sent.closed and not self._undelivered()
         for segment in segments:
             if segment < sent.segment or finished:
                 outbox.path_of(self.folder, segment).unlink(missing_ok=True)  # delivered, and written no more
@@ -74,7 +77,11 @@ class Delivery:
             pass
 
     def pending(self) -> int:
-        """Bytes that are not delivered."""
+        """Bytes that wait for delivery. A line without an end does not: nobody may be there to end it."""
+        undelivered = self._undelivered()
+        return 0 if undelivered == self._torn else undelivered
+
+    def _undelivered(self) -> int:
         size = 0
         for segment in outbox.segments(self.folder):
             if segment >= self.sent.segment:

@@ -91,6 +91,21 @@ def test_a_delivered_segment_that_a_killed_courier_left_goes_with_the_next_one(
     assert only(store).points == [(1, "loss", 1)]
 
 
+def test_a_line_without_an_end_is_not_waited_for(tmp_path: Path, store: MemoryStore) -> None:
+    begun(tmp_path).close()
+    path = outboxes.path_of(tmp_path / "outbox", 1)
+    with path.open("ab") as file:
+        file.write(b'{"do": "numb')  # its writer was killed
+    courier = Courier(store)
+    courier.serve(tmp_path)
+    assert courier.drain(LIMIT)
+    with path.open("ab") as file:  # or it was not
+        file.write(b'ers", "step": 1, "values": {"loss": 1}}\n')
+    assert courier.drain(LIMIT)
+    courier.close()
+    assert only(store).points == [(1, "loss", 1)]
+
+
 def test_steps_of_a_key_increase_or_the_trainer_is_told(tmp_path: Path) -> None:
     outbox = begun(tmp_path)
     outbox.numbers(2, {"loss": 1.0})
