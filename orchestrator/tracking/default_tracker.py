@@ -17,11 +17,11 @@ def default_tracker(client: MlflowClient) -> Iterator[None]:
 
     MLflow notes it in the environment, where it would outlast the block.
     """
-    before = os.environ.get("MLFLOW_TRACKING_URI")
+    before: Any = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(client.tracking_uri)
     try:
         untyped: Any = client
         prepare(untyped._get_registry_client().store)
         yield
     finally:
-        mlflow.set_tracking_uri(before or "")
+        mlflow.set_tracking_uri(before)  # None: its default again, where "" would be a folder

@@ -221,8 +221,14 @@ def test_the_champion_is_loaded_by_its_alias(mlflow_store: Store) -> None:
 
 
 def test_what_cannot_be_opened_is_refused(folder: Path) -> None:
-    for uri in ("sqlite:////nowhere/at/all/mlflow.db", "http://127.0.0.1:9/"):
-        with pytest.raises(UserError, match="--tracking-uri=.* cannot be opened"):
+    for uri, sentence in (
+        (
+            "sqlite:////nowhere/at/all/mlflow.db",
+            "lies in a folder that is not there; make it: mkdir -p /nowhere/at/all",
+        ),
+        ("http://127.0.0.1:9/", "cannot be opened"),
+    ):
+        with pytest.raises(UserError, match=f"--tracking-uri={uri} {sentence}"):
             connection.connect(uri, "--tracking-uri", "toy")
 
 
