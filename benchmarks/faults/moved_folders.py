@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.faults.row import Row
-from benchmarks.faults.store_errors import command
 
 ROOT = Path(__file__).parents[2]
 QUADRATIC = ROOT / "tests" / "toy_studies" / "quadratic.py"
@@ -49,11 +48,14 @@ def sweep(folder: Path, *arguments: str) -> str:
 
 
 def look(folder: Path, *arguments: str) -> str:
-    """The same in a fork of this process, which has imported everything: for commands that train nothing."""
-    ended = command(folder, list(arguments))
-    if ended.status:
-        raise AssertionError(f"{' '.join(arguments)} ended with {ended.status}: {ended.output[-1500:]}")
-    return ended.output
+    """The same in a process that has imported everything already: for commands that train nothing."""
+    from benchmarks.faults.forked import Command  # it sets what such processes import
+
+    command = Command(folder, *arguments)
+    status, output = command.end(), command.output.read_text()
+    if status:
+        raise AssertionError(f"{' '.join(arguments)} ended with {status}: {output[-1500:]}")
+    return output
 
 
 def _output(line: list[str], folder: Path) -> str:
