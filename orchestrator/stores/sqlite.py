@@ -17,8 +17,6 @@ from weakref import WeakSet
 from sqlalchemy import Engine, event
 
 _open: "WeakSet[Any]" = WeakSet()  # connections of this process
-# Engines of this process. SQLAlchemy's event.contains would not do: it knows an engine by its id(), which another may get later.
-_prepared: "WeakSet[Engine]" = WeakSet()
 
 WAIT_SECONDS = 30  # for another process's write, before "database is locked"
 
@@ -38,8 +36,7 @@ def file(uri: str) -> Path | None:
 def prepare(engine: Engine) -> None:
     """Put the connections of ``engine`` into write-ahead logging, if it is a SQLite file's; those that it has are made anew."""
     in_file = engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:")
-    if in_file and engine not in _prepared:
-        _prepared.add(engine)
+    if in_file and not event.contains(engine, "connect", _connected):
         event.listen(engine, "connect", _connected)
         engine.dispose()
         _close_at_exit()
