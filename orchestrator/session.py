@@ -258,7 +258,7 @@ def _follow(before: str, after: str) -> None:
 
 def _pictures(uri: str) -> str:
     """Where MLflow's pages of a store are."""
-    if uri.startswith(("http:", "https:")):
+    if urls.is_http(uri):
         return uri
     if uri == sqlite.absolute(urls.TRACKING):
         return f"{text.program()} ui   (or: mlflow ui)"

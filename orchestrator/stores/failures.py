@@ -84,7 +84,15 @@ def _meaning(url: str, error: BaseException, option: str = "") -> str:
     said = "\n".join(_texts(error))
     if (schema := re.search(r"schema \(found version (\w+)", said)) and not _is_known(schema[1]):
         said = f"Can't locate revision identified by '{schema[1]}'"  # MLflow says of any other schema that it is old
-    kind = SQLITE if file is not None else POSTGRESQL if url.startswith("postgresql") else HTTP if _is_http(url) else ()
+    kind = (
+        SQLITE
+        if file is not None
+        else POSTGRESQL
+        if url.startswith("postgresql")
+        else HTTP
+        if urls.is_http(url)
+        else ()
+    )
     for cause in (*SCHEMA, *kind):
         if match := re.search(cause.says, said, re.IGNORECASE | re.DOTALL):
             values = _Values(url, option, error, match.groupdict())
@@ -104,7 +112,7 @@ class _Values(dict[str, str]):
         self.url, self.option, self.error, self.file = url, option, error, sqlite.file(url)
 
     def __missing__(self, name: str) -> str:
-        parsed = None if _is_http(self.url) else urls.parsed(self.url)
+        parsed = None if urls.is_http(self.url) else urls.parsed(self.url)
         match name:
             case "reason":
                 return _reason(self.error)
@@ -145,10 +153,6 @@ def _is_mlflows(file: Path | None, option: str) -> bool:
     """By how it was given; of an error from inside only the file's name tells."""
     default = file is not None and file.name == urls.TRACKING.removeprefix("sqlite:///")
     return "tracking" in option.lower() or not option and default
-
-
-def _is_http(url: str) -> bool:
-    return url.startswith(("http:", "https:"))
 
 
 def _holder(file: Path | None) -> str:
@@ -192,7 +196,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _way_out(url: str) -> str:
-    if _is_http(url):
+    if urls.is_http(url):
         return f"see that the server is up, {urls.credentials(url)}"
     if url.startswith("postgresql"):
         return f"see that the server is up and has this database, {urls.credentials(url)}"

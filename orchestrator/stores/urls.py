@@ -61,9 +61,14 @@ def same(first: str, second: str) -> bool:
     return len(addresses) == 2 and len(places) == 1 and addresses[0].database not in (None, "", ":memory:")
 
 
+def is_http(url: str) -> bool:
+    """Whether an address is a server's that speaks HTTP."""
+    return url.startswith(("http:", "https:"))
+
+
 def credentials(url: str) -> str:
     """How a name and a password are given for this address, as a part of a sentence."""
-    if url.startswith(("http:", "https:")):
+    if is_http(url):
         return "and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or write ~/.mlflow/credentials"
     if url.startswith("postgresql"):
         return "and set PGPASSWORD or write ~/.pgpass"

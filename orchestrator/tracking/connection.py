@@ -227,7 +227,7 @@ def _is_made(uri: str) -> bool:
 
 
 def _is_database(uri: str) -> bool:
-    return "://" in uri and not uri.startswith(("http:", "https:", "file:"))
+    return "://" in uri and not urls.is_http(uri) and not uri.startswith("file:")
 
 
 @contextmanager

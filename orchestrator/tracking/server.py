@@ -110,7 +110,7 @@ def _uri(wanted: Wanted) -> str:
     """The store that is shown."""
     file = wanted.folder / urls.TRACKING.removeprefix("sqlite:///")
     uri = urls.public(wanted.tracking_uri or f"sqlite:///{file}", "--tracking-uri")
-    if uri.startswith(("http:", "https:")):
+    if urls.is_http(uri):
         raise UserError(f"--tracking-uri {uri} is a server already; open it in a browser")
     if wanted.tracking_uri is None and not file.exists():
         raise UserError(
