@@ -41,8 +41,8 @@ class Delivery:
 
         A batch may span segments: they are listed before they are read, so all but the last are written no more.
         """
-        undelivered = self._undelivered()  # before it is read, for more may be written meanwhile
         segments = outbox.segments(self.folder)
+        undelivered = self._undelivered(segments)  # before it is read, for more may be written meanwhile
         sent = self.sent.model_copy(deep=True)  # counts from when all of the batch has arrived
         entries: list[Entry] = []
         damaged = 0
@@ -65,7 +65,7 @@ class Delivery:
                 self._refuse([], f"{damaged} damaged lines", damaged, sent)
             self._note(sent)
         self._torn = 0 if entries or damaged else undelivered
-        finished = sent.closed and not self._undelivered()
+        finished = sent.closed and not self._undelivered(outbox.segments(self.folder))
         for segment in segments:
             if segment < sent.segment or finished:
                 outbox.path_of(self.folder, segment).unlink(missing_ok=True)  # delivered, and written no more
@@ -78,12 +78,12 @@ class Delivery:
 
     def pending(self) -> int:
         """Bytes that wait for delivery. A line without an end does not: nobody may be there to end it."""
-        undelivered = self._undelivered()
+        undelivered = self._undelivered(outbox.segments(self.folder))
         return 0 if undelivered == self._torn else undelivered
 
-    def _undelivered(self) -> int:
+    def _undelivered(self, segments: Sequence[int]) -> int:
         size = 0
-        for segment in outbox.segments(self.folder):
+        for segment in segments:
             if segment >= self.sent.segment:
                 with suppress(FileNotFoundError):  # the courier's thread has just delivered and dropped it
                     size += outbox.path_of(self.folder, segment).stat().st_size

@@ -67,7 +67,7 @@ def _make_version(
 ) -> str:
     model = _logged(client, run)
     if model is None or model.status != LoggedModelStatus.READY:
-        model = _log(client, run, network, shape, tags)
+        model = _log(client, run, model, network, shape, tags)
     try:
         client.create_registered_model(name)
     except MlflowException:  # it has one, of the sweep's earlier end
@@ -85,17 +85,20 @@ def _logged(client: mlflow.MlflowClient, run: str) -> LoggedModel | None:
 
 
 def _log(
-    client: mlflow.MlflowClient, run: str, network: nn.Module, shape: tuple[int, ...], tags: Mapping[str, str]
+    client: mlflow.MlflowClient,
+    run: str,
+    begun: LoggedModel | None,
+    network: nn.Module,
+    shape: tuple[int, ...],
+    tags: Mapping[str, str],
 ) -> LoggedModel:
     """Export the network, and put it below its run. MLflow's own way would open the run again, and close it as of now."""
     with tempfile.TemporaryDirectory() as folder:
         path, description = Path(folder, "model"), Model(run_id=run)
         _export(network, shape, path, description)
-        model = _logged(client, run)
-        if model is None:
-            experiment = client.get_run(run).info.experiment_id
-            model = client.create_logged_model(experiment, NAME, run, tags=dict(tags))
-        outputs = client.get_run(run).outputs
+        stored = client.get_run(run)
+        model = begun or client.create_logged_model(stored.info.experiment_id, NAME, run, tags=dict(tags))
+        outputs = stored.outputs
         if not outputs or model.model_id not in [output.model_id for output in outputs.model_outputs]:
             client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
         description.artifact_path, description.model_id = model.artifact_location, model.model_id
