@@ -15,6 +15,7 @@ from pathlib import Path
 SWEEPS = ".sweeps"
 CACHE = "cache"
 RESERVED = {CACHE}  # no sweep is called so
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"  # what a sweep may be called
 
 IDENTITY = "sweep.json"  # whose files these are
 DRIVER_LOCK = "driver.lock"  # held by the supervisor of the sweep

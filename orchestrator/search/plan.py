@@ -12,7 +12,7 @@ import studies
 from models.data import dataset as datasets
 from models.hints import did_you_mean
 from orchestrator.errors import UserError
-from orchestrator.layout import RESERVED, SWEEPS
+from orchestrator.layout import NAME, RESERVED, SWEEPS
 from orchestrator.search import book as books
 from orchestrator.search import combinations, factorial, trained
 from orchestrator.search.capabilities import DEFAULT_PRUNER
@@ -48,19 +48,11 @@ def resolve(request: Request, storage: Storage) -> Spec:
     stem = Path(request.study).stem + ("-compared" if options["vary"] else "")
     name = options["name"] or fresh_name(storage, stem, data_name.partition(":")[0])
     check_name(name)
-    if options["deterministic"] and options["pruner"] not in ("median", "none"):
-        raise UserError(
-            f"--deterministic cannot prune by {options['pruner']}, which looks at trials that run; take median or none"
-        )
     try:
         reader = datasets.Reader(data_name, Path(options["data_folder"]))
         base = study.base(reader.shape).model_copy(update=model)
         comparison = factorial.full(_vary([*options["vary"]], base), options["race"]) if options["vary"] else None
-        searched: dict[str, _space.Parameter] = {} if comparison else _space.describe(study.space, base)
-        changed, held = _set([*options["set"]], base, searched, comparison)
-        if held:  # a setting may keep a parameter from being searched: then that is a setting as well
-            searched = _space.describe(study.space, _validated(study.config, base.model_dump() | changed))
-            changed, held = _set([*options["set"]], base, searched, comparison)
+        searched, changed, held = _settings([*options["set"]], study, base, comparison)
         base = _validated(study.config, base.model_dump() | changed)
         configs = configs_of(study, base.model_dump(), comparison)
         fixed = _fixed([*options["fix"], *held], searched)
@@ -110,7 +102,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
 
 def check_name(name: str) -> None:
     """UserError where no sweep can be called so."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name in RESERVED:
+    if not re.fullmatch(NAME, name) or name in RESERVED:
         raise UserError(f"--name '{name}' cannot be a name; use letters, digits, dots, dashes and underscores")
 
 
@@ -157,6 +149,18 @@ def tracking_uri(given: str | None, storage: str) -> str:
     if urls.same(uri, sqlite.absolute(storage)):
         raise UserError(f"{option}={uri} is the database of --storage as well; MLflow and Optuna need one each")
     return uri
+
+
+def _settings(
+    texts: Sequence[str], study: Study[Any, Any], base: BaseModel, comparison: factorial.Comparison | None
+) -> tuple[dict[str, _space.Parameter], dict[str, Any], list[str]]:
+    """The parameters that are searched with the pairs of --set, and what these change and hold: see _set."""
+    searched: dict[str, _space.Parameter] = {} if comparison else _space.describe(study.space, base)
+    changed, held = _set(texts, base, searched, comparison)
+    if held:  # a setting may keep a parameter from being searched: then that is a setting as well
+        searched = _space.describe(study.space, _validated(study.config, base.model_dump() | changed))
+        changed, held = _set(texts, base, searched, comparison)
+    return searched, changed, held
 
 
 def _set(

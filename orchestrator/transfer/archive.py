@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from orchestrator.errors import UserError
+from orchestrator.layout import NAME
 from orchestrator.text import program
 
 MANIFEST = "manifest.json"
@@ -32,7 +33,7 @@ class Manifest(BaseModel, frozen=True):
     program: Literal["generative-sweeps"] = "generative-sweeps"
     format: int = Field(FORMAT, ge=1)
     version: str  # of the program that packed it
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    name: str = Field(pattern=f"^{NAME}$")
     id: str  # of the sweep that was packed
     study_file: str = ""  # of a user's own study: where it was, relative to the home if it was below it
     experiment: str  # of MLflow, that its runs are in; '' where it has none
