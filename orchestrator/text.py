@@ -53,6 +53,6 @@ def program() -> str:
     return "sweep" if shutil.which("sweep") else "python -m orchestrator"
 
 
-def first_line(error: BaseException) -> str:
+def first_line(error: BaseException, most: int = 300) -> str:
     """What an error says, in a line; its name where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:most]

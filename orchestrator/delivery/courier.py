@@ -9,6 +9,7 @@ from orchestrator.delivery import outbox
 from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.store import Store
 from orchestrator.stores import failures
+from orchestrator.text import first_line
 
 LOOK_SECONDS = 0.25  # between looks into outboxes that had nothing
 RETRY_SECONDS = (0.5, 10.0)  # the first and the longest pause while the store is out of reach
@@ -73,9 +74,7 @@ class Courier:
                     delivered += self._once(folder, delivery)
                 self.trouble, pause = "", RETRY_SECONDS[0]
             except Exception as error:  # a store may be out of reach in as many ways as there are stores
-                self.trouble = (str(failures.of_store(error) or error).strip() or type(error).__name__).splitlines()[0][
-                    :400
-                ]
+                self.trouble = first_line(failures.of_store(error) or error, most=400)
                 self.leaving.wait(pause)
                 pause = min(2 * pause, RETRY_SECONDS[1])
                 continue

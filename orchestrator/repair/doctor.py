@@ -17,7 +17,7 @@ from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.stores import failures, optuna_storage, urls
 from orchestrator.supervisor import closing, lease
-from orchestrator.text import counted
+from orchestrator.text import counted, first_line
 from orchestrator.tracking import connection
 from orchestrator.tracking.stored_run import RunReader
 
@@ -236,5 +236,4 @@ def _who(trials: Sequence[int | None]) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    error = failures.of_store(error) or error
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]
+    return first_line(failures.of_store(error) or error, most=500)

@@ -6,7 +6,7 @@ from orchestrator.repair.files import Finding
 from orchestrator.search import combinations
 from orchestrator.search.book import Book
 from orchestrator.search.spec import current
-from orchestrator.text import program
+from orchestrator.text import first_line, program
 
 
 def findings(book: Book) -> Iterator[Finding]:
@@ -18,7 +18,7 @@ def findings(book: Book) -> Iterator[Finding]:
         now = current(spec)
         misfit = combinations.blocked(now, book.study)
     except Exception as error:  # a study is a user's file: it can fail in any way
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error, most=500)
         yield Finding(None, f"it cannot go on, its study cannot be used: {reason}", "none; correct the study")
         return
     if misfit:
