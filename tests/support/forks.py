@@ -6,23 +6,26 @@ A test that kills a command at many moments would wait for its imports each time
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.processes import environment, python
 
-# A command that is not killed leaves the names of all modules that it has imported; later commands find them imported.
+# A command that is not killed leaves the names of all modules that it has imported.
 SERVER = """
 import importlib, json, os, sys, traceback
 from orchestrator.cli.main import main
 
+grows, *imported = sys.argv[1:]
+for name in imported:
+    importlib.import_module(name)
 for line in sys.stdin:
     request = json.loads(line)
     modules = request["output"] + ".modules"
     if child := os.fork():
         _, status = os.waitpid(child, 0)
-        for name in open(modules).read().split() if os.path.exists(modules) else ():
+        for name in open(modules).read().split() if grows and os.path.exists(modules) else ():
             if name not in sys.modules:
                 try:
                     importlib.import_module(name)
@@ -56,16 +59,20 @@ class Forked(NamedTuple):
 
     status: int
     output: str
+    modules: frozenset[str]  # that it had imported, those of the server among them; empty where it was killed
 
 
 class ForkServer:
     """Forks commands. The caller closes it."""
 
-    def __init__(self, output: Path) -> None:
-        """``output`` is the file that commands print to: not in the folder of a test, whose disk may be full."""
-        self.output = output
+    def __init__(self, output: Path, grows: bool = True, imported: Sequence[str] = ()) -> None:
+        """``output`` is the file that commands print to: not in the folder of a test, whose disk may be full.
+
+        ``imported`` are modules that all commands find imported; if it ``grows``, those of earlier commands too.
+        """
+        self.output, self.modules = output, output.with_name(f"{output.name}.modules")
         self.process = subprocess.Popen(
-            python("-c", SERVER),
+            python("-c", SERVER, "grows" if grows else "", *imported),
             env=environment() | {"COLUMNS": "300"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -77,11 +84,13 @@ class ForkServer:
         assert self.process.stdin and self.process.stdout
         request = {"arguments": arguments, "script": script, "output": os.fspath(self.output)}
         request |= {"folder": os.fspath(folder), "variables": dict(variables)}
+        self.modules.unlink(missing_ok=True)
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         assert answer, "the server has ended"
-        return Forked(int(answer), self.output.read_text(errors="replace"))
+        modules = self.modules.read_text().split() if self.modules.exists() else ()
+        return Forked(int(answer), self.output.read_text(errors="replace"), frozenset(modules))
 
     def close(self) -> None:
         """End the server."""

@@ -1,45 +1,15 @@
 """Commands that train nothing import no torch, and those that only look no MLflow. Each runs in its own process."""
 
-import json
-import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from orchestrator import devices
 from tests.support.cli import sweep
+from tests.support.forks import ForkServer
 from tests.support.paths import ROOT
-from tests.support.processes import LIMIT, environment, python
 
 NAMED = str(ROOT / "tests" / "toy_studies" / "named.py")
-# Every command of this file opens Optuna's store. A server imports what that needs and forks a process for each command, which
-# takes a tenth of a second. The process leaves its exit status and the libraries that it has imported in a file.
-SERVER = """
-import json, os, sys, traceback
-from orchestrator.cli.main import main
-from orchestrator.search import book
-
-for line in sys.stdin:
-    if child := os.fork():
-        os.waitpid(child, 0)
-        print("ended", flush=True)
-        continue
-    output = os.open("output", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    status = 0
-    try:
-        main(json.loads(line), prog_name="sweep")
-    except SystemExit as leaving:
-        status = leaving.code
-    except BaseException:
-        traceback.print_exc()
-        status = "crashed"
-    sys.stdout.flush()
-    with open("result.json", "w") as file:
-        json.dump([status, sorted({name.partition(".")[0] for name in sys.modules})], file)
-    os._exit(0)
-"""
 TRAINING = {"torch", "torchvision", "torchmetrics", "safetensors"}
 DRAWING = {"mlflow", "pandas", "scipy", "sklearn", "matplotlib"}
 Command = Callable[[str], tuple[int, set[str], str]]
@@ -51,28 +21,19 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     folder = tmp_path_factory.mktemp("place")
     made = sweep("run", NAMED, "--name", "toy", "--trials", "2", "--workers", "1", cwd=folder)
     assert made.returncode == 0, made.stdout + made.stderr
-    server = subprocess.Popen(
-        python("-c", SERVER),
-        cwd=folder,
-        env={**environment(), "COLUMNS": "160"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+    # Every command of this file opens Optuna's store, so all find imported what that needs.
+    server = ForkServer(
+        tmp_path_factory.mktemp("output") / "output", grows=False, imported=["orchestrator.search.book"]
     )
-    assert server.stdin and server.stdout
 
     def run(arguments: str) -> tuple[int, set[str], str]:
-        assert server.stdin and server.stdout
-        server.stdin.write(json.dumps(arguments.split()) + "\n")
-        server.stdin.flush()
-        assert server.stdout.readline() == "ended\n"
-        status, libraries = json.loads((folder / "result.json").read_text())
-        return status, set(libraries), (folder / "output").read_text()
+        ended = server.sweep(folder, {}, tuple(arguments.split()))
+        libraries = {name.partition(".")[0] for name in ended.modules}
+        assert "orchestrator" in libraries, "it says what it has imported"
+        return ended.status, libraries, ended.output
 
     yield run
-    server.stdin.close()
-    server.wait(LIMIT)
-    server.stdout.close()
+    server.close()
 
 
 @pytest.mark.parametrize(
