@@ -45,7 +45,11 @@ def ensure(url: str, schema: Schema) -> None:
         _ensure_file(path.resolve(), schema)  # past links: what is made beside it must lie on its disk
     elif make_url(url).get_backend_name() == "postgresql":
         with _connected(url) as connection:
-            if not _has_content(connection, schema):
+            made = _has_content(connection, schema)
+        if not made:
+            with _connected(
+                url
+            ) as connection:  # which reads no table: making alters tables, and waits for their readers
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
                 schema.make(url)
 

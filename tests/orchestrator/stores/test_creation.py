@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from optuna.storages import RDBStorage
+from sqlalchemy import NullPool, create_engine, text
 
 from orchestrator.stores import creation, optuna_storage
 from orchestrator.stores.creation import Schema
 from tests.support.processes import LIMIT, wait_for
+from tests.support.servers import Postgresql
 
 URL = "sqlite:///store.db"
 TABLES = ("runs", "tags", "alembic_version")
@@ -161,6 +163,26 @@ def test_a_half_made_storage_of_optuna_is_made_anew(folder: Path) -> None:
     optuna_storage.connect(URL)
     assert tables("store.db.half-made") == ["studies"]
     assert RDBStorage(URL).get_all_studies() == []
+
+
+def test_who_waits_to_make_tables_in_postgresql_locks_none_of_them(
+    postgresql: Postgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes them alters some, and would wait for ever for a reader that waits for its turn to make them."""
+    for name, value in postgresql.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PGOPTIONS", f"-c lock_timeout={LIMIT:g}s")
+
+    def run(url: str, statement: str) -> None:
+        with create_engine(url, poolclass=NullPool).begin() as connection:
+            connection.execute(text(statement))
+
+    url = postgresql.database()
+    run(url, "CREATE TABLE runs (name TEXT)")
+    creation.ensure(
+        url, Schema("runs", lambda url: run(url, "ALTER TABLE runs ADD COLUMN state TEXT"), lambda: REVISION)
+    )
+    run(url, "INSERT INTO runs (state) VALUES ('RUNNING')")
 
 
 def test_a_study_is_added_whole_or_not_at_all(folder: Path) -> None:
