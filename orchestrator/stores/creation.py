@@ -1,8 +1,8 @@
 """Making the tables of a store: one process at a time does it, and others find all of them or none.
 
 A SQLite file is made beside its place, and comes there when it is whole. In PostgreSQL tables are made under a lock of the
-database. So a process that is killed leaves nothing that the next one stumbles over. Other programs, such as `mlflow ui`, make
-tables in the file itself: one that they are making is waited for, and one that they left half-made is moved aside.
+database. So a process that is killed leaves nothing that the next one stumbles over. Other programs, such as `mlflow ui`, know
+no lock and make tables in their place: what they are making is waited for, and a file that they left half-made is moved aside.
 """
 
 import os
@@ -18,6 +18,7 @@ import psutil
 from filelock import FileLock
 from sqlalchemy import Connection, NullPool, create_engine, inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from orchestrator.stores import sqlite
 
@@ -25,6 +26,14 @@ BOOKKEEPING = {"alembic_version", "version_info", "workspaces"}  # have rows whi
 SIBLINGS = ("-wal", "-shm", "-journal")  # end the names of what SQLite keeps beside a file
 LOCK_KEY = 0x53776565705462  # of the advisory lock, the same for all processes
 PAUSE = 0.2  # seconds between two looks at what another program makes
+TRIES = 50  # at making tables that another program makes at the same moment, which takes it some seconds
+MADE_BY_ANOTHER = (
+    "23505",
+    "40P01",
+    "42701",
+    "42710",
+    "42P07",
+)  # PostgreSQL's codes: it is there already, or a deadlock
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ def ensure(url: str, schema: Schema) -> None:
                 url
             ) as connection:  # which reads no table: making alters tables, and waits for their readers
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
-                schema.make(url)
+                _make_beside_others(url, schema)
 
 
 def is_made(url: str, schema: Schema) -> bool:
@@ -159,6 +168,17 @@ def _is_open(path: Path) -> bool:
             if process.pid != os.getpid() and any(Path(file.path) == path for file in process.open_files()):
                 return True
     return False
+
+
+def _make_beside_others(url: str, schema: Schema) -> None:
+    """Make the tables of a database; what another program makes there at the same moment is waited for."""
+    for attempt in range(TRIES):
+        try:
+            return schema.make(url)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in MADE_BY_ANOTHER or attempt == TRIES - 1:
+                raise
+        time.sleep(PAUSE)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from optuna.storages import RDBStorage
 from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.exc import ProgrammingError
 
 from orchestrator.stores import creation, optuna_storage
 from orchestrator.stores.creation import Schema
@@ -165,6 +166,32 @@ def test_a_half_made_storage_of_optuna_is_made_anew(folder: Path) -> None:
     assert RDBStorage(URL).get_all_studies() == []
 
 
+def run(url: str, statement: str) -> None:
+    """Run a statement on a database."""
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_another_program_that_makes_the_same_tables_in_postgresql_is_waited_for(
+    postgresql: Postgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in postgresql.environment.items():
+        monkeypatch.setenv(name, value)
+    url, attempts = postgresql.database(), list[str]()
+
+    def make_beside_another(url: str) -> None:
+        """The first time, another program is faster by a moment."""
+        attempts.append(url)
+        if len(attempts) == 1:
+            run(url, "CREATE TABLE runs (name TEXT)")
+            run(url, "CREATE TABLE runs (name TEXT)")
+
+    creation.ensure(url, Schema("runs", make_beside_another, lambda: REVISION))
+    assert len(attempts) == 2
+    with pytest.raises(ProgrammingError, match="does not exist"):  # another error is no reason to wait
+        creation.ensure(url, Schema("runs", lambda url: run(url, "SELECT * FROM nothing"), lambda: REVISION))
+
+
 def test_who_waits_to_make_tables_in_postgresql_locks_none_of_them(
     postgresql: Postgresql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,10 +199,6 @@ def test_who_waits_to_make_tables_in_postgresql_locks_none_of_them(
     for name, value in postgresql.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PGOPTIONS", f"-c lock_timeout={LIMIT:g}s")
-
-    def run(url: str, statement: str) -> None:
-        with create_engine(url, poolclass=NullPool).begin() as connection:
-            connection.execute(text(statement))
 
     url = postgresql.database()
     run(url, "CREATE TABLE runs (name TEXT)")
