@@ -102,16 +102,17 @@ class Sweep:
         import pandas
 
         spec = self._book.spec
-        rows = {trial.number: self._row(trial) for trial in self._book.trials()}
+        driver = lease.present(self._book)
+        rows = {trial.number: self._row(trial, lease.outcome(driver, trial)) for trial in self._book.trials()}
         columns = ["outcome", *(key for key, _ in spec.objectives), "seconds", "run", *spec.space]
         frame = pandas.DataFrame.from_dict(rows, orient="index", columns=columns)
         return frame.rename_axis("trial")
 
-    def _row(self, trial: StoredTrial) -> list[Any]:
+    def _row(self, trial: StoredTrial, outcome: str) -> list[Any]:
         spec = self._book.spec
         values = trial.values if trial.outcome == "complete" else [None] * len(spec.objectives)
         settings = [trial.params.get(name) for name in spec.space]
-        return [trial.outcome, *values, trial.seconds, run_of(spec, trial), *settings]
+        return [outcome, *values, trial.seconds, run_of(spec, trial), *settings]
 
     @failures.as_sentences()
     def metric(self, key: str, trial: int | None = None) -> "pandas.Series[float]":

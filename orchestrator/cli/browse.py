@@ -62,6 +62,7 @@ def show(name: str, trial: int | None, best: int | None, watch: bool, as_json: b
     sweep show ebm-digits-1 --json
     """
     from orchestrator.search import book
+    from orchestrator.supervisor import lease
     from orchestrator.terminal import as_json as plain
     from orchestrator.terminal import tables
 
@@ -73,13 +74,14 @@ def show(name: str, trial: int | None, best: int | None, watch: bool, as_json: b
 
         console, sweep = make_console(), book.load(books, name)
         if as_json:
-            print_json(plain.trial(sweep, trial_view.find(sweep, trial)))
+            print_json(plain.trial(sweep, trial_view.find(sweep, trial), lease.present(sweep)))
         else:
             console.print(trial_view.view(sweep, trial, console))
     elif as_json:
         sweep = book.load(books, name)
+        driver = lease.present(sweep)
         shown = sweep.trials() if best is None else sweep.best(best)
-        print_json({**plain.sweep(sweep), "every_trial": [plain.trial(sweep, entry) for entry in shown]})
+        print_json({**plain.sweep(sweep), "every_trial": [plain.trial(sweep, entry, driver) for entry in shown]})
     elif watch:
         from orchestrator.terminal import follow
 

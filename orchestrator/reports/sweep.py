@@ -9,6 +9,7 @@ from orchestrator.reports.html import Part, Shown, Table, figure, picture, rende
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.book import Book
 from orchestrator.search.trials import OUTCOMES, Trial
+from orchestrator.supervisor import lease
 from orchestrator.text import clock, short
 from studies.parts.study import named
 
@@ -231,10 +232,10 @@ def again(data: SweepData) -> Part:
 def _trials(book: Book) -> Part:
     goals = [key for key, _ in book.spec.objectives]
     names = [name for name in book.spec.space if any(name in trial.params for trial in book.trials())]
-    rows = []
+    rows, driver = [], lease.present(book)
     for trial in book.trials():
         values = [f"{value:.4g}" for value in trial.values]
         values += [""] * (len(goals) - len(values))
         settings = [short(trial.params[name]) if name in trial.params else "" for name in names]
-        rows.append([str(trial.number), trial.outcome, *values, clock(trial.seconds), *settings])
+        rows.append([str(trial.number), lease.outcome(driver, trial), *values, clock(trial.seconds), *settings])
     return Part("All trials", tables=[Table(["trial", "outcome", *goals, "time", *names], rows)] if rows else [])

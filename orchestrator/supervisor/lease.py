@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from orchestrator.errors import UserError
 from orchestrator.layout import DRIVER_LOCK
 from orchestrator.search.book import DRIVER, Book
+from orchestrator.search.trials import Trial
 from orchestrator.stores.optuna_storage import UNWRITABLE
 
 BEAT_SECONDS = 1.0
@@ -65,6 +66,19 @@ def present(book: Book) -> Driver | None:
     """Who drives the sweep now; None where nobody does."""
     who = driver(book)
     return who if who is not None and alive(book, who) else None
+
+
+def running(who: Driver | None, trials: Iterable[Trial]) -> list[Trial]:
+    """Those of the ``trials`` that this supervisor runs now. Optuna also calls those RUNNING that have left with a checkpoint."""
+    left = [trial for trial in trials if trial.state == "running"]
+    if who is None or who.state == "running":  # one that has just begun is not in the last beat
+        return left if who else []
+    return [trial for trial in left if trial.number in who.trials]
+
+
+def outcome(who: Driver | None, trial: Trial) -> str:
+    """How a trial stands, in a word: that of its outcome, or "stopped" where it waits to go on from its checkpoint."""
+    return "stopped" if trial.state == "running" and not running(who, [trial]) else trial.outcome
 
 
 class Lease:

@@ -8,6 +8,7 @@ from orchestrator.search import combinations, completion
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
 from orchestrator.supervisor import lease
+from orchestrator.supervisor.lease import Driver
 from studies.parts import space as _space
 from studies.parts.study import Study
 
@@ -23,23 +24,26 @@ def sweep(book: Book) -> dict[str, Any]:
         "objectives": dict(spec.objectives),
         "trials": book.total(),
         "finished": len(book.finished()),
-        "running": len(book.trials_running()),
+        "running": len(lease.running(driver, book.trials_running())),
         "state": driver.state if driver else completion.CLOSING if completion.is_closing(book) else "idle",
         "sampler": spec.sampler,
         "pruner": spec.pruner,
         "changes": [change.model_dump() for change in spec.changes],
-        "best": trial(book, best[0]) if best else None,
+        "best": trial(book, best[0], driver) if best else None,
         "command": spec.command,
         "run": spec.run,
         "tracking_uri": spec.tracking_uri,
     }
 
 
-def trial(book: Book, trial: Trial) -> dict[str, Any]:
-    """A trial. ``values`` are the objectives', {} where it has none; ``reports`` the first objective's on the way."""
+def trial(book: Book, trial: Trial, driver: Driver | None = None) -> dict[str, Any]:
+    """A trial; ``driver`` drives the sweep, see lease.present.
+
+    ``values`` are the objectives', {} where it has none; ``reports`` the first objective's on the way.
+    """
     return {
         "trial": trial.number,
-        "outcome": trial.outcome,
+        "outcome": lease.outcome(driver, trial),
         "reason": trial.reason or None,
         "values": {key: value for (key, _), value in zip(book.spec.objectives, trial.values, strict=False)},
         "reports": trial.course,

@@ -14,6 +14,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
 from orchestrator.supervisor import commands, lease
+from orchestrator.supervisor.lease import Driver
 from orchestrator.text import clock, counted, program, settings_line, short, sparkline
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def sweep(book: Book, only: int | None = None) -> Group:
     for request in commands.requests(book).values():
         lines.append(Text(f"{request.at} {request.do} by {request.by}: {request.answer or 'not answered yet'}", "dim"))
     lines += [Text(f"went on although it had changed: {drift.what}", "yellow") for drift in spec.drifts]
-    shown = [trials(book, only, driver.trials if driver else {})]
+    shown = [trials(book, only, driver)]
     if spec.comparison is not None and book.finished():
         from orchestrator.analysis import comparison
 
@@ -82,8 +83,8 @@ def _history(book: Book) -> Text:
     return Text(f"{book.spec.objectives[0][0]} over trials {sparkline(values, 60)}{ends}; · is a trial without a value")
 
 
-def trials(book: Book, only: int | None = None, running: Mapping[int, str] | None = None) -> Table:
-    """A row a trial, by number; or the ``only`` best ones, the best first. ``running`` tells how far some are."""
+def trials(book: Book, only: int | None = None, driver: Driver | None = None) -> Table:
+    """A row a trial, by number; or the ``only`` best ones, the best first. ``driver`` drives the sweep, see lease.present."""
     goals = [f"{key} {'↓' if direction == 'minimize' else '↑'}" for key, direction in book.spec.objectives]
     shown = book.trials() if only is None else book.best(only)
     best = book.best()
@@ -92,8 +93,8 @@ def trials(book: Book, only: int | None = None, running: Mapping[int, str] | Non
         table.columns[column].justify = "right"
     table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
     for trial in shown:
-        outcome, deaths, course = trial.outcome, len(trial.deaths), trial.course
-        reason = trial.reason or (running or {}).get(trial.number, "")
+        outcome, deaths, course = lease.outcome(driver, trial), len(trial.deaths), trial.course
+        reason = trial.reason or (driver.trials.get(trial.number, "") if driver else "")
         values = [f"{value:.4g}" for value in trial.latest]
         values += [""] * (len(goals) - len(values))
         mark = "★ " if best and trial.number == best[0].number else ""
@@ -144,18 +145,26 @@ def sweeps(books: list[Book]) -> Table:
         best = book.best()
         everything = book.trials()
         begun = min((trial.began for trial in everything if trial.began), default=None)
-        running = sum(trial.state == "running" for trial in everything)
         table.add_row(
             book.spec.name,
             book.spec.study,
             book.spec.data,
             f"{len(book.finished())}/{book.total()}",
-            str(running or (completion.CLOSING if completion.is_closing(book) else "")),
+            _running(book),
             f"{best[0].values[0]:.4g}" if best else "",
             book.spec.objectives[0][0],
             f"{begun:%Y-%m-%d %H:%M}" + (" UTC" if begun.tzinfo is None else "") if begun else "",
         )
     return table
+
+
+def _running(book: Book) -> str:
+    """How many trials of a sweep run; else how many wait to go on from their checkpoints, or that it is not complete yet."""
+    left = book.trials_running()
+    if left:
+        running = len(lease.running(lease.present(book), left))
+        return str(running) if running else f"{len(left)} stopped"
+    return completion.CLOSING if completion.is_closing(book) else ""
 
 
 def space(parameters: Mapping[str, Any], fixed: Mapping[str, Any]) -> Table:

@@ -15,6 +15,7 @@ from orchestrator.errors import UserError
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
+from orchestrator.supervisor import lease
 from orchestrator.terminal import tables
 
 UPPER_HALF = "▀"  # its colour is one pixel, its background the one below
@@ -44,8 +45,8 @@ def view(book: Book, number: int, console: Console) -> Group:
         "MLflow run": run_of(spec, trial),
         "files": str(trial_folder(spec.folder, number)),
     }
-    outcome = (trial.outcome, tables.STYLES.get(trial.outcome, ""))
-    head = Text.assemble((f"trial {number}", "bold"), f" of {spec.name}: ", outcome)
+    outcome = lease.outcome(lease.present(book), trial)
+    head = Text.assemble((f"trial {number}", "bold"), f" of {spec.name}: ", (outcome, tables.STYLES.get(outcome, "")))
     parts: list[Any] = [head, tables.pairs({name: value for name, value in rows.items() if value})]
     if trial.reason:
         parts.append(Text(f"{trial.reason}\n{trial.detail}".strip(), "red"))

@@ -48,9 +48,9 @@ CASES: list[tuple[TrialState, dict[str, Any], str]] = [
     (FAIL, {}, "failed"),
     (FAIL, {"outcome": "complete"}, "failed"),  # Optuna does not take NaN as a value
     (FAIL, {"outcome": "stopped"}, "failed"),
-    (RUNNING, {}, "running"),
-    (RUNNING, {"run": "abcdef0123", "deaths": [{"at": 2, "how": "x"}]}, "running"),
-    (RUNNING, {"outcome": "complete", "seconds": 2.0}, "running"),  # the supervisor died before it told Optuna
+    (RUNNING, {}, "stopped"),  # nobody drives the sweep
+    (RUNNING, {"run": "abcdef0123", "deaths": [{"at": 2, "how": "x"}]}, "stopped"),
+    (RUNNING, {"outcome": "complete", "seconds": 2.0}, "stopped"),  # the supervisor died before it told Optuna
     (WAITING, {}, "waiting"),
     (WAITING, {"enqueued": True}, "waiting"),
 ]

@@ -1,5 +1,6 @@
 """A sweep is steered from another terminal, and keeps who asked for what. benchmarks/ measure how soon it acts."""
 
+import json
 import re
 from typing import Any
 
@@ -67,6 +68,11 @@ def test_stop_now_leaves_checkpoints(place: Place) -> None:
     assert process.returncode == 0 or not place.trials()[0].state.is_finished()
     assert len(list(place.folder.rglob("checkpoint.pt"))) == 2
     assert {run.info.status for run in place.runs().values()} == {"KILLED"}
+    assert re.search(r" 0/4 +2 stopped ", place.sweep("list").stdout)
+    shown = json.loads(place.sweep("show", "toy", "--json").stdout)
+    assert (shown["running"], [trial["outcome"] for trial in shown["every_trial"]]) == (0, ["stopped"] * 2)
+    assert place.sweep("show", "toy").stdout.count("stopped") == 2
+    assert "trial 1 of toy: stopped" in place.sweep("show", "toy", "1").stdout
 
 
 def test_pause_frees_the_machine_and_resume_goes_on(place: Place) -> None:
