@@ -263,7 +263,7 @@ def load(storage: Storage, name: str) -> Book:
     spec, place = restored
     if place.foreign:
         raise UserError(place.obstacle)
-    obstacle = moved.follow(spec, place.before)
+    obstacle = "" if place.shared else moved.follow(spec, place.before)
     return Book(load_study(storage, name), spec, str(storage.url), place.obstacle or obstacle)
 
 

@@ -17,7 +17,7 @@ from orchestrator import files
 from orchestrator.delivery.outbox import run_id
 from orchestrator.layout import IDENTITY, SWEEPS
 from orchestrator.search.spec import Spec
-from orchestrator.stores import read_only, sqlite
+from orchestrator.stores import artifact_locations, read_only, sqlite
 
 HOME = "{home}"  # begins a stored path below the home
 KEY = "home"  # of the home itself, in what is stored
@@ -34,6 +34,7 @@ class Home:
     before: Path  # where it was when it was stored, as far as that is known
     obstacle: str = ""
     foreign: bool = False  # what is there is of another sweep, and must not even be shown as this one's
+    shared: bool = False  # files of it are links to those of the home to which the sweep belongs
 
 
 def home_of(spec: Spec) -> Path:
@@ -76,6 +77,9 @@ def _find(content: Mapping[str, Any], storage: str) -> Home:
         home = Path(os.path.normpath((file.parent if file else Path.cwd()) / noted))
         if not (home / SWEEPS / name).exists() and _holds(Path.cwd(), content):
             home = Path.cwd()  # Optuna's file was moved alone
+        last = Path(identity(home / SWEEPS / name).get("home", home))
+        if (path := _shared(home, last, content, file)) and _holds(last, content):
+            return Home(home, last, _belongs(name, last, f"{path} is a link to its files"), shared=True)
         return _whole(home, home, content, file)
     owner = Path(noted) if noted is not None else _earlier(content)
     near = [Path.cwd(), *([file.parent] if file else [])]
@@ -83,13 +87,25 @@ def _find(content: Mapping[str, Any], storage: str) -> Home:
     # An earlier version noted no home where both stores were in it, and a copy is one of its own then.
     whole = noted is None and file and _relative(owner, f"sqlite:///{owner / file.name}", content["tracking_uri"])
     if not whole and here.resolve() != owner.resolve() and _holds(owner, content):
-        return Home(
-            here,
-            owner,
-            f"sweep '{name}' belongs to {owner}, and {here} holds a copy of its files; go on there, or carry it to another "
-            f"folder with `sweep pack {name}`",
-        )
+        obstacle = _belongs(name, owner, f"{here} holds a copy of its files")
+        return Home(here, owner, obstacle, shared=_shared(here, owner, content, file) is not None)
     return _whole(here, owner, content, file)
+
+
+def _belongs(name: str, owner: Path, copy: str) -> str:
+    return f"sweep '{name}' belongs to {owner}, and {copy}; go on there, or carry it to another folder with `sweep pack {name}`"
+
+
+def _shared(here: Path, owner: Path, content: Mapping[str, Any], optuna: Path | None) -> Path | None:
+    """What a copy of the ``owner`` has in common with it, by a link of either kind: a file or folder; None where nothing."""
+    if os.path.exists(owner) and os.path.samefile(here, owner):
+        return None
+    mlflow = sqlite.file(replaced(content["tracking_uri"], HOME, str(here)))
+    for path in (here / SWEEPS / content["name"], optuna, mlflow, mlflow and mlflow.parent / artifact_locations.RUNS):
+        twin = path and owner / os.path.relpath(path, here)
+        if path and twin and path.exists() and twin.exists() and os.path.samefile(path, twin):
+            return path
+    return None
 
 
 def _whole(home: Path, before: Path, content: Mapping[str, Any], file: Path | None) -> Home:

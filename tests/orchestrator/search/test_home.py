@@ -119,6 +119,36 @@ def test_a_copy_whose_store_is_elsewhere_may_not_change_the_sweep(
     assert load(second, monkeypatch, storage).spec.trials == 7
 
 
+@pytest.mark.parametrize("how", ["symbolic link", "hard link"])
+@pytest.mark.parametrize("shared", [".sweeps", "sweeps.db", "mlflow.db", "mlruns"])
+def test_a_copy_that_has_links_to_the_original_may_not_change_the_sweep(
+    shared: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a large folder was moved to another disk, with a link in its place, and then the whole folder was copied."""
+    first, second, disk = tmp_path / "first", tmp_path / "second", tmp_path / "disk"
+    make(first, monkeypatch)
+    (first / "mlruns").mkdir()
+    (first / "mlflow.db").touch()
+    if how == "hard link":
+        if (first / shared).is_dir():
+            pytest.skip("folders have none")
+        shutil.copytree(first, second)
+        (second / shared).unlink()
+        (second / shared).hardlink_to(first / shared)
+    else:
+        (first / shared).rename(disk)
+        (first / shared).symlink_to(disk)
+        load(first, monkeypatch).claim()
+        shutil.copytree(first, second, symlinks=True)
+    copy = load(second, monkeypatch)
+    with pytest.raises(UserError, match=f"belongs to {first}, and {second}/{shared}.* is a link.*sweep pack toy"):
+        copy.claim()
+    assert home.identity(first / ".sweeps/toy")["home"] == str(first)
+    load(first, monkeypatch).claim()
+    shutil.rmtree(first)
+    load(second, monkeypatch).update(trials=7)  # it was moved, then
+
+
 def test_a_storage_without_the_files_of_the_sweep_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "first", monkeypatch)
     second = tmp_path / "second"
