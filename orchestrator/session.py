@@ -147,7 +147,8 @@ def _run(
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
 
     def show(status: SweepStatus) -> None:
-        screen.show(status)
+        with halt.printing():
+            screen.show(status)
         driver.tell(status.state, {number: trial.progress() for number, trial in status.running.items()})
 
     wait = 0.0

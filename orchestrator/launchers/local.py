@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psutil
@@ -24,7 +25,7 @@ from orchestrator.messages import Ended, Message, Reply, Report, Task
 from orchestrator.worker import lock, log
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-PRELOAD = "orchestrator.launchers.preload"
+PRELOAD = ["orchestrator.launchers.server_signals", "orchestrator.launchers.preload"]
 FORK_SECONDS = 30.0  # how long a server that dies is started anew
 ORPHAN_SECONDS = 8.0  # how long a worker may take to leave once its supervisor is gone
 
@@ -33,6 +34,7 @@ def _work(task: Task, pipe: Connection) -> None:
     """The worker: plays one trial and leaves."""
     os.setsid()  # a group of its own: Ctrl-C is the supervisor's to hear, and the whole group can be ended at once
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_signals_to_the_supervisor()
     os.environ.pop("MLFLOW_RUN_ID", None)  # names the sweep's own run: a trainer that logs by itself would write there
     threading.Thread(target=_leave_with_the_supervisor, daemon=True).start()
     log.redirect(Path(task.folder))
@@ -55,6 +57,22 @@ def _work(task: Task, pipe: Connection) -> None:
             reply = _converse(pipe, message)
             if isinstance(message, Ended):
                 return
+
+
+def _leave_signals_to_the_supervisor() -> None:
+    """Batch systems end all processes of a job: the supervisor hears it too, and has the trial leave with a checkpoint.
+
+    What this worker starts is ended by such a signal, as anywhere else.
+    """
+    worker = os.getpid()
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != worker:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, heard)
 
 
 def _leave_with_the_supervisor() -> None:
@@ -154,7 +172,7 @@ class LocalLauncher(Launcher):
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(resources.threads)))  # read when the server imports torch
         self.context = multiprocessing.get_context("forkserver")
         # What is not a module of ours cannot be imported by name.
-        modules = [PRELOAD, *([] if study.endswith(".py") else [f"studies.{study}"])]
+        modules = [*PRELOAD, *([] if study.endswith(".py") else [f"studies.{study}"])]
         self.context.set_forkserver_preload(modules)
         from multiprocessing import forkserver
 

@@ -1,5 +1,7 @@
 """Reasons to end a sweep early, in order: Ctrl-C, a signal, or a parent that is gone."""
 
+import errno
+import os
 import signal
 import threading
 import time
@@ -10,14 +12,24 @@ from types import FrameType
 import psutil
 
 PARENT_SECONDS = 1.0  # between looks at the parent
+REASONS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated by SIGTERM",
+    signal.SIGHUP: "its terminal was closed (SIGHUP)",
+}
+OUTPUTS = (1, 2)  # file descriptors of what is printed
 
 
 class InterruptWatcher:
-    """Tells whether the sweep should end. A second Ctrl-C ends it at once, by KeyboardInterrupt."""
+    """Tells whether the sweep should end. A second Ctrl-C ends it at once, by KeyboardInterrupt.
+
+    Another signal may come twice at once: `timeout` sends it to its command, and then to the group that this is in.
+    """
 
     def __init__(self, under_mlflow: bool = False) -> None:
         """``under_mlflow``: `mlflow run` started us, and the sweep ends when that is gone."""
         self.reason = ""
+        self.terminals = [output for output in OUTPUTS if _is_terminal(output)]
         self.ancestors = _mlflow_run() if under_mlflow else []
         self.checked = time.monotonic()
 
@@ -32,9 +44,9 @@ class InterruptWatcher:
 
     @contextmanager
     def listening(self) -> Iterator["InterruptWatcher"]:
-        """Hear SIGINT and SIGTERM inside the block, if this is the main thread: another one cannot."""
+        """Hear signals inside the block, if this is the main thread: another one cannot. `nohup` ignores SIGHUP, and so do we."""
         main = threading.current_thread() is threading.main_thread()
-        heard = (signal.SIGINT, signal.SIGTERM) if main else ()
+        heard = [number for number in REASONS if main and signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._hear) for number in heard}
         try:
             yield self
@@ -43,9 +55,35 @@ class InterruptWatcher:
                 signal.signal(number, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.reason:
+        if self.reason and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.reason = "interrupted" if number == signal.SIGINT else "terminated"
+        if number == signal.SIGHUP:
+            self._leave_terminal()
+        self.reason = self.reason or REASONS[signal.Signals(number)]
+
+    @contextmanager
+    def printing(self) -> Iterator[None]:
+        """Print inside the block. That a terminal is closed may be noticed here before the signal is heard."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.EIO or not self.terminals:
+                raise
+            self._hear(signal.SIGHUP, None)
+
+    def _leave_terminal(self) -> None:
+        """Print into nothing: a terminal that is closed takes nothing any more."""
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        for output in self.terminals:
+            os.dup2(nothing, output)
+        os.close(nothing)
+
+
+def _is_terminal(output: int) -> bool:
+    try:
+        return os.isatty(output)
+    except OSError:  # it is closed
+        return False
 
 
 def _mlflow_run() -> list[psutil.Process]:

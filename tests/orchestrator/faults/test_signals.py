@@ -1,0 +1,51 @@
+"""Signals that end a sweep: a process group, a batch system or a closed terminal sends them to more than the supervisor."""
+
+import os
+import signal
+
+import pytest
+
+from tests.support.faults import EVERY, GATED, HALF, STEPS, computed_twice, files_only
+from tests.support.place import Place
+from tests.support.processes import Process, kill, wait_until_gone
+
+pytestmark = pytest.mark.slow
+
+
+def to_the_group(process: Process) -> None:
+    """As `timeout` does: first to the command, then to its whole group, the command among it."""
+    os.kill(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
+
+
+def to_all(process: Process) -> None:
+    """As batch systems do: to every process of the job, in any order. Here it is the signal of a terminal that is closed."""
+    for child in process.family():
+        kill(child.pid, signal.SIGHUP)
+    kill(process.pid, signal.SIGHUP)
+
+
+@files_only
+def test_a_signal_to_all_processes_ends_the_sweep_in_order(place: Place) -> None:
+    """One sentence tells what happened, and resume continues exactly."""
+    arguments = place.run("--trials", "2", *EVERY, **GATED)
+    for send, sentence in (
+        (to_the_group, "ended early: terminated by SIGTERM."),
+        (to_all, "ended early: its terminal was closed (SIGHUP)."),
+    ):
+        process = place.start(*arguments)
+        process.wait_for(lambda: len(place.workers()) == 2)
+        process.wait_for(place.computed(2, step=HALF))
+        family = process.family()
+        send(process)
+        assert process.finish().returncode == 130, process.output
+        wait_until_gone(family)
+        assert "goes on" not in process.stdout and "exit status" not in process.stdout, process.stdout
+        assert f"{sentence} Go on with:  sweep resume toy" in process.stdout, process.output
+        assert not process.stderr, process.stderr
+        arguments = ["resume", "toy", "--workers", "2", "--checkpoint-every", "0.5"]
+    place.open_gate()
+    done = place.sweep(*arguments)
+    assert done.returncode == 0, done.output
+    place.check(2, STEPS)
+    assert computed_twice(place) == 0 and not any(trial.user_attrs.get("deaths") for trial in place.trials())
