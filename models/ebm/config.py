@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.parts.settings import Activation, Precision
+from models.parts.settings import Activation, Noised, Penalised, Precision
 from samplers import schedules
 from samplers.schedules import Schedule
 
@@ -50,12 +50,17 @@ class Config(BaseModel):
 
     learning_rate: float = Field(1e-3, gt=0, description="of Adam, with warm-up; cosine decay to 1/20")
     energy_regularisation: float = Field(0.1, ge=0, description="α in L = E⁺ − E⁻ + α(E⁺² + E⁻²)")
+    penalised_samples: Penalised = Field(
+        "all", description="samples whose E⁻² counts in L: all, or those below zero alone"
+    )
     parameter_grad_clip: float = Field(0.1, gt=0, description="maximum norm of the gradient of the weights")
-    data_noise: float = Field(0.03, ge=0, description="standard deviation of the noise added to real images")
+    data_noise: float = Field(0.03, ge=0, description="standard deviation of the noise added to training images")
+    noised: Noised = Field("data", description="images that get this noise: real ones only, or real ones and samples")
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="decay of the averaged weights, which are sampled and saved"
     )
-    batch_size: int = Field(64, ge=2, description="real images per update, and as many chains")
+    batch_size: int = Field(64, ge=2, description="real images per update, and as many chains unless n_chains is given")
+    n_chains: int | None = Field(None, ge=1, description="chains per update; None: as many as real images")
 
     network_evaluations: int = Field(
         20_000, ge=1, description="budget, in batches through the network; one Langevin step is one"
@@ -74,9 +79,19 @@ class Config(BaseModel):
     )
 
     @property
+    def chains(self) -> int:
+        """Chains per update."""
+        return self.n_chains or self.batch_size
+
+    @property
+    def update_cost(self) -> float:
+        """What an update takes of the budget, in batches of chains: their steps, their ends and the real images."""
+        return self.n_steps + 1 + self.batch_size / self.chains
+
+    @property
     def updates(self) -> int:
-        """Updates that the budget pays for: each costs its chain's steps, one forward and one backward pass."""
-        return max(1, self.network_evaluations // (self.n_steps + 2))
+        """Updates that the budget pays for."""
+        return max(1, int(self.network_evaluations / self.update_cost))
 
     @property
     def evaluation_steps(self) -> int:
@@ -123,6 +138,8 @@ class Config(BaseModel):
                 f"chains cannot cross the data range: steps of at most step_size × grad_clip carry a pixel {self.reach:.2g} "
                 f"of the {width:g} from black to white; raise step_size, n_steps or grad_clip"
             )
-        if self.start == "replay" and self.buffer_size < self.batch_size:
-            raise ValueError(f"buffer_size={self.buffer_size} is below batch_size={self.batch_size}; raise it")
+        if self.chains > self.batch_size:
+            raise ValueError(f"n_chains={self.chains} is above batch_size={self.batch_size}; lower it")
+        if self.start == "replay" and self.buffer_size < self.chains:
+            raise ValueError(f"buffer_size={self.buffer_size} is below the {self.chains} chains of an update; raise it")
         return self

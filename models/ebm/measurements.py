@@ -32,7 +32,7 @@ def measure(config: Config, update: Update, step: int, learning_rate: float) -> 
         "chain/saturation": saturation(update.samples),
         "chain/saturation_data": saturation(update.real),
         "training/gradient_norm": update.gradient_norm.item(),
-        "training/network_evaluations": float(step * (config.n_steps + 2)),
+        "training/network_evaluations": step * config.update_cost,
         "training/learning_rate": learning_rate,
     }
     if config.grad_clip is not None:

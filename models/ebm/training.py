@@ -16,7 +16,6 @@ from models.ebm.chains import chains
 from models.ebm.config import BOUNDS, Config
 from models.ebm.divergence import DivergenceMonitor
 from models.ebm.evaluation import Result, schedule_curve
-from models.ebm.losses import contrastive_divergence
 from models.ebm.measurements import Update, measure
 from models.ebm.networks import frozen
 from models.ebm.variant import UNCONDITIONAL, Variant
@@ -28,6 +27,7 @@ from models.parts.training import loop
 from models.parts.training.augmentation import noisy
 from models.parts.training.batches import Batches
 from models.parts.training.checkpoint import Part
+from models.parts.training.energy_loss import contrastive_divergence
 from models.parts.training.loop import Evaluation, LearningRate, Outcome
 from models.parts.training.optimisation import seeded_init, update_ema
 from samplers import replay, starts
@@ -73,9 +73,14 @@ class EnergyLearner:
             samples, info = chains(config, conditioned, self.env, begin, config.n_steps, self.chains)
         if self.buffer is not None and slots is not None:
             self.buffer = replay.put(self.buffer, slots, samples)
-        energies = energy(network, torch.cat([labels, chain_labels]))(torch.cat([noisy_real, samples]))
-        on_data, on_samples = energies.chunk(2)
-        loss, gap = contrastive_divergence(on_data, on_samples, config.energy_regularisation)
+        noisy_samples = (
+            noisy(samples, config.data_noise, self.batches.generator) if config.noised == "both" else samples
+        )
+        energies = energy(network, torch.cat([labels, chain_labels]))(torch.cat([noisy_real, noisy_samples]))
+        on_data, on_samples = energies[: len(real)], energies[len(real) :]
+        alpha, penalised = config.energy_regularisation, config.penalised_samples
+        loss, gap = contrastive_divergence(on_data, on_samples, alpha, penalised)
+        loss = loss + self.variant.label_loss(config, network, noisy_real, labels, on_data, self.batches.generator)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(network.parameters(), config.parameter_grad_clip)
@@ -86,9 +91,9 @@ class EnergyLearner:
 
     def chain_starts(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Where the chains of an update begin, their labels, and their slots in the replay buffer where there is one."""
-        n = self.config.batch_size
+        n = self.config.chains
         if self.buffer is None:
-            return starts.uniform(n, self.data.shape, BOUNDS, self.chains), labels, None
+            return starts.uniform(n, self.data.shape, BOUNDS, self.chains), labels[:n], None
         begin, slots = replay.draw(self.buffer, n, self.config.fresh_share, self.chains)
         return begin, self.slot_labels[slots], slots
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from models.data.dataset import Data
 from models.ebm.evaluation import Result, evaluate, initial_samples
@@ -22,10 +22,17 @@ class Variant:
     energy: Callable[
         [nn.Module, Tensor], Energy
     ]  # network and labels (n,) -> energy of n images, the labels held fixed
+    label_loss: Callable[
+        [Any, nn.Module, Tensor, Tensor, Tensor, Generator], Tensor | float
+    ]  # config, network, real images, their labels and energies -> a term of the loss beside contrastive divergence
     initial_samples: Callable[[Result, Env], Iterator[Event]]
     evaluate: Callable[[Result, Env], Iterator[Event]]
 
 
 UNCONDITIONAL = Variant(
-    lambda config, data: network(config, data.shape), lambda net, labels: net, initial_samples, evaluate
+    network=lambda config, data: network(config, data.shape),
+    energy=lambda net, labels: net,
+    label_loss=lambda *_: 0.0,
+    initial_samples=initial_samples,
+    evaluate=evaluate,
 )

@@ -64,7 +64,7 @@ class ReplayedChains:
     def run(self, network: nn.Module) -> ChainEnds:
         """A batch of chains, a few of them fresh; their ends go back into the buffer."""
         config = self.config
-        begin, slots = replay.draw(self.buffer, config.batch_size, config.fresh_share, self.generator, self._fresh)
+        begin, slots = replay.draw(self.buffer, config.chains, config.fresh_share, self.generator, self._fresh)
         with in_mode(network, config.sampling_mode):
             marginal_energy = config.target == "marginal"
             energy = marginal(network) if marginal_energy else conditional(network, self.slot_labels[slots])

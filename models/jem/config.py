@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.parts.settings import Activation, Augmentation, NamedFile, Precision
+from models.parts.settings import Activation, Augmentation, NamedFile, Noised, Penalised, Precision
 
 Norm = Literal["none", "batch", "group"]
 Mode = Literal["train", "eval"]
@@ -68,17 +68,21 @@ class Config(BaseModel):
     classification_weight: float = Field(1.0, ge=0, description="weight of the cross-entropy")
     likelihood_weight: float = Field(1.0, ge=0, description="weight of E⁺ − E⁻; 0: a plain classifier, no chains")
     energy_regularisation: float = Field(0.0, ge=0, description="α in L = E⁺ − E⁻ + α(E⁺² + E⁻²)")
+    penalised_samples: Penalised = Field(
+        "all", description="samples whose E⁻² counts in L: all, or those below zero alone"
+    )
     learning_rate: float = Field(1e-3, gt=0, description="of Adam, with warm-up; cosine decay to 1/20")
     warmup: int = Field(50, ge=0, description="updates in which learning rate and likelihood weight rise from 0")
     beta1: float = Field(0.0, ge=0, lt=1, description="of Adam: momentum")
     data_noise: float = Field(0.03, ge=0, description="standard deviation of the noise added to training images")
-    noised: Literal["data", "both"] = Field(
+    noised: Noised = Field(
         "both", description="images that get this noise: real ones only (JEM), or real ones and samples"
     )
     augmentation: Augmentation = Field("none", description="of real images")
     parameter_grad_clip: float = Field(1.0, gt=0, description="maximum norm of the gradient of the weights")
     ema_decay: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights, which are scored and saved")
-    batch_size: int = Field(64, ge=2, description="real images per update, and as many chains")
+    batch_size: int = Field(64, ge=2, description="real images per update, and as many chains unless n_chains is given")
+    n_chains: int | None = Field(None, ge=1, description="chains per update; None: as many as real images")
 
     network_evaluations: int = Field(
         12_000, ge=1, description="budget, in batches through the network; one Langevin step is one"
@@ -98,9 +102,19 @@ class Config(BaseModel):
         return self.likelihood_weight > 0
 
     @property
+    def chains(self) -> int:
+        """Chains per update."""
+        return self.n_chains or self.batch_size
+
+    @property
+    def update_cost(self) -> float:
+        """What an update takes of the budget, in batches of chains: their steps, their ends and the real images."""
+        return self.n_steps + 1 + self.batch_size / self.chains if self.generates else 1
+
+    @property
     def updates(self) -> int:
-        """Updates that the budget pays for: chains' steps and two batches, or one where it is a plain classifier."""
-        return max(1, self.network_evaluations // (self.n_steps + 2 if self.generates else 1))
+        """Updates that the budget pays for."""
+        return max(1, int(self.network_evaluations / self.update_cost))
 
     @property
     def evaluation_steps(self) -> int:
@@ -115,8 +129,10 @@ class Config(BaseModel):
             raise ValueError(
                 f"a wide residual network has 6n + 4 layers, not {self.depth}; set depth to 10, 16, 22 or 28"
             )
-        if self.buffer_size < self.batch_size:
-            raise ValueError(f"buffer_size={self.buffer_size} is below batch_size={self.batch_size}; raise it")
+        if self.chains > self.batch_size:
+            raise ValueError(f"n_chains={self.chains} is above batch_size={self.batch_size}; lower it")
+        if self.buffer_size < self.chains:
+            raise ValueError(f"buffer_size={self.buffer_size} is below the {self.chains} chains of an update; raise it")
         if self.evaluation_samples < 2 * self.classes:
             raise ValueError(
                 f"evaluation_samples={self.evaluation_samples} are fewer than two a class; raise it to {2 * self.classes}"

@@ -10,7 +10,8 @@ from models.jem.config import Config
 from models.parts.training.energy_divergence import GRACE_PERIOD, PATIENCE, EnergyMonitor
 from models.parts.training.reporting import past_grace_period
 
-OUTRUN = -5.0  # nats of E⁺ − E⁻: data so much likelier than where chains end that these will not catch up
+OUTRUN = -0.5  # of α(E⁺ − E⁻): data so much likelier than where chains end that these will not catch up
+UNREGULARISED_OUTRUN = -5.0  # nats of E⁺ − E⁻, where α = 0 sets no scale
 FORGOTTEN = 0.5  # of the way from chance to the accuracy that it had before
 KNEW = 0.2  # above chance: a classifier that began with less has nothing to forget
 MEMORY = 0.8  # how much of the mean accuracy of earlier reports the next one keeps
@@ -44,7 +45,7 @@ class DivergenceMonitor:
         if "energy/data" in measurements:
             on_data, on_samples = measurements["energy/data"], measurements["energy/samples"]
             gap = on_data - on_samples
-            outrun = self.outrun + 1 if late and gap < OUTRUN else 0
+            outrun = self.outrun + 1 if late and gap < _outrun(config.energy_regularisation) else 0
             if outrun >= PATIENCE:
                 raise Diverged("outrun", step, f"energy gap is {gap:.1f}: chains do not get down to where the data are")
             excess = measurements["chain/saturation"] - measurements["chain/saturation_data"]
@@ -59,3 +60,8 @@ class DivergenceMonitor:
     def of(state: Mapping[str, Any]) -> "DivergenceMonitor":
         """The monitor whose fields are in ``state``."""
         return DivergenceMonitor(**{**state, "energies": EnergyMonitor(**state["energies"])})
+
+
+def _outrun(alpha: float) -> float:
+    """The gap E⁺ − E⁻ below which the data outrun the chains."""
+    return OUTRUN / alpha if alpha > 0 else UNREGULARISED_OUTRUN

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.jem.config import Config
+from models.parts.training.energy_loss import contrastive_divergence
 
 
 def joint_loss(
@@ -19,9 +20,8 @@ def joint_loss(
     if on_samples is None:
         return config.classification_weight * entropy, entropy, torch.zeros_like(entropy)
     on_data = -logits.logsumexp(1)
-    gap = on_data.mean() - on_samples.mean()
-    squares = on_data.square().mean() + on_samples.square().mean()
-    likelihood = gap + config.energy_regularisation * squares
+    alpha, penalised = config.energy_regularisation, config.penalised_samples
+    likelihood, gap = contrastive_divergence(on_data, on_samples, alpha, penalised)
     weight = warmup_share * config.likelihood_weight
     return config.classification_weight * entropy + weight * likelihood, entropy, gap
 

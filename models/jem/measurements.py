@@ -31,7 +31,7 @@ def measure(config: Config, update: Update, step: int, learning_rate: float) -> 
         "loss/classification": update.entropy.item(),
         "accuracy/train": accuracy(update.logits, update.labels),
         "training/gradient_norm": update.gradient_norm.item(),
-        "training/network_evaluations": float(step * (config.n_steps + 2 if config.generates else 1)),
+        "training/network_evaluations": step * float(config.update_cost),
         "training/learning_rate": learning_rate,
     }
     if update.chains is not None and update.on_samples is not None:

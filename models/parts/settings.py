@@ -7,6 +7,8 @@ from pydantic import AfterValidator
 
 Activation = Literal["silu", "leaky_relu", "elu", "softplus"]
 Precision = Literal["float32", "bfloat16", "auto"]
+Noised = Literal["data", "both"]
+Penalised = Literal["all", "below_zero"]
 Augmentation = Literal["none", "shift", "shift_flip"]
 
 

@@ -16,6 +16,7 @@ from models.ebm.conditional import networks
 from models.ebm.conditional import training as conditional_training
 from models.ebm.conditional.config import Config
 from models.ebm.conditional.evaluation import conditional_energy
+from models.ebm.conditional.losses import wrong_label_loss, wrong_labels
 from models.ebm.variant import Variant
 from models.env import Env
 from models.events import Curve, Event, Images, Matrix, Scalars
@@ -75,6 +76,38 @@ class Wells(nn.Module):
         return (x - self.centres[labels].view(-1, 1, 1, 1)).square().flatten(1).sum(1) / 2
 
 
+def test_wrong_labels_are_all_the_others_with_equal_chance() -> None:
+    labels = torch.arange(3).repeat(3_000)
+    wrong = wrong_labels(labels, 3, torch.Generator().manual_seed(0))
+    counts = torch.bincount(3 * labels + wrong, minlength=9).view(3, 3)
+    assert counts.diag().sum() == 0
+    assert all(
+        abs(count - 1_500) < 5 * (3_000 / 4) ** 0.5 for count in counts[~torch.eye(3, dtype=torch.bool)].tolist()
+    )
+
+
+def test_the_loss_of_wrong_labels_is_that_of_a_classifier_of_two() -> None:
+    net = networks.network(config(classes=2), (1, 8, 8))
+    x, labels = torch.rand(5, 1, 8, 8), torch.tensor([0, 1, 1, 0, 1])
+    loss = wrong_label_loss(net, x, net(x, labels), 1 - labels)
+    torch.testing.assert_close(loss, nn.functional.cross_entropy(-net(x), labels))
+
+
+def test_wrong_labels_make_the_energy_read_labels(env: Env) -> None:
+    """A few updates with and without them, else alike: more real digits have their least energy at their label."""
+    data = datasets.load("digits", env.data_folder)
+    images, labels = data.validation.floats(), data.validation.labels
+    accuracies = []
+    for weight in (0.0, 1.0):
+        quick = {"width": 8, "learning_rate": 1e-2, "parameter_grad_clip": 1.0, "ema_decay": 0.9, "evaluations": 1}
+        settings = config(wrong_label_weight=weight, **quick)
+        settings = settings.model_copy(update={"network_evaluations": int(100 * settings.update_cost)})
+        assert settings.updates == 100 and settings.update_cost == 12 + weight
+        net = finished(conditional_training.train(settings, env)).network
+        accuracies.append((net(images).argmin(1) == labels).float().mean().item())
+    assert accuracies[1] > accuracies[0] + 0.2
+
+
 def test_replicas_of_a_chain_have_its_label() -> None:
     x = torch.linspace(-0.9, 0.9, 10).repeat_interleave(3).view(-1, 1, 1, 1)
     energies = conditional_energy(Wells(), torch.arange(10))(x)
@@ -87,7 +120,7 @@ def nothing(*args: Any) -> Iterator[Event]:
 
 def test_a_slot_of_the_replay_buffer_belongs_to_one_label_for_ever(env: Env) -> None:
     """On wells that never move each slot ends at the centre of its own label: were labels mixed up, it would be between."""
-    variant = Variant(lambda config, data: Wells(), conditional_energy, nothing, nothing)
+    variant = Variant(lambda config, data: Wells(), conditional_energy, lambda *_: 0.0, nothing, nothing)
     still = config(step_size=0.5, grad_clip=None, learning_rate=1e-12, fresh_share=0.0, network_evaluations=12 * 15)
     result = finished(training.train(still, env, None, variant))
     labels = of_slots(still.buffer_size, result.data, "cpu")

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from models.ebm import evaluation, networks, training
 from models.ebm.chains import KERNELS, chains
 from models.ebm.config import Config
-from models.ebm.losses import contrastive_divergence
 from models.env import Env
 from models.events import Checkpoint, Diverged, Event, Images, Scalars, Weights
+from models.parts.training.energy_loss import contrastive_divergence
 from tests.support.playing import finished, gone_on
 
 SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 32, "evaluations": 2, "buffer_size": 100}
@@ -27,6 +27,17 @@ def test_loss_by_hand() -> None:
     """E⁺ = (1, 3), E⁻ = (0, −2), α = 0.5: gap 2 − (−1) = 3, squares 0.5 · (5 + 2) = 3.5."""
     loss, gap = contrastive_divergence(torch.tensor([1.0, 3.0]), torch.tensor([0.0, -2.0]), 0.5)
     assert (loss.item(), gap.item()) == (6.5, 3.0)
+    loss, gap = contrastive_divergence(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0, -2.0]), 0.5, "below_zero")
+    assert (loss.item(), gap.item()) == (pytest.approx(2 + 0.5 * (5 + 4 / 3)), 2.0)
+
+
+@pytest.mark.parametrize(("penalised", "push"), [("all", 0.0), ("below_zero", -1.0)])
+def test_a_sample_at_half_of_one_over_alpha_is_pushed_away_only_where_its_square_does_not_count(
+    penalised: Any, push: float
+) -> None:
+    energy = torch.tensor([1 / (2 * 0.1)], requires_grad=True)
+    contrastive_divergence(torch.zeros(1), energy, 0.1, penalised)[0].backward()
+    assert energy.grad is not None and energy.grad.item() == pytest.approx(push)
 
 
 def test_a_network_that_is_never_fooled_settles_where_it_is_watched_for() -> None:
@@ -43,10 +54,10 @@ def test_a_network_that_is_never_fooled_settles_where_it_is_watched_for() -> Non
         assert alpha * (energies[0] - energies[1]).item() == pytest.approx(-1, abs=1e-3)
 
 
-@pytest.mark.parametrize("start", ["noise", "replay"])
-def test_a_resumed_training_equals_an_uninterrupted_one(start: str, env: Env) -> None:
+@pytest.mark.parametrize("changes", [{"start": "noise"}, {"start": "replay"}, {"noised": "both", "n_chains": 16}])
+def test_a_resumed_training_equals_an_uninterrupted_one(changes: dict[str, Any], env: Env) -> None:
     """Every number and picture after the interruption is the same, and so are the weights, to the last bit."""
-    whole, half = config(start=start), 7
+    whole, half = config(**changes), 7
     straight, resumed = gone_on(lambda state: training.train(whole, env, state), half)
     told = [event for event in straight if isinstance(event, Scalars) and event.step > half]
     again = [event for event in resumed if isinstance(event, Scalars) and event.step > half]
@@ -167,7 +178,8 @@ def test_the_textbook_rule_is_a_config() -> None:
         ({"step_size": 0.5}, "cannot cross the data range"),
         ({"coupled": True, "noise_start": 0.0}, "coupled needs noise_start above 0"),
         ({"schedule": "geometric", "noise_end": 0.0}, "linear can reach 0"),
-        ({"buffer_size": 10}, "below batch_size"),
+        ({"buffer_size": 10}, "below the 64 chains of an update"),
+        ({"n_chains": 65}, "above batch_size=64"),
         ({"fresh_share": 1.5}, "less than or equal to 1"),
         ({"learning_rate": "fast"}, "valid number"),
         ({"depth": 3}, "not permitted"),

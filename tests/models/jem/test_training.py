@@ -16,7 +16,7 @@ from models.data import dataset as datasets
 from models.env import Env
 from models.events import Checkpoint, Curve, DataUsed, Diverged, Event, Images, Matrix, Scalars
 from models.jem import networks, training
-from models.jem.chains import Starts, kernel
+from models.jem.chains import ReplayedChains, Starts, kernel
 from models.jem.config import BOUNDS, Config
 from models.jem.divergence import DivergenceMonitor
 from models.jem.losses import joint_loss, warmup_share
@@ -61,6 +61,30 @@ def test_losses_by_hand() -> None:
     assert loss.item() == pytest.approx(entropy.item() + 0.5 * 0.5 * likelihood)
     loss, entropy, gap = joint_loss(logits, labels, None, config(classification_weight=2.0), 1.0)
     assert loss.item() == pytest.approx(2 * entropy.item()) and gap == 0
+
+
+def test_the_squares_of_samples_above_zero_count_where_the_settings_say() -> None:
+    logits, labels, of_samples = torch.zeros(2, 2), torch.tensor([0, 1]), torch.tensor([3.0, -1.0])
+    losses = [
+        joint_loss(logits, labels, of_samples, config(energy_regularisation=0.1, penalised_samples=which), 1.0)[0]
+        for which in ("all", "below_zero")
+    ]
+    assert (losses[0] - losses[1]).item() == pytest.approx(0.1 * 9 / 2)
+
+
+def test_an_update_may_have_fewer_chains_than_real_images(env: Env) -> None:
+    """The budget counts batches of chains: 4 steps, one of their ends, and 64 real images as four batches of 16."""
+    few = config(n_chains=16)
+    assert few.update_cost == 4 + 1 + 4 and few.updates == 6 * 20 // 9
+    assert len(finished(training.train(few, env)).images) == few.buffer_size
+    batches: list[int] = []
+    drawn = ReplayedChains.run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ReplayedChains, "run", lambda self, net: batches.append(len(drawn(self, net).begin)) or drawn(self, net)
+        )
+        finished(training.train(few, env))
+    assert batches == [16] * few.updates
 
 
 @pytest.mark.parametrize("kind", ["none", "batch", "group"])
@@ -278,14 +302,17 @@ LONG = config(network_evaluations=12 * 400)
 LATE = LONG.updates  # past the grace period
 
 
-def test_chains_that_are_outrun_are_noticed_without_a_regularisation() -> None:
-    """Three reports in a row of a gap below −5; one above begins the count anew."""
-    monitor = DivergenceMonitor.begin(0.9, 10)
-    for gap in (-6.0, -6.0, -4.0, -6.0, -6.0):
-        monitor = monitor.update(LATE, LONG, report(0.9, gap))
+@pytest.mark.parametrize(("alpha", "bound"), [(0.0, -5.0), (0.1, -5.0), (0.01, -50.0)])
+def test_chains_that_are_outrun_are_noticed_at_a_gap_of_the_size_that_the_regularisation_leaves(
+    alpha: float, bound: float
+) -> None:
+    """Three reports in a row of a gap below the bound; one above begins the count anew."""
+    monitor, regularised = DivergenceMonitor.begin(0.9, 10), LONG.model_copy(update={"energy_regularisation": alpha})
+    for gap in (1.2, 1.2, 0.8, 1.2, 1.2):
+        monitor = monitor.update(LATE, regularised, report(0.9, gap * bound))
     assert monitor.outrun == 2 and DivergenceMonitor.of(asdict(monitor)) == monitor
     with pytest.raises(Diverged, match="outrun"):
-        monitor.update(LATE, LONG, report(0.9, -6.0))
+        monitor.update(LATE, regularised, report(0.9, 1.2 * bound))
 
 
 def test_forgetting_by_hand() -> None:
@@ -351,7 +378,8 @@ def test_the_recipe_of_larger_images_makes_an_update(
     [
         ({"network": "resnet18"}, "64 channels"),
         ({"network": "wide_resnet", "depth": 12}, "6n \\+ 4"),
-        ({"buffer_size": 10}, "below batch_size"),
+        ({"buffer_size": 10}, "below the 64 chains of an update"),
+        ({"n_chains": 65}, "above batch_size=64"),
         ({"classification_weight": 0.0, "likelihood_weight": 0.0}, "raise one"),
         ({"evaluation_samples": 16}, "fewer than two a class"),
     ],
