@@ -81,6 +81,8 @@ def drive(
     """
     try:
         return _drive(book, machine, console, parent_run, changes or {})
+    except home.Moved as error:
+        raise UserError(str(error)) from None
     except CannotWrite as error:
         raise UserError(f"{error}; make room there, then go on") from None
     except UNWRITABLE as error:
@@ -100,28 +102,37 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str, chan
             book.update(**changes)
             spec = book.spec
         home.mark(spec)
-        if not completion.trials_ended(book):
-            reason, closing = _run(book, machine, console, parent_run, driver, halt)
-        elif _complete(book):
-            trials = text.counted(book.total())
-            console.print(f"sweep {spec.name} is complete: it has all of its {trials}; --trials sets a higher total")
-            _ending(book, console)
-            return 0
-        else:
-            console.print(f"{spec.name}: all trials have ended, and what is made of them is completed now …")
-            driver.tell(CLOSING, {})
-            store = connection.for_sweep(spec, parent_run)
-            reason, closing = "", closings.complete(book, store, parent_run)
-        if closing.verdict:
-            console.print(tables.verdict(closing.verdict))
-        _ending(book, console, closing.champion)
-        _remarks(closing, console)
-        if reason:
-            again = f"Go on with:  [bold]{text.program()} resume {spec.name}[/]"
-            console.print(f"ended early: {reason}. {again}", highlight=False, soft_wrap=True)
-        if reason in ORDERLY:
-            return 0 if book.best() else 1
-        return INTERRUPTED if halt.reason else 1
+        with home.staying(spec, book.address):
+            return _play(book, machine, console, parent_run, driver, halt)
+
+
+def _play(
+    book: Book, machine: Machine, console: Console, parent_run: str, driver: lease.Lease, halt: InterruptWatcher
+) -> int:
+    """Run or close the sweep, and say what came of it; returns the exit status."""
+    spec = book.spec
+    if not completion.trials_ended(book):
+        reason, closing = _run(book, machine, console, parent_run, driver, halt)
+    elif _complete(book):
+        trials = text.counted(book.total())
+        console.print(f"sweep {spec.name} is complete: it has all of its {trials}; --trials sets a higher total")
+        _ending(book, console)
+        return 0
+    else:
+        console.print(f"{spec.name}: all trials have ended, and what is made of them is completed now …")
+        driver.tell(CLOSING, {})
+        store = connection.for_sweep(spec, parent_run)
+        reason, closing = "", closings.complete(book, store, parent_run)
+    if closing.verdict:
+        console.print(tables.verdict(closing.verdict))
+    _ending(book, console, closing.champion)
+    _remarks(closing, console)
+    if reason:
+        again = f"Go on with:  [bold]{text.program()} resume {spec.name}[/]"
+        console.print(f"ended early: {reason}. {again}", highlight=False, soft_wrap=True)
+    if reason in ORDERLY:
+        return 0 if book.best() else 1
+    return INTERRUPTED if halt.reason else 1
 
 
 def _run(
@@ -195,6 +206,7 @@ def _complete(book: Book) -> bool:
 def sync(book: Book, console: Console) -> int:
     """Deliver what the sweep's outboxes still hold, and close it if its trials have ended; returns the exit status."""
     with lease.acquire_lease(book):
+        home.mark(book.spec)
         store = connection.for_sweep(book.spec)
         closing = Closing(book, store, closings.serve(book, store))
         waiting = closing.courier.pending()

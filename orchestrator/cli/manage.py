@@ -170,7 +170,7 @@ def find_driver(book: "Book") -> "Driver":
 def ask(book: "Book", driver: "Driver", command: "Command", **details: Any) -> None:
     """Ask the supervisor of a sweep for something and print its answer. UserError where it refuses."""
     from orchestrator.search import completion
-    from orchestrator.supervisor import commands
+    from orchestrator.supervisor import commands, lease
 
     name = book.spec.name
     if driver.state == completion.CLOSING:
@@ -178,7 +178,8 @@ def ask(book: "Book", driver: "Driver", command: "Command", **details: Any) -> N
             f"sweep '{name}' has just ended and its figures are being drawn; wait for that, then go on with "
             f"`sweep resume {name}`"
         )
-    request = commands.wait(book, commands.post(book, command, **details), ANSWER_SECONDS)
+    key = commands.post(book, command, **details)
+    request = commands.wait(book, key, ANSWER_SECONDS, lambda: lease.present(book) is None)
     if request is None:
         click.echo(
             f"process {driver.process} on {driver.host}, which drives sweep '{name}', did not answer yet; it will",

@@ -119,7 +119,8 @@ class Outbox:
         line = entry.model_dump_json().encode() + b"\n"
         try:
             if self.file is None:
-                self.folder.mkdir(parents=True, exist_ok=True)
+                for place in (self.folder.parent, self.folder):  # not what they are in: that may have been moved
+                    place.mkdir(exist_ok=True)
                 self.segment, self.offset = _last(self.folder) + 1, 0
                 self.file = path_of(self.folder, self.segment).open("xb", buffering=0)
             written = 0

@@ -29,9 +29,15 @@ AVOIDED = ("diverged", "out_of_memory")  # outcomes that violate it
 class Book:
     """One sweep's Optuna study."""
 
-    def __init__(self, optuna_study: optuna.Study, spec: Spec, address: str = "", obstacle: str = "") -> None:
-        """``address`` is the storage's; ``obstacle`` is why the sweep may not be changed from here, '' where it may."""
-        self.optuna_study, self.spec, self.address, self.obstacle = optuna_study, spec, address, obstacle
+    def __init__(
+        self, optuna_study: optuna.Study, spec: Spec, address: str = "", obstacle: str = "", unsettled: str = ""
+    ) -> None:
+        """``address`` is the storage's; ``obstacle`` is why the sweep may not be changed from here, '' where it may.
+
+        ``unsettled`` is why it may only be asked for something, as while it is driven from where the folder was.
+        """
+        self.optuna_study, self.spec, self.address = optuna_study, spec, address
+        self.obstacle, self.unsettled = obstacle, unsettled
         self._running: dict[int, optuna.Trial] = {}  # those that this process runs
         self._finished: dict[int, Trial] = {}  # they do not change any more
         optuna_study.pruner = samplers.pruner(spec.pruner)
@@ -93,8 +99,8 @@ class Book:
 
     def claim(self) -> None:
         """Raise UserError where the sweep may not be changed from here: its files are elsewhere, or another sweep's."""
-        if self.obstacle:
-            raise UserError(self.obstacle)
+        if reason := self.obstacle or self.unsettled:
+            raise UserError(reason)
 
     def update(self, **changes: Any) -> None:
         """Change what the sweep knows of itself."""
@@ -198,7 +204,8 @@ class Book:
 
     def note(self, key: str, value: Any) -> None:
         """Keep something with the sweep."""
-        self.claim()
+        if self.obstacle:
+            raise UserError(self.obstacle)
         self.optuna_study.set_user_attr(key, value)
 
     def notes(self) -> dict[str, Any]:
@@ -263,8 +270,8 @@ def load(storage: Storage, name: str) -> Book:
     spec, place = restored
     if place.foreign:
         raise UserError(place.obstacle)
-    obstacle = "" if place.shared else moved.follow(spec, place.before)
-    return Book(load_study(storage, name), spec, str(storage.url), place.obstacle or obstacle)
+    unsettled = "" if place.shared else moved.follow(spec, place.before)
+    return Book(load_study(storage, name), spec, str(storage.url), place.obstacle, unsettled)
 
 
 def names(storage: Storage) -> list[str]:

@@ -8,12 +8,13 @@ moved or copied is its own home. Else it is stored as it is, and a copy is known
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import files
+from orchestrator import files, text
 from orchestrator.delivery.outbox import run_id
 from orchestrator.layout import IDENTITY, SWEEPS
 from orchestrator.search.spec import Spec
@@ -35,6 +36,13 @@ class Home:
     obstacle: str = ""
     foreign: bool = False  # what is there is of another sweep, and must not even be shown as this one's
     shared: bool = False  # files of it are links to those of the home to which the sweep belongs
+
+
+class Moved(files.CannotWrite):
+    """The files of a sweep that is driven are not where they were. One sentence."""
+
+    def __init__(self, sentence: str) -> None:
+        Exception.__init__(self, sentence)
 
 
 def home_of(spec: Spec) -> Path:
@@ -68,6 +76,37 @@ def identity(folder: Path) -> dict[str, str]:
         return dict(json.loads((folder / IDENTITY).read_text()))
     except (OSError, ValueError):
         return {}
+
+
+def check_there(spec: Spec, storage: str = "") -> None:
+    """Raise Moved where the files of a sweep that was marked are not in its home any more; ``storage`` is Optuna's address.
+
+    A place that is out of reach for a moment, as on a disk of another machine, is not gone.
+    """
+    name, home, folder = spec.name, home_of(spec), Path(spec.folder)
+    try:
+        if json.loads((folder / IDENTITY).read_bytes())["id"] == spec.id:
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    file = sqlite.file(storage) if os.path.isabs(storage.removeprefix("sqlite:///")) else None
+    option = f" --storage sqlite:///{file.relative_to(home)}" if file and file.is_relative_to(home) else ""
+    raise Moved(
+        f"the folder of sweep '{name}' was moved or removed from {home} while the sweep ran; nothing was made there anew, "
+        f"go on with `{text.program()} resume {name}{option}` where the folder is now"
+    )
+
+
+@contextmanager
+def staying(spec: Spec, storage: str) -> Iterator[None]:
+    """Raise Moved instead of any other error inside the block where its reason is that; see check_there."""
+    try:
+        yield
+    except Exception:
+        check_there(spec, storage)
+        raise
 
 
 def _find(content: Mapping[str, Any], storage: str) -> Home:

@@ -8,6 +8,7 @@ none, and the file stays whole in both.
 import atexit
 import os
 import sqlite3
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
@@ -37,9 +38,19 @@ def prepare(engine: Engine) -> None:
     """Put the connections of ``engine`` into write-ahead logging, if it is a SQLite file's; those that it has are made anew."""
     in_file = engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:")
     if in_file and not event.contains(engine, "connect", _connected):
+        event.listen(engine, "do_connect", _connect)
         event.listen(engine, "connect", _connected)
         engine.dispose()
         _close_at_exit()
+
+
+def _connect(dialect: Any, record: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """A connection to a file that is there: where its folder was moved, none is made anew."""
+    place, *others = arguments
+    if str(place).startswith("file:"):
+        return None  # it says itself what is to be made
+    uri = f"{Path(place).absolute().as_uri()}?mode=rw"
+    return dialect.loaded_dbapi.connect(uri, *others, **{**options, "uri": True})
 
 
 def _connected(connection: Any, record: Any) -> None:

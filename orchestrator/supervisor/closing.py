@@ -16,6 +16,7 @@ from orchestrator.files import CannotWrite
 from orchestrator.layout import OUTBOX
 from orchestrator.search import completion
 from orchestrator.search.book import Book
+from orchestrator.search.home import Moved
 from orchestrator.stores.optuna_storage import UNWRITABLE
 from orchestrator.supervisor import queue
 from orchestrator.supervisor.steering import STOPPED
@@ -45,6 +46,7 @@ class Closing:
 
     def record(self, outbox: Outbox, reason: str) -> None:
         """Draw the figures and close the records of the sweep and its arms, on disk; see Supervisor.drive for ``reason``."""
+        self.store.guard()
         pictures: list[str] = []
         if self.book.finished() and reason in ORDERLY:
             pictures = publish.finish(self.book, outbox, self.remarks.append)
@@ -54,7 +56,9 @@ class Closing:
         self.courier.serve(Path(self.book.spec.folder))
 
     def give_up(self, outbox: Outbox, error: BaseException) -> None:
-        """Close the records although the session failed, unless the disk is what ended it."""
+        """Close the records although the session failed, unless the disk or a moved folder is what ended it."""
+        if isinstance(error, Moved):
+            return
         interrupted = isinstance(error, KeyboardInterrupt)
         status: Status = "KILLED" if interrupted else "FAILED"
         outcome = "interrupted" if interrupted else "failed"
@@ -70,6 +74,7 @@ class Closing:
 
     def publish(self) -> None:
         """Make what is made of records that are in MLflow; where that is all, and no trial is left, the sweep is closed."""
+        self.store.guard()
         try:
             publish.mark(self.book, self.store)
             if self.book.spec.comparison is None:

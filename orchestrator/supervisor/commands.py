@@ -5,7 +5,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Literal, Protocol
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from orchestrator.errors import UserError
 from orchestrator.search.book import REQUEST, Book
 
+GONE = "the process that drove it had ended before it heard this"
 Command = Literal["stop", "pause", "resume", "extend", "skip", "enqueue"]
 
 
@@ -105,14 +106,21 @@ def answer(book: Book, key: str, request: Request) -> None:
     book.note(key, request.model_copy(update={"seconds": seconds}).model_dump(mode="json"))
 
 
-def wait(book: Book, key: str, seconds: float) -> Request | None:
-    """A request that is answered; None where it is not after ``seconds``."""
+def wait(book: Book, key: str, seconds: float, gone: Callable[[], bool] = lambda: False) -> Request | None:
+    """A request that is answered; None where it is not after ``seconds``.
+
+    Where the supervisor is ``gone`` the request is answered here: the next supervisor is not to do it.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
+        left = gone()  # asked first: what it answered before is there
         request = Request.model_validate(book.notes()[key])
         if request.answer is not None:
             return request
-        time.sleep(0.1)
+        if left:
+            answer(book, key, request.model_copy(update={"answer": GONE, "refused": request.do != "stop"}))
+        else:
+            time.sleep(0.1)
     return None
 
 

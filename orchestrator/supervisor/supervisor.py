@@ -12,6 +12,7 @@ from orchestrator.files import CannotWrite
 from orchestrator.launchers.protocol import Died, Launcher
 from orchestrator.layout import trial_folder
 from orchestrator.messages import CANNOT_WRITE, Ended, Message, Pulse, Report, Saved, Task
+from orchestrator.search import home
 from orchestrator.search.book import Book
 from orchestrator.search.spec import better
 from orchestrator.search.trials import OUTCOMES, PendingTrial
@@ -68,6 +69,7 @@ class Supervisor:
 
         After ``timeout`` seconds no trial is started any more; those that run go on to their end. Where the sweep cannot be
         written any more the reason is a sentence, trials that run have been told to leave, and nothing that was told is lost.
+        Raises home.Moved, when they have left, where the sweep's folder was moved meanwhile.
         """
         shown = 0.0
         if timeout is not None:
@@ -89,8 +91,12 @@ class Supervisor:
         finally:
             for running in self.status.running.values():
                 running.job.kill()
+        self._check_there()
         late = time.monotonic() > self.deadline and self.agenda.open(0)
         return self.reason or ("timeout" if late else "")
+
+    def _check_there(self) -> None:
+        home.check_there(self.book.spec, self.book.address)
 
     def _over(self) -> bool:
         if self.status.running or self.status.state == "paused":
@@ -120,7 +126,8 @@ class Supervisor:
         self.status.seconds_left = estimate(self.status, self.took, self.launcher.resources.slots)
 
     def _check(self, interrupted: str) -> None:
-        """Look at what is asked of the sweep, and whether its workers live."""
+        """Look at whether its folder is there, what is asked of it, and whether its workers live."""
+        self._check_there()
         if interrupted and not self.cancelled:
             self.cancel(interrupted)
         self._note_runs()

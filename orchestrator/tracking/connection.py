@@ -5,10 +5,12 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.errors import UserError
+from orchestrator.search import home
 from orchestrator.search.spec import Spec
 from orchestrator.stores import creation, failures, opening, read_only, sqlite, urls
 from orchestrator.tracking import database
@@ -95,7 +97,9 @@ def for_sweep(spec: Spec, parent_run: str = "") -> "MlflowStore":
     """The tracker of a sweep that goes on; see connect."""
     arms = spec.comparison.arms if spec.comparison else ()
     runs = [run for run in (spec.run, *(arm.run for arm in arms)) if run]
-    return connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run, spec.name, runs)
+    store = connect(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run, spec.name, runs)
+    store.guard = partial(home.check_there, spec)
+    return store
 
 
 def _there(store: "MlflowStore", uri: str, sweep: str, run: str) -> None:

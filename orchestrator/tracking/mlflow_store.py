@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ class MlflowStore:
     def __init__(self, uri: str, experiment: str) -> None:
         """``experiment`` is the id of the one that new runs go to."""
         self.client, self.experiment = MlflowClient(uri), experiment
+        self.guard: Callable[[], None] = lambda: (
+            None
+        )  # raises where files may not be written, as in a folder that is gone
         prepare(self.client._tracking_client.store)
 
     def make_experiment(self, name: str) -> None:
@@ -235,6 +238,7 @@ class MlflowStore:
             return
         with tempfile.TemporaryDirectory() as folder:
             for entry in entries:
+                self.guard()
                 if isinstance(entry, File):
                     path = Path(folder, Path(entry.path).name)
                     path.write_bytes(entry.content)

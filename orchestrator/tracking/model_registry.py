@@ -42,7 +42,7 @@ def register(
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         with default_tracker(client):
-            version = _version(client, name, run) or _make_version(client, run, network, shape, name, tags)
+            version = _version(client, name, run) or _make_version(store, run, network, shape, name, tags)
             client.set_registered_model_alias(name, ALIAS, version)
     except MlflowException as error:
         if error.error_code in REFUSALS:
@@ -58,16 +58,17 @@ def _version(client: mlflow.MlflowClient, name: str, run: str) -> str:
 
 
 def _make_version(
-    client: mlflow.MlflowClient,
+    store: MlflowStore,
     run: str,
     network: nn.Module,
     shape: tuple[int, ...],
     name: str,
     tags: Mapping[str, str],
 ) -> str:
+    client = store.client
     model = _logged(client, run)
     if model is None or model.status != LoggedModelStatus.READY:
-        model = _log(client, run, model, network, shape, tags)
+        model = _log(store, run, model, network, shape, tags)
     try:
         client.create_registered_model(name)
     except MlflowException:  # it has one, of the sweep's earlier end
@@ -85,7 +86,7 @@ def _logged(client: mlflow.MlflowClient, run: str) -> LoggedModel | None:
 
 
 def _log(
-    client: mlflow.MlflowClient,
+    store: MlflowStore,
     run: str,
     begun: LoggedModel | None,
     network: nn.Module,
@@ -93,6 +94,7 @@ def _log(
     tags: Mapping[str, str],
 ) -> LoggedModel:
     """Export the network, and put it below its run. MLflow's own way would open the run again, and close it as of now."""
+    client = store.client
     with tempfile.TemporaryDirectory() as folder:
         path, description = Path(folder, "model"), Model(run_id=run)
         _export(network, shape, path, description)
@@ -104,6 +106,7 @@ def _log(
         description.artifact_path, description.model_id = model.artifact_location, model.model_id
         description.model_uuid = model.model_id
         description.save(str(path / "MLmodel"))
+        store.guard()
         client.log_model_artifacts(model.model_id, str(path))
         return client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 

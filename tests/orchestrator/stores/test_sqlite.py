@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from orchestrator.stores import optuna_storage, sqlite
 from orchestrator.tracking import connection
@@ -36,7 +37,17 @@ def test_mlflows_store_is_in_write_ahead_logging(folder: Path) -> None:
     assert settings(engine)[:2] == ("wal", NORMAL)
 
 
+def test_a_file_that_was_moved_is_not_made_anew(folder: Path) -> None:
+    storage = optuna_storage.connect("sqlite:///sweeps.db")
+    storage.engine.dispose()
+    Path("sweeps.db").rename("moved.db")
+    with pytest.raises(OperationalError, match="unable to open database file"), storage.engine.connect():
+        pass
+    assert not Path("sweeps.db").exists()
+
+
 def test_an_engine_is_prepared_once(folder: Path) -> None:
+    Path("some.db").touch()
     engine = create_engine("sqlite:///some.db")
     sqlite.prepare(engine)
     with engine.connect() as connection:
