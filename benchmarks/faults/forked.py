@@ -5,6 +5,7 @@ What is imported changes nothing in the stores. So a kill at a random moment of 
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,10 @@ class Command:
     def runs(self) -> bool:
         """Whether it has not ended yet."""
         return self.process.is_alive()
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C, of which only this process hears."""
+        os.kill(self.pid, signal.SIGINT)
 
     def end(self) -> int:
         """Wait for its end; returns the exit status, a signal's number being negative."""

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import moved_folders
-from benchmarks.faults.moved_folders import sums
+from benchmarks.faults.four_sweeps import NETWORK, Owner, attempt, make, sums
 from tests.support.cli import command, sweep
 from tests.support.earlier import FIXTURES, FOLDER
 from tests.support.paths import QUADRATIC
@@ -30,17 +29,16 @@ def rows(postgresql: Postgresql, address: str) -> list[str]:
     ]
 
 
-@pytest.mark.long
 def test_everything_works_in_a_copy_and_the_original_stays_as_it_was(folder: Path) -> None:
     """Four sweeps: one stopped in mid-trial, a comparison, one with a champion, one by a study file in the folder."""
-    first, second = folder / "project", folder / "my copy, ümläut ۱"
-    moved_folders.make(first)
-    before = sums(first)
-    shutil.copytree(first, second)
-    assert {name: text for name, text in moved_folders.attempt(second, first).items() if text} == {}
-    assert sweep("rm", "crowned", "--yes", cwd=second).returncode == 0
-    assert not (second / ".sweeps/crowned").exists()
-    assert sums(first) == before
+    first, second = Owner(folder / "project", {}), Owner(folder / "my copy, ümläut ۱", {})
+    expected = make(first, (NETWORK,))
+    before = sums(first.folder)
+    shutil.copytree(first.folder, second.folder)
+    assert {name: text for name, text in attempt(second, first.folder, expected).items() if text} == {}
+    second.types("rm", "crowned", "--yes")
+    assert not (second.folder / ".sweeps/crowned").exists()
+    assert sums(first.folder) == before
 
 
 def test_sweeps_of_an_earlier_version_go_on_where_they_were_moved(folder: Path) -> None:
