@@ -174,12 +174,12 @@ def ui(
     from pathlib import Path
 
     from orchestrator.search import moved_folder
-    from orchestrator.stores import optuna_storage, urls
+    from orchestrator.stores import optuna_storage, sqlite, urls
     from orchestrator.tracking import server
 
     place = Path(folder).absolute()
     default, tracking = (
-        f"sqlite:///{place / address.removeprefix('sqlite:///')}"
+        sqlite.address(place / address.removeprefix(sqlite.PREFIX))
         for address in (optuna_storage.DEFAULT_STORAGE, urls.TRACKING)
     )
     shown_storage = storage or os.environ.get("SWEEP_STORAGE") or default

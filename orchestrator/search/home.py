@@ -124,7 +124,7 @@ def _find(content: Mapping[str, Any], storage: str) -> Home:
     near = [Path.cwd(), *([file.parent] if file else [])]
     here = next((folder for folder in near if _holds(folder, content)), owner)
     # An earlier version noted no home where both stores were in it, and a copy is one of its own then.
-    whole = noted is None and file and _relative(owner, f"sqlite:///{owner / file.name}", content["tracking_uri"])
+    whole = noted is None and file and _relative(owner, sqlite.address(owner / file.name), content["tracking_uri"])
     if not whole and here.resolve() != owner.resolve() and _holds(owner, content):
         obstacle = _belongs(name, owner, f"{here} holds a copy of its files")
         return Home(here, owner, obstacle, shared=_shared(here, owner, content, file) is not None)
@@ -201,6 +201,8 @@ def _relative(home: Path, storage: str, tracking: str) -> str:
 def replaced(value: Any, before: str, after: str) -> Any:
     """A spec's ``value`` with ``after`` for ``before`` where a text is or begins with this path."""
     if isinstance(value, str):
+        if value.startswith(sqlite.PREFIX):
+            before, after = sqlite.escaped(before), sqlite.escaped(after)
         return re.sub(f"^({SCHEME}){re.escape(before)}(?=/|$)", lambda match: match[1] + after, value)
     if isinstance(value, Mapping):
         kept = (*AS_TYPED, *SEARCHED)

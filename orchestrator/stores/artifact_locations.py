@@ -6,6 +6,8 @@ Read and written without MLflow, for commands that only list sweeps do this too.
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from orchestrator.stores import read_only
 from orchestrator.stores.sqlite import WAIT_SECONDS, file
@@ -19,9 +21,14 @@ COLUMNS = {
 RUNS = "mlruns"  # MLflow's folder of artifacts, in the folder where its file was made
 
 
+def locate(path: Path) -> str:
+    """A folder as MLflow is told of it: as it is, unless MLflow would take a part of its name for an escaped letter."""
+    return str(path) if unquote(str(path)) == str(path) else path.as_uri()
+
+
 def move(database: Path, before: Path, after: Path) -> None:
     """Have all locations below ``before`` lie below ``after`` instead, in one transaction; sqlite3.Error where it fails."""
-    forms = [(str(before), str(after)), (before.as_uri(), after.as_uri())]
+    forms = [(str(before), locate(after)), (before.as_uri(), after.as_uri())]
     with closing(sqlite3.connect(database, timeout=WAIT_SECONDS, isolation_level=None)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         connection.execute("BEGIN IMMEDIATE")
@@ -51,9 +58,13 @@ def elsewhere(database: Path, folder: Path) -> str:
     with closing(sqlite3.connect(database)) as connection:
         for table in ("runs", "logged_models", "model_versions"):
             for (location,) in connection.execute(f"SELECT {COLUMNS[table][-1]} FROM {table}"):
-                if location is not None and not Path(location).resolve().is_relative_to(folder.resolve()):
+                if location is not None and not _path(location).resolve().is_relative_to(folder.resolve()):
                     return str(location)
     return ""
+
+
+def _path(location: str) -> Path:
+    return Path(url2pathname(urlsplit(location).path) if location.startswith("file:") else location)
 
 
 def beside(uri: str, location: str) -> str:
@@ -64,4 +75,4 @@ def beside(uri: str, location: str) -> str:
     database = file(uri)
     _, found, rest = location.rpartition(f"/{RUNS}/")
     path = database and read_only.source(database).parent / RUNS / rest
-    return str(path) if found and path and path.exists() else location
+    return locate(path) if found and path and path.exists() else location

@@ -91,7 +91,7 @@ def _make_file(path: Path, schema: Schema) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     _remove(unfinished)  # of a process that was killed
     try:
-        schema.make(f"sqlite:///{unfinished}")
+        schema.make(sqlite.address(unfinished))
         with closing(sqlite3.connect(unfinished)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")  # now: with others at the file, this could fail
         with unfinished.open("rb") as file:

@@ -74,7 +74,9 @@ def trace(engine: Engine) -> None:
 
 def _leave_address(context: ExceptionContext) -> None:
     if context.engine is not None:
-        setattr(context.original_exception, _ADDRESS, context.engine.url.render_as_string(hide_password=True))
+        url = context.engine.url.render_as_string(hide_password=True)  # with every letter escaped that is not ASCII
+        file = sqlite.file(url)
+        setattr(context.original_exception, _ADDRESS, sqlite.address(file) if file else url)
 
 
 def _meaning(url: str, error: BaseException, option: str = "") -> str:

@@ -27,7 +27,7 @@ def is_read_only(path: Path | None) -> bool:
 def readable(uri: str) -> str:
     """The address of a snapshot of the SQLite file at ``uri``, if it may only be read; else ``uri``."""
     path = sqlite.file(uri)
-    return f"sqlite:///{_snapshot(path)}" if path is not None and is_read_only(path) else uri
+    return sqlite.address(_snapshot(path)) if path is not None and is_read_only(path) else uri
 
 
 def readable_file(path: Path) -> Path:

@@ -7,31 +7,48 @@ none, and the file stays whole in both.
 
 import atexit
 import os
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from weakref import WeakSet
 
 from sqlalchemy import Engine, event
 
 _open: "WeakSet[Any]" = WeakSet()  # connections of this process
 
+PREFIX = "sqlite:///"  # of an address
 WAIT_SECONDS = 30  # for another process's write, before "database is locked"
 
 
 def absolute(uri: str) -> str:
     """A SQLite address that means the same file from every folder; others as they are."""
-    prefix = "sqlite:///"
-    return prefix + str(Path(uri.removeprefix(prefix)).absolute()) if uri.startswith(prefix) else uri
+    _, query, settings = uri.partition("?")
+    return address(Path(_path(uri)).absolute()) + query + settings if uri.startswith(PREFIX) else uri
+
+
+def address(path: Path) -> str:
+    """The address of the SQLite file at ``path``."""
+    return PREFIX + escaped(str(path))
+
+
+def escaped(path: str) -> str:
+    """A path as it stands in an address: what would end it there, or stand for another letter, is escaped."""
+    return re.sub(r"%(?=[0-9A-Fa-f]{2})", "%25", path).replace("?", "%3F")
 
 
 def file(uri: str) -> Path | None:
     """The SQLite file at an address; None for other stores, and for one in memory."""
-    path = absolute(uri).removeprefix("sqlite:///") if uri.startswith("sqlite:///") else ""
-    return Path(path) if path and not uri.endswith(":memory:") else None
+    path = _path(uri) if uri.startswith(PREFIX) else ""
+    return Path(path).absolute() if path and path != ":memory:" else None
+
+
+def _path(uri: str) -> str:
+    return unquote(uri.removeprefix(PREFIX).partition("?")[0])
 
 
 def prepare(engine: Engine) -> None:

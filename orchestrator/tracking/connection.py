@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.errors import UserError
 from orchestrator.search import home
 from orchestrator.search.spec import Spec
-from orchestrator.stores import creation, failures, opening, read_only, sqlite, urls
+from orchestrator.stores import artifact_locations, creation, failures, opening, read_only, sqlite, urls
 from orchestrator.tracking import database
 from orchestrator.tracking.stored_run import RunReader
 
@@ -89,7 +89,7 @@ def make(uri: str, option: str, experiment: str, artifacts: Path) -> "MlflowStor
     with _opening(uri, option):
         store = _store(uri)
         if not store.find_experiment(experiment):  # MLflow's first one is always there
-            store.experiment = store.client.create_experiment(experiment, str(artifacts / "1"))
+            store.experiment = store.client.create_experiment(experiment, artifact_locations.locate(artifacts / "1"))
         return store
 
 

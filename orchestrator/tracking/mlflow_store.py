@@ -280,10 +280,16 @@ class MlflowStore:
 
 
 def prepare(store: object) -> None:
-    """Put the database of MLflow's own ``store`` into write-ahead logging where it is a SQLite file."""
+    """Put the database of MLflow's own ``store`` into write-ahead logging where it is a SQLite file.
+
+    Artifacts of its new experiments are put where MLflow finds them, whatever the folder is called.
+    """
     if engine := getattr(store, "engine", None):  # a server's client has none
         sqlite.prepare(engine)
         failures.trace(engine)
+    root = getattr(store, "artifact_root_uri", "")
+    if root.startswith("/"):
+        vars(store)["artifact_root_uri"] = artifact_locations.locate(Path(root))
 
 
 def _recorded(run: Run) -> StoredRun:

@@ -1,11 +1,14 @@
 """The tables of MLflow's database, which MLflow makes in a hundred steps."""
 
+from pathlib import Path
 from typing import Any
 
 from mlflow.store.db.utils import _get_latest_schema_revision
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking._tracking_service.utils import _get_sqlalchemy_store
 from sqlalchemy import event
+
+from orchestrator.stores import artifact_locations
 
 
 def make(uri: str) -> None:
@@ -16,7 +19,7 @@ def make(uri: str) -> None:
         engine.dispose()
     store: Any = _get_sqlalchemy_store  # untyped
     try:
-        store(uri, None)
+        store(uri, artifact_locations.locate(Path(artifact_locations.RUNS).absolute()))
     finally:
         engine.dispose()
         SqlAlchemyStore._engine_map.pop(uri, None)

@@ -19,7 +19,7 @@ from typing import IO
 from rich.console import Console
 
 from orchestrator.errors import UserError
-from orchestrator.stores import opening, urls
+from orchestrator.stores import opening, sqlite, urls
 from orchestrator.tracking import connection
 
 START_SECONDS = 180.0  # ten on an idle machine
@@ -109,7 +109,7 @@ def serve(wanted: Wanted, console: Console) -> None:
 def _uri(wanted: Wanted) -> str:
     """The store that is shown."""
     file = wanted.folder / urls.TRACKING.removeprefix("sqlite:///")
-    uri = urls.public(wanted.tracking_uri or f"sqlite:///{file}", "--tracking-uri")
+    uri = urls.public(wanted.tracking_uri or sqlite.address(file), "--tracking-uri")
     if urls.is_http(uri):
         raise UserError(f"--tracking-uri {uri} is a server already; open it in a browser")
     if wanted.tracking_uri is None and not file.exists():

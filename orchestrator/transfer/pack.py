@@ -52,8 +52,8 @@ def pack(book: Book, path: Path, progress: carry.Progress) -> Manifest:
 def _home(book: Book, folder: Path, progress: carry.Progress) -> Manifest:
     """Make a home of the sweep alone."""
     spec, tracker, target = book.spec, _tracker(book), None
-    uri, experiment = f"sqlite:///{folder / TRACKING}", ""
-    storage = optuna_storage.connect(f"sqlite:///{folder / STORAGE}")
+    uri, experiment = sqlite.address(folder / TRACKING), ""
+    storage = optuna_storage.connect(sqlite.address(folder / STORAGE))
     if tracker is not None:
         from orchestrator.tracking import model_copy, run_copy
 

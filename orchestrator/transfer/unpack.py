@@ -11,7 +11,7 @@ from orchestrator.search import book as books
 from orchestrator.search import home, plan
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
-from orchestrator.stores import artifact_locations, optuna_storage, urls
+from orchestrator.stores import artifact_locations, optuna_storage, sqlite, urls
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.tracking import connection
 from orchestrator.transfer import archive, attempt, carry
@@ -76,7 +76,7 @@ def _refuse_taken_model(name: str, tracker: "MlflowStore") -> None:
 def _packed(path: Path, folder: Path, manifest: Manifest) -> "tuple[Book, MlflowStore | None]":
     """The sweep in the home that was packed; UserError where it is not what the manifest says."""
     try:
-        storage = optuna_storage.connect(f"sqlite:///{folder / STORAGE}")
+        storage = optuna_storage.connect(sqlite.address(folder / STORAGE))
         book = books.load(storage, manifest.name)
         if home.home_of(book.spec) != folder or book.spec.id != manifest.id:
             raise ValueError("its paths lead elsewhere")
@@ -85,7 +85,7 @@ def _packed(path: Path, folder: Path, manifest: Manifest) -> "tuple[Book, Mlflow
         elsewhere = artifact_locations.elsewhere(folder / TRACKING, folder)
         if elsewhere:
             raise ValueError(f"artifacts are said to be at {elsewhere}")
-        uri = f"sqlite:///{folder / TRACKING}"
+        uri = sqlite.address(folder / TRACKING)
         return book, connection.find(uri, "--tracking-uri", manifest.experiment, book.spec.run)
     except Exception as error:  # what a strange file makes of a database is beyond any list
         reason = str(error).partition("\n")[0]

@@ -16,7 +16,8 @@ from orchestrator.search import home, moved, new_sweep, plan
 from orchestrator.search.new_sweep import create
 from orchestrator.search.options import request
 from orchestrator.search.spec import Spec
-from orchestrator.stores import artifact_locations, optuna_storage
+from orchestrator.stores import artifact_locations, optuna_storage, sqlite
+from orchestrator.tracking import connection
 from tests.support.paths import QUADRATIC
 
 
@@ -61,6 +62,26 @@ def test_what_lies_below_the_folder_is_stored_relative_to_it(tmp_path: Path, mon
     assert book.spec.tracking_uri == f"sqlite:///{second}/mlflow.db"
     assert (book.spec.base["journal"], book.spec.base["gate"]) == (f"{second}/journal.txt", "/elsewhere")
     assert (book.spec.command, book.spec.set["journal"]) == (spec.command, f"{second}/journal.txt")
+
+
+@pytest.mark.parametrize("name", ["a%20b", "a?b", "a#b"])
+def test_a_folder_may_have_any_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one whose letters mean something else in an address, when it is made, and when it is moved."""
+    for first, second in ((name, "plain"), ("plain", name)):
+        place = tmp_path / f"from {first}"
+        with monkeypatch.context() as context:
+            spec = make(place / first, context)
+            store = connection.connect(spec.tracking_uri, "--tracking-uri", "toy")
+            run = store.client.create_run(store.experiment, run_name="x").info.run_id
+            store.client.log_text(run, "content", "some/text.txt")
+            shutil.move(place / first, place / second)
+            book = load(place / second, context)
+            assert not book.obstacle and sqlite.file(book.spec.tracking_uri) == place / second / "mlflow.db"
+            moved_store = connection.open_store(book.spec.tracking_uri, "--tracking-uri")
+            assert moved_store.content(run, "some/text.txt") == b"content"
+            assert [entry.path for entry in moved_store.client.list_artifacts(run, "some")] == ["some/text.txt"]
+        outside = [path for path in place.iterdir() if path.name != second]
+        assert all(path.name == sqlite.escaped(name) and not any(path.iterdir()) for path in outside)  # MLflow's
 
 
 def test_a_study_file_is_looked_for_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

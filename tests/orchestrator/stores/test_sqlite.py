@@ -46,6 +46,23 @@ def test_a_file_that_was_moved_is_not_made_anew(folder: Path) -> None:
     assert not Path("sweeps.db").exists()
 
 
+@pytest.mark.parametrize("name", ["a%20b", "a?b", "a#b", "50%", "ü – ۱", "a%2520", "%%41", "a&b=c", "n\nx"])
+def test_an_address_leads_to_its_file_whatever_the_folder_is_called(name: str, tmp_path: Path) -> None:
+    """In an address a question mark begins settings, and a per cent sign an escaped letter."""
+    path = tmp_path / name / "some.db"
+    path.parent.mkdir()
+    address = sqlite.address(path)
+    with create_engine(address).connect():
+        assert path.exists()
+    assert sqlite.file(address) == path and sqlite.absolute(address) == address
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_a_relative_address_is_made_absolute(folder: Path) -> None:
+    assert sqlite.absolute("sqlite:///a%20b.db?timeout=5") == f"sqlite:///{folder}/a b.db?timeout=5"
+    assert sqlite.file("sqlite:///a%20b.db?timeout=5") == folder / "a b.db"
+
+
 def test_an_engine_is_prepared_once(folder: Path) -> None:
     Path("some.db").touch()
     engine = create_engine("sqlite:///some.db")
