@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,10 +8,20 @@ from orchestrator.errors import UserError
 
 
 class CannotWrite(Exception):
-    """A file of a sweep cannot be written: the disk is full, or the folder is read-only. One sentence."""
+    """A file of a sweep cannot be written: the disk is full, or the folder is read-only. One sentence with the way out."""
 
     def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"{path} cannot be written ({error.strerror or error})")
+        super().__init__(f"{path} cannot be written ({error.strerror or error}); {_remedy(path, error)}")
+
+
+def _remedy(path: Path, error: OSError) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"make the folder writable: chmod u+w {path if path.is_dir() else path.parent}"
+    if error.errno == errno.EROFS:
+        return "copy the folder to a disk that may be written to"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "put its folder back there"
+    return "make room there"
 
 
 def replace(path: Path, content: bytes | memoryview, keep: Path | None = None) -> None:
@@ -34,6 +45,12 @@ def replace(path: Path, content: bytes | memoryview, keep: Path | None = None) -
         except OSError:
             pass  # a read-only folder keeps it; the next writer replaces it
         raise CannotWrite(path, error) from error
+
+
+def shown(path: Path) -> str:
+    """A path as a sentence names it: from the current folder if it lies below that, else whole."""
+    path, here = path.absolute(), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def check_folder(path: Path) -> None:
@@ -77,4 +94,4 @@ def write_output(path: Path, content: bytes) -> None:
     try:
         replace(path, content)
     except CannotWrite as error:
-        raise UserError(f"{error}; make room there, or name another file") from None
+        raise UserError(f"{error}, or name another file") from None

@@ -16,6 +16,7 @@ SWEEPS = ".sweeps"
 CACHE = "cache"
 RESERVED = {CACHE}  # no sweep is called so
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"  # what a sweep may be called
+NAME_RULE = "use up to 100 of a-z A-Z 0-9 . _ - and begin with a letter or a digit"  # the same in words
 
 IDENTITY = "sweep.json"  # whose files these are
 DRIVER_LOCK = "driver.lock"  # held by the supervisor of the sweep

@@ -21,6 +21,7 @@ from orchestrator.errors import UserError
 
 Pairs = Mapping[str, Any] | Sequence[str]  # settings with values, or texts SETTING=VALUE
 SECONDS_AT_MOST = 1e8  # three years; clocks and locks of the system take no number of seconds that is much larger
+VALUES = (str, Real, os.PathLike, type(None))  # of a setting
 WANTED = {
     int: "a whole number",
     float: "a number",
@@ -45,6 +46,7 @@ class Option:
     environment: str = ""  # a variable that holds the default
     aliases: tuple[str, ...] = ()  # old names, which the help does not show
     several: str = r"[\s,]+"  # what separates several pairs in one text
+    many: bool = False  # whether a pair has several values
     required: bool = False
     name: str = ""
     type: Any = None
@@ -88,7 +90,7 @@ class Option:
     def _typed(self, value: Any) -> Any:
         """The value as the option's own type: numbers of numpy as Python's, a path as its text, pairs as texts."""
         if self.type == Pairs and isinstance(value, Mapping):
-            return [f"{key}={_text(values)}" for key, values in value.items()]
+            return [self._pair(key, values) for key, values in value.items()]
         if self.type == Pairs and isinstance(value, list | tuple) and all(isinstance(text, str) for text in value):
             return [*value]
         if self.type is str and isinstance(value, str | os.PathLike):
@@ -100,6 +102,19 @@ class Option:
         if self.type is float and isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
         raise UserError(f"{self.name}={_shown(value)}: give {WANTED[self.type]}")
+
+    def _pair(self, setting: Any, value: Any) -> str:
+        """A setting with its value, or its values, as it is typed."""
+        shown, value = f"{self.name}={_shown({setting: value})}", _plain(value)
+        if not isinstance(setting, str) or not setting or "=" in setting:
+            raise UserError(f"{shown}: {_shown(setting)} cannot be a setting; give its name as a text")
+        values = (
+            [_plain(entry) for entry in value] if self.many and isinstance(value, list | tuple | range) else [value]
+        )
+        if not all(isinstance(entry, VALUES) for entry in values):
+            wanted = "a list of values" if self.many else "one value"
+            raise UserError(f"{shown}: give {setting} {wanted}: a number, a text, True, False or None")
+        return f"{setting}={','.join(map(_text, values))}"
 
     def arguments(self, value: Any) -> list[str]:
         """The option with a normal value, as it is typed."""
@@ -138,7 +153,7 @@ def given(options: Mapping[str, Option], values: Mapping[str, Any], where: str) 
 def argument(name: str, value: Any, kind: Any, **limits: Any) -> Any:
     """An argument of a function of the Python API, of the type ``kind``; UserError that names it where it cannot be.
 
-    ``limits`` are those of Option: minimum, maximum, choices.
+    ``limits`` are those of Option: minimum, maximum, choices, many.
     """
     return Option("", name=name, type=kind, **limits).normal(value)
 
@@ -156,12 +171,13 @@ def _type(kind: Any) -> Any:
     return kind
 
 
+def _plain(value: Any) -> Any:
+    """Arrays and numbers of numpy, torch and pandas as Python's."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def _text(value: Any) -> str:
-    """A setting's value, or several, as they are typed."""
-    if hasattr(value, "tolist"):  # arrays and numbers of numpy, torch and pandas
-        value = value.tolist()
-    if isinstance(value, list | tuple | range):
-        return ",".join(map(_text, value))
+    """A setting's value as it is typed."""
     return "none" if value is None else str(value)
 
 

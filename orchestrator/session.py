@@ -84,9 +84,9 @@ def drive(
     except home.Moved as error:
         raise UserError(str(error)) from None
     except CannotWrite as error:
-        raise UserError(f"{error}; make room there, then go on") from None
+        raise UserError(f"{error}; then go on with `{text.program()} resume {book.spec.name}`") from None
     except UNWRITABLE as error:
-        raise UserError(f"{unwritable(error)}; go on when it can") from None
+        raise UserError(f"{unwritable(error)}; then go on with `{text.program()} resume {book.spec.name}`") from None
 
 
 def _drive(book: Book, machine: Machine, console: Console, parent_run: str, changes: Mapping[str, Any]) -> int:

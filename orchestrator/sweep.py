@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image
 from rich.console import Console
@@ -16,6 +16,7 @@ from typing_extensions import Unpack
 from orchestrator import files, session
 from orchestrator import options as arguments
 from orchestrator.errors import UserError
+from orchestrator.options import Option
 from orchestrator.reports.notebook import Trial, inline, text
 from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search import book as books
@@ -43,6 +44,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Sweep", "Trial", "UserError", "compare", "load", "names", "run"]
 WIDTH = 120  # letters of a line, where there is no terminal
+
+
+class GoOnOptions(MachineOptions, total=False):
+    """Of ``Sweep.resume``: those of `sweep resume` beside the total."""
+
+    sampler: str | None
+    pruner: str | None
+    tracking_uri: str | None
+    accept_drift: bool
 
 
 class Sweep:
@@ -172,21 +182,12 @@ class Sweep:
         self,
         trials: int | None = None,
         *,
-        sampler: str | None = None,
-        pruner: str | None = None,
-        tracking_uri: str | None = None,
         quiet: bool = False,
-        **machine_options: Unpack[MachineOptions],
+        **options: Unpack[GoOnOptions],
     ) -> "Sweep":
-        """Go on to its total, or to another one, by another sampler or pruner if one is given.
-
-        ``tracking_uri`` says where MLflow is now, with the runs of the sweep, if it has moved.
-
-        The other options are those of the machine in `sweep resume --help`.
-        """
-        arguments.argument("quiet", quiet, bool)
+        """Go on to its total, or to another one; what `sweep resume --help` lists is taken, with `_` for `-`."""
+        machine_options, wanted = _given({"trials": trials, **options}, (ResumeOptions,), "Sweep.resume", quiet)
         check(machine_options)
-        wanted = {"trials": trials, "sampler": sampler, "pruner": pruner, "tracking_uri": tracking_uri}
         given = arguments.given(arguments.read(ResumeOptions), wanted, "Sweep.resume")
         if driver := lease.present(self._book):
             raise lease.driven(self._book, driver)
@@ -228,7 +229,7 @@ def run(study: str, *, quiet: bool = False, **options: Unpack[RunOptions]) -> Sw
     ``set`` and ``fix`` are mappings; what `sweep run --help` lists is taken, with `_` for `-`. Interrupting the kernel ends the
     sweep in order. UserError for an option that does not exist or a value that cannot be.
     """
-    return _begin(study, {**options}, (RunOptions,), "sweep.run", quiet)
+    return _begin(study, {**options}, (SearchOptions, SweepOptions), "sweep.run", quiet)
 
 
 @failures.as_sentences()
@@ -236,10 +237,12 @@ def compare(
     study: str, vary: Mapping[str, Sequence[Any]], *, quiet: bool = False, **options: Unpack[CompareOptions]
 ) -> Sweep:
     """Compare settings of a study, every combination of ``vary`` with the same seeds, as ``sweep compare`` does."""
-    pairs = arguments.argument("vary", vary, arguments.Pairs)
+    pairs = arguments.argument("vary", vary, arguments.Pairs, many=True)
     if not pairs:
         raise UserError("vary={}: nothing is compared; give settings with their values: vary={'n_steps': [10, 20]}")
-    return _begin(study, {**options, "vary": pairs}, (CompareOptions, Variation), "sweep.compare", quiet)
+    return _begin(
+        study, {**options, "vary": pairs}, (Variation, ComparisonOptions, SweepOptions), "sweep.compare", quiet
+    )
 
 
 @failures.as_sentences()
@@ -256,9 +259,7 @@ def names(storage: str | None = None) -> list[str]:
 
 
 def _begin(study: str, values: dict[str, Any], tables: tuple[type, ...], where: str, quiet: bool) -> Sweep:
-    arguments.given(arguments.read(*tables), values, where)  # refuses names that there are not
-    arguments.argument("quiet", quiet, bool)
-    machine_values = {name: values.pop(name) for name in arguments.read(MachineOptions) if name in values}
+    machine_values, values = _given(values, tables, where, quiet)
     sweep_request = request(study, **values)
     storage = optuna_storage.meant(sweep_request.options["storage"])
     spec, parent_run = plan.resolve(sweep_request, storage), session.parent_run()
@@ -267,6 +268,18 @@ def _begin(study: str, values: dict[str, Any], tables: tuple[type, ...], where: 
     if stored is None:
         storage = optuna_storage.meant(sweep_request.options["storage"], create=True)
     return _drive(stored or session.make(spec, storage, parent_run), storage, place, parent_run, quiet, changes)
+
+
+def _given(
+    values: Mapping[str, Any], tables: tuple[type, ...], where: str, quiet: bool
+) -> tuple[MachineOptions, dict[str, Any]]:
+    """The values of the machine's options and those of ``tables``; UserError for what ``where`` does not take."""
+    known = arguments.read(*tables, MachineOptions)
+    known["quiet"] = Option("", name="quiet", type=bool, default=False)
+    arguments.given(known, {**values, "quiet": quiet}, where)
+    of_machine = arguments.read(MachineOptions).keys()
+    others = {name: value for name, value in values.items() if name not in of_machine}
+    return cast(MachineOptions, {name: values[name] for name in of_machine & values.keys()}), others
 
 
 def _drive(

@@ -28,7 +28,7 @@ def list_(as_json: bool, storage: str | None) -> None:
     sweep list
     sweep list --json
     """
-    from orchestrator.search import book
+    from orchestrator.search import book, home
     from orchestrator.terminal import as_json as plain
     from orchestrator.terminal import tables
 
@@ -39,6 +39,8 @@ def list_(as_json: bool, storage: str | None) -> None:
             sweeps.append(book.load(books, name))
         except UserError as error:  # its files are another sweep's; the others are whole
             click.echo(str(error), err=True)
+    if not book.names(books) and (lost := home.unknown(str(books.url))):
+        raise UserError(lost)
     if as_json:
         print_json([plain.sweep(sweep) for sweep in sweeps])
     elif sweeps:
@@ -182,7 +184,8 @@ def ui(
         sqlite.address(place / address.removeprefix(sqlite.PREFIX))
         for address in (optuna_storage.DEFAULT_STORAGE, urls.TRACKING)
     )
-    shown_storage = storage or os.environ.get("SWEEP_STORAGE") or default
+    given = storage or os.environ.get("SWEEP_STORAGE", "").strip()
+    shown_storage = optuna_storage.address(storage)[0] if given else default
     try:
         moved_folder.settle(place, open_books(default), tracking)
     except UserError as error:  # pages without pictures are better than none

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator import files, pictures
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Sent
-from orchestrator.layout import ENDED, IDENTITY, MODEL, OUTBOX, REFUSED, SAMPLES, SENT, SWEEPS, WEIGHTS
+from orchestrator.layout import ENDED, MODEL, OUTBOX, REFUSED, SAMPLES, SENT, WEIGHTS
 from orchestrator.repair.files import Finding, folder_of, lead
 from orchestrator.search import trained
 from orchestrator.search.book import Book
@@ -33,21 +33,6 @@ def databases(addresses: Iterable[tuple[str, str]]) -> Iterator[str]:
             continue
         if damage := str(sqlite.obstacle(path)) if path.is_dir() else sqlite.damage(read_only.readable_file(path)):
             yield str(failures.failure(address, option, sqlite3.DatabaseError(damage)))
-
-
-def emptied(address: str) -> str:
-    """A sentence where the storage's file is empty or gone, and its folder has files of sweeps; '' where not."""
-    path = sqlite.file(address)
-    if path is None or path.exists() and path.stat().st_size:
-        return ""
-    sweeps = sorted(place.parent.name for place in (path.absolute().parent / SWEEPS).glob(f"*/{IDENTITY}"))
-    if not sweeps:
-        return ""
-    state = "is empty" if path.exists() else "is gone"
-    return (
-        f"{address} {state}, but {SWEEPS} holds files of {', '.join(sweeps)}; give the --storage that has it, "
-        f"put a back-up there, or {failures.ANEW_OPTUNA}"
-    )
 
 
 def findings(book: Book, reach: Reach) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from orchestrator.repair import damage, files, search
 from orchestrator.repair.files import Finding
 from orchestrator.repair.runs import Runs
 from orchestrator.search import book as books
-from orchestrator.search import completion
+from orchestrator.search import completion, home
 from orchestrator.search.book import Book
 from orchestrator.stores import failures, optuna_storage, urls
 from orchestrator.supervisor import closing, lease
@@ -44,11 +44,11 @@ def examine(storage: str | None, name: str | None, repair: bool, console: Consol
     damaged = list(damage.databases([(address, option)]))
     if damaged:  # then nobody knows which trackers the sweeps have
         damaged += damage.databases([(urls.tracking(), "MLFLOW_TRACKING_URI")])
-    elif sentence := damage.emptied(address):
-        damaged.append(sentence)
     if damaged:
         return _report(damaged, console)
     opened = optuna_storage.connect(address, option, create=False)
+    if not books.names(opened) and (sentence := home.unknown(address)):
+        return _report([sentence], console)
     return visit([books.load(opened, sweep) for sweep in ([name] if name else books.names(opened))], repair, console)
 
 

@@ -19,7 +19,10 @@ def findings(book: Book) -> Iterator[Finding]:
         misfit = combinations.blocked(now, book.study)
     except Exception as error:  # a study is a user's file: it can fail in any way
         reason = first_line(error, most=500)
-        yield Finding(None, f"it cannot go on, its study cannot be used: {reason}", "none; correct the study")
+        mend = f"put it back as it was, or correct it until `{program()} studies {spec.study}` shows it"
+        update = f"install version {spec.version} of this program, which began it, or start a new sweep"
+        way_out = f"none; {mend if spec.study.endswith('.py') else update}"
+        yield Finding(None, f"it cannot go on, its study cannot be used: {reason}", way_out)
         return
     if misfit:
         yield Finding(None, f"it cannot go on: {misfit.reason}", f"none; {misfit.remedy}")

@@ -7,7 +7,6 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-import studies
 from models.env import derive_seed
 from models.hints import did_you_mean
 from orchestrator.errors import UserError
@@ -45,7 +44,7 @@ class Book:
     @cached_property
     def study(self) -> Study[Any, Any]:
         """Our study. Loaded when it is first wanted: a table of trials needs none, and its file may be gone."""
-        return studies.load(self.spec.study_source)
+        return self.spec.load_study()
 
     # ---- what stands in it -------------------------------------------------------------------------------------------
 
@@ -280,5 +279,7 @@ def names(storage: Storage) -> list[str]:
 
 
 def _unknown(name: str, known: list[str], url: str) -> str:
+    if sentence := home.unknown(url, name):
+        return sentence
     hint = did_you_mean(name, known)
     return f"no sweep '{name}' here; {hint}'sweep list' shows those in {urls.shown(url)}, --storage says where else to look"

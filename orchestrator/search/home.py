@@ -18,7 +18,7 @@ from orchestrator import files, text
 from orchestrator.delivery.outbox import run_id
 from orchestrator.layout import IDENTITY, SWEEPS
 from orchestrator.search.spec import Spec
-from orchestrator.stores import artifact_locations, read_only, sqlite
+from orchestrator.stores import artifact_locations, failures, read_only, sqlite
 
 HOME = "{home}"  # begins a stored path below the home
 KEY = "home"  # of the home itself, in what is stored
@@ -107,6 +107,28 @@ def staying(spec: Spec, storage: str) -> Iterator[None]:
     except Exception:
         check_there(spec, storage)
         raise
+
+
+def unknown(storage: str, sweep: str = "") -> str:
+    """A sentence where a storage, an address, holds no sweep at all, or not this one, and their files are beside it; else ''.
+
+    It is for who has looked into the storage.
+    """
+    file = sqlite.file(storage)
+    names = sorted(path.parent.name for path in (file.absolute().parent / SWEEPS).glob(f"*/{IDENTITY}")) if file else []
+    if file is None or not names or sweep and sweep not in names:
+        return ""
+    state = (
+        "is gone"
+        if not file.exists()
+        else "is empty"
+        if not file.stat().st_size
+        else f"knows no sweep {sweep}".rstrip()
+    )
+    return (
+        f"{storage} {state}, but {SWEEPS} holds files of {sweep or ', '.join(names)}; give the --storage that has it, put a "
+        f"back-up there, or {failures.ANEW_OPTUNA}"
+    )
 
 
 def _find(content: Mapping[str, Any], storage: str) -> Home:

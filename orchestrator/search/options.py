@@ -56,6 +56,7 @@ class Variation(TypedDict, total=False):
             metavar="SETTING=VALUE,VALUE",
             default=(),
             several=r"\s+",
+            many=True,
             required=True,
         ),
     ]

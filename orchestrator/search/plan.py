@@ -12,7 +12,7 @@ import studies
 from models.data import dataset as datasets
 from models.hints import did_you_mean
 from orchestrator.errors import UserError
-from orchestrator.layout import NAME, RESERVED, SWEEPS
+from orchestrator.layout import NAME, NAME_RULE, RESERVED, SWEEPS
 from orchestrator.search import book as books
 from orchestrator.search import combinations, factorial, trained
 from orchestrator.search.capabilities import DEFAULT_PRUNER
@@ -102,8 +102,10 @@ def resolve(request: Request, storage: Storage) -> Spec:
 
 def check_name(name: str) -> None:
     """UserError where no sweep can be called so."""
-    if not re.fullmatch(NAME, name) or name in RESERVED:
-        raise UserError(f"--name '{name}' cannot be a name; use letters, digits, dots, dashes and underscores")
+    if name in RESERVED:
+        raise UserError(f"--name {name} is the name of a folder that all sweeps share; choose another one")
+    if not re.fullmatch(NAME, name):
+        raise UserError(f"--name {name!r} cannot be a name; {NAME_RULE}")
 
 
 def settle(spec: Spec, storage: Storage) -> books.Book | None:
@@ -144,8 +146,10 @@ def _with_choices_of(spec: Spec, stored: Spec) -> Spec:
 
 def tracking_uri(given: str | None, storage: str) -> str:
     """Where MLflow is: stored with the sweep and shown, so without a password. Elsewhere than Optuna's ``storage``."""
+    given = (given or "").strip()
     option = "--tracking-uri" if given else "MLFLOW_TRACKING_URI"
-    uri = sqlite.absolute(urls.public(given or urls.tracking(), option))
+    address = urls.typed(given, option, urls.TRACKING, server=True) if given else urls.tracking()
+    uri = sqlite.absolute(urls.public(address, option))
     if urls.same(uri, sqlite.absolute(storage)):
         raise UserError(f"{option}={uri} is the database of --storage as well; MLflow and Optuna need one each")
     return uri

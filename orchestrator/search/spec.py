@@ -9,11 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 import studies
+from orchestrator import files
 from orchestrator.errors import UserError
 from orchestrator.layout import cache_folder
 from orchestrator.search.factorial import Comparison
 from studies.parts import space as _space
-from studies.parts.study import ImageShape, Study
+from studies.parts.study import ImageShape, Study, StudyError
 
 GRID_POINTS = 3  # values of a number in a grid
 Direction = Literal["minimize", "maximize"]
@@ -79,6 +80,13 @@ class Spec(BaseModel, frozen=True):
     def study_source(self) -> str:
         """The study for studies.load: a name, or the user's own file. Its path as typed is relative to the home."""
         return str(Path(self.folder).parent.parent / self.study) if self.study.endswith(".py") else self.study
+
+    def load_study(self) -> Study[Any, Any]:
+        """The study. Raises StudyError, with the way out where its file is gone."""
+        source = self.study_source
+        if source.endswith(".py") and not Path(source).exists():
+            raise StudyError(f"there is no file {files.shown(Path(source))}, which is its study; put it back there")
+        return studies.load(source)
 
     @property
     def cache_folder(self) -> str:
@@ -169,7 +177,7 @@ class Spec(BaseModel, frozen=True):
 
 def current(spec: Spec) -> Spec:
     """The sweep as the study's code would make it now. Raises StudyError, pydantic's ValidationError."""
-    study = studies.load(spec.study_source)
+    study = spec.load_study()
     base = study.config.model_validate(study.base(spec.image_shape).model_dump() | spec.set)
     space = spec.space_of(study)
     return spec.model_copy(

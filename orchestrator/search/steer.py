@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-import studies
 from models.data import dataset as datasets
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
@@ -37,14 +36,14 @@ def resumed(
         refuse_total(book, trials)
     try:
         now = current(book.spec)
-        study = studies.load(now.study_source)
+        study = now.load_study()
         configs = plan.configs_of(study, now.base, now.comparison)
         data = datasets.load(book.spec.data, Path(book.spec.data_folder))
         now = now.model_copy(update={"data_digest": data.digest})
     except datasets.DataError as error:
         raise UserError(f"sweep '{name}' cannot go on: {error}") from None
     except (StudyError, ValidationError) as error:
-        raise UserError(f"sweep '{name}' cannot go on, its study has changed: {error}") from None
+        raise UserError(f"sweep '{name}' cannot go on, its study cannot be used: {error}") from None
     changed = now.same_search(book.spec)
     if changed and not accept_drift:
         what = f"its data {book.spec.data} have" if now.data_digest != book.spec.data_digest else "its study has"

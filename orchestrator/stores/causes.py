@@ -42,13 +42,23 @@ SQLITE = (
     Cause(
         r"database (table )?is locked|database is busy",
         "is locked by {holder}",
-        "wait until that process has written, or end it, then say this again",
+        "wait until that process has written, or end it",
     ),
-    Cause(r"database or disk is full", "cannot grow: its disk is full", "make room there, then say this again"),
+    Cause(r"database or disk is full", "cannot grow: its disk is full", "make room there"),
     Cause(
         r"readonly database|read-only",
         "may only be read",
         "make the file and its folder writable: chmod u+w {file} {folder}",
+    ),
+    Cause(
+        r"SQLITE_IOERR_SHORT_READ",
+        "was replaced, or its -wal was removed, while it was open",
+        "put the file back with the -wal that it had, or a back-up, and go on",
+    ),
+    Cause(
+        r"no such table",
+        "lacks tables that it had",
+        "it was removed or emptied while it was open: put it, or a back-up, back in its place",
     ),
     Cause(
         r"disk I/O error",
@@ -86,7 +96,7 @@ POSTGRESQL = (
     Cause(
         r"No space left on device|could not extend file",
         "cannot grow: the server's disk is full",
-        "make room there, then say this again",
+        "make room there",
     ),
     Cause(
         r"read-only transaction",
@@ -98,7 +108,7 @@ POSTGRESQL = (
         "has no connection left",
         "end other programs that use it, or raise max_connections there",
     ),
-    Cause(r"starting up|shutting down|recovery mode", "is starting or ending", "say this again in a minute"),
+    Cause(r"starting up|shutting down|recovery mode", "is starting or ending", "wait a minute"),
 )
 HTTP = (
     Cause(r"error code 401|HTTP(Error)?:? 401|Unauthorized", "wants to know who you are", "{login}"),
@@ -120,6 +130,6 @@ HTTP = (
     Cause(
         r"(error code|too many) (?P<code>5\d\d)",
         "answers with an error of its own (HTTP {code})",
-        "look into the server's log, then say this again",
+        "look into the server's log",
     ),
 )

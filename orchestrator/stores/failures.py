@@ -81,9 +81,11 @@ def _leave_address(context: ExceptionContext) -> None:
 
 def _meaning(url: str, error: BaseException, option: str = "") -> str:
     file = sqlite.file(url)
-    if file is not None and (obstacle := sqlite.obstacle(file)):
-        return obstacle
     said = "\n".join(_texts(error))
+    if file is not None and (obstacle := _gone(file, said, option) or sqlite.obstacle(file)):
+        return obstacle
+    if file is not None and "disk I/O error" in said and sqlite.is_full(file):
+        said = "database or disk is full"  # SQLite says either
     if (schema := re.search(r"schema \(found version (\w+)", said)) and not _is_known(schema[1]):
         said = f"Can't locate revision identified by '{schema[1]}'"  # MLflow says of any other schema that it is old
     kind = (
@@ -104,6 +106,13 @@ def _meaning(url: str, error: BaseException, option: str = "") -> str:
     if file is not None and "unable to open" not in said:
         return f"fails ({_reason(error)}); `sweep doctor` tells what does not fit"
     return f"cannot be opened ({_reason(error)}); {_way_out(url)}"
+
+
+def _gone(file: Path, said: str, option: str) -> str:
+    """The sentence where the file is not there any more, though it was open; '' else. One that an option names may be new."""
+    if file.exists() and "SQLITE_IOERR_FSTAT" not in said or option and "disk I/O error" not in said:
+        return ""
+    return "was moved or removed while it was open; put it back there, or go on in the folder where it is now"
 
 
 class _Values(dict[str, str]):
@@ -184,6 +193,7 @@ def _texts(error: BaseException) -> Iterator[str]:
         yield str(link)
         if isinstance(link, OSError) and link.strerror:
             yield link.strerror
+        yield str(getattr(link, "sqlite_errorname", ""))  # since Python 3.11
 
 
 def _reason(error: BaseException) -> str:

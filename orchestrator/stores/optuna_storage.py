@@ -48,10 +48,11 @@ def meant(url: str | None, create: bool = False) -> Storage:
 
 def address(url: str | None) -> tuple[str, str]:
     """The address of the storage that is meant, and the option or variable that gives it."""
-    if url:
-        return urls.public(url, "--storage"), "--storage"
+    if url and url.strip():
+        return urls.public(urls.typed(url, "--storage", DEFAULT_STORAGE), "--storage"), "--storage"
     # Read here, not by click: `mlflow run` passes an empty --storage, which must not hide the variable.
-    return os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE, "SWEEP_STORAGE"
+    text = os.environ.get("SWEEP_STORAGE", "").strip()
+    return urls.typed(text or DEFAULT_STORAGE, "SWEEP_STORAGE", DEFAULT_STORAGE), "SWEEP_STORAGE"
 
 
 def connect(url: str, option: str = "--storage", create: bool = True) -> Storage:

@@ -22,6 +22,7 @@ from sqlalchemy import Engine, event
 _open: "WeakSet[Any]" = WeakSet()  # connections of this process
 
 PREFIX = "sqlite:///"  # of an address
+ROOM = 65_536  # bytes: the -shm takes half of it
 WAIT_SECONDS = 30  # for another process's write, before "database is locked"
 
 
@@ -133,6 +134,15 @@ def damage(path: Path) -> str:
             return "" if text == "ok" else f"malformed: {text[:200]}"
     except sqlite3.DatabaseError as error:
         return str(error)
+
+
+def is_full(path: Path) -> bool:
+    """Whether the file's disk has no room for what SQLite keeps beside a file."""
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < ROOM
 
 
 def obstacle(path: Path) -> str:

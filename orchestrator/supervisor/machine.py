@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import studies
 from orchestrator import devices, options
 from orchestrator.devices import Resources
 from orchestrator.errors import UserError
@@ -43,7 +42,7 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
 def machine(spec: Spec, values: Mapping[str, Any]) -> Machine:
     """The machine for a sweep, from MachineOptions; UserError for a value that cannot be."""
     chosen = check(values)
-    together = studies.load(spec.study_source).together  # trials that one process runs at the same time
+    together = spec.load_study().together  # trials that one process runs at the same time
     workers, launcher = chosen["workers"], chosen["launcher"] or ("inline" if together > 1 else "local")
     if workers == 0:
         launcher, workers = "inline", 1

@@ -109,7 +109,8 @@ def serve(wanted: Wanted, console: Console) -> None:
 def _uri(wanted: Wanted) -> str:
     """The store that is shown."""
     file = wanted.folder / urls.TRACKING.removeprefix("sqlite:///")
-    uri = urls.public(wanted.tracking_uri or sqlite.address(file), "--tracking-uri")
+    address = wanted.tracking_uri or sqlite.address(file)
+    uri = urls.public(urls.typed(address, "--tracking-uri", urls.TRACKING, server=True), "--tracking-uri")
     if urls.is_http(uri):
         raise UserError(f"--tracking-uri {uri} is a server already; open it in a browser")
     if wanted.tracking_uri is None and not file.exists():

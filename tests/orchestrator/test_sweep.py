@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
@@ -70,7 +71,24 @@ def test_resuming_is_seen_by_all_that_look_at_it(folder: Path, capsys: pytest.Ca
         (lambda s: sweep.run(QUADRATIC, set={"x": 0.5}, fix={"x": 1}), "x is held at 1.0 already; give it one value"),
         (lambda s: sweep.run(QUADRATIC, trails=3), "sweep.run has no option trails; did you mean trials?"),
         (lambda s: sweep.compare(QUADRATIC, {"x": [0, 1]}, trials=3), "sweep.compare has no option trials; "),
-        (lambda s: s.resume(devise="cpu"), "no option devise; did you mean device?"),
+        (lambda s: s.resume(devise="cpu"), "Sweep.resume has no option devise; did you mean device?"),
+        (lambda s: s.resume(trails=3), "Sweep.resume has no option trails; did you mean trials?"),
+        (lambda s: s.resume(foo=1), "trials, sampler, pruner, tracking_uri, accept_drift, workers, .*, quiet$"),
+        (lambda s: sweep.run(QUADRATIC, fix={"x": [1]}), r"fix={'x': \[1\]}: give x one value: a number, a text"),
+        (lambda s: sweep.run(QUADRATIC, fix={"x": np.array([1])}), r"fix={'x': array\(\[1\]\)}: give x one value"),
+        (lambda s: sweep.run(QUADRATIC, fix={"x": {}}), "fix={'x': {}}: give x one value"),
+        (lambda s: sweep.run(QUADRATIC, fix={1: 2}), "fix={1: 2}: 1 cannot be a setting; give its name as a text"),
+        (lambda s: sweep.run(QUADRATIC, fix={"x=0.5": 1}), "'x=0.5' cannot be a setting"),
+        (lambda s: sweep.run(QUADRATIC, set={"x": None}), "x=none is outside the search space; x may be -1 … 1"),
+        (lambda s: sweep.run(QUADRATIC, set={"steps": (3,)}), r"set={'steps': \(3,\)}: give steps one value"),
+        (lambda s: sweep.run(QUADRATIC, set={"steps": b"3"}), "set={'steps': b'3'}: give steps one value"),
+        (lambda s: sweep.compare(QUADRATIC, {"x": [0.1, [0.2]]}), "give x a list of values: a number, a text"),
+        (lambda s: sweep.compare(QUADRATIC, {"x": {0.1, 0.2}}), "give x a list of values"),
+        (
+            lambda s: sweep.run(QUADRATIC, name="a b"),
+            "--name 'a b' cannot be a name; use up to 100 of a-z A-Z 0-9 . _ -",
+        ),
+        (lambda s: sweep.run(QUADRATIC, name="a\n"), r"--name 'a\\n' cannot be a name"),
         (lambda s: sweep.run(QUADRATIC, trials=0), "--trials 0: the lowest value is 1"),
         (lambda s: sweep.run(QUADRATIC, workers=0, launcher="local"), "--workers 0 runs trials in this process"),
         (lambda s: sweep.compare(QUADRATIC, {"x": [0.3]}), "nothing to compare"),

@@ -91,7 +91,9 @@ OF_SWEEPS = [
     Refusal("drift", ("resume", "mine", "--trials", "9"), "cannot go on, its study has changed since"),
     Refusal("drift", ("run", "mine.py", "--name", "mine", "--trials", "9"), "exists with other settings"),
     Refusal("drift", ("resume", "data", "--trials", "9"), "its data npz:tiny.npz have changed since"),
-    Refusal("drift", ("resume", "gone", "--trials", "9"), "there is no file 'gone.py'"),
+    Refusal(
+        "drift", ("resume", "gone", "--trials", "9"), "there is no file gone.py, which is its study; put it back there"
+    ),
     Refusal("a folder", ("report", "done", "-o", "absent/done.html"), "make it first"),
     Refusal("a folder", ("report", "done", "-o", "mine.py/done.html"), "make it first"),
     Refusal("a folder", ("report", "done", "-o", "done.txt"), "what is written is a .html file"),

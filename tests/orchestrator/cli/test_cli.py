@@ -152,7 +152,14 @@ BAD: list[tuple[list[str], str]] = [  # SHOP is the folder where it is typed
         "step_size=1000 is outside the search space; step_size may be 2 … 30 log",
     ),
     (["run", "ebm", "--fix", "width=8"], "--fix width: the study does not search it"),
-    (["run", "ebm", "--name", "a/b"], "--name 'a/b' cannot be a name"),
+    *(
+        (
+            ["run", "ebm", "--name", name],
+            f"--name {name!r} cannot be a name; use up to 100 of a-z A-Z 0-9 . _ - and begin",
+        )
+        for name in ("a/b", "hälb", "Ａ", "a b", " ", ".", "..", ".a", "-a", "_a", "a\n", "a" * 101)
+    ),
+    (["run", "ebm", "--name", "cache"], "--name cache is the name of a folder that all sweeps share; choose another"),
     (["run", "ebm", "--trials", "0"], "0"),
     (["run", "ebm", "--trials", "many"], "many"),
     (["run", "ebm", "--sampler", "tpee"], "--sampler tpee: did you mean tpe? there are tpe, random, grid, gp, cmaes"),

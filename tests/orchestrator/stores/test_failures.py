@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
 from orchestrator.stores import failures, optuna_storage, sqlite
+from orchestrator.stores.causes import HTTP, POSTGRESQL, SCHEMA, SQLITE
 from orchestrator.tracking import connection
 from tests.support.processes import python
 
@@ -169,3 +170,41 @@ def test_a_quick_check_tells_what_is_damaged(stores: Path) -> None:
         file.seek(3 * 4096)
         file.write(b"\xff" * 4096)
     assert sqlite.damage(path)
+
+
+@pytest.mark.parametrize(
+    ("act", "sentence"),
+    [
+        (
+            lambda: Path("place").rename("moved"),
+            "was moved or removed while it was open; put it back there, or go on in",
+        ),
+        (
+            lambda: Path("place/toy.db").unlink(),
+            "was moved or removed while it was open; put it back there, or go on in",
+        ),
+        (
+            lambda: os.truncate("place/toy.db", 0),
+            "lacks tables that it had; it was removed or emptied while it was open",
+        ),
+    ],
+)
+def test_a_file_that_is_moved_or_emptied_while_it_is_open_is_no_disk_that_fails(
+    folder: Path, act: Callable[[], object], sentence: str
+) -> None:
+    Path("place").mkdir()
+    change("place/toy.db", "CREATE TABLE toy (x)")
+    sqlite.log_ahead(Path("place/toy.db"))
+    engine = create_engine(f"sqlite:///{folder}/place/toy.db")
+    failures.trace(engine)
+    with engine.connect() as connection:
+        act()
+        with pytest.raises(DatabaseError) as error:
+            connection.execute(text("SELECT * FROM toy"))
+    assert sentence in str(failures.of_store(error.value))
+    engine.dispose()
+
+
+def test_every_way_out_is_said_once() -> None:
+    """Who gets a sentence adds how to go on, such as `sweep resume`."""
+    assert not [cause.do for cause in (*SCHEMA, *SQLITE, *POSTGRESQL, *HTTP) if "again" in cause.do]

@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.cli.main import main
-from orchestrator.stores import urls
+from orchestrator.errors import UserError
+from orchestrator.stores import optuna_storage, urls
 from tests.support.paths import QUADRATIC
 from tests.support.servers import free_port
 
@@ -32,6 +33,59 @@ DATABASE, SERVER = "postgresql+psycopg://me:hush@127.0.0.1/sweeps", "http://me:h
 )
 def test_what_is_shown_of_an_address(url: str, shown: str) -> None:
     assert urls.shown(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (" sqlite:///a.db ", "sqlite:///a.db"),
+        ("SQLite:///a.db", "sqlite:///a.db"),
+        ("sqlite:///my sweeps.db", "sqlite:///my sweeps.db"),
+        ("sqlite:///~/a.db", f"sqlite:///{Path.home()}/a.db"),
+        ("HTTP://host:5000", "http://host:5000"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_an_address_is_what_was_probably_meant(text: str, address: str) -> None:
+    assert urls.typed(text, "--tracking-uri", urls.TRACKING, server=True) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("mlruns", "such as sqlite:///mlflow.db"),
+        ("file:///tmp/mlruns", "such as sqlite:///mlflow.db"),
+        ("file:///tmp/a.db", "such as sqlite:////tmp/a.db"),
+        ("a.db", "such as sqlite:///a.db"),
+        ("~/a.db", "such as sqlite:///~/a.db"),
+        ("sqlite:a.db", "such as sqlite:///a.db"),
+        ("sqlite://a.db", "has too few slashes; write sqlite:///a.db"),
+        ("sqlite://", "is a database in memory, which is gone with the process; give a file, such as sqlite:///"),
+        ("sqlite:///:memory:", "is a database in memory"),
+        (r"C:\sweeps\a.db", "such as sqlite:///mlflow.db"),
+        (r"sqlite:///C:\sweeps\a.db", "is a path of Windows"),
+        ("localhost:5000", "such as http://HOST:PORT"),
+        ("postgres://host/name", r"such as postgresql\+psycopg://USER@HOST/NAME"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_the_one_that_was_probably_meant(text: str, wanted: str) -> None:
+    with pytest.raises(UserError, match=wanted) as error:
+        urls.typed(text, "--tracking-uri", urls.TRACKING, server=True)
+    assert "\n" not in str(error.value)
+
+
+def test_variables_that_are_empty_are_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("", "  "):
+        monkeypatch.setenv("SWEEP_STORAGE", text)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", text)
+        assert urls.tracking() == urls.TRACKING
+        assert optuna_storage.address(None)[0] == optuna_storage.DEFAULT_STORAGE
+
+
+@pytest.mark.parametrize("variable", ["SWEEP_STORAGE", "MLFLOW_TRACKING_URI"])
+def test_a_variable_that_is_no_address_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "file:///tmp/mlruns")
+    assert f"{variable}=file:///tmp/mlruns is no " in refused("run", QUADRATIC)
 
 
 def refused(*arguments: str) -> str:

@@ -308,7 +308,7 @@ def test_a_sweep_whose_study_or_data_are_gone_is_still_shown_and_says_why_it_can
     with pytest.raises(UserError, match="cannot go on: .*mine.npz"):
         resumed(bench.storage, "mine", 2)
     mine.unlink()
-    with pytest.raises(UserError, match="its study has changed: there is no file"):
+    with pytest.raises(UserError, match="its study cannot be used: there is no file"):
         resumed(bench.storage, "mine", 2)
     assert tables.trials(books.load(bench.storage, "mine")).row_count == 1
     assert tables.sweeps([books.load(bench.storage, "mine")]).row_count == 1
