@@ -19,7 +19,9 @@ def _remedy(path: Path, error: OSError) -> str:
         return f"make the folder writable: chmod u+w {path if path.is_dir() else path.parent}"
     if error.errno == errno.EROFS:
         return "copy the folder to a disk that may be written to"
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return "move the file away that is in the place of a folder"
+    if error.errno == errno.ENOENT:
         return "put its folder back there"
     return "make room there"
 

@@ -15,8 +15,16 @@ from benchmarks._figure import environment
 LIMIT = 300  # seconds that no command takes unless it hangs
 OUTPUT = "output.txt"  # of the last command in a folder
 CONTEXT = multiprocessing.get_context("forkserver")
-IMPORTED = ["orchestrator.cli.main", "orchestrator.session", "orchestrator.tracking.model_registry", "torch"]
-CONTEXT.set_forkserver_preload([*IMPORTED, "orchestrator.tracking.mlflow_tables", "models.data.dataset"])
+IMPORTED = [
+    "models.data.dataset",
+    "orchestrator.cli.main",
+    "orchestrator.figures.catalogue",
+    "orchestrator.session",
+    "orchestrator.tracking.mlflow_tables",
+    "orchestrator.tracking.model_registry",
+    "torch",
+]
+CONTEXT.set_forkserver_preload(IMPORTED)
 
 
 class Command:

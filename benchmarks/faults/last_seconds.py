@@ -4,23 +4,24 @@ It survives if the next `sweep resume` ends with status 0, and the one after tha
 no row of either store. Kills come at random moments between the end of the last trial and the end of the process.
 """
 
+import os
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks._figure import SWEEP, empty_folder, environment
+from benchmarks._figure import empty_folder
+from benchmarks.faults.forked import Command
 from benchmarks.faults.row import Row
 
 STUDY = Path(__file__).parents[2] / "tests" / "toy_studies" / "networks.py"
-TRIALS, LIMIT = 2, 300  # seconds that no command takes unless it hangs
-COMMAND = (*SWEEP, "run", str(STUDY), "--name", "last", "--trials", str(TRIALS), "--workers", "0", "--set", "steps=2")
-RESUME = (*SWEEP, "resume", "last")
+TRIALS = 2
+RUN = ("run", str(STUDY), "--name", "last", "--trials", str(TRIALS), "--workers", "0", "--set", "steps=2")
+RESUME = ("resume", "last")
 FAULTS = {"kill −9": [signal.SIGKILL], "SIGTERM": [signal.SIGTERM], "Ctrl-C twice": [signal.SIGINT, signal.SIGINT]}
 COUNTS = {"kill −9": 40, "SIGTERM": 10, "Ctrl-C twice": 10}
 
@@ -40,20 +41,18 @@ def measure(count: int | None = None) -> Iterator[Row]:
 
 def _until_its_end(folder: Path) -> float:
     """Seconds from the end of the last trial to the end of the process."""
-    process = _start(folder)
+    command = _start(folder)
     began = time.monotonic()
-    process.wait(LIMIT)
+    command.end()
     return time.monotonic() - began
 
 
-def _start(folder: Path) -> "subprocess.Popen[str]":
+def _start(folder: Path) -> Command:
     """A sweep whose trials have just ended."""
-    process = subprocess.Popen(
-        COMMAND, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    while process.poll() is None and _ended(folder / "sweeps.db") < TRIALS:
+    command = Command(folder, *RUN)
+    while command.runs() and _ended(folder / "sweeps.db") < TRIALS:
         time.sleep(0.01)
-    return process
+    return command
 
 
 def _ended(database: Path) -> int:
@@ -70,32 +69,22 @@ def _ended(database: Path) -> int:
 
 def _survives(folder: Path, signals: list[signal.Signals], seconds: float) -> bool:
     """Whether a sweep that got these signals so long after its last trial is closed by the next command."""
-    process = _start(folder)
+    command = _start(folder)
     time.sleep(seconds)
     for number in signals:
-        process.send_signal(number)
+        if command.runs():
+            os.kill(command.pid, number)
         time.sleep(0.05)
-    process.communicate(timeout=LIMIT)
-    first = _run(RESUME, folder)
+    command.end()
+    first = Command(folder, *RESUME)
+    closed = first.end() == 0
     before = _rows(folder)
-    again = _run(RESUME, folder)
-    survived = not first.returncode and not again.returncode and "is complete" in again.stdout
-    if not survived or _rows(folder) != before:
-        print(f"after {seconds:.2f} s: {first.stdout}{again.stdout}", file=sys.stderr)
+    again = Command(folder, *RESUME)
+    complete = again.end() == 0 and "is complete" in again.output.read_text()
+    if not (closed and complete) or _rows(folder) != before:
+        print(f"after {seconds:.2f} s: {first.output.read_text()}{again.output.read_text()}", file=sys.stderr)
         return False
     return True
-
-
-def _run(command: tuple[str, ...], folder: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT,
-    )
 
 
 def _rows(folder: Path) -> list[str]:

@@ -309,7 +309,9 @@ def test_a_segment_that_has_just_been_made_is_not_taken_for_a_closed_one(tmp_pat
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("a file where the folder should be")
-    with pytest.raises(CannotWrite, match="outbox cannot be written"):
+    with pytest.raises(
+        CannotWrite, match="outbox cannot be written .*; move the file away that is in the place of a folder"
+    ):
         begun(tmp_path)
 
 

@@ -11,8 +11,9 @@ from filelock import FileLock
 
 from orchestrator import session
 from orchestrator.errors import UserError
+from orchestrator.repair import search
 from orchestrator.search import book as books
-from orchestrator.search import home, moved, new_sweep, plan
+from orchestrator.search import home, moved, new_sweep, plan, steer
 from orchestrator.search.new_sweep import create
 from orchestrator.search.options import request
 from orchestrator.search.spec import Spec
@@ -263,3 +264,34 @@ def test_files_of_a_sweep_that_the_storage_does_not_know_are_not_taken(
     Path(spec.folder).with_name("toy-digits-1").rename(spec.folder)
     shutil.rmtree(spec.folder)
     session.check(spec, None, None, storage)
+
+
+def test_a_sweep_whose_storage_is_gone_or_another_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, monkeypatch)
+    assert load(tmp_path, monkeypatch).spec.name == "toy"
+    for address, state in (
+        ("sqlite:///absent.db", "is gone, but .sweeps holds files of toy"),
+        ("sqlite:///empty.db", "is empty, but .sweeps holds files of toy"),
+        ("sqlite:///other.db", "knows no sweep toy, but .sweeps holds files of toy"),
+    ):
+        Path("empty.db").touch()
+        optuna_storage.connect("sqlite:///other.db")
+        with pytest.raises(UserError, match=f"{state}; give the --storage that has it, put a back-up there"):
+            load(tmp_path, monkeypatch, address)
+    with pytest.raises(UserError, match="no sweep 'toi' here; did you mean toy"):
+        books.load(optuna_storage.meant(None), "toi")
+
+
+def test_a_study_file_that_is_gone_is_to_be_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(QUADRATIC, "mine.py")
+    storage = optuna_storage.meant(f"sqlite:///{tmp_path}/sweeps.db", create=True)
+    book = create(storage, plan.resolve(request("mine.py", name="toy"), storage))
+    Path("mine.py").write_text("STUDY = 3")
+    (finding,) = search.findings(book)
+    assert "defines no STUDY" in finding.what and "correct it until `" in finding.action
+    Path("mine.py").unlink()
+    for folder, path in ((tmp_path, "mine.py"), (tmp_path.parent, f"{tmp_path}/mine.py")):
+        monkeypatch.chdir(folder)
+        with pytest.raises(UserError, match=f"there is no file {path}, which is its study; put it back there$"):
+            steer.resumed(storage, "toy")

@@ -67,7 +67,7 @@ def test_a_disk_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files.os, moment, full)
-    with pytest.raises(CannotWrite, match=r"checkpoint.pt cannot be written \(No space left on device\)"):
+    with pytest.raises(CannotWrite, match=r"checkpoint.pt cannot be written \(No space left on device\); make room"):
         checkpoint.save(tmp_path, {"step": 2})
     saved = checkpoint.load(tmp_path)
     assert saved is not None and saved["step"] == 1
