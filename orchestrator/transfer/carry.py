@@ -94,7 +94,7 @@ def _files(spec: Spec, to: Destination, renaming: Renaming) -> None:
     """The sweep's own files, and what it needs of others: its study's file, a trained network, networks that are shared."""
     to.aside.mkdir(parents=True, exist_ok=True)
     if Path(spec.folder).is_dir():
-        shutil.copytree(spec.folder, to.aside, ignore=STAYS, dirs_exist_ok=True)
+        shutil.copytree(spec.folder, to.aside, ignore=STAYS, ignore_dangling_symlinks=True, dirs_exist_ok=True)
     for place in list(to.aside.rglob(OUTBOX)):
         renaming.in_files(place, (".json", ".jsonl"))
         if to.name != spec.name and outbox.segments(place):

@@ -1,5 +1,6 @@
 """`sweep pack`: a sweep as one file, which `sweep unpack` makes a sweep of in another folder, on another machine."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +40,12 @@ def pack(book: Book, path: Path, progress: carry.Progress) -> Manifest:
             manifest = archive.write(Path(folder), part, _home(book, Path(folder).resolve(), progress))
             part.replace(path)
             return manifest
+        except shutil.Error as error:  # of many files that are copied, what went wrong with each
+            source, _, reason = error.args[0][0]
+            way = "make room in TMPDIR" if "No space" in str(reason) else "move it away, or make it yours to read"
+            raise UserError(
+                f"'{book.spec.name}' cannot be packed: {source} cannot be copied ({reason}); {way}"
+            ) from None
         except OSError as error:
             raise UserError(
                 f"'{book.spec.name}' cannot be packed: {error.filename or path} ({error.strerror or error}); make room "

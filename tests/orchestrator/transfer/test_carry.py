@@ -1,6 +1,7 @@
 """A sweep that is packed and unpacked is the same sweep, entry by entry, and goes on as if it had never been interrupted."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,18 @@ def test_a_sweep_whose_runs_were_deleted_is_packed_only_after_repair(
     assert not (folder / "toy.zip").exists()
     clinic.doctor(repair=True)
     assert pack.pack(clinic.book, folder / "toy.zip", silent).runs == 4
+
+
+def test_strange_files_in_the_folder_of_a_sweep(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to nothing is left out. What cannot be copied is named, with a way out that works."""
+    book = home(folder / "before", monkeypatch).run(asked=1).book
+    (Path(book.spec.folder) / "link").symlink_to("/nowhere")
+    pipe = Path(book.spec.folder) / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UserError, match=f"cannot be packed: {pipe} cannot be copied .*named pipe.*; move it away"):
+        carried(book, folder / "after", monkeypatch)
+    pipe.unlink()
+    assert carried(book, folder / "after", monkeypatch).trials()
 
 
 @pytest.mark.slow
