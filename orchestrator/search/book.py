@@ -216,6 +216,12 @@ class Book:
         stored = self.optuna_study._storage.get_all_studies()
         return {study.user_attrs[SPEC]["id"] for study in stored if SPEC in study.user_attrs}
 
+    def known_trackers(self) -> set[str]:
+        """The addresses of MLflow that the sweeps in the same storage have."""
+        stored = self.optuna_study._storage.get_all_studies()
+        specs = [home.restored(study.user_attrs[SPEC], self.address)[0] for study in stored if SPEC in study.user_attrs]
+        return {spec.tracking_uri for spec in specs}
+
     # ---- how a trial comes about -------------------------------------------------------------------------------------
 
     def _frozen(self, *states: State) -> list[FrozenTrial]:

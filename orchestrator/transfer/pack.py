@@ -97,7 +97,8 @@ def _tracker(book: Book) -> "MlflowStore | None":
     if store is None or store.record(spec.run) is None:
         raise UserError(
             f"the runs of sweep '{spec.name}' are not at {spec.tracking_uri}; say where they are with "
-            f"`{text.program()} resume {spec.name} --tracking-uri URI`, or make them anew with {repair}"
+            f"`{text.program()} resume {spec.name} --tracking-uri URI`, or, if they are lost, make them anew with "
+            f"`{text.program()} doctor {spec.name} --repair --runs-lost`"
         )
     runs = runs_of(spec, book.trials())
     if missing := runs - {record.run for record in store.records(spec.id)}:

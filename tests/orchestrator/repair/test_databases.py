@@ -4,7 +4,9 @@ import os
 import random
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,12 @@ def sweep(command: list[str]) -> Result:
     done = CliRunner().invoke(main, command, input="n\n")
     assert done.exception is None or isinstance(done.exception, SystemExit), (command, done.exception)
     return done
+
+
+def runs(database: Path) -> list[tuple[str]]:
+    """The ids of all runs in MLflow's file."""
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT run_uuid FROM runs ORDER BY run_uuid").fetchall()
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +129,31 @@ def test_a_storage_that_is_put_back_or_begun_anew_works(copy: Path, whole: Path)
 
 def test_runs_of_a_tracker_that_was_moved_away_are_made_again(copy: Path) -> None:
     DAMAGE["half of it"](copy / "mlflow.db")
-    assert "`sweep doctor --repair`, which makes the runs again" in sweep(["doctor"]).output
+    assert "`sweep doctor --repair --runs-lost`, which makes the runs again" in sweep(["doctor"]).output
     for path in copy.glob("mlflow.db*"):
         path.rename(f"{path.name}.aside")
-    assert sweep(["doctor", "--repair"]).exit_code == 0
+    for arguments in (["doctor"], ["doctor", "--repair"], ["doctor", "toy", "--repair"]):
+        done = sweep(arguments)
+        assert done.exit_code == 1 and "`sweep resume toy --tracking-uri URI`" in done.output, done.output
+    done = sweep(["resume", "toy", "--trials", "9"])
+    assert done.exit_code == 2 and "`sweep resume toy --tracking-uri URI`" in done.output, done.output
+    assert not list(copy.glob("mlflow.db*[!e]"))
+    assert sweep(["doctor", "--repair", "--runs-lost"]).exit_code == 0
     assert sweep(["doctor"]).exit_code == 0
+
+
+def test_runs_of_a_tracker_that_another_sweep_has_moved_to_are_not_made_again(copy: Path) -> None:
+    """MLflow's file was moved with the runs of two sweeps, and one of them was told."""
+    assert sweep([*BEGIN, "--name", "other"]).exit_code == 0
+    for path in copy.glob("mlflow.db*"):
+        path.rename(path.name.replace("mlflow", "moved"))
+    before = runs(copy / "moved.db")
+    assert sweep(["resume", "other", "--tracking-uri", "sqlite:///moved.db"]).exit_code == 0
+    uri = f"sqlite:///{copy}/moved.db"
+    for arguments in (["doctor"], ["doctor", "--repair"], ["doctor", "toy", "--repair"]):
+        done = sweep(arguments)
+        assert done.exit_code == 1 and f"`sweep resume toy --tracking-uri {uri}`" in done.output, done.output
+        assert "made again" not in done.output
+    assert sweep(["resume", "toy", "--tracking-uri", uri]).exit_code == 0
+    assert sweep(["doctor"]).exit_code == 0
+    assert runs(copy / "moved.db") == before
