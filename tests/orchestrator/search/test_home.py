@@ -291,7 +291,8 @@ def test_a_study_file_that_is_gone_is_to_be_put_back(tmp_path: Path, monkeypatch
     (finding,) = search.findings(book)
     assert "defines no STUDY" in finding.what and "correct it until `" in finding.action
     Path("mine.py").unlink()
-    for folder, path in ((tmp_path, "mine.py"), (tmp_path.parent, f"{tmp_path}/mine.py")):
+    for folder, path in ((tmp_path, "mine.py"), (tmp_path / "below", f"{tmp_path}/mine.py")):
+        folder.mkdir(exist_ok=True)
         monkeypatch.chdir(folder)
         with pytest.raises(UserError, match=f"there is no file {path}, which is its study; put it back there$"):
             steer.resumed(storage, "toy")
