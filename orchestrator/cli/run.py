@@ -119,8 +119,9 @@ def _compare_data_sets(books: "list[Book]", parent_run: str, console: "Console")
 @click.argument("name", shell_complete=complete_sweep)
 @all_options(ResumeOptions)
 @all_options(MachineOptions)
+@click.option("--moved", is_flag=True, help="The folder was moved here from another machine, for good.")
 @storage_option
-def resume(name: str, storage: str | None, **values: Any) -> None:
+def resume(name: str, moved: bool, storage: str | None, **values: Any) -> None:
     """Continue the sweep NAME: trials that were interrupted continue as themselves, then new ones up to its total.
 
     A paused sweep continues in the process that runs it.
@@ -138,6 +139,10 @@ def resume(name: str, storage: str | None, **values: Any) -> None:
     wanted = options.given(options.read(ResumeOptions), wanted, "sweep resume")
     check(values)
     books = open_books(storage)
+    if moved:
+        from orchestrator.transfer import readdress
+
+        readdress.move_here(books, name)
     book = load_book(books, name)
     driver = lease.present(book)
     if driver is not None and driver.state == "paused" and not wanted:

@@ -267,8 +267,11 @@ def _restored(storage: Storage, name: str) -> tuple[Spec, home.Home] | None:
     return home.restored(stored, str(storage.url))
 
 
-def load(storage: Storage, name: str) -> Book:
-    """The sweep ``name``; UserError, with the near miss, where there is none."""
+def load(storage: Storage, name: str, moved_here: bool = False) -> Book:
+    """The sweep ``name``; UserError, with the near miss, where there is none.
+
+    Where the user says that its folder has ``moved_here`` from another machine, it may be changed from here.
+    """
     restored = _restored(storage, name)
     if restored is None:
         raise UserError(_unknown(name, names(storage), str(storage.url)))
@@ -276,7 +279,8 @@ def load(storage: Storage, name: str) -> Book:
     if place.foreign:
         raise UserError(place.obstacle)
     unsettled = "" if place.shared else moved.follow(spec, place.before)
-    return Book(load_study(storage, name), spec, str(storage.url), place.obstacle, unsettled)
+    obstacle = "" if moved_here and place.elsewhere else place.obstacle
+    return Book(load_study(storage, name), spec, str(storage.url), obstacle, unsettled)
 
 
 def names(storage: Storage) -> list[str]:

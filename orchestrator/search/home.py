@@ -8,6 +8,7 @@ moved or copied is its own home. Else it is stored as it is, and a copy is known
 import json
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from orchestrator.stores import artifact_locations, failures, read_only, sqlite
 
 HOME = "{home}"  # begins a stored path below the home
 KEY = "home"  # of the home itself, in what is stored
+MACHINE = "machine"  # of the name of the machine on which that is, where the home is stored as it is
 AS_TYPED = ("command", "options", "question")  # never changed
 SEARCHED = ("space", "comparison")  # nor these: trials in Optuna hold the same values
 SCHEME = r"(?:[A-Za-z][\w+.-]*:(?:///?)?)?"  # before a path: of an address, or the kind of data
@@ -35,6 +37,7 @@ class Home:
     before: Path  # where it was when it was stored, as far as that is known
     obstacle: str = ""
     foreign: bool = False  # what is there is of another sweep, and must not even be shown as this one's
+    elsewhere: bool = False  # the home is on another machine, from where it may have moved
     shared: bool = False  # files of it are links to those of the home to which the sweep belongs
 
 
@@ -53,7 +56,9 @@ def home_of(spec: Spec) -> Path:
 def stored(spec: Spec, storage: str) -> dict[str, Any]:
     """The spec as it is stored in Optuna's ``storage``, an address."""
     home, content = home_of(spec), spec.model_dump(mode="json")
-    return {**replaced(content, str(home), HOME), KEY: _relative(home, storage, spec.tracking_uri) or str(home)}
+    relative = _relative(home, storage, spec.tracking_uri)
+    where = {KEY: relative} if relative else {KEY: str(home), MACHINE: socket.gethostname()}
+    return {**replaced(content, str(home), HOME), **where}
 
 
 def restored(content: Mapping[str, Any], storage: str) -> tuple[Spec, Home]:
@@ -150,10 +155,15 @@ def _find(content: Mapping[str, Any], storage: str) -> Home:
     if not whole and here.resolve() != owner.resolve() and _holds(owner, content):
         obstacle = _belongs(name, owner, f"{here} holds a copy of its files")
         return Home(here, owner, obstacle, shared=_shared(here, owner, content, file) is not None)
+    machine = content.get(MACHINE) or socket.gethostname()  # an earlier version did not say
+    if here.resolve() != owner.resolve() and machine != socket.gethostname():
+        obstacle = _belongs(name, f"{owner} on {machine}", f"{here} on {socket.gethostname()} holds its files")
+        moved = f", or say that it was moved here for good: `{text.program()} resume {name} --moved`"
+        return Home(here, owner, obstacle + moved, elsewhere=True)
     return _whole(here, owner, content, file)
 
 
-def _belongs(name: str, owner: Path, copy: str) -> str:
+def _belongs(name: str, owner: Path | str, copy: str) -> str:
     return f"sweep '{name}' belongs to {owner}, and {copy}; go on there, or carry it to another folder with `sweep pack {name}`"
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import UserError
+from orchestrator.search import book as books
 from orchestrator.search import plan, steer
 from orchestrator.search.book import Book
 from orchestrator.search.trials import runs_of
 from orchestrator.stores.optuna_storage import Storage
+from orchestrator.supervisor import lease
 from orchestrator.text import program
 from orchestrator.tracking import connection
 
@@ -19,6 +21,15 @@ def resumed(storage: Storage, name: str, given: Mapping[str, Any]) -> tuple[Book
     uri = options.pop("tracking_uri", None)
     book, changes = steer.resumed(storage, name, **options)
     return book, changes | ({"tracking_uri": _address(book, uri)} if uri else {})
+
+
+def move_here(storage: Storage, name: str) -> None:
+    """Store that the folder of a sweep was moved here from another machine; UserError where somebody drives the sweep."""
+    book = books.load(storage, name, moved_here=True)
+    if driver := lease.present(book):
+        raise lease.driven(book, driver)
+    with lease.acquire_lease(book):
+        book.update()
 
 
 def _address(book: Book, uri: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from orchestrator.search.options import request
 from orchestrator.search.spec import Spec
 from orchestrator.stores import artifact_locations, optuna_storage, sqlite
 from orchestrator.tracking import connection
+from orchestrator.transfer import readdress
 from tests.support.paths import QUADRATIC
 
 
@@ -169,6 +171,29 @@ def test_a_copy_that_has_links_to_the_original_may_not_change_the_sweep(
     load(first, monkeypatch).claim()
     shutil.rmtree(first)
     load(second, monkeypatch).update(trials=7)  # it was moved, then
+
+
+def test_a_home_on_another_machine_is_not_taken_for_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder is not seen from here, and may be in use there. The user may say that it was moved."""
+    (tmp_path / "x").mkdir()
+    storage, first, second = f"sqlite:///{tmp_path}/x/sweeps.db", tmp_path / "first", tmp_path / "second"
+    make(first, monkeypatch, storage=storage)
+    host = socket.gethostname()
+    shutil.move(first, second)
+    monkeypatch.setattr(socket, "gethostname", lambda: "other")
+    for _ in range(2):
+        copy = load(second, monkeypatch, storage)
+        assert copy.spec.folder == f"{second}/.sweeps/toy"
+        with pytest.raises(UserError, match=f"belongs to {first} on {host}, .*sweep pack toy.*resume toy --moved"):
+            copy.note("x", 1)
+    book, content = load(second, monkeypatch, storage), copy.notes()[books.SPEC]
+    readdress.move_here(optuna_storage.meant(storage), "toy")
+    load(second, monkeypatch, storage).update(trials=7)
+    book.optuna_study.set_user_attr(books.SPEC, {key: content[key] for key in content if key != home.MACHINE})
+    load(second, monkeypatch, storage).claim()  # of an earlier version, which noted no machine
+    shutil.move(second, first)
+    book.optuna_study.set_user_attr(books.SPEC, content)
+    load(first, monkeypatch, storage).claim()  # the same path, as on a disk that machines share
 
 
 def test_a_storage_without_the_files_of_the_sweep_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
