@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.ebm.config import Sampler
 from samplers import schedules
@@ -11,8 +11,10 @@ SAMPLERS: tuple[str, ...] = get_args(Sampler)
 SEARCHED = tuple(name for name in SAMPLERS if name != "proximal")  # it targets no known law
 
 
-class Config(BaseModel, frozen=True, extra="forbid"):
+class Config(BaseModel):
     """Chains of a trained energy. Fields are in the order in which one would think of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field("", description="folder of the trained network: weights and config")
     sampler: str = Field("langevin", description=f"MCMC kernel: {' | '.join(SAMPLERS)}")
