@@ -8,6 +8,7 @@ moved or copied is its own home. Else it is stored as it is, and a copy is known
 import json
 import os
 import re
+import shlex
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -97,7 +98,11 @@ def check_there(spec: Spec, storage: str = "") -> None:
     except (OSError, ValueError, LookupError, TypeError):
         return
     file = sqlite.file(storage) if os.path.isabs(storage.removeprefix("sqlite:///")) else None
-    option = f" --storage sqlite:///{file.relative_to(home)}" if file and file.is_relative_to(home) else ""
+    if file and file.is_relative_to(home):  # it was moved with the folder
+        option = f" --storage {shlex.quote(f'sqlite:///{file.relative_to(home)}')}"
+    else:
+        usual = ("", "sqlite:///sweeps.db", os.environ.get("SWEEP_STORAGE"))
+        option = "" if storage in usual else f" --storage {shlex.quote(storage)}"
     raise Moved(
         f"the folder of sweep '{name}' was moved or removed from {home} while the sweep ran; nothing was made there anew, "
         f"go on with `{text.program()} resume {name}{option}` where the folder is now"

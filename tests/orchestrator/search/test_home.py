@@ -173,6 +173,29 @@ def test_a_copy_that_has_links_to_the_original_may_not_change_the_sweep(
     load(second, monkeypatch).update(trials=7)  # it was moved, then
 
 
+def test_files_that_are_not_there_any_more_are_named_with_the_way_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command says the storage where that is needed."""
+    first = tmp_path / "first"
+    spec = make(first, monkeypatch)
+    home.check_there(spec)
+    shutil.move(first, tmp_path / "second")
+    monkeypatch.setenv("SWEEP_STORAGE", "postgresql://known/x")
+    for storage, option in (
+        ("sqlite:///sweeps.db", ""),
+        ("postgresql://known/x", ""),
+        (f"sqlite:///{first}/x/sweeps.db", " --storage sqlite:///x/sweeps.db"),
+        ("postgresql://other/x", " --storage postgresql://other/x"),
+    ):
+        with pytest.raises(home.Moved, match=f"removed from {first} while .* `sweep resume toy{option}` where"):
+            home.check_there(spec, storage)
+    Path(spec.folder).mkdir(parents=True)
+    (Path(spec.folder) / "sweep.json").write_text('{"id": "another"}')
+    with pytest.raises(home.Moved):
+        home.check_there(spec)
+
+
 def test_a_home_on_another_machine_is_not_taken_for_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its folder is not seen from here, and may be in use there. The user may say that it was moved."""
     (tmp_path / "x").mkdir()
