@@ -39,11 +39,10 @@ def connect(
     Below ``parent_run`` the experiment is the one of that run: runs elsewhere would not be shown below it. So it is with the
     ``runs`` of a ``sweep`` that goes on, its own first; UserError where one of them was deleted.
     """
-    if runs and sqlite.absent(uri):  # and it is not made: what is missing may be put back
+    if runs and sqlite.file(uri) and not _is_made(uri):  # and it is not made: what is missing may be put back
         raise UserError(
-            f"{urls.shown(uri)} with the runs of '{sweep}' is not there; put it back, say where it is now "
-            f"(`sweep resume {sweep} --tracking-uri URI`), or, if it is lost, have the runs made again: "
-            f"`sweep doctor {sweep} --repair --runs-lost`"
+            f"{urls.shown(uri)} with the runs of '{sweep}' is gone or empty; put it back, say where it is now "
+            f"(`sweep resume {sweep} --tracking-uri URI`), or have `sweep doctor {sweep} --repair` make the runs again"
         )
     with _opening(uri, option):
         store = _store(uri)

@@ -102,13 +102,16 @@ def test_a_run_that_was_deleted_or_is_gone(folder: Path) -> None:
         connection.connect(uri, "--tracking-uri", "toy", "", "mine", ["0123456789abcdef0123456789abcdef"])
 
 
-def test_a_file_that_is_gone_is_not_made_anew_for_runs_that_were_in_it(folder: Path) -> None:
-    uri = f"sqlite:///{folder}/mlflow.db"
+@pytest.mark.parametrize("left", [[], ["mlflow.db"]])
+def test_a_file_that_is_gone_or_empty_is_not_made_anew_for_runs_that_were_in_it(left: list[str], folder: Path) -> None:
+    for name in left:
+        (folder / name).touch()
     with pytest.raises(
-        UserError, match="with the runs of 'mine' is not there; put it back, .*sweep doctor mine --repair"
+        UserError, match="with the runs of 'mine' is gone or empty; put it back, .*doctor mine --repair"
     ):
-        connection.connect(uri, "--tracking-uri", "toy", "", "mine", ["0123456789abcdef0123456789abcdef"])
-    assert not list(folder.iterdir())
+        connection.connect(f"sqlite:///{folder}/mlflow.db", "--tracking-uri", "toy", "", "mine", ["0123456789abcdef"])
+    assert [path.name for path in folder.iterdir()] == left
+    assert all(not path.stat().st_size for path in folder.iterdir())
 
 
 def test_variables_that_name_an_experiment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
