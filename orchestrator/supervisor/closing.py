@@ -50,6 +50,7 @@ class Closing:
         pictures: list[str] = []
         if self.book.finished() and reason in ORDERLY:
             pictures = publish.finish(self.book, outbox, self.remarks.append)
+        self.store.guard()  # what was drawn lacks pictures of a folder that was moved meanwhile: it is drawn again later
         status: Status = "FINISHED" if reason in ("", "timeout") else "KILLED"
         for folder in sweep_record.end(self.book, outbox, status, reason, pictures):
             self.courier.serve(folder)
@@ -93,6 +94,7 @@ class Closing:
         except connection.unreachable() as error:
             self.trouble = first_line(error)
             return
+        self.store.guard()
         if completion.trials_ended(self.book):
             completion.close(self.book)
 
