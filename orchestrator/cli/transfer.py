@@ -58,6 +58,7 @@ def unpack(file: Path, name: str | None, storage: str | None, tracking_uri: str 
     sweep unpack ebm.zip
     sweep unpack ebm.zip --name ebm-copy     where the name is taken
     """
+    from orchestrator.search import completion
     from orchestrator.terminal import transfer as display
     from orchestrator.text import program
     from orchestrator.transfer import archive
@@ -67,9 +68,11 @@ def unpack(file: Path, name: str | None, storage: str | None, tracking_uri: str 
     console = make_console()
     with display.bar(console, f"unpacking {file.name}") as progress:
         book = unpacking.unpack(file, name, open_books(storage, create=True), tracking_uri, progress)
-    name, done = book.spec.name, len(book.finished())
+    name, ended = book.spec.name, completion.trials_ended(book) and not completion.is_closing(book)
+    what = "Look at it with" if ended else "Go on with"
     console.print(
-        f"{name} is here, {done} of {book.total()} trials finished. Go on with:  {program()} resume {name}",
+        f"{name} is here, {len(book.finished())} of {book.total()} trials finished. {what}:  "
+        f"{program()} {'show' if ended else 'resume'} {name}",
         highlight=False,
         soft_wrap=True,
     )

@@ -124,7 +124,7 @@ class _Visit:
             runs = Runs(self.book, self.reader, self._reach)
             of_runs = runs.findings(driven)
             findings = [*here, *of_runs, *runs.refusals(), *(() if driven else self._closing())]
-            return Inspection(findings, len(runs.trials), len(runs.by_number), runs.earlier())
+            return Inspection(findings, len(runs.trials), runs.count(), runs.earlier())
         except connection.unreachable() as error:
             here.append(
                 Finding(None, f"MLflow cannot be looked at: {_sentence(error)}", "none; look again when it can")

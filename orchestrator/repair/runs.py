@@ -68,6 +68,11 @@ class Runs:
         runs = {number: run.run for number, run in self.by_number.items()}
         return files.refusals(self.book, self.reach, lambda number: runs.get(number, ""))
 
+    def count(self) -> int:
+        """How many runs the sweep has: its own, those of its trials, and those of a comparison's arms."""
+        arms = comparison_runs.keys(self.spec)
+        return len(self.by_number) + sum(run.key in arms and not run.deleted for run in self.runs)
+
     def earlier(self) -> int:
         """How many runs bear the name of the sweep and belong to one that this storage does not know."""
         known = self.book.known_ids()
