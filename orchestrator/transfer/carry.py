@@ -19,7 +19,7 @@ from orchestrator.search import home, study_copy
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.stores.optuna_storage import Storage
-from orchestrator.tracking import publish
+from orchestrator.tracking import datasets_page, publish
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
@@ -58,6 +58,8 @@ def title(id: str) -> str:
 def carry(book: Book, tracker: "MlflowStore | None", to: Destination, progress: Progress) -> Spec:
     """Copy the sweep, whose runs are in ``tracker`` if it has any; returns its Spec there, to be published with."""
     spec, renaming, notes = book.spec, Renaming({book.spec.id: to.id}), dict[str, Any]()
+    if datasets_page.WRITTEN in book.notes():
+        notes[datasets_page.WRITTEN] = ""  # the page belongs to several sweeps and stays, so it is written anew there
     runs: list[Any] = []
     if tracker is not None and to.tracker is not None:
         from orchestrator.tracking import model_copy, run_copy

@@ -1,11 +1,14 @@
 """`sweep unpack`: the sweep of a packed file, made here in the stores that are meant, whole or not at all."""
 
+import errno
+import shutil
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator import files, text
 from orchestrator.errors import UserError
+from orchestrator.files import CannotWrite
 from orchestrator.layout import SWEEPS
 from orchestrator.search import book as books
 from orchestrator.search import home, plan
@@ -22,6 +25,7 @@ from orchestrator.transfer.pack import STORAGE, TRACKING
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 PACKED = "packed"  # of an attempt's folder: the home that the file holds
 
 
@@ -50,13 +54,37 @@ def unpack(path: Path, name: str | None, storage: Storage, tracking_uri: str | N
         tracking_uri=uri,
         model=manifest.model,
     )
-    with making.running(place, storage) as folder:
-        archive.extract(path, folder / PACKED, manifest)
-        packed, runs = _packed(path, folder / PACKED, manifest)
-        to = carry.Destination(storage, tracker, place, uri, called, id, folder / "files")
-        spec = carry.carry(packed, runs, to, progress)
-        carry.publish_copy(_with_study(spec, to, manifest), to)
+    try:
+        with making.running(place, storage) as folder:
+            archive.extract(path, folder / PACKED, manifest)
+            packed, runs = _packed(path, folder / PACKED, manifest)
+            to = carry.Destination(storage, tracker, place, uri, called, id, folder / "files")
+            spec = carry.carry(packed, runs, to, progress)
+            carry.publish_copy(_with_study(spec, to, manifest), to)
+    except (OSError, CannotWrite) as error:
+        if not (reason := _of_disk(error, place)):
+            raise
+        raise UserError(f"'{called}' cannot be unpacked: {reason}; make room there, then say this again") from None
     return books.load(storage, called)
+
+
+def check(manifest: Manifest, storage: str, tracking_uri: str | None) -> None:
+    """UserError where the sweep's runs cannot be made at ``tracking_uri``; ``storage`` is Optuna's address. Nothing is made."""
+    uri = plan.tracking_uri(tracking_uri, storage)
+    if manifest.experiment:
+        connection.check(uri, "--tracking-uri", manifest.experiment)
+
+
+def _of_disk(error: OSError | CannotWrite, place: Path) -> str:
+    """What the disk did not take; '' for an error of something else, such as a server."""
+    if isinstance(error, CannotWrite):
+        return str(error)
+    if isinstance(error, shutil.Error):  # of copying a folder, with a triple for each file
+        _, path, why = error.args[0][0]
+        return f"{path} cannot be written ({why})"
+    if error.filename or error.errno in FULL:
+        return f"{error.filename or place} cannot be written ({error.strerror})"
+    return ""
 
 
 def _refuse_taken(name: str, place: Path, storage: Storage) -> None:

@@ -1,6 +1,7 @@
 """The commands `sweep pack` and `sweep unpack`: what they say of a sweep is what the other commands say of it."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,39 @@ def test_a_sweep_that_has_not_ended_goes_on_by_the_command_that_unpack_names(
     )
     types(*resume.split(), "--workers", "0")
     assert types("doctor") == "toy: whole (2 trials, 3 runs)\n"
+
+
+def test_unpack_refuses_an_address_of_a_folder_that_is_gone_and_makes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a variable says it that was set before the folder was moved."""
+    types("run", QUADRATIC, "--name", "toy", "--trials", "1", "--workers", "0")
+    types("pack", "toy")
+    Path("second").mkdir()
+    monkeypatch.chdir("second")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/gone/mlflow.db")
+    assert f"mkdir -p {folder}/gone" in types("unpack", "../toy.zip", status=2)
+    assert list(Path().iterdir()) == []
+
+
+def test_unpack_on_a_full_disk_says_so_and_works_when_there_is_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types("run", QUADRATIC, "--name", "toy", "--trials", "1", "--workers", "0")
+    types("pack", "toy")
+    disk = folder / "second"
+    disk.mkdir()
+    # The stores have room, and the packed databases have none.
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1700k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("this user may not mount a small disk")
+    monkeypatch.chdir(disk)
+    try:
+        output = types("unpack", "../toy.zip", status=2)
+        assert "'toy' cannot be unpacked: " in output and "No space left on device" in output
+        assert "make room there" in output
+        assert list(Path(".sweeps").iterdir()) == []
+        subprocess.run(["mount", "-o", "remount,size=48m", disk], check=True)
+        assert "1 of 1 trials finished" in types("unpack", "../toy.zip")
+    finally:
+        monkeypatch.chdir(folder)
+        subprocess.run(["umount", "-l", disk], check=True)
