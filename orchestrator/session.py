@@ -50,7 +50,9 @@ def check(spec: Spec, book: Book | None, trials: int | None, storage: Storage, p
                 f"{spec.folder} holds files of another sweep, which this storage does not know; move them away, or choose "
                 "another --name"
             )
-        connection.check(spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, parent_run)
+        variable = bool(os.environ.get("MLFLOW_TRACKING_URI", "").strip()) and not spec.options.get("tracking_uri")
+        option = "MLFLOW_TRACKING_URI" if variable else "--tracking-uri"
+        connection.check(spec.tracking_uri, option, Path(spec.study).stem, parent_run)
         return {}
     book.claim()
     if driver := lease.present(book):

@@ -86,6 +86,9 @@ def test_variables_that_are_empty_are_not_set(folder: Path, monkeypatch: pytest.
 def test_a_variable_that_is_no_address_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "file:///tmp/mlruns")
     assert f"{variable}=file:///tmp/mlruns is no " in refused("run", QUADRATIC)
+    Path("place").mkdir()
+    monkeypatch.setenv(variable, "sqlite:///place")
+    assert f"{variable}=sqlite:///" in (sentence := refused("run", QUADRATIC)) and "is a folder" in sentence
 
 
 def refused(*arguments: str) -> str:
