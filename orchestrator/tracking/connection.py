@@ -42,7 +42,8 @@ def connect(
     if runs and sqlite.file(uri) and not _is_made(uri):  # and it is not made: what is missing may be put back
         raise UserError(
             f"{urls.shown(uri)} with the runs of '{sweep}' is gone or empty; put it back, say where it is now "
-            f"(`sweep resume {sweep} --tracking-uri URI`), or have `sweep doctor {sweep} --repair` make the runs again"
+            f"(`sweep resume {sweep} --tracking-uri URI`), or, if it is lost, have the runs made again: "
+            f"`sweep doctor {sweep} --repair --runs-lost`"
         )
     with _opening(uri, option):
         store = _store(uri)
