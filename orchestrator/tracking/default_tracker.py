@@ -8,7 +8,7 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 
-from orchestrator.tracking.mlflow_store import prepare
+from orchestrator.tracking.mlflow_tables import prepare
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from orchestrator.delivery.outbox import of_picture
 from orchestrator.delivery.store import Found, Refused
 from orchestrator.errors import UserError
 from orchestrator.pictures import whole
-from orchestrator.stores import artifact_locations, failures, sqlite
+from orchestrator.stores import artifact_locations, failures
 from orchestrator.tracking import mlflow_pages
+from orchestrator.tracking.mlflow_tables import prepare
 from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
@@ -35,9 +36,7 @@ class MlflowStore:
     def __init__(self, uri: str, experiment: str) -> None:
         """``experiment`` is the id of the one that new runs go to."""
         self.client, self.experiment = MlflowClient(uri), experiment
-        self.guard: Callable[[], None] = lambda: (
-            None
-        )  # raises where files may not be written, as in a folder that is gone
+        self.guard: Callable[[], None] = lambda: None  # raises where no file may be written: in a folder that is gone
         prepare(self.client._tracking_client.store)
 
     def make_experiment(self, name: str) -> None:
@@ -277,19 +276,6 @@ class MlflowStore:
     def _gone(self, run: str) -> bool:
         record = self.record(run)
         return record is None or record.deleted
-
-
-def prepare(store: object) -> None:
-    """Put the database of MLflow's own ``store`` into write-ahead logging where it is a SQLite file.
-
-    Artifacts of its new experiments are put where MLflow finds them, whatever the folder is called.
-    """
-    if engine := getattr(store, "engine", None):  # a server's client has none
-        sqlite.prepare(engine)
-        failures.trace(engine)
-    root = getattr(store, "artifact_root_uri", "")
-    if root.startswith("/"):
-        vars(store)["artifact_root_uri"] = artifact_locations.locate(Path(root))
 
 
 def _recorded(run: Run) -> StoredRun:

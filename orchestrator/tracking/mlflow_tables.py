@@ -1,4 +1,4 @@
-"""The tables of MLflow's database, which MLflow makes in a hundred steps."""
+"""MLflow's own database: its tables, which MLflow makes in a hundred steps, and how it is opened."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking._tracking_service.utils import _get_sqlalchemy_store
 from sqlalchemy import event
 
-from orchestrator.stores import artifact_locations
+from orchestrator.stores import artifact_locations, failures, sqlite
 
 
 def make(uri: str) -> None:
@@ -29,6 +29,19 @@ def revision() -> str:
     """What the table alembic_version says when all tables are made."""
     latest: Any = _get_latest_schema_revision  # untyped
     return str(latest())
+
+
+def prepare(store: object) -> None:
+    """Put the database of MLflow's own ``store`` into write-ahead logging where it is a SQLite file.
+
+    Artifacts of its new experiments are put where MLflow finds them, whatever the folder is called.
+    """
+    if engine := getattr(store, "engine", None):  # a server's client has none
+        sqlite.prepare(engine)
+        failures.trace(engine)
+    root = getattr(store, "artifact_root_uri", "")
+    if root.startswith("/"):
+        vars(store)["artifact_root_uri"] = artifact_locations.locate(Path(root))
 
 
 def _in_haste(connection: Any, record: Any) -> None:
