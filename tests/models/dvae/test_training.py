@@ -1,5 +1,6 @@
 """Discrete autoencoders: codes that move, codes that are drawn, collapse by name, and clusters that know no label."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,8 @@ from models.dvae.quantisers import GumbelCodes, MovingCodes, divergence_from_eve
 from models.env import Env
 from models.events import Diverged, Event, Images, Matrix, Scalars, Weights
 from models.parts.clustering import clustering
+from models.parts.training.augmentation import deform
+from models.parts.training.batches import Batches
 from tests.support.playing import finished
 
 SMALL = {**studies.load("dvae").smallest, "updates": 40}
@@ -168,6 +171,42 @@ def test_tokens_and_images_of_every_size(shape: tuple[int, int, int], quantiser:
     assert torch.equal(net(images), net.decode(tokens)) and net(images).shape == images.shape
     plain = Autoencoder(small, shape, plain=True)
     assert plain(images).shape == images.shape
+
+
+@pytest.mark.parametrize("deformation", [0.0, 0.2])
+def test_updates_by_hand(deformation: float, env: Env) -> None:
+    """Three updates: what is encoded may be deformed, what is compared with is not; each network's gradient is cut alone."""
+    settings = config(deformation=deformation, plain=True)
+    data = datasets.load("digits", env.data_folder)
+    learner = training.AutoencoderLearner(settings, env, data)
+    nets = copy.deepcopy(learner.networks)
+    adam = torch.optim.Adam(nets.parameters(), settings.learning_rate)
+    real, codes = Batches.of(data.train, settings.batch_size, env.generator("batches")), env.generator("codes")
+    for index in range(3):
+        images, _ = real.draw()
+        encoded = deform(images, deformation, real.generator) if deformation > 0 else images
+        progress = index / settings.updates
+        drawn, _, penalty = nets["discrete"].learn(encoded, progress, codes)  # type: ignore[operator]
+        smooth, _, _ = nets["plain"].learn(encoded, progress, codes)  # type: ignore[operator]
+        error, plain_error = (drawn - images).square().mean(), (smooth - images).square().mean()
+        measured = learner.update(index).measure()
+        expected = {
+            "loss": error + penalty,
+            "loss/reconstruction": error,
+            "loss/penalty": penalty,
+            "loss/plain": plain_error,
+        }
+        for key, value in expected.items():
+            assert measured[key] == pytest.approx(value.item(), rel=1e-3, abs=1e-6), key
+        for net, loss in ((nets["discrete"], error + penalty), (nets["plain"], plain_error)):
+            weights = [weight for weight in net.parameters() if weight.requires_grad]
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+            norm = torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient * min(1.0, training.GRADIENT_CLIP / norm)
+        adam.step()
+    for weight, other in zip(learner.networks.parameters(), nets.parameters(), strict=True):
+        torch.testing.assert_close(weight, other, rtol=1e-3, atol=1e-5)
 
 
 def test_images_that_cannot_be_halved_are_refused() -> None:

@@ -1,5 +1,6 @@
 """The trainer of energy-based models: its loss, its events, resuming, and how it notices that it is lost."""
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,17 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from models.data import dataset as datasets
 from models.ebm import evaluation, networks, training
 from models.ebm.chains import KERNELS, chains
-from models.ebm.config import Config
+from models.ebm.config import BOUNDS, Config
+from models.ebm.variant import UNCONDITIONAL
 from models.env import Env
 from models.events import Checkpoint, Diverged, Event, Images, Scalars, Weights
+from models.parts.training.batches import Batches
 from models.parts.training.energy_loss import contrastive_divergence
+from samplers import starts
+from samplers.kernel import standard_normal
 from tests.support.playing import finished, gone_on
 
 SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 32, "evaluations": 2, "buffer_size": 100}
@@ -52,6 +58,37 @@ def test_a_network_that_is_never_fooled_settles_where_it_is_watched_for() -> Non
             loss.backward()
             optimizer.step()
         assert alpha * (energies[0] - energies[1]).item() == pytest.approx(-1, abs=1e-3)
+
+
+@pytest.mark.parametrize("changes", [{}, {"noised": "both", "n_chains": 16, "penalised_samples": "below_zero"}])
+def test_updates_by_hand(changes: dict[str, Any], env: Env) -> None:
+    """Three updates from noise: chains, two energies, the loss, a gradient cut to its largest norm, and Adam."""
+    settings = config(start="noise", **changes)
+    data = datasets.load("digits", env.data_folder)
+    learner = training.EnergyLearner(settings, env, data, None, UNCONDITIONAL)  # type: ignore[arg-type]
+    net, alpha = copy.deepcopy(learner.network), settings.energy_regularisation
+    adam = torch.optim.Adam(net.parameters(), settings.learning_rate, betas=(0.0, 0.999))
+    real, generator = Batches.of(data.train, 64, env.generator("batches")), env.generator("chains")
+    for index in range(3):
+        images, _ = real.draw()
+        on_data = images + settings.data_noise * standard_normal(images, real.generator)
+        begin = starts.uniform(settings.n_chains or 64, data.shape, BOUNDS, generator)
+        samples, _ = chains(settings, net, env, begin, settings.n_steps, generator)
+        if settings.noised == "both":
+            samples = samples + settings.data_noise * standard_normal(samples, real.generator)
+        of_data, of_samples = net(on_data), net(samples)
+        squared = of_samples if settings.penalised_samples == "all" else of_samples.clamp(max=0)
+        loss = of_data.mean() - of_samples.mean() + alpha * ((of_data**2).mean() + (squared**2).mean())
+        gradients = torch.autograd.grad(loss, list(net.parameters()))
+        norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+        for weight, gradient in zip(net.parameters(), gradients, strict=True):
+            weight.grad = gradient * min(1.0, settings.parameter_grad_clip / norm.item())
+        adam.step()
+        measured = learner.update(index).measure()
+        assert measured["loss"] == pytest.approx(loss.item(), rel=1e-3, abs=1e-5)
+        assert measured["training/gradient_norm"] == pytest.approx(norm.item(), rel=1e-3)
+    for weight, expected in zip(learner.network.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("changes", [{"start": "noise"}, {"start": "replay"}, {"noised": "both", "n_chains": 16}])

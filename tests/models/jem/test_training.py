@@ -1,5 +1,6 @@
 """A classifier that generates: energies and losses by hand, normalisation while sampling, what is told."""
 
+import copy
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,10 +22,12 @@ from models.jem.config import BOUNDS, Config
 from models.jem.divergence import DivergenceMonitor
 from models.jem.losses import joint_loss, warmup_share
 from models.jem.networks import conditional, in_mode, marginal
+from models.jem.pretraining import Pretrained
 from models.parts.evaluation import judge as judges
 from models.parts.evaluation.classes import of_slots
+from models.parts.training.batches import Batches
 from samplers import proximal
-from samplers.kernel import run
+from samplers.kernel import run, standard_normal
 from tests.models.jem.small_jem import config
 from tests.support.playing import exported, finished, gone_on
 
@@ -70,6 +73,40 @@ def test_the_squares_of_samples_above_zero_count_where_the_settings_say() -> Non
         for which in ("all", "below_zero")
     ]
     assert (losses[0] - losses[1]).item() == pytest.approx(0.1 * 9 / 2)
+
+
+@pytest.mark.parametrize("noised", ["data", "both"])
+def test_updates_by_hand(noised: str, env: Env) -> None:
+    """Three updates from a classifier: one chain a batch, the joint loss in its warm-up, a gradient cut, and Adam."""
+    settings = config(
+        noised=noised, target="marginal", sampler="proximal", warmup=5, parameter_grad_clip=0.5, beta1=0.5
+    )
+    data = datasets.load("digits", env.data_folder)
+    weights = networks.network(settings, data.shape).state_dict()
+    pretrained = Pretrained(weights, "", {"accuracy_validation": [0.9]})
+    learner = training.JointLearner(settings, env, data, None, pretrained)  # type: ignore[arg-type]
+    net, deviation = copy.deepcopy(learner.network), settings.data_noise
+    adam = torch.optim.Adam(net.parameters(), settings.learning_rate, betas=(0.5, 0.999))
+    real = Batches.of(data.train, settings.batch_size, env.generator("batches"))
+    chains = ReplayedChains(settings, data, Starts.of(settings, data, "cpu"), env.generator("chains"))
+    for index in range(3):
+        images, labels = real.draw()
+        noisy_real = images + deviation * standard_normal(images, real.generator)
+        samples = chains.run(net).samples
+        if noised == "both":
+            samples = samples + deviation * standard_normal(samples, real.generator)
+        logits = net(noisy_real)
+        loss, _, gap = joint_loss(logits, labels, -net(samples).logsumexp(1), settings, (index + 1) / 6)
+        gradients = torch.autograd.grad(loss, list(net.parameters()))
+        norm = torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
+        for weight, gradient in zip(net.parameters(), gradients, strict=True):
+            weight.grad = gradient * min(1.0, 0.5 / norm)
+        adam.step()
+        measured = learner.update(index).measure()
+        assert measured["loss"] == pytest.approx(loss.item(), rel=1e-3)
+        assert measured["loss/likelihood"] == pytest.approx(gap.item(), rel=1e-3, abs=1e-4)
+    for weight, expected in zip(learner.network.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_an_update_may_have_fewer_chains_than_real_images(env: Env) -> None:
