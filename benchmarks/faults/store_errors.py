@@ -90,7 +90,7 @@ def faults() -> dict[str, Fault]:
     """All of them, by name."""
     table = dict[str, Fault]()
     for database in ("sweeps.db", "mlflow.db"):
-        anew = "begin a new sweep" if database == "sweeps.db" else "`sweep doctor --repair --runs-lost`, which makes"
+        anew = "begin a new sweep" if database == "sweeps.db" else "`sweep doctor --repair`, which makes"
         mend = rf"{database} is damaged \(.*put a back-up in its place, or move the file away, .*{anew}"
         empty = f"{database} is empty.*put a back-up|doctor toy --repair"
         for what, damage, way_out in (

@@ -142,11 +142,8 @@ def rm(name: str, keep_runs: bool, yes: bool, storage: str | None) -> None:
 @click.command(short_help="Compare stores, files and processes; repair what does not fit.")
 @click.argument("name", required=False, shell_complete=complete_sweep)
 @click.option("--repair", is_flag=True, help="Repair what was found, and nothing else.")
-@click.option(
-    "--runs-lost", is_flag=True, help="With --repair: make runs again where MLflow's store is lost with all of them."
-)
 @storage_option
-def doctor(name: str | None, repair: bool, runs_lost: bool, storage: str | None) -> None:
+def doctor(name: str | None, repair: bool, storage: str | None) -> None:
     """Compare what Optuna, MLflow, checkpoints, outboxes and processes say of the sweep NAME, or of all sweeps here.
 
     Tells what does not fit and what it would do; exit status 1 where something was found and not repaired.
@@ -157,7 +154,7 @@ def doctor(name: str | None, repair: bool, runs_lost: bool, storage: str | None)
     """
     from orchestrator.repair import doctor as doctor_
 
-    raise SystemExit(doctor_.examine(storage, name, repair, make_console(), runs_lost))
+    raise SystemExit(doctor_.examine(storage, name, repair, make_console()))
 
 
 def find_driver(book: "Book") -> "Driver":

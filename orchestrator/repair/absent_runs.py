@@ -1,4 +1,4 @@
-"""A sweep of which no run is where they should be: they are elsewhere, or lost, and only the user knows which."""
+"""A sweep of which no run is where they should be: they are elsewhere, or lost."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,22 +11,26 @@ from orchestrator.text import counted, program
 from orchestrator.tracking import connection
 from orchestrator.tracking.stored_run import RunReader
 
-LOST = "--runs-lost"  # the option that says so
 
-
-def way_out(book: Book, reader: RunReader | None) -> tuple[str, str]:
-    """What is wrong, and what the user can do; two empty texts where ``reader`` has a run of the sweep, or it has none yet."""
+def absent(book: Book, reader: RunReader | None) -> str:
+    """What is wrong, where ``reader`` has none of the runs that the sweep had; else ''."""
     spec = book.spec
     if not spec.run or reader and (reader.record(spec.run) or reader.records(spec.id, deleted=True)):
-        return "", ""
-    name, runs = spec.name, counted(len(runs_of(spec, book.trials())), "run")
-    what = f"none of its {runs} is at {urls.shown(spec.tracking_uri)}"
+        return ""
+    return f"none of its {counted(len(runs_of(spec, book.trials())), 'run')} is at {urls.shown(spec.tracking_uri)}"
+
+
+def found(book: Book) -> str:
+    """How the sweep is told where its runs are, if they are at the tracker of another sweep here or at the usual one; else ''."""
     if uri := next(_elsewhere(book), ""):
-        return what, f"none; they are at {uri}: `{program()} resume {name} --tracking-uri {uri}`"
-    return what, (
-        f"none; say where they are now: `{program()} resume {name} --tracking-uri URI`, or, if they are lost, "
-        f"have them made again: `{program()} doctor {name} --repair {LOST}`"
-    )
+        return f"they are at {uri}: `{program()} resume {book.spec.name} --tracking-uri {uri}`"
+    return ""
+
+
+def advice(book: Book) -> str:
+    """What to say before runs are made again that may be elsewhere."""
+    command = f"`{program()} resume {book.spec.name} --tracking-uri URI`"
+    return f"if they were moved, say first where they are: {command}"
 
 
 def _elsewhere(book: Book) -> Iterator[str]:

@@ -38,7 +38,7 @@ class Inspection:
     earlier: int = 0  # runs of sweeps that had its name before
 
 
-def examine(storage: str | None, name: str | None, repair: bool, console: Console, lost: bool = False) -> int:
+def examine(storage: str | None, name: str | None, repair: bool, console: Console) -> int:
     """Look at the databases, then at the sweep ``name``, or at all in the storage; returns the exit status. See visit."""
     address, option = optuna_storage.address(storage)
     damaged = list(damage.databases([(address, option)]))
@@ -49,21 +49,16 @@ def examine(storage: str | None, name: str | None, repair: bool, console: Consol
     opened = optuna_storage.connect(address, option, create=False)
     if not books.names(opened) and (sentence := home.unknown(address)):
         return _report([sentence], console)
-    return visit(
-        [books.load(opened, sweep) for sweep in ([name] if name else books.names(opened))], repair, console, lost
-    )
+    return visit([books.load(opened, sweep) for sweep in ([name] if name else books.names(opened))], repair, console)
 
 
-def visit(sweeps: Sequence[Book], repair: bool, console: Console, lost: bool = False) -> int:
-    """Tell what does not fit in these sweeps, and repair it if ``repair``; returns the exit status, 1 where anything stays.
-
-    Sweeps without any run in MLflow get theirs again only where the user says that they are ``lost``.
-    """
+def visit(sweeps: Sequence[Book], repair: bool, console: Console) -> int:
+    """Tell what does not fit in these sweeps, and repair it if ``repair``; returns the exit status, 1 where anything stays."""
     if not sweeps:
         console.print("no sweeps here yet; begin one with:  sweep run ebm")
     if damaged := list(damage.databases((book.spec.tracking_uri, "--tracking-uri") for book in sweeps)):
         return _report(damaged, console)
-    whole = [_Visit(book, console, lost).whole(repair) for book in sweeps]  # a list, for all are to be visited
+    whole = [_Visit(book, console).whole(repair) for book in sweeps]  # a list, for all are to be visited
     return 0 if all(whole) else 1
 
 
@@ -77,8 +72,9 @@ def _report(damaged: Sequence[str], console: Console) -> int:
 class _Visit:
     """A visit at one sweep."""
 
-    def __init__(self, book: Book, console: Console, lost: bool) -> None:
-        self.book, self.console, self.name, self.lost = book, console, book.spec.name, lost
+    def __init__(self, book: Book, console: Console) -> None:
+        self.book, self.console, self.name = book, console, book.spec.name
+        self.advice = ""  # to be followed before anything is repaired
         self.reader: RunReader | None = None
         self.store: MlflowStore | None = None  # opened when something is repaired
         self.seen: dict[tuple[int | None, str], tuple[Finding, str]] = {}  # what was found, and what became of it
@@ -103,6 +99,8 @@ class _Visit:
             self._note(findings, LEFT if repair else UNTOUCHED)
         self._tell()
         if not repair and driver is None and any(finding.repair for finding in findings):
+            if self.advice:
+                self._say(self.advice)
             self._say(f"repair it with:  {text.program()} doctor {self.name} --repair")
         self._remark(inspection, driver is not None)
         return all(state == REPAIRED for _, state in self.seen.values())
@@ -118,9 +116,10 @@ class _Visit:
                 self.reader = connection.find_reader(
                     spec.tracking_uri, "--tracking-uri", Path(spec.study).stem, spec.run
                 )
-            what, way_out = ("", "") if self.lost else absent_runs.way_out(self.book, self.reader)
-            if what:
-                return Inspection([Finding(None, what, way_out), *here])
+            if what := absent_runs.absent(self.book, self.reader):
+                if where := absent_runs.found(self.book):
+                    return Inspection([Finding(None, what, f"none; {where}"), *here])
+                self.advice = f"{what}; {absent_runs.advice(self.book)}"
             runs = Runs(self.book, self.reader, self._reach)
             of_runs = runs.findings(driven)
             findings = [*here, *of_runs, *runs.refusals(), *(() if driven else self._closing())]
@@ -153,9 +152,9 @@ class _Visit:
         if self.store is None:
             uri, option, experiment = self.book.spec.tracking_uri, "--tracking-uri", Path(self.book.spec.study).stem
             store = connection.find(uri, option, experiment, self.book.spec.run)
-            what, way_out = ("", "") if self.lost else absent_runs.way_out(self.book, store)
-            if what:
-                raise UserError(f"{what}; {way_out.removeprefix('none; ')}")
+            what = absent_runs.absent(self.book, store)
+            if what and (where := absent_runs.found(self.book)):
+                raise UserError(f"{what}; {where}")
             self.store = store or connection.connect(uri, option, experiment)
         if self.store.experiment_deleted():  # nothing can be put into it
             self.store.restore()

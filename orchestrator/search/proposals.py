@@ -47,10 +47,12 @@ def first(
 
 def recipe(spec: Spec, study: Study[Any, Any], index: int) -> dict[str, Any]:
     """The study's own recipe of that index; {} where it has no more: then the sampler chooses."""
-    recipes = _space.recipes(study.first, spec.fixed)
-    if index >= len(recipes):
-        return {}
-    return _space.recipe(spec.space_of(study), base(spec, study).model_copy(update=recipes[index]))
+    start, configs = base(spec, study), list[Any]()
+    for change in _space.recipes(study.first, spec.fixed):
+        config = start.model_copy(update=change)
+        if config not in configs:  # what differs from one size of image may be the base of another
+            configs.append(config)
+    return _space.recipe(spec.space_of(study), configs[index]) if index < len(configs) else {}
 
 
 def next_arm(comparison: Comparison, trials: list[Trial]) -> tuple[dict[str, Any], dict[str, int]]:

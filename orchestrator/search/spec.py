@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+from pydantic_core import to_jsonable_python
 
 import studies
 from orchestrator import files
@@ -152,6 +153,8 @@ class Spec(BaseModel, frozen=True):
         differing = []
         for key in keys:
             now, was = (spec.parameters() if key == "space" else getattr(spec, key) for spec in (self, other))
+            if key == "base":  # a setting of a later version has the value by which nothing changes
+                now, was = _defaults(self) | now, _defaults(self) | was
             if isinstance(now, dict) and isinstance(was, dict):
                 for field in sorted(now.keys() | was.keys()):
                     if now.get(field) != was.get(field):
@@ -173,6 +176,16 @@ class Spec(BaseModel, frozen=True):
             if before.choices != parameter.choices:
                 return f"{name} has other choices"
         return ""
+
+
+def _defaults(spec: Spec) -> dict[str, Any]:
+    """What the study's settings are where nobody says anything; {} where the study cannot be loaded."""
+    try:
+        fields = spec.load_study().config.model_fields
+    except StudyError:
+        return {}
+    values = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    return {name: to_jsonable_python(value) for name, value in values.items() if not fields[name].is_required()}
 
 
 def current(spec: Spec) -> Spec:

@@ -21,7 +21,7 @@ from orchestrator.stores.causes import HTTP, POSTGRESQL, SCHEMA, SQLITE
 STORES = ("sqlalchemy", "sqlite3", "optuna", "mlflow", "psycopg", "alembic")  # packages whose errors are a store's
 DRIVERS = ("sqlite3", "psycopg")  # those of them that speak with a database
 ANEW_MLFLOW = (
-    "say `sweep doctor --repair --runs-lost`, which makes the runs again with settings, objectives and last samples; "
+    "say `sweep doctor --repair`, which makes the runs again with settings, objectives and last samples; "
     "other curves and what you wrote into MLflow are lost"
 )
 ANEW_OPTUNA = (

@@ -43,7 +43,7 @@ def connect(
         raise UserError(
             f"{urls.shown(uri)} with the runs of '{sweep}' is gone or empty; put it back, say where it is now "
             f"(`sweep resume {sweep} --tracking-uri URI`), or, if it is lost, have the runs made again: "
-            f"`sweep doctor {sweep} --repair --runs-lost`"
+            f"`sweep doctor {sweep} --repair`"
         )
     with _opening(uri, option):
         store = _store(uri)

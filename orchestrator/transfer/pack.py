@@ -98,7 +98,7 @@ def _tracker(book: Book) -> "MlflowStore | None":
         raise UserError(
             f"the runs of sweep '{spec.name}' are not at {spec.tracking_uri}; say where they are with "
             f"`{text.program()} resume {spec.name} --tracking-uri URI`, or, if they are lost, make them anew with "
-            f"`{text.program()} doctor {spec.name} --repair --runs-lost`"
+            f"`{text.program()} doctor {spec.name} --repair`"
         )
     runs = runs_of(spec, book.trials())
     if missing := runs - {record.run for record in store.records(spec.id)}:

@@ -43,5 +43,5 @@ def _address(book: Book, uri: str) -> str:
     raise UserError(
         f"--tracking-uri {address} has {len(runs & there)} of the {len(runs)} runs of '{spec.name}'; carry all of them there "
         f"with `{program()} pack {spec.name}` and `{program()} unpack {spec.name}.zip --tracking-uri {address}`, or, where "
-        f"they are lost, have `{program()} doctor {spec.name} --repair --runs-lost` make them anew at {spec.tracking_uri}"
+        f"they are lost, have `{program()} doctor {spec.name} --repair` make them anew at {spec.tracking_uri}"
     )

@@ -236,7 +236,7 @@ def test_a_sweep_with_nothing_to_show_has_a_report_all_the_same(bench: Bench) ->
 def test_tables_of_trials_have_all_objectives(bench: Bench) -> None:
     spec = bench.book().spec.model_copy(update={"objectives": [("fid", "minimize"), ("accuracy", "maximize")]})
     ended = [Trial(0, values=(1.25, 0.9812)), Trial(1, state="pruned", outcome="diverged")]
-    book: Any = SimpleNamespace(spec=spec, trials=lambda: ended, best=lambda: ended[:1])
+    book: Any = SimpleNamespace(spec=spec, trials=lambda: ended, best=lambda: ended[:1], notes=dict)
     (table,) = report._trials(book).tables
     assert table.head[:5] == ["trial", "outcome", "fid", "accuracy", "time"]
     assert [row[:4] for row in table.rows] == [["0", "complete", "1.25", "0.9812"], ["1", "diverged", "", ""]]

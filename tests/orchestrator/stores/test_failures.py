@@ -91,7 +91,7 @@ def test_a_database_that_is_damaged_is_named_and_left_as_it_is(stores: Path, dat
         OPEN[database]()
     assert f"{database} is " in str(error.value) and "give an address" not in str(error.value)
     assert not before or (stores / database).read_bytes() == before
-    assert ("`sweep doctor --repair --runs-lost`, which makes the runs again" in str(error.value)) == (
+    assert ("`sweep doctor --repair`, which makes the runs again" in str(error.value)) == (
         database == "mlflow.db" and "damaged" in str(error.value)
     )
 
