@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import cli
+from tests.support import cli, variables
 from tests.support.bench import Bench
 from tests.support.place import Place, files
 from tests.support.processes import Process
@@ -15,8 +15,7 @@ from tests.support.processes import Process
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
-    for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "SWEEP_STORAGE"):
-        monkeypatch.delenv(name, raising=False)
+    variables.unset(monkeypatch)
     return tmp_path
 
 

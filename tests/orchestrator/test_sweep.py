@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 
 from orchestrator import sweep, text
 from orchestrator.stores import sqlite
+from tests.support import variables
 from tests.support.clinic import everything
 from tests.support.paths import QUADRATIC
 from tests.support.processes import LIMIT, environment
@@ -21,8 +22,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sweep.Sweep]:
     """Six trials, of which those below 0 diverge."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("place"))
-        for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "SWEEP_STORAGE"):
-            patch.delenv(name, raising=False)
+        variables.unset(patch)
         settings = {"steps": 3, "mode": "left"}
         yield sweep.run(QUADRATIC, trials=6, name="toy", set=settings, sampler="random", seed=1, workers=0, quiet=True)
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator import sweep
 from orchestrator.cli.main import main
-from tests.support import cli
+from tests.support import cli, variables
 from tests.support.paths import QUADRATIC
 from tests.support.processes import Process
 from tests.support.refusals import VALID, Refusal, all_refusals, difference, folder_of_sweeps, refused, snapshot
@@ -20,8 +20,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """See folder_of_sweeps."""
     folder = tmp_path_factory.mktemp("busy")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "SWEEP_STORAGE"):
-            patch.delenv(name, raising=False)
+        variables.unset(patch)
         with folder_of_sweeps(folder):
             yield folder
 

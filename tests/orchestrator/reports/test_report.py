@@ -30,6 +30,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, from_optuna
 from orchestrator.stores import optuna_storage
 from orchestrator.terminal import tables
+from tests.support import variables
 from tests.support.bench import Bench
 from tests.support.paths import QUADRATIC
 
@@ -108,8 +109,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two sweeps, in one of which settings diverge, and a comparison."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("place"))
-        for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "SWEEP_STORAGE"):
-            patch.delenv(name, raising=False)
+        variables.unset(patch)
         inline = ["--workers", "0", "--set", "steps=3"]
         sweep(
             "run", QUADRATIC, "--name", "left", "--trials", "14", "--sampler", "random", "--set", "mode=left", *inline
