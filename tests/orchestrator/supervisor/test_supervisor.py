@@ -31,7 +31,8 @@ def test_totals_are_exact_and_running_again_changes_nothing(bench: Bench) -> Non
 
 def test_a_higher_total_goes_on_as_one_long_sweep_would(bench: Bench) -> None:
     bench.drive(bench.book(trials=4))
-    bench.drive(resumed(bench.storage, "toy", 9))
+    _, supervisor = bench.drive(resumed(bench.storage, "toy", 9))
+    assert sum(supervisor.status.counts.values()) == 9, "those of before are counted"
     bench.drive(bench.book(name="long", trials=9))
     assert bench.trials("toy") == bench.trials("long")
     assert len(bench.trials("toy")) == 9
