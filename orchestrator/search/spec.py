@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
-from pydantic_core import to_jsonable_python
+from pydantic import BaseModel, Field, TypeAdapter
 
 import studies
 from orchestrator import files
@@ -185,7 +184,11 @@ def _defaults(spec: Spec) -> dict[str, Any]:
     except StudyError:
         return {}
     values = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-    return {name: to_jsonable_python(value) for name, value in values.items() if not fields[name].is_required()}
+    return {
+        name: TypeAdapter(Any).dump_python(value, mode="json")
+        for name, value in values.items()
+        if not fields[name].is_required()
+    }
 
 
 def current(spec: Spec) -> Spec:

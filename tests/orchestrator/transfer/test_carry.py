@@ -107,7 +107,7 @@ def test_a_sweep_whose_runs_were_deleted_is_packed_only_after_repair(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clinic = home(folder / "before", monkeypatch).run(**SETTINGS)
-    MlflowClient("sqlite:///mlflow.db").delete_run(run_of(clinic.book.spec, clinic.book.trials()[1]))
+    MlflowClient(clinic.book.spec.tracking_uri).delete_run(run_of(clinic.book.spec, clinic.book.trials()[1]))
     with pytest.raises(UserError, match="1 of the 4 runs .* doctor toy --repair"):
         pack.pack(clinic.book, folder / "toy.zip", silent)
     assert not (folder / "toy.zip").exists()
