@@ -10,8 +10,10 @@ from orchestrator.errors import UserError
 class CannotWrite(Exception):
     """A file of a sweep cannot be written: the disk is full, or the folder is read-only. One sentence with the way out."""
 
-    def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"{path} cannot be written ({error.strerror or error}); {_remedy(path, error)}")
+
+def cannot_write(path: Path, error: OSError) -> CannotWrite:
+    """The error that says so of the file at ``path``."""
+    return CannotWrite(f"{path} cannot be written ({error.strerror or error}); {_remedy(path, error)}")
 
 
 def _remedy(path: Path, error: OSError) -> str:
@@ -46,7 +48,7 @@ def replace(path: Path, content: bytes | memoryview, keep: Path | None = None) -
             part.unlink(missing_ok=True)
         except OSError:
             pass  # a read-only folder keeps it; the next writer replaces it
-        raise CannotWrite(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 def shown(path: Path) -> str:

@@ -31,6 +31,7 @@ from models.parts.evaluation import judge
 from models.parts.training import cache
 from orchestrator.cli.main import main
 from orchestrator.tracking import server
+from tests.support import variables
 from tests.support.documented import ROOT, Shown, everywhere
 from tests.support.paths import PROJECT
 from tests.support.processes import environment
@@ -66,8 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Itera
     """A folder as a reader has it who has followed the pages so far."""
     folder = tmp_path_factory.mktemp("place")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "SWEEP_STORAGE"):
-            patch.delenv(name, raising=False)
+        variables.unset(patch)
         patch.chdir(folder)
         patch.setenv("COLUMNS", "160")
         sets = {

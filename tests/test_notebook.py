@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 from models.data import dataset as datasets
 from models.parts.evaluation import judge
 from models.parts.training import cache
+from tests.support import variables
 from tests.support.paths import ROOT
 
 TINY = {
@@ -26,8 +27,7 @@ TINY = {
 
 @pytest.mark.slow
 def test_the_notebook_can_be_followed(tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "SWEEP_STORAGE"):
-        monkeypatch.delenv(name, raising=False)
+    variables.unset(monkeypatch)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     cache.at_once(judge.obtain(datasets.load("digits", Path("data")), cache_folder, "cpu"))

@@ -73,9 +73,8 @@ class EnergyLearner:
             samples, info = chains(config, conditioned, self.env, begin, config.n_steps, self.chains)
         if self.buffer is not None and slots is not None:
             self.buffer = replay.put(self.buffer, slots, samples)
-        noisy_samples = (
-            noisy(samples, config.data_noise, self.batches.generator) if config.noised == "both" else samples
-        )
+        sample_noise = config.data_noise if config.noised == "both" else 0.0
+        noisy_samples = noisy(samples, sample_noise, self.batches.generator)
         energies = energy(network, torch.cat([labels, chain_labels]))(torch.cat([noisy_real, noisy_samples]))
         on_data, on_samples = energies[: len(real)], energies[len(real) :]
         alpha, penalised = config.energy_regularisation, config.penalised_samples

@@ -19,12 +19,10 @@ class Variant:
     """A network, its energy and its evaluations."""
 
     network: Callable[[Any, Data], nn.Module]  # config and data -> the untrained network
-    energy: Callable[
-        [nn.Module, Tensor], Energy
-    ]  # network and labels (n,) -> energy of n images, the labels held fixed
-    label_loss: Callable[
-        [Any, nn.Module, Tensor, Tensor, Tensor, Generator], Tensor | float
-    ]  # config, network, real images, their labels and energies -> a term of the loss beside contrastive divergence
+    # Network and labels (n,) -> energy of n images, the labels held fixed.
+    energy: Callable[[nn.Module, Tensor], Energy]
+    # Config, network, real images, their labels and energies -> a term of the loss beside contrastive divergence.
+    label_loss: Callable[[Any, nn.Module, Tensor, Tensor, Tensor, Generator], Tensor | float]
     initial_samples: Callable[[Result, Env], Iterator[Event]]
     evaluate: Callable[[Result, Env], Iterator[Event]]
 

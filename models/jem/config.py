@@ -109,7 +109,7 @@ class Config(BaseModel):
     @property
     def update_cost(self) -> float:
         """What an update takes of the budget, in batches of chains: their steps, their ends and the real images."""
-        return self.n_steps + 1 + self.batch_size / self.chains if self.generates else 1
+        return self.n_steps + 1 + self.batch_size / self.chains if self.generates else 1.0
 
     @property
     def updates(self) -> int:

@@ -31,7 +31,7 @@ def measure(config: Config, update: Update, step: int, learning_rate: float) -> 
         "loss/classification": update.entropy.item(),
         "accuracy/train": accuracy(update.logits, update.labels),
         "training/gradient_norm": update.gradient_norm.item(),
-        "training/network_evaluations": step * float(config.update_cost),
+        "training/network_evaluations": step * config.update_cost,
         "training/learning_rate": learning_rate,
     }
     if update.chains is not None and update.on_samples is not None:

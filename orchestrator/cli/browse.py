@@ -29,6 +29,7 @@ def list_(as_json: bool, storage: str | None) -> None:
     sweep list --json
     """
     from orchestrator.search import book, home
+    from orchestrator.supervisor import lease
     from orchestrator.terminal import as_json as plain
     from orchestrator.terminal import tables
 
@@ -42,7 +43,7 @@ def list_(as_json: bool, storage: str | None) -> None:
     if not book.names(books) and (lost := home.unknown(str(books.url))):
         raise UserError(lost)
     if as_json:
-        print_json([plain.sweep(sweep) for sweep in sweeps])
+        print_json([plain.sweep(sweep, lease.present(sweep)) for sweep in sweeps])
     elif sweeps:
         console.print(tables.sweeps(sweeps))
     else:
@@ -83,7 +84,9 @@ def show(name: str, trial: int | None, best: int | None, watch: bool, as_json: b
         sweep = book.load(books, name)
         driver = lease.present(sweep)
         shown = sweep.trials() if best is None else sweep.best(best)
-        print_json({**plain.sweep(sweep), "every_trial": [plain.trial(sweep, entry, driver) for entry in shown]})
+        print_json(
+            {**plain.sweep(sweep, driver), "every_trial": [plain.trial(sweep, entry, driver) for entry in shown]}
+        )
     elif watch:
         from orchestrator.terminal import follow
 

@@ -30,7 +30,7 @@ from orchestrator.delivery.entries import (
     Status,
     Tags,
 )
-from orchestrator.files import CannotWrite
+from orchestrator.files import cannot_write
 from orchestrator.layout import OUTBOX, REFUSED, SENT
 
 
@@ -128,7 +128,7 @@ class Outbox:
                 written += self.file.write(line[written:])
         except OSError as error:
             self.close()  # what follows goes into a new segment, not behind half a line
-            raise CannotWrite(self.folder, error) from error
+            raise cannot_write(self.folder, error) from error
         self.offset += len(line)
 
     def end(self, status: Status | None, tags: Mapping[str, str], name: str = "") -> None:

@@ -1,9 +1,9 @@
 """A sweep of which no run is where they should be: they are elsewhere, or lost."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.errors import UserError
 from orchestrator.search.book import Book
 from orchestrator.search.trials import runs_of
 from orchestrator.stores import urls
@@ -37,11 +37,7 @@ def _elsewhere(book: Book) -> Iterator[str]:
     """Trackers of other sweeps in the same storage, and the usual one, that have the run of this one."""
     spec = book.spec
     for uri in sorted({*book.known_trackers(), urls.tracking()} - {spec.tracking_uri}):
-        try:
+        with suppress(*connection.unreachable()):
             reader = connection.find_reader(uri, "--tracking-uri", Path(spec.study).stem, spec.run)
             if reader and reader.record(spec.run):
                 yield urls.shown(uri)
-        except connection.unreachable():
-            continue
-        except UserError:
-            continue

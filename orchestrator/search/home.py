@@ -45,9 +45,6 @@ class Home:
 class Moved(files.CannotWrite):
     """The files of a sweep that is driven are not where they were. One sentence."""
 
-    def __init__(self, sentence: str) -> None:
-        Exception.__init__(self, sentence)
-
 
 def home_of(spec: Spec) -> Path:
     """The home of a sweep in memory."""
@@ -97,9 +94,9 @@ def check_there(spec: Spec, storage: str = "") -> None:
         pass
     except (OSError, ValueError, LookupError, TypeError):
         return
-    file = sqlite.file(storage) if os.path.isabs(storage.removeprefix("sqlite:///")) else None
+    file = sqlite.file(storage) if os.path.isabs(storage.removeprefix(sqlite.PREFIX)) else None
     if file and file.is_relative_to(home):  # it was moved with the folder
-        option = f" --storage {shlex.quote(f'sqlite:///{file.relative_to(home)}')}"
+        option = f" --storage {shlex.quote(sqlite.address(file.relative_to(home)))}"
     else:
         usual = ("", "sqlite:///sweeps.db", os.environ.get("SWEEP_STORAGE"))
         option = "" if storage in usual else f" --storage {shlex.quote(storage)}"
@@ -128,13 +125,12 @@ def unknown(storage: str, sweep: str = "") -> str:
     names = sorted(path.parent.name for path in (file.absolute().parent / SWEEPS).glob(f"*/{IDENTITY}")) if file else []
     if file is None or not names or sweep and sweep not in names:
         return ""
-    state = (
-        "is gone"
-        if not file.exists()
-        else "is empty"
-        if not file.stat().st_size
-        else f"knows no sweep {sweep}".rstrip()
-    )
+    if not file.exists():
+        state = "is gone"
+    elif not file.stat().st_size:
+        state = "is empty"
+    else:
+        state = f"knows no sweep {sweep}".rstrip()
     return (
         f"{storage} {state}, but {SWEEPS} holds files of {sweep or ', '.join(names)}; give the --storage that has it, put a "
         f"back-up there, or {failures.ANEW_OPTUNA}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
 import studies
 from orchestrator import files
@@ -152,8 +152,8 @@ class Spec(BaseModel, frozen=True):
         differing = []
         for key in keys:
             now, was = (spec.parameters() if key == "space" else getattr(spec, key) for spec in (self, other))
-            if key == "base":  # a setting of a later version has the value by which nothing changes
-                now, was = _defaults(self) | now, _defaults(self) | was
+            if key == "base" and now.keys() - was.keys():  # a setting of a later version changes nothing by its default
+                was = _defaults(self) | was
             if isinstance(now, dict) and isinstance(was, dict):
                 for field in sorted(now.keys() | was.keys()):
                     if now.get(field) != was.get(field):
@@ -180,15 +180,11 @@ class Spec(BaseModel, frozen=True):
 def _defaults(spec: Spec) -> dict[str, Any]:
     """What the study's settings are where nobody says anything; {} where the study cannot be loaded."""
     try:
-        fields = spec.load_study().config.model_fields
+        config = spec.load_study().config
     except StudyError:
         return {}
-    values = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-    return {
-        name: TypeAdapter(Any).dump_python(value, mode="json")
-        for name, value in values.items()
-        if not fields[name].is_required()
-    }
+    values: dict[str, Any] = config.model_construct().model_dump(mode="json")
+    return values  # without those that have to be given
 
 
 def current(spec: Spec) -> Spec:

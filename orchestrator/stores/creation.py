@@ -27,13 +27,8 @@ SIBLINGS = ("-wal", "-shm", "-journal")  # end the names of what SQLite keeps be
 LOCK_KEY = 0x53776565705462  # of the advisory lock, the same for all processes
 PAUSE = 0.2  # seconds between two looks at what another program makes
 TRIES = 50  # at making tables that another program makes at the same moment, which takes it some seconds
-MADE_BY_ANOTHER = (
-    "23505",
-    "40P01",
-    "42701",
-    "42710",
-    "42P07",
-)  # PostgreSQL's codes: it is there already, or a deadlock
+# What PostgreSQL answers then: it is there already, or a deadlock.
+MADE_BY_ANOTHER = ("23505", "40P01", "42701", "42710", "42P07")
 
 
 @dataclass(frozen=True)
@@ -55,10 +50,8 @@ def ensure(url: str, schema: Schema) -> None:
     elif make_url(url).get_backend_name() == "postgresql":
         with _connected(url) as connection:
             made = _has_content(connection, schema)
-        if not made:
-            with _connected(
-                url
-            ) as connection:  # which reads no table: making alters tables, and waits for their readers
+        if not made:  # a new transaction, which reads no table: making alters tables, and waits for their readers
+            with _connected(url) as connection:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
                 _make_beside_others(url, schema)
 

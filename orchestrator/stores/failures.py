@@ -16,7 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite, urls
-from orchestrator.stores.causes import HTTP, POSTGRESQL, SCHEMA, SQLITE
+from orchestrator.stores.causes import HTTP, POSTGRESQL, SCHEMA, SQLITE, Cause
 
 STORES = ("sqlalchemy", "sqlite3", "optuna", "mlflow", "psycopg", "alembic")  # packages whose errors are a store's
 DRIVERS = ("sqlite3", "psycopg")  # those of them that speak with a database
@@ -88,16 +88,7 @@ def _meaning(url: str, error: BaseException, option: str = "") -> str:
         said = "database or disk is full"  # SQLite says either
     if (schema := re.search(r"schema \(found version (\w+)", said)) and not _is_known(schema[1]):
         said = f"Can't locate revision identified by '{schema[1]}'"  # MLflow says of any other schema that it is old
-    kind = (
-        SQLITE
-        if file is not None
-        else POSTGRESQL
-        if url.startswith("postgresql")
-        else HTTP
-        if urls.is_http(url)
-        else ()
-    )
-    for cause in (*SCHEMA, *kind):
+    for cause in (*SCHEMA, *_causes(url)):
         if match := re.search(cause.says, said, re.IGNORECASE | re.DOTALL):
             values = _Values(url, option, error, match.groupdict())
             return f"{cause.means}; {cause.do}".format_map(values)
@@ -106,6 +97,15 @@ def _meaning(url: str, error: BaseException, option: str = "") -> str:
     if file is not None and "unable to open" not in said:
         return f"fails ({_reason(error)}); `sweep doctor` tells what does not fit"
     return f"cannot be opened ({_reason(error)}); {_way_out(url)}"
+
+
+def _causes(url: str) -> tuple[Cause, ...]:
+    """What can be wrong with a store of this kind."""
+    if sqlite.file(url) is not None:
+        return SQLITE
+    if url.startswith("postgresql"):
+        return POSTGRESQL
+    return HTTP if urls.is_http(url) else ()
 
 
 def _gone(file: Path, said: str, option: str) -> str:
@@ -162,7 +162,7 @@ def _is_known(schema: str) -> bool:
 
 def _is_mlflows(file: Path | None, option: str) -> bool:
     """By how it was given; of an error from inside only the file's name tells."""
-    default = file is not None and file.name == urls.TRACKING.removeprefix("sqlite:///")
+    default = file is not None and file.name == urls.TRACKING.removeprefix(sqlite.PREFIX)
     return "tracking" in option.lower() or not option and default
 
 

@@ -29,7 +29,7 @@ class InterruptWatcher:
     def __init__(self, under_mlflow: bool = False) -> None:
         """``under_mlflow``: `mlflow run` started us, and the sweep ends when that is gone."""
         self.reason = ""
-        self.terminals = [output for output in OUTPUTS if _is_terminal(output)]
+        self.terminals = [output for output in OUTPUTS if os.isatty(output)]
         self.ancestors = _mlflow_run() if under_mlflow else []
         self.checked = time.monotonic()
 
@@ -77,13 +77,6 @@ class InterruptWatcher:
         for output in self.terminals:
             os.dup2(nothing, output)
         os.close(nothing)
-
-
-def _is_terminal(output: int) -> bool:
-    try:
-        return os.isatty(output)
-    except OSError:  # it is closed
-        return False
 
 
 def _mlflow_run() -> list[psutil.Process]:

@@ -13,9 +13,9 @@ from studies.parts import space as _space
 from studies.parts.study import Study
 
 
-def sweep(book: Book) -> dict[str, Any]:
-    """A sweep in a few values."""
-    spec, best, driver = book.spec, book.best(), lease.present(book)
+def sweep(book: Book, driver: Driver | None) -> dict[str, Any]:
+    """A sweep in a few values; ``driver`` drives it, see lease.present."""
+    spec, best = book.spec, book.best()
     return {
         "sweep": spec.name,
         "study": spec.study,

@@ -108,7 +108,7 @@ def serve(wanted: Wanted, console: Console) -> None:
 
 def _uri(wanted: Wanted) -> str:
     """The store that is shown."""
-    file = wanted.folder / urls.TRACKING.removeprefix("sqlite:///")
+    file = wanted.folder / urls.TRACKING.removeprefix(sqlite.PREFIX)
     address = wanted.tracking_uri or sqlite.address(file)
     uri = urls.public(urls.typed(address, "--tracking-uri", urls.TRACKING, server=True), "--tracking-uri")
     if urls.is_http(uri):

@@ -62,9 +62,9 @@ def unpack(path: Path, name: str | None, storage: Storage, tracking_uri: str | N
             spec = carry.carry(packed, runs, to, progress)
             carry.publish_copy(_with_study(spec, to, manifest), to)
     except (OSError, CannotWrite) as error:
-        if not (reason := _of_disk(error, place)):
+        if not (trouble := _of_disk(error, place)):
             raise
-        raise UserError(f"'{called}' cannot be unpacked: {reason}; make room there, then say this again") from None
+        raise UserError(f"'{called}' cannot be unpacked: {trouble}, then say this again") from None
     return books.load(storage, called)
 
 
@@ -75,16 +75,16 @@ def check(manifest: Manifest, storage: str, tracking_uri: str | None) -> None:
         connection.check(uri, "--tracking-uri", manifest.experiment)
 
 
-def _of_disk(error: OSError | CannotWrite, place: Path) -> str:
-    """What the disk did not take; '' for an error of something else, such as a server."""
+def _of_disk(error: OSError | CannotWrite, place: Path) -> CannotWrite | None:
+    """What the disk did not take; None for an error of something else, such as a server."""
     if isinstance(error, CannotWrite):
-        return str(error)
+        return error
     if isinstance(error, shutil.Error):  # of copying a folder, with a triple for each file
         _, path, why = error.args[0][0]
-        return f"{path} cannot be written ({why})"
+        return CannotWrite(f"{path} cannot be written ({why}); make room there")
     if error.filename or error.errno in FULL:
-        return f"{error.filename or place} cannot be written ({error.strerror})"
-    return ""
+        return files.cannot_write(Path(error.filename or place), error)
+    return None
 
 
 def _refuse_taken(name: str, place: Path, storage: Storage) -> None:

@@ -26,6 +26,7 @@ from models.events import Diverged, Event, Images, Matrix, Scalars, Weights
 from models.parts.clustering import clustering
 from models.parts.training.augmentation import deform
 from models.parts.training.batches import Batches
+from tests.support import optimisation
 from tests.support.playing import finished
 
 SMALL = {**studies.load("dvae").smallest, "updates": 40}
@@ -198,13 +199,8 @@ def test_updates_by_hand(deformation: float, env: Env) -> None:
         }
         for key, value in expected.items():
             assert measured[key] == pytest.approx(value.item(), rel=1e-3, abs=1e-6), key
-        for net, loss in ((nets["discrete"], error + penalty), (nets["plain"], plain_error)):
-            weights = [weight for weight in net.parameters() if weight.requires_grad]
-            gradients = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
-            norm = torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
-            for weight, gradient in zip(weights, gradients, strict=True):
-                weight.grad = gradient * min(1.0, training.GRADIENT_CLIP / norm)
-        adam.step()
+        losses = [(error + penalty, nets["discrete"]), (plain_error, nets["plain"])]
+        optimisation.step(adam, losses, training.GRADIENT_CLIP)
     for weight, other in zip(learner.networks.parameters(), nets.parameters(), strict=True):
         torch.testing.assert_close(weight, other, rtol=1e-3, atol=1e-5)
 

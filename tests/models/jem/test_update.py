@@ -15,6 +15,7 @@ from models.jem.pretraining import Pretrained
 from models.parts.training.batches import Batches
 from samplers.kernel import standard_normal
 from tests.models.jem.small_jem import config
+from tests.support import optimisation
 from tests.support.playing import finished
 
 
@@ -62,11 +63,7 @@ def test_updates_by_hand(noised: str, env: Env) -> None:
             samples = samples + deviation * standard_normal(samples, real.generator)
         logits = net(noisy_real)
         loss, _, gap = joint_loss(logits, labels, -net(samples).logsumexp(1), settings, (index + 1) / 6)
-        gradients = torch.autograd.grad(loss, list(net.parameters()))
-        norm = torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
-        for weight, gradient in zip(net.parameters(), gradients, strict=True):
-            weight.grad = gradient * min(1.0, 0.5 / norm)
-        adam.step()
+        optimisation.step(adam, [(loss, net)], settings.parameter_grad_clip)
         measured = learner.update(index).measure()
         assert measured["loss"] == pytest.approx(loss.item(), rel=1e-3)
         assert measured["loss/likelihood"] == pytest.approx(gap.item(), rel=1e-3, abs=1e-4)

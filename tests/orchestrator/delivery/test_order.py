@@ -16,7 +16,7 @@ from orchestrator.delivery.memory import MemoryStore
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Found
 from orchestrator.errors import UserError
-from orchestrator.files import CannotWrite
+from orchestrator.files import CannotWrite, cannot_write
 from tests.support.processes import LIMIT
 
 
@@ -126,7 +126,7 @@ class FullDisk(MemoryStore):
     """A store at a machine whose disk is full."""
 
     def deliver(self, run: str, entries: Sequence[Entry]) -> None:
-        raise CannotWrite(Path("outbox"), OSError(28, "No space left on device"))
+        raise cannot_write(Path("outbox"), OSError(28, "No space left on device"))
 
 
 def test_a_full_disk_is_not_said_to_be_a_store_out_of_reach(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_change_is_stored_with_its_first_trial_and_said(bench: Bench) -> None:
     resume(bench, "toy", sampler="tpe")
     again = resume(bench, "toy", sampler="random")
     assert again.spec.history("sampler") == {0: "cmaes", 4: "grid", 7: "random"}
-    assert as_json.sweep(again)["changes"][0] == {"before": 4, "sampler": "cmaes", "pruner": "median"}
+    assert as_json.sweep(again, None)["changes"][0] == {"before": 4, "sampler": "cmaes", "pruner": "median"}
     assert "sampler cmaes, from trial 4 grid, from trial 7 random · pruner median, from trial 4 none" in printed(
         tables.sweep(again)
     )
