@@ -43,7 +43,7 @@ def build(config: Config, energy: Energy, env: Env, n_evaluations: int) -> tuple
 
 def _langevin(config: Config, energy: Energy, env: Env, n_steps: int) -> Kernel:
     step_size, noise = config.schedules(n_steps)
-    return langevin.build(energy, step_size, noise, config.grad_clip, BOUNDS)
+    return langevin.build(energy, step_size, noise, config.clip, config.bounds)
 
 
 def _preconditioned(config: Config, energy: Energy, env: Env, n_steps: int) -> Kernel:

@@ -10,8 +10,9 @@ from samplers import schedules
 from samplers.schedules import Schedule
 
 Sampler = Literal["langevin", "preconditioned", "underdamped", "mala", "hmc", "tempering", "proximal"]
+Rule = Literal["cold", "textbook"]
 
-BOUNDS = (-1.0, 1.0)  # of every pixel of data and of every chain
+BOUNDS = (-1.0, 1.0)  # of every pixel of data, and of every chain but those of rule=textbook
 
 
 class Config(BaseModel):
@@ -30,6 +31,11 @@ class Config(BaseModel):
     sampler: Sampler = Field(
         "langevin",
         description="MCMC kernel of the chains",
+    )
+    rule: Rule = Field(
+        "cold",
+        description="of a step; cold: a, s and clipping as set. textbook: x ← x − (ε²/2)∇E(x) + ε·N(0, I) with noise_start, "
+        "noise_end and schedule for ε, and nothing clipped; step_size, coupled and grad_clip then have no effect",
     )
     step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I), mean over a chain")
     n_steps: int = Field(20, ge=1, le=10_000, description="length of a chain in one update, in network evaluations")
@@ -103,20 +109,32 @@ class Config(BaseModel):
         return self.n_steps * (self.evaluation_length or (1 if self.start == "noise" else 10))
 
     @property
+    def clip(self) -> float | None:
+        """What each element of ∇E(x) is cut to; None: not at all."""
+        return None if self.rule == "textbook" else self.grad_clip
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """What each pixel of a chain is cut to; None: not at all."""
+        return None if self.rule == "textbook" else BOUNDS
+
+    @property
     def reach(self) -> float:
         """The farthest that clipped gradients can carry a pixel in one chain of training; infinite without clipping."""
-        if self.grad_clip is None:
+        if self.clip is None:
             return math.inf
         step_size, _ = self.schedules(self.n_steps)
-        return self.grad_clip * sum(step_size(k) for k in range(self.n_steps))
+        return self.clip * sum(step_size(k) for k in range(self.n_steps))
 
     def schedules(self, n_steps: int) -> tuple[Schedule, Schedule]:
         """Step size and noise over a chain of ``n_steps``.
 
         Coupled or not, the mean step size is the same: what is compared is the shape, not how far a chain may go. The
-        textbook rule a_t = ε_t²/2, s_t = ε_t is coupled, with half the mean of ε² for a step size.
+        textbook rule is a_t = ε_t²/2, s_t = ε_t: temperature 1.
         """
         noise = schedules.build(self.schedule, self.noise_start, self.noise_end, n_steps)
+        if self.rule == "textbook":
+            return lambda step: noise(step) ** 2 / 2, noise
         if not self.coupled:
             return lambda step: self.step_size, noise
         scale = self.step_size * n_steps / sum(noise(k) ** 2 for k in range(n_steps))
@@ -126,6 +144,10 @@ class Config(BaseModel):
     def _consistent(self) -> "Config":
         if self.coupled and self.noise_start == 0:
             raise ValueError("coupled needs noise_start above 0: the step size follows the noise")
+        if self.rule == "textbook" and self.sampler != "langevin":
+            raise ValueError(f"rule=textbook is Langevin dynamics; take sampler=langevin, not {self.sampler}")
+        if self.rule == "textbook" and self.noise_start == 0:
+            raise ValueError("rule=textbook needs noise_start above 0: it is ε, and chains with ε = 0 do not move")
         if self.schedule == "geometric" and not (self.noise_start > 0 and self.noise_end > 0):
             raise ValueError("schedule=geometric needs noise_start and noise_end above 0; linear can reach 0")
         if self.sampler in ("mala", "hmc", "tempering") and min(self.noise_start, self.noise_end) == 0:

@@ -35,6 +35,6 @@ def measure(config: Config, update: Update, step: int, learning_rate: float) -> 
         "training/network_evaluations": step * config.update_cost,
         "training/learning_rate": learning_rate,
     }
-    if config.grad_clip is not None:
-        values["chain/clip_share"] = (update.info.gradient.abs() >= config.grad_clip).float().mean().item()
+    if config.clip is not None:
+        values["chain/clip_share"] = (update.info.gradient.abs() >= config.clip).float().mean().item()
     return values

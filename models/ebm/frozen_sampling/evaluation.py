@@ -35,7 +35,7 @@ class Result:
 
 def chain_config(config: Config, trained: TrainedConfig) -> TrainedConfig:
     """The trained model's settings, with the chains of ``config``."""
-    return trained.model_copy(update=config.model_dump(exclude={"model", "samples"}))
+    return trained.model_copy(update=config.model_dump(exclude={"model", "samples"}) | {"rule": "cold"})
 
 
 def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:

@@ -17,3 +17,15 @@ def test_a_step_moves_a_pixel_by_at_most_the_clipped_gradient(sampler: str) -> N
         config, lambda x: 100 * x.flatten(1).sum(1), Env("digits"), begin, 1, torch.Generator().manual_seed(0)
     )
     torch.testing.assert_close(end, torch.full_like(begin, -0.2))
+
+
+def test_a_step_of_the_textbook_rule_is_the_closed_form_and_clips_nothing() -> None:
+    """E(x) = 500 Σx²: x − (ε²/2)·1000x + ε·η, far beyond grad_clip and the data range. The other settings have no effect."""
+    config = Config(rule="textbook", noise_start=0.1, step_size=10.0, grad_clip=0.1, coupled=True)
+    begin = torch.linspace(-1, 1, 128).view(2, 1, 8, 8)
+    end, _ = chains(
+        config, lambda x: 500 * x.square().flatten(1).sum(1), Env("digits"), begin, 1, torch.Generator().manual_seed(0)
+    )
+    eta = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(end, begin - 0.1**2 / 2 * 1000 * begin + 0.1 * eta)
+    assert end.abs().max() > 2

@@ -156,9 +156,7 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None
 
 def test_the_textbook_rule_at_temperature_one_is_named_as_lost(env: Env) -> None:
     """a = ε²/2, s = ε with ε = 0.1: such chains stay noise, so the network is never fooled, and says so early."""
-    hot = config(
-        step_size=0.005, noise_start=0.1, coupled=True, grad_clip=None, learning_rate=1e-2, energy_regularisation=1.0
-    )
+    hot = config(rule="textbook", noise_start=0.1, learning_rate=1e-2, energy_regularisation=1.0)
     hot = hot.model_copy(update={"network_evaluations": 12 * 400})
     with pytest.raises(Diverged) as caught:
         list(training.train(hot, env))
@@ -191,17 +189,9 @@ def test_coupled_steps_follow_the_noise_at_the_same_mean_and_one_temperature() -
     assert falling.reach == pytest.approx(config().reach)
 
 
-def test_the_textbook_rule_is_a_config() -> None:
+def test_the_textbook_rule_drives_step_and_noise_by_one_schedule() -> None:
     eps = [0.3 * (0.01 / 0.3) ** (t / 10) for t in range(1, 11)]
-    rule = config(
-        step_size=sum(e**2 for e in eps) / 20,
-        noise_start=0.3,
-        noise_end=0.01,
-        schedule="geometric",
-        coupled=True,
-        grad_clip=None,
-    )
-    step_size, noise = rule.schedules(10)
+    step_size, noise = config(rule="textbook", noise_start=0.3, noise_end=0.01, schedule="geometric").schedules(10)
     assert [noise(k) for k in range(10)] == pytest.approx(eps)
     assert [step_size(k) for k in range(10)] == pytest.approx([e**2 / 2 for e in eps])
 
@@ -212,6 +202,8 @@ def test_the_textbook_rule_is_a_config() -> None:
         ({"step_size": 0.5}, "cannot cross the data range"),
         ({"coupled": True, "noise_start": 0.0}, "coupled needs noise_start above 0"),
         ({"schedule": "geometric", "noise_end": 0.0}, "linear can reach 0"),
+        ({"rule": "textbook", "sampler": "mala"}, "take sampler=langevin, not mala"),
+        ({"rule": "textbook", "noise_start": 0.0}, "chains with ε = 0 do not move"),
         ({"buffer_size": 10}, "below the 64 chains of an update"),
         ({"n_chains": 65}, "above batch_size=64"),
         ({"fresh_share": 1.5}, "less than or equal to 1"),
