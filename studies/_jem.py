@@ -115,7 +115,7 @@ SECTIONS = (
         pictures=("samples/start_and_end", "samples/confusion"),
         numbers=("accuracy/conditional", "accuracy/start", "accuracy/replay", "accuracy/judge"),
     ),
-    replace(CHAINS, pictures=("chain/energy",)),  # step size and noise are the same along a chain
+    replace(CHAINS, pictures=("samples/along_chain", "chain/energy")),  # step size and noise are the same along a chain
     Section(
         "Adversarial accuracy",
         "Accuracy on adversarial images, by the size of the perturbation. Numbers are for a tenth of a pixel's range.",

@@ -14,7 +14,7 @@ from models.ebm.networks import network
 from models.env import Env
 from models.events import Curve, Event, Images, Progress, Scalars, Weights
 from models.parts.evaluation import outliers
-from models.parts.evaluation.long_chains import LONGEST, energy_curve, run_long_chains
+from models.parts.evaluation.long_chains import LONGEST, along_chain, energy_curve, run_long_chains
 from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
@@ -116,7 +116,7 @@ def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, replayed: Ten
 def energy_along_chain(
     result: Result, env: Env, chain_energy: Energy, real_energy: Energy
 ) -> Generator[Event, None, Tensor]:
-    """SHOWN fresh chains far beyond the length at which they are scored: their energy beside that of real images.
+    """SHOWN fresh chains far beyond the length at which they are scored: their energy beside that of real images, and some.
 
     Returns where they end, (SHOWN, *shape).
 
@@ -128,10 +128,11 @@ def energy_along_chain(
     x = starts.uniform(SHOWN, result.data.shape, BOUNDS, generator)
     kernel, scored = build(config, chain_energy, env, n_steps)
     _, trained = build(config, chain_energy, env, config.n_steps)
-    end, energies, values = run_long_chains(kernel, x, max(4 * scored, LONGEST * trained), trained, generator)
-    yield Scalars(result.step, values)
+    long = run_long_chains(kernel, x, max(4 * scored, LONGEST * trained), trained, generator)
+    yield Scalars(result.step, long.trust)
+    yield along_chain(result.step, long)
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():
         level = float(real_energy(real).mean())
-    yield energy_curve(result.step, energies.mean(0).tolist(), level, f"step (scored at {scored})", "mean energy")
-    return end
+    yield energy_curve(result.step, long.energies.mean(0).tolist(), level, f"step (scored at {scored})", "mean energy")
+    return long.end

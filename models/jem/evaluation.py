@@ -16,7 +16,7 @@ from models.jem.networks import conditional, in_mode, marginal, network
 from models.jem.pretraining import read
 from models.parts.evaluation import attacks, calibration, outliers
 from models.parts.evaluation.classes import COLUMNS, accuracy, confusion, in_turn, of_slots, rows
-from models.parts.evaluation.long_chains import LONGEST, energy_curve, run_long_chains
+from models.parts.evaluation.long_chains import LONGEST, along_chain, energy_curve, run_long_chains
 from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.pictures import pairs
 from models.parts.evaluation.quality import Quality
@@ -172,13 +172,14 @@ def _energy_along_chain(result: Result, env: Env) -> Iterator[Event]:
     begin, scored = result.begins.draw(labels, generator), config.evaluation_steps
     with in_mode(net, config.sampling_mode):
         steps = max(2 * scored, LONGEST * config.n_steps)
-        _, energies, values = run_long_chains(kernel(config, marginal(net)), begin, steps, config.n_steps, generator)
-    yield Scalars(result.step, values)
+        long = run_long_chains(kernel(config, marginal(net)), begin, steps, config.n_steps, generator)
+    yield Scalars(result.step, long.trust)
+    yield along_chain(result.step, long)
     real = result.data.validation.floats()[: config.evaluation_samples].to(env.device)
     with torch.no_grad():
         level = float(marginal(net)(real).mean())
     label = f"step (scored at {scored})"
-    yield energy_curve(result.step, energies.mean(0).tolist(), level, label, "mean energy E(x)")
+    yield energy_curve(result.step, long.energies.mean(0).tolist(), level, label, "mean energy E(x)")
 
 
 def _outliers(result: Result, env: Env, fresh: Tensor) -> Iterator[Event]:
