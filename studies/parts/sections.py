@@ -14,9 +14,9 @@ CHAINS = Section(
     "Chains and energies",
     "Step size and noise along a chain. Chains on their way, one in each row: its start, then after 1, 2, 4, 8 … steps; "
     "chains with labels have the classes in turn, each held fixed. The mean energy of fresh chains beyond the length at "
-    "which they are scored, with the mean energy of real images. If the energy still falls, the chains have not converged. Drift is its slope "
-    "per step, up to 1, 4 and 16 times the length of training chains. Split R̂ above 1.01 means that the chains have "
-    "not reached the same distribution.",
+    "which they are scored, with that of real images. If it still falls, the chains have not converged. Drift is its "
+    "slope per step, up to 1, 4 and 16 times the length of training chains. Split R̂ above 1.01 means that the chains "
+    "have not reached the same distribution.",
     pictures=("chain/schedule", "samples/along_chain", "chain/energy"),
     numbers=("energy/", "chain/"),
 )
