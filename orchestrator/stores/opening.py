@@ -29,8 +29,11 @@ OPTUNA = Owner("Optuna", frozenset({"studies", "version_info"}), "--storage")
 MLFLOW = Owner("MLflow", frozenset({"experiments", "runs"}), "--tracking-uri")
 
 
-def check(url: str, option: str, owner: Owner) -> None:
-    """UserError where ``url``, given as ``option``, is no address of a database that can be opened and is the ``owner``'s."""
+def check(url: str, option: str, owner: Owner, write: bool = False) -> None:
+    """UserError where ``url``, given as ``option``, is no address of a database that can be opened and is the ``owner``'s.
+
+    To ``write`` to a SQLite file, whoever else writes to it is waited for. To read it nobody is.
+    """
     address = urls.parsed(url)
     if address is None:
         raise UserError(f"{option}={urls.shown(url)} is no database address; give one such as sqlite:///sweeps.db")
@@ -42,10 +45,10 @@ def check(url: str, option: str, owner: Owner) -> None:
             raise UserError(f"{option}={urls.shown(url)} {obstacle}")
         return
     try:
-        tables = _reach(url, option) if file is None else sqlite.tables(file)
+        tables = _reach(url, option) if file is None else sqlite.tables(file, write)
         if not tables & owner.tables and (VERSIONS in tables or tables and file is not None):
             raise UserError(f"{option}={urls.shown(url)} {_others(tables, owner)}")
-        if file is not None:
+        if file is not None and write:
             sqlite.log_ahead(file)
     except (sqlite3.Error, SQLAlchemyError) as error:
         raise failures.failure(url, option, error) from None

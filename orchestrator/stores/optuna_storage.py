@@ -72,7 +72,7 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
             return empty
         if file is not None and read_only.is_read_only(file):
             return _open(url, option, {"creator": partial(read_only.connect, file)})
-    opening.check(url, option, opening.OPTUNA)
+    opening.check(url, option, opening.OPTUNA, write=create)
     # A connection that a server or a firewall has cut meanwhile is noticed and made anew.
     settings: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):

@@ -107,10 +107,11 @@ def absent(url: str) -> bool:
     return path is not None and not path.exists()
 
 
-def tables(path: Path) -> set[str]:
-    """The tables in the file, once it could be written; raises sqlite3.Error."""
+def tables(path: Path, write: bool) -> set[str]:
+    """The tables in the file, to ``write`` to it once nobody else does; raises sqlite3.Error."""
     with closing(sqlite3.connect(path, timeout=WAIT_SECONDS)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+        if write:
+            connection.execute("BEGIN IMMEDIATE")
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
         found = {str(name) for (name,) in names}
         connection.rollback()

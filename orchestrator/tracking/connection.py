@@ -45,7 +45,7 @@ def connect(
             f"(`sweep resume {sweep} --tracking-uri URI`), or, if it is lost, have the runs made again: "
             f"`sweep doctor {sweep} --repair`"
         )
-    with _opening(uri, option):
+    with _opening(uri, option, write=True):
         store = _store(uri)
         for run in runs:
             _there(store, uri, sweep, run)
@@ -65,7 +65,7 @@ def check(uri: str, option: str, experiment: str, parent_run: str = "") -> None:
         if parent_run:
             raise _no_parent(uri, parent_run)
         return
-    with _opening(uri, option):
+    with _opening(uri, option, write=True):
         store = _store(uri) if _is_made(uri) else None
         if parent_run and store is None:
             raise _no_parent(uri, parent_run)
@@ -92,7 +92,7 @@ def _no_parent(uri: str, run: str) -> UserError:
 
 def make(uri: str, option: str, experiment: str, artifacts: Path) -> "MlflowStore":
     """A new tracker at ``uri`` with ``experiment``, whose files are put below ``artifacts``; UserError where it cannot be."""
-    with _opening(uri, option):
+    with _opening(uri, option, write=True):
         store = _store(uri)
         if not store.find_experiment(experiment):  # MLflow's first one is always there
             store.experiment = store.client.create_experiment(experiment, artifact_locations.locate(artifacts / "1"))
@@ -241,10 +241,10 @@ def _is_database(uri: str) -> bool:
 
 
 @contextmanager
-def _opening(uri: str, option: str) -> Iterator[None]:
-    """Say any failure as a UserError that names ``option``."""
+def _opening(uri: str, option: str, write: bool = False) -> Iterator[None]:
+    """Say any failure of opening a tracker, to read it or to ``write`` to it, as a UserError that names ``option``."""
     if _is_database(uri):
-        opening.check(uri, option, opening.MLFLOW)
+        opening.check(uri, option, opening.MLFLOW, write)
     try:
         yield
     except Exception as error:  # a store may fail in as many ways as there are stores
