@@ -144,7 +144,7 @@ def contrasts(comparison: Comparison, trials: Sequence[Trial], direction: str) -
 
 def _level(comparison: Comparison, values: Sequence[Mapping[int, float]], name: str, level: object) -> dict[int, float]:
     """Means over the arms with ``name`` at ``level``, by the replicates that all of them have."""
-    arm_values = [values[i] for i, arm in enumerate(comparison.arms) if arm.settings[name] == level]
+    arm_values = [values[i] for i in comparison.of_factorial if comparison.arms[i].settings[name] == level]
     shared = set.intersection(*(set(by_replicate) for by_replicate in arm_values))
     positive = all(by_replicate[k] > 0 for by_replicate in arm_values for k in shared)
     if positive:  # the geometric mean, for ratios

@@ -4,7 +4,9 @@ All arms have the same seeds, so they are compared in pairs. In a race an arm th
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -36,11 +38,22 @@ class Arm(BaseModel, frozen=True):
 
 
 class Comparison(BaseModel, frozen=True):
-    """What is compared: a full factorial of ``vary``."""
+    """What is compared: a full factorial of ``vary``, and arms beside it. All arms have the same settings."""
 
     vary: dict[str, list[Any]]
-    arms: list[Arm]
+    arms: list[Arm]  # those of the factorial first
     race: bool = False
+
+    @property
+    def of_factorial(self) -> range:
+        """The arms that are combinations of ``vary``."""
+        return range(math.prod(map(len, self.vary.values())))
+
+    @property
+    def settings(self) -> dict[str, list[Any]]:
+        """The fields in which arms differ, each with the values that it has in them."""
+        fields = self.arms[0].settings
+        return {name: list(dict.fromkeys(arm.settings[name] for arm in self.arms)) for name in fields}
 
     def arm_of(self, settings: Mapping[str, Any]) -> int:
         """Which arm a trial with these settings belongs to."""
@@ -52,15 +65,23 @@ class Comparison(BaseModel, frozen=True):
         return self.model_copy(update={"arms": arms})
 
     def space(self, suggest: Suggest, base: C) -> C:
-        """The arms as a search space: each field that is varied is a choice."""
-        chosen = {name: suggest.suggest_categorical(name, values) for name, values in self.vary.items()}
+        """The arms as a search space: each field in which they differ is a choice."""
+        chosen = {name: suggest.suggest_categorical(name, values) for name, values in self.settings.items()}
         return type(base).model_validate(base.model_dump() | chosen)
 
 
-def full(vary: Mapping[str, Sequence[Any]], race: bool) -> Comparison:
-    """All combinations, the last field varying fastest."""
-    arms = [Arm(settings=dict(zip(vary, values, strict=True))) for values in itertools.product(*vary.values())]
-    return Comparison(vary={name: list(values) for name, values in vary.items()}, arms=arms, race=race)
+def full(
+    vary: Mapping[str, Sequence[Any]],
+    race: bool,
+    more: Sequence[Mapping[str, Any]] = (),
+    base: Mapping[str, Any] = MappingProxyType({}),
+) -> Comparison:
+    """All combinations, the last field varying fastest, and ``more`` arms: a field that one does not name is as in ``base``."""
+    combinations = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
+    fields = list(dict.fromkeys([*vary, *(name for settings in more for name in settings)]))
+    arms = [{name: settings.get(name, base.get(name)) for name in fields} for settings in [*combinations, *more]]
+    factors = {name: list(values) for name, values in vary.items()}
+    return Comparison(vary=factors, arms=[Arm(settings=settings) for settings in arms], race=race)
 
 
 def begun(comparison: Comparison, trials: Iterable[OfArm]) -> list[int]:

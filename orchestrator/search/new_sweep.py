@@ -1,14 +1,24 @@
 """How a sweep comes into its storage: with a name that no other has, and whole or not at all."""
 
 import itertools
+import re
 from collections.abc import Set
 from pathlib import Path
 
-from orchestrator.layout import IDENTITY, SWEEPS
+from orchestrator.errors import UserError
+from orchestrator.layout import IDENTITY, NAME, NAME_RULE, RESERVED, SWEEPS
 from orchestrator.search import home
 from orchestrator.search.book import SPEC, Book
 from orchestrator.search.spec import Spec
 from orchestrator.stores.optuna_storage import NameTaken, Storage, add_study, load_study, study_names
+
+
+def check_name(name: str) -> None:
+    """UserError where no sweep can be called so."""
+    if name in RESERVED:
+        raise UserError(f"--name {name} is the name of a folder that all sweeps share; choose another one")
+    if not re.fullmatch(NAME, name):
+        raise UserError(f"--name {name!r} cannot be a name; {NAME_RULE}")
 
 
 def create(storage: Storage, spec: Spec) -> Book:

@@ -65,6 +65,16 @@ class Variation(TypedDict, total=False):
 class ComparisonOptions(TypedDict, total=False):
     """Of `sweep compare` alone, beside Variation."""
 
+    arm: Annotated[
+        Pairs,
+        Option(
+            "One more arm beside the combinations, by its settings. Repeatable; a setting that it does not name is the "
+            "recipe's.",
+            metavar="SETTING=VALUE,SETTING=VALUE",
+            default=(),
+            several=r"\s+",
+        ),
+    ]
     seeds: Annotated[
         int, Option("Trials of each combination, each with another seed.", metavar="N", default=5, minimum=1)
     ]

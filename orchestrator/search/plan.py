@@ -12,12 +12,12 @@ import studies
 from models.data import dataset as datasets
 from models.hints import did_you_mean
 from orchestrator.errors import UserError
-from orchestrator.layout import NAME, NAME_RULE, RESERVED, SWEEPS
+from orchestrator.layout import SWEEPS
 from orchestrator.search import book as books
 from orchestrator.search import combinations, factorial, trained
 from orchestrator.search.capabilities import DEFAULT_PRUNER
-from orchestrator.search.new_sweep import fresh_name
-from orchestrator.search.options import Request
+from orchestrator.search.new_sweep import check_name, fresh_name
+from orchestrator.search.options import AllOptions, Request
 from orchestrator.search.spec import Spec, parse_fixed
 from orchestrator.stores import sqlite, urls
 from orchestrator.stores.optuna_storage import Storage
@@ -51,7 +51,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
     try:
         reader = datasets.Reader(data_name, Path(options["data_folder"]))
         base = study.base(reader.shape).model_copy(update=model)
-        comparison = factorial.full(_vary([*options["vary"]], base), options["race"]) if options["vary"] else None
+        comparison = _comparison(options, base) if options["vary"] else None
         searched, changed, held = _settings([*options["set"]], study, base, comparison)
         base = _validated(study.config, base.model_dump() | changed)
         configs = configs_of(study, base.model_dump(), comparison)
@@ -98,14 +98,6 @@ def resolve(request: Request, storage: Storage) -> Spec:
     except datasets.DataError as error:
         raise UserError(str(error)) from None
     return spec.model_copy(update={"data_digest": data.digest})
-
-
-def check_name(name: str) -> None:
-    """UserError where no sweep can be called so."""
-    if name in RESERVED:
-        raise UserError(f"--name {name} is the name of a folder that all sweeps share; choose another one")
-    if not re.fullmatch(NAME, name):
-        raise UserError(f"--name {name!r} cannot be a name; {NAME_RULE}")
 
 
 def settle(spec: Spec, storage: Storage) -> books.Book | None:
@@ -178,7 +170,7 @@ def _set(
         key, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"--set {text} has no value; write --set {key}=VALUE")
-        if comparison and key in comparison.vary:
+        if comparison and key in comparison.settings:
             raise UserError(f"--set {key}: it is what is compared")
         if key in searched:
             held.append(text)
@@ -233,26 +225,51 @@ def _model(name: str, model: str | None, study: Study[Any, Any], storage: Storag
     return {"model": str(folder)} | shared, trained_on
 
 
+def _comparison(options: AllOptions, base: BaseModel) -> factorial.Comparison:
+    """The arms of --vary and of --arm; UserError for what cannot be compared."""
+    more = [_arm(text, base) for text in options["arm"]]
+    comparison = factorial.full(_vary([*options["vary"]], base), options["race"], more, base.model_dump())
+    if same := [arm.name for i, arm in enumerate(comparison.arms) if i != comparison.arm_of(arm.settings)]:
+        raise UserError(f"two arms are the same, {same[0]}; leave one --arm out")
+    return comparison
+
+
 def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
     """``field=value,value`` as fields and their values; UserError for what cannot be compared."""
-    fields = type(base).model_fields
     vary: dict[str, list[Any]] = {}
     for text in texts:
         key, _, listed = text.partition("=")
         given = [value for value in re.split(r"[\s,]+", listed) if value]
         if len(given) < 2:
             raise UserError(f"--vary {text}: nothing to compare; write --vary {key}=VALUE,VALUE")
-        if key not in fields:
-            raise UserError(f"--vary {key}: no such setting; {did_you_mean(key, fields)}there are: {', '.join(fields)}")
-        field = _field(fields[key])
-        try:
-            values = [field.validate_python(_meant(value, field)) for value in given]
-        except ValidationError as error:
-            raise UserError(f"--vary {text}: {_space.sentence(error)}") from None
+        values = [_value("--vary", text, key, value, base) for value in given]
         if len(set(values)) < len(values) or key in vary:
             raise UserError(f"--vary {text}: each setting once, with different values")
         vary[key] = values
     return vary
+
+
+def _arm(text: str, base: BaseModel) -> dict[str, Any]:
+    """``field=value,field=value`` as fields and their values; UserError for what cannot be."""
+    settings: dict[str, Any] = {}
+    for pair in filter(None, text.split(",")):
+        key, equals, value = pair.partition("=")
+        if not equals or key in settings:
+            raise UserError(f"--arm {text}: write each setting once, --arm SETTING=VALUE,SETTING=VALUE")
+        settings[key] = _value("--arm", text, key, value, base)
+    return settings
+
+
+def _value(option: str, text: str, key: str, value: str, base: BaseModel) -> Any:
+    """The ``value`` of a setting in the ``text`` of an option; UserError for no such setting, or a value that it cannot have."""
+    fields = type(base).model_fields
+    if key not in fields:
+        raise UserError(f"{option} {key}: no such setting; {did_you_mean(key, fields)}there are: {', '.join(fields)}")
+    field = _field(fields[key])
+    try:
+        return field.validate_python(_meant(value, field))
+    except ValidationError as error:
+        raise UserError(f"{option} {text}: {_space.sentence(error)}") from None
 
 
 def configs_of(

@@ -11,7 +11,7 @@ from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
 from orchestrator.layout import SWEEPS
 from orchestrator.search import book as books
-from orchestrator.search import home, plan
+from orchestrator.search import home, new_sweep, plan
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
 from orchestrator.stores import artifact_locations, optuna_storage, sqlite, urls
@@ -36,7 +36,7 @@ def unpack(path: Path, name: str | None, storage: Storage, tracking_uri: str | N
     """
     manifest, place = archive.read(path), Path.cwd()
     called = name or manifest.name
-    plan.check_name(called)
+    new_sweep.check_name(called)
     uri = plan.tracking_uri(tracking_uri, str(storage.url))
     files.writable(str(place / SWEEPS))
     attempt.clear(place, storage)

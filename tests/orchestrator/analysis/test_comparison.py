@@ -1,8 +1,10 @@
 """Comparisons of the toy study: every arm with every seed, through interruptions, and a verdict that can be read."""
 
 import json
+import math
 import re
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -103,6 +105,39 @@ def test_what_cannot_be_compared_is_refused(bench: Bench, vary: list[str], text:
         comparing(bench, vary=vary)
     with pytest.raises(UserError, match="--set x: it is what is compared"):
         comparing(bench, set=["x=0.5"])
+
+
+def test_an_arm_beside_the_combinations_is_played_with_their_seeds(bench: Bench) -> None:
+    """It has a setting that the others leave as the recipe has it; the tests of settings are of the combinations alone."""
+    book = comparing(bench, arm=["x=-0.9,stem=other"])
+    bench.drive(book)
+    plain = [{"x": x, "steps": steps, "stem": ""} for x in (0.2, 0.9) for steps in (3, 4)]
+    arms = [*plain, {"x": -0.9, "steps": 5, "stem": "other"}]
+    trials = sorted(book.trials(), key=lambda trial: trial.number)
+    assert [trial.params for trial in trials] == arms * 3
+    assert book.spec.comparison is not None
+    result = comparison.result(book.spec.comparison, comparison.compared(book), *book.spec.objectives[0])
+    values = [[trial.values[0] for trial in trials if trial.arm == arm] for arm in range(5)]
+    logs = [math.log(a * b / (c * d)) / 2 for a, b, c, d in zip(*values[:4], strict=True)]
+    (of_x,) = (contrast for contrast in result.contrasts if contrast.of == "x")
+    assert of_x.effect == pytest.approx(math.exp(fmean(logs)))
+
+
+@pytest.mark.parametrize(
+    ("arm", "text"),
+    [
+        ("x=0.2,steps=3", "two arms are the same, x=0.2 steps=3; leave one --arm out"),
+        ("y=1", "--arm y: no such setting"),
+        ("x", "--arm x: write each setting once, --arm SETTING=VALUE,SETTING=VALUE"),
+        ("x=0.3,x=0.4", "--arm x=0.3,x=0.4: write each setting once"),
+        ("x=77", "--arm x=77: "),
+    ],
+)
+def test_an_arm_that_cannot_be_is_refused(bench: Bench, arm: str, text: str) -> None:
+    with pytest.raises(UserError, match=re.escape(text)):
+        comparing(bench, arm=[arm])
+    with pytest.raises(UserError, match="--set jitter: it is what is compared"):
+        comparing(bench, arm=["jitter=0.02"], set=["jitter=0.01"])
 
 
 def test_nothing_can_be_enqueued_to_a_comparison(bench: Bench) -> None:
