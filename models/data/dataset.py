@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from models.data.arrays import Arrays, DataError
 from models.data.files import FORMS
+from models.data.halved import PREFIX as HALVED
+from models.data.halved import halved, halved_shape
 from models.data.known import KNOWN, available_offline
 from models.events import DataUsed
 from models.hints import did_you_mean
@@ -93,7 +95,7 @@ class Data:
 
 
 def names() -> tuple[str, ...]:
-    """Sets that are known by name; there are ``folder:PATH``, ``npz:FILE`` and ``hoda:FOLDER`` besides."""
+    """Sets that are known by name; there are ``folder:PATH``, ``npz:FILE``, ``hoda:FOLDER`` and ``halved:NAME`` besides."""
     return tuple(KNOWN)
 
 
@@ -101,7 +103,8 @@ class Reader:
     """Reads the data set that ``spec`` names. Of a set that is known by name, the shape is known before it is read.
 
     Such a set is divided anew, test images and all, where shares in percent follow: ``mnist:85/10/5``, or ``mnist:80/20``
-    for training and test, where a tenth of the training images is for validation.
+    for training and test, where a tenth of the training images is for validation. ``halved:SPEC`` is any data set at half
+    its height and width.
     """
 
     def __init__(self, spec: str, folder: Path) -> None:
@@ -109,12 +112,17 @@ class Reader:
         self.spec, self.folder = spec, folder
         self.prefix, colon, self.rest = spec.partition(":")
         self.shares = _shares(spec, self.rest) if colon and self.prefix in KNOWN else None
+        self.whole = Reader(self.rest, folder) if colon and self.prefix == HALVED else None
+        if self.whole:
+            return
         if self.prefix not in KNOWN and not (colon and self.prefix in FORMS):
             raise DataError(_unknown(spec))
 
     @property
     def shape(self) -> ImageShape:
         """(channels, height, width). Raises DataError where there are no images, or none that can be used."""
+        if self.whole:
+            return halved_shape(self.spec, self.whole.shape)
         if self.prefix in KNOWN:
             return KNOWN[self.prefix].shape
         channels, height, width = self._arrays.images.shape[1:]
@@ -128,6 +136,9 @@ class Reader:
 
     @cached_property
     def _arrays(self) -> Arrays:
+        if self.whole:
+            halved_shape(self.spec, self.whole.shape)
+            return halved(self.whole._arrays)
         if self.prefix in KNOWN:
             arrays = KNOWN[self.prefix].read(self.folder)
             return _with_shares(arrays, self.shares) if self.shares else arrays
@@ -144,6 +155,7 @@ def load(spec: str, folder: Path) -> Data:
 
 def _unknown(spec: str) -> str:
     written = {name: name for name in KNOWN} | {prefix: form for prefix, (form, _) in FORMS.items()}
+    written[HALVED] = f"{HALVED}:NAME"
     hint = did_you_mean(spec.partition(":")[0], written, written)
     return f"no data set '{spec}'; {hint}there are: {', '.join(written.values())}"
 

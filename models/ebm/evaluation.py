@@ -14,6 +14,7 @@ from models.ebm.networks import network
 from models.env import Env
 from models.events import Curve, Event, Images, Progress, Scalars, Weights
 from models.parts.evaluation import outliers
+from models.parts.evaluation.gaussians import mixture_images
 from models.parts.evaluation.long_chains import LONGEST, along_chain, energy_curve, run_long_chains
 from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
@@ -106,8 +107,10 @@ def report(result: Result, env: Env) -> Iterator[Event]:
 
 def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, replayed: Tensor | None) -> dict[str, float]:
     """All scores of the ends of fresh chains and of the replay buffer, and the anchors that they are read against."""
-    quality = result.quality
-    values = quality.anchors(result.data, env.generator("anchors")) | {"fid/start": quality.fid(begin)}
+    quality, data = result.quality, result.data
+    values = quality.anchors(data, env.generator("anchors")) | {"fid/start": quality.fid(begin)}
+    rival = mixture_images(data.train, len(data.classes), quality.n, env.generator("mixture"))
+    values["fid/mixture"] = quality.fid(rival)
     if replayed is not None:
         values |= quality.scores("replay", replayed)
     return values | quality.scores("fresh", fresh)

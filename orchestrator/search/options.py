@@ -97,8 +97,8 @@ class SweepOptions(TypedDict, total=False):
     data: Annotated[
         str | None,
         Option(
-            "digits, persian, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE or hoda:FOLDER. "
-            "Separate several with commas: each gets a sweep.",
+            "digits, persian, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE, hoda:FOLDER, or halved:NAME "
+            "for any of them at half the size. Separate several with commas: each gets a sweep.",
             metavar="NAME",
             default_text="set by the study",
         ),

@@ -149,9 +149,13 @@ def test_the_digest_sees_a_pixel_a_label_and_the_split(tmp_path: Path) -> None:
         ("npz", "did you mean npz:FILE?"),
         (
             "zebra",
-            "no data set 'zebra'; there are: digits, persian, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE, hoda:FOLDER",
+            "no data set 'zebra'; there are: digits, persian, mnist, fashion_mnist, cifar10, folder:PATH, npz:FILE, hoda:FOLDER, "
+            "halved:NAME",
         ),
         ("", "no data set ''; there are: digits"),
+        ("halved:zebra", "no data set 'zebra'; there are: digits"),
+        ("halved", "did you mean halved:NAME?"),
+        ("halved:halved:digits", "would halve images of 4×4 pixels; take a data set of an even height and width"),
         ("npz:", "'npz:' says not where the images are; write npz:FILE"),
     ],
 )
@@ -159,3 +163,14 @@ def test_unknown_names(spec: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         data.load(spec, tmp_path)
     assert message in str(caught.value)
+
+
+def test_a_halved_set_is_the_mean_of_two_by_two_pixels_in_the_same_splits(tmp_path: Path) -> None:
+    whole, half = data.load("digits", tmp_path), data.load("halved:digits", tmp_path)
+    assert data.Reader("halved:digits", tmp_path).shape == half.shape == (1, 4, 4)
+    for name in ("train", "validation", "test"):
+        full, small = getattr(whole, name), getattr(half, name)
+        assert (full.labels == small.labels).all()
+        mean = full.images.double().unflatten(3, (4, 2)).unflatten(2, (4, 2)).mean((3, 5))
+        assert (small.images.double() - mean).abs().max() <= 0.5
+    assert half.digest != whole.digest and half.name == "halved:digits"

@@ -139,9 +139,10 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(env: Env) -> None
             assert event.images.abs().max() <= 1
         elif isinstance(event, Weights):
             weights = event.state
-    assert {"fid/fresh", "fid/replay", "fid/real", "fid/start", "fid/noise"} <= set(values)
+    assert {"fid/fresh", "fid/replay", "fid/real", "fid/start", "fid/noise", "fid/mixture"} <= set(values)
     assert all(math.isfinite(value) for value in values.values())
     assert values["fid/real"] < 0.1 * values["fid/noise"], "real images score far better than noise"
+    assert values["fid/mixture"] < 0.5 * values["fid/noise"], "Gaussians of the data are nearer to it"
     assert values["fid/start"] == pytest.approx(values["fid/noise"], rel=0.2), "chains start from such noise"
     assert {"ood_auroc/train", "ood_auroc/fresh", "ood_auroc/noise", "ood_auroc/shuffled", "ood_auroc/blank"} <= set(
         values
