@@ -5,9 +5,9 @@ from studies.parts.study import Section
 SCORES = Section(
     "Scores and their reference values",
     "fid/fresh is the score of new images. Compare it with fid/real (real training images, a practical lower bound) "
-    "and with fid/noise (uniform noise). fid/start scores the points where chains start; "
-    "fid/mixture scores samples of a Gaussian per class, fitted to the training images: a model should beat it. Scores of a replay buffer look "
-    "better than they are. Precision and density measure how many images look real; recall and coverage measure how "
+    "and with fid/noise (uniform noise). fid/start scores the points where chains start; fid/mixture scores samples of a "
+    "Gaussian per class, fitted to the training images: a model should beat it. Scores of a replay buffer look better "
+    "than they are. Precision and density measure how many images look real; recall and coverage measure how "
     "many kinds of real images the samples include.",
     numbers=("fid/", "kid/", "precision/", "recall/", "density/", "coverage/"),
 )
