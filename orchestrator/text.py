@@ -27,6 +27,14 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def duration(seconds: float) -> str:
+    """Seconds in a unit of which there are at least two, if that can be: "50 seconds", "3 hours", "9 days"."""
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return counted(round(seconds / length), unit)
+    return counted(round(seconds), "second")
+
+
 def settings_line(params: Mapping[str, Any]) -> str:
     """A trial's settings in one line."""
     return " ".join(f"{name}={short(value)}" for name, value in params.items())

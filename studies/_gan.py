@@ -108,6 +108,7 @@ def study(
         label="{loss}",
         charts=("loss/generator", "loss/critic"),
         restore=later("models.gan.networks:network"),
+        workload=later("models.gan.networks:workload"),
         takes=noise,
         sections=(*SECTIONS, *sections),
         sample=later("models.gan.evaluation:draw"),

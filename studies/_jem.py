@@ -149,6 +149,7 @@ def study(question: str | None, *objectives: Objective) -> Study[Any, Any]:
         label="{start} {sampler}, {n_steps} steps",
         charts=("loss/likelihood", "loss/classification"),
         restore=later("models.jem.networks:network"),
+        workload=later("models.jem.networks:workload"),
         heat_map=("step_size", "n_steps", "sampler"),
         sections=SECTIONS,
         sample=later("models.jem.evaluation:draw"),

@@ -45,6 +45,7 @@ STUDY = Study(
     label="{label}, {n_steps} steps",
     charts=("energy/gap", "chain/saturation"),
     restore=later("models.ebm.conditional.networks:network"),
+    workload=later("models.ebm.conditional.networks:workload"),
     heat_map=("step_size", "n_steps", "start"),
     sections=(
         SCORES,

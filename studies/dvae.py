@@ -48,6 +48,7 @@ STUDY = Study(
     label="{codebook_size} codes",
     charts=("loss/reconstruction", "codes/perplexity"),
     restore=later("models.dvae.networks:network"),
+    workload=later("models.dvae.networks:workload"),
     sections=(
         Section(
             "Reconstruction",

@@ -50,6 +50,7 @@ STUDY = Study(
     label="{n_steps} steps",
     charts=("energy/gap", "chain/saturation"),
     restore=later("models.ebm.networks:network"),
+    workload=later("models.ebm.networks:workload"),
     heat_map=("step_size", "n_steps", "start"),
     sections=(
         SCORES,

@@ -8,6 +8,7 @@ from models.dvae.config import Config
 from models.dvae.prior import Prior
 from models.dvae.quantisers import GumbelCodes, MovingCodes
 from models.parts.networks.blocks import ACTIVATIONS, ResidualBlock
+from models.parts.training.workload import Workload
 
 BATCH = 512  # images at a time when nothing is learned
 
@@ -126,3 +127,15 @@ def _map(flat: Tensor, size: tuple[int, int, int]) -> Tensor:
 def network(config: Config, shape: tuple[int, int, int]) -> Autoencoder:
     """The untrained network for images of ``shape``; its weights come from torch's global generator."""
     return Autoencoder(config, shape)
+
+
+def workload(config: Config, shape: tuple[int, int, int]) -> Workload:
+    """What the training of the autoencoder computes, without prior, clusters and classifiers."""
+    autoencoder = network(config, shape)
+    generator = Generator(torch.get_default_device()).manual_seed(0)
+
+    def forward(n: int) -> Tensor:
+        reconstructions, _, penalty = autoencoder.learn(torch.zeros(n, *shape), 0.0, generator)
+        return reconstructions.mean() + penalty
+
+    return Workload(config.updates, config.batch_size, forward)

@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from models.ebm.config import Config
 from models.parts.networks.blocks import ACTIVATIONS, ResidualBlock, convolution, mixed
 from models.parts.settings import Activation, Precision
+from models.parts.training.workload import Workload
 
 
 class EnergyResNet(nn.Module):
@@ -72,6 +73,14 @@ class EnergyResNet(nn.Module):
 def network(config: Config, shape: tuple[int, int, int]) -> EnergyResNet:
     """The untrained E(x) for images of ``shape``; its weights come from torch's global generator."""
     return EnergyResNet(shape, config.blocks, config.width, config.activation, config.spectral_norm, config.precision)
+
+
+def workload(config: Config, shape: tuple[int, int, int]) -> Workload:
+    """What its training computes: most passes are steps of chains, which need no gradients of the weights."""
+    energy = network(config, shape).requires_grad_(False)
+    return Workload(
+        config.network_evaluations, config.chains, lambda n: energy(torch.zeros(n, *shape, requires_grad=True))
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from models.gan.conditioning import values
 from models.gan.config import Config
 from models.parts.networks.blocks import mixed
 from models.parts.settings import Precision
+from models.parts.training.workload import Workload
 
 SMALLEST = 4  # pixels: maps are halved down to about that, so that the critic's last layer sees the figure as a whole
 ImageShape = tuple[int, int, int]
@@ -98,6 +99,18 @@ class Critic(nn.Module):
 def network(config: Config, shape: ImageShape) -> Generator:
     """The untrained generator of images of ``shape``; its weights come from torch's global generator."""
     return Generator(config, shape)
+
+
+def workload(config: Config, shape: ImageShape) -> Workload:
+    """What its training computes: half of the passes go through the generator, half through the critic."""
+    generator, critic = network(config, shape), Critic(config, shape)
+
+    def forward(n: int) -> Tensor:
+        images = generator(torch.zeros(n, config.generator_inputs))
+        judged: Tensor = critic(images, torch.zeros(n, dtype=torch.int64))
+        return judged
+
+    return Workload(config.network_evaluations / 2, config.batch_size, forward)
 
 
 def _layer(config: Config, conv: nn.Conv2d, first: bool) -> list[nn.Module]:

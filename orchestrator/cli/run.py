@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 
 BREAK = "\n\n\b\n"  # between paragraphs whose lines click leaves as they are
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print what would be done and stop.")
+yes_option = click.option(
+    "--yes", is_flag=True, envvar="SWEEP_YES", help="Start although it takes more than a day here.  [env: SWEEP_YES]"
+)
 
 
 @click.command(short_help="Search the space of STUDY.", epilog=f"\b\n{capabilities.text().replace(chr(10) * 2, BREAK)}")
 @click.argument("study", shell_complete=complete_study)
 @all_options(SearchOptions, SweepOptions)
 @dry_run_option
+@yes_option
 @all_options(MachineOptions)
-def run(study: str, dry_run: bool, **values: Any) -> None:
+def run(study: str, dry_run: bool, yes: bool, **values: Any) -> None:
     """Search the space of STUDY: a name that `sweep studies` lists, or a Python file of your own.
 
     \b
@@ -36,15 +40,16 @@ def run(study: str, dry_run: bool, **values: Any) -> None:
     sweep run ebm --fix start=noise --sampler random --dry-run
     sweep run dvae --data mnist,fashion_mnist     a sweep each, and a page that compares them
     """
-    _begin(study, dry_run, values)
+    _begin(study, dry_run, yes, values)
 
 
 @click.command(short_help="Compare settings of STUDY over seeds, with a verdict in words.")
 @click.argument("study", shell_complete=complete_study)
 @all_options(Variation, ComparisonOptions, SweepOptions)
 @dry_run_option
+@yes_option
 @all_options(MachineOptions)
-def compare(study: str, dry_run: bool, **values: Any) -> None:
+def compare(study: str, dry_run: bool, yes: bool, **values: Any) -> None:
     """Compare settings of STUDY: every combination with the same seeds, then intervals, paired tests and a verdict in words.
 
     \b
@@ -54,14 +59,15 @@ def compare(study: str, dry_run: bool, **values: Any) -> None:
     """
     if not values["vary"]:
         raise UserError("nothing is compared; name a setting with the values to compare: --vary n_steps=10,20")
-    _begin(study, dry_run, values)
+    _begin(study, dry_run, yes, values)
 
 
-def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
+def _begin(study: str, dry_run: bool, yes: bool, values: dict[str, Any]) -> None:
     """Make a sweep for each data set, or find it, and drive it."""
     import studies
     from orchestrator.search import combinations, plan
     from orchestrator.search.options import request
+    from orchestrator.supervisor import estimate
     from orchestrator.supervisor.machine import check, machine
     from orchestrator.terminal import tables
     from orchestrator.tracking import datasets_page
@@ -79,9 +85,9 @@ def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
     machines = [machine(spec, machine_values).share(len(specs)) for spec in specs]
     if dry_run:
         for spec, book, place in zip(specs, stored, machines, strict=True):
-            tables.print_plan(
-                console, spec, place.resources, book is not None, combinations.notes(spec, studies.load(study))
-            )
+            expected = estimate.seconds(spec, place) if book is None else None
+            notes = combinations.notes(spec, studies.load(study))
+            tables.print_plan(console, spec, place.resources, book is not None, notes, expected)
         return
     from orchestrator import session
 
@@ -90,6 +96,9 @@ def _begin(study: str, dry_run: bool, values: dict[str, Any]) -> None:
     trials = whole.options["trials"]
     changes = [session.check(spec, book, trials, storage, parent_run) for spec, book in zip(specs, stored, strict=True)]
     if None in stored:
+        if not yes:
+            new = [number for number, book in enumerate(stored) if book is None]
+            estimate.check([specs[number] for number in new], [machines[number] for number in new])
         storage = open_books(whole.options["storage"], create=True)  # now, for nothing is refused any more
     books, statuses = list["Book"](), list[int]()
     for spec, book, place, changed in zip(specs, stored, machines, changes, strict=True):

@@ -15,7 +15,7 @@ from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
 from orchestrator.supervisor import commands, lease
 from orchestrator.supervisor.lease import Driver
-from orchestrator.text import clock, counted, program, settings_line, short, sparkline
+from orchestrator.text import clock, counted, duration, program, settings_line, short, sparkline
 
 if TYPE_CHECKING:
     from orchestrator.analysis.comparison import Result
@@ -209,8 +209,10 @@ def pairs(rows: Mapping[str, Any]) -> Table:
     return table
 
 
-def print_plan(console: Console, spec: Spec, resources: Resources, exists: bool, notes: Sequence[str]) -> None:
-    """What a sweep would do, whole, with ``notes`` on its sampler and pruner: for --dry-run."""
+def print_plan(
+    console: Console, spec: Spec, resources: Resources, exists: bool, notes: Sequence[str], seconds: float | None
+) -> None:
+    """What a sweep would do, whole, with ``notes`` on its search and its ``seconds``, if known: for --dry-run."""
     state = "exists, would go on" if exists else "new"
     console.print(f"[bold]{spec.name}[/] ({state}): {spec.question}", highlight=False)
     rows = {
@@ -220,6 +222,7 @@ def print_plan(console: Console, spec: Spec, resources: Resources, exists: bool,
         "trials": spec.trials,
         "sampler, pruner, seed": f"{spec.sampler}, {spec.pruner}, {spec.seed}",
         "workers": f"{len(resources.devices)} on {', '.join(sorted(set(resources.devices)))}, threads each: {resources.threads}",
+        **({} if seconds is None else {"training": f"about {duration(seconds)}, if no trial is pruned"}),
         "files": spec.folder,
         "MLflow": spec.tracking_uri,
     }

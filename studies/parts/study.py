@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # commands that train nothing do not wait for torch
     from torch import Tensor, nn
 
     from models.data.dataset import Data
+    from models.parts.training.workload import Workload
 
 C = TypeVar("C", bound=BaseModel)
 R = TypeVar("R")
@@ -98,6 +99,8 @@ class Study(Generic[C, R]):
     restore: Callable[[C, ImageShape], nn.Module] | None = None  # the untrained network that a trial's weights fit
     takes: Callable[[C, ImageShape], tuple[int, ...]] = lambda config, shape: shape  # the shape of one of its inputs
     sample: Callable[[C, Env, Mapping[str, Tensor], int], Images] | None = None  # so many new images by its weights
+    # What training a trial computes: from it the time of a sweep is estimated before it starts. None: not known.
+    workload: Callable[[C, ImageShape], Workload] | None = None
 
     # How many values of its objectives a trial with these settings reports, the last one included; None: not known. A pruner
     # that needs more is refused.

@@ -8,6 +8,7 @@ from models.ebm.conditional.config import Conditioning, Config
 from models.ebm.networks import EnergyResNet
 from models.parts.networks.blocks import ResidualBlock
 from models.parts.settings import Activation, Precision
+from models.parts.training.workload import Workload
 
 
 class Modulation(nn.Module):
@@ -78,3 +79,14 @@ def network(config: Config, shape: tuple[int, int, int]) -> ConditionalEnergyRes
     """The untrained E(x, y) for images of ``shape``; its weights come from torch's global generator."""
     settings = config.blocks, config.width, config.activation, config.spectral_norm, config.precision
     return ConditionalEnergyResNet(shape, config.classes, config.label, *settings)
+
+
+def workload(config: Config, shape: tuple[int, int, int]) -> Workload:
+    """What its training computes, as that of ``ebm``."""
+    energy = network(config, shape).requires_grad_(False)
+
+    def forward(n: int) -> Tensor:
+        energies: Tensor = energy(torch.zeros(n, *shape, requires_grad=True), torch.zeros(n, dtype=torch.int64))
+        return energies
+
+    return Workload(config.network_evaluations, config.chains, forward)

@@ -94,10 +94,21 @@ def test_a_crash_is_told_with_its_error_and_nothing_completed_is_exit_1(folder: 
 def test_dry_run_prints_the_plan_and_starts_nothing(folder: Path) -> None:
     done = sweep("run", "ebm", "--dry-run", "--fix", "start=noise", "--set", "width=8", "--trials", "7")
     assert done.returncode == 0, done.stderr
+    assert re.search(r"training +about \d+ (seconds|minutes|hours|days), if no trial is pruned", done.stdout)
     for words in ("ebm-digits-1 (new)", "minimize fid/fresh", "= noise (held)", "step_size", "width", "7"):
         assert words in done.stdout
     assert sweep("list").stdout.startswith("no sweeps here yet")
     assert not list(folder.iterdir()), "looking leaves nothing behind"
+
+
+def test_a_sweep_of_more_than_a_day_asks_for_yes(folder: Path) -> None:
+    long = ["run", "ebm", "--trials", "1", "--set", "blocks=1,width=4,network_evaluations=10000000000"]
+    refused = sweep(*long)
+    assert refused.returncode == 2 and not list(folder.iterdir()), refused.stderr
+    assert re.search(r"ebm-digits-1 needs about \d+ days on this machine for 1 trial; .* --yes", refused.stderr)
+    started = sweep(*long, "--yes", "--trial-timeout", "1")
+    assert started.returncode == 1 and "1 trial on digits" in started.stdout, started.stderr
+    assert sweep(*long, "--name", "short", "--timeout", "0.1").returncode == 1, "with a time limit nothing takes days"
 
 
 def test_studies_shows_questions_and_spaces(folder: Path) -> None:

@@ -1,0 +1,80 @@
+"""How long a sweep will take, before it starts: its training as the study describes it, timed on this machine's devices."""
+
+import math
+import multiprocessing
+import signal
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from orchestrator.errors import UserError
+from orchestrator.search.spec import Spec
+from orchestrator.supervisor.machine import Machine
+from orchestrator.text import counted, duration
+
+DAY = 24 * 3600.0  # seconds
+
+
+def seconds(spec: Spec, machine: Machine) -> float | None:
+    """Of a new sweep, were no trial pruned, without evaluations; None where the study cannot say.
+
+    Passes of the network are timed in a process of their own: this one does not wait for torch.
+    """
+    if spec.load_study().workload is None:
+        return None
+    one_trial = _timed_elsewhere(spec, machine)
+    if one_trial is None:
+        return None
+    return min(one_trial * math.ceil(spec.trials / machine.resources.slots), machine.timeout or math.inf)
+
+
+def check(specs: Sequence[Spec], machines: Sequence[Machine]) -> None:
+    """UserError where a new sweep needs more than a day."""
+    for spec, machine in zip(specs, machines, strict=True):
+        if machine.timeout is not None and machine.timeout <= DAY:
+            continue
+        expected = seconds(spec, machine)
+        if expected is not None and expected > DAY:
+            raise UserError(
+                f"{spec.name} needs about {duration(expected)} on this machine for {counted(spec.trials)}; start it with --yes "
+                "(or SWEEP_YES=1) if that is meant, or lower the budget by --set, --trials or --timeout"
+            )
+
+
+def _timed_elsewhere(spec: Spec, machine: Machine) -> float | None:
+    """Seconds of one trial; None where the process that times it dies, as of too little memory."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    device, threads = machine.resources.devices[0], machine.resources.threads
+    arguments = sender, spec.study_source, spec.base, spec.image_shape, device, threads
+    process = context.Process(target=_send_seconds, args=arguments, daemon=True)
+    process.start()
+    sender.close()
+    try:
+        one_trial: float | None = receiver.recv()
+        return one_trial
+    except EOFError:
+        return None
+    finally:
+        process.kill()
+        process.join()
+
+
+def _send_seconds(
+    pipe: Connection, study: str, base: Mapping[str, Any], shape: tuple[int, int, int], device: str, threads: int
+) -> None:
+    """In a process of its own: time a trial with the settings ``base``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to hear, which ends us
+    import torch
+
+    import studies
+    from models.parts.training import workload
+
+    torch.set_num_threads(threads)
+    loaded = studies.load(study)
+    build, config = loaded.workload, loaded.config.model_validate(dict(base))
+    assert build is not None
+    try:
+        pipe.send(workload.seconds(lambda: build(config, shape), device))
+    except (torch.OutOfMemoryError, MemoryError):  # trials say it better, if they need as much
+        pipe.send(None)
