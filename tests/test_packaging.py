@@ -183,6 +183,11 @@ def arguments(project: Any, entry_point: str, **given: str) -> list[str]:
     return command[3:]
 
 
+def _plan(output: str) -> list[str]:
+    """What a dry run prints, without the time, which is estimated anew each time."""
+    return [line for line in output.splitlines() if "if no trial is pruned" not in line]
+
+
 def test_mlproject_names_the_environment_and_the_entry_points(project: Any) -> None:
     assert len((ROOT / "MLproject").read_text().splitlines()) <= 49 + len(ENTRY_POINTS)
     assert set(ENTRY_POINTS) == {"main", *COMPARISONS, *(f"{study}_sweep" for study in studies.names())}
@@ -215,7 +220,7 @@ def test_a_searched_parameter_is_held_by_set_or_by_fix(
         CliRunner().invoke(cli.main, [*arguments(project, "ebm_sweep", **{name: "start=noise"}), "--dry-run"])
         for name in ("set", "fix")
     )
-    assert held.exit_code == 0 and "= noise (held)" in held.output and held.output == fixed.output
+    assert held.exit_code == 0 and "= noise (held)" in held.output and _plan(held.output) == _plan(fixed.output)
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
@@ -238,4 +243,4 @@ def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
     )
     assert through_mlflow.exit_code == (2 if begins_trained else 0), through_mlflow.output
     assert ("no sweep here has trained one" in through_mlflow.output) == begins_trained
-    assert through_mlflow.output == bare.output
+    assert _plan(through_mlflow.output) == _plan(bare.output)
