@@ -164,10 +164,19 @@ def project(monkeypatch: pytest.MonkeyPatch) -> Any:
 ENTRY_POINTS = list(yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"])
 
 
-COMPARISONS = {  # entry points that compare what the study's own would search
+WITHOUT_BUFFER = "start=mixture,sampler=langevin,fresh_share=1"
+JEM_ABLATION = ["compare", "jem", "--vary", "start=noise,mixture sampler=langevin,proximal", "--arm", WITHOUT_BUFFER]
+COMPARISONS = {  # entry points that compare what the study's own would search, with all in which they differ from it
     "gan_vs_wgan": ["compare", "gan", "--vary", "loss=bce,wgan"],
-    "jem_ablation": ["compare", "jem", "--vary", "start=noise,mixture", "--vary", "sampler=langevin,proximal"],
+    "jem_ablation": JEM_ABLATION,
+    "practice_1_unconditional": [
+        *["compare", "ebm", "--vary", "start=noise,replay schedule=constant,geometric", "--seeds", "1"],
+        *["--set", "coupled=true,noise_start=0.01,noise_end=0.001,network_evaluations=4000"],
+    ],
+    "practice_1_conditional": ["compare", "conditional_ebm", "--vary", "wrong_label_weight=0,1", "--seeds", "3"],
+    "practice_2": [*JEM_ABLATION, "--seeds", "1"],
 }
+DOWNLOADED = ("mnist", "cifar10")  # default data of entry points that tests cannot have
 
 
 def bare_command(entry_point: str) -> list[str]:
@@ -237,9 +246,11 @@ def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
         monkeypatch.delenv(name, raising=False)
     begins_trained = bool(studies.load(bare_command(entry_point)[1]).model_of)
     model = ["--model", "champion"] if begins_trained else []
+    downloaded = project.get_entry_point(entry_point).parameters["data"].default in DOWNLOADED
+    data = {"data": "digits"} if downloaded else {}
     through_mlflow, bare = (
         CliRunner().invoke(cli.main, [*command, "--dry-run"], catch_exceptions=False)
-        for command in (arguments(project, entry_point), [*bare_command(entry_point), *model])
+        for command in (arguments(project, entry_point, **data), [*bare_command(entry_point), *model])
     )
     assert through_mlflow.exit_code == (2 if begins_trained else 0), through_mlflow.output
     assert ("no sweep here has trained one" in through_mlflow.output) == begins_trained
