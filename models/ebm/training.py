@@ -79,7 +79,7 @@ class EnergyLearner:
         on_data, on_samples = energies[: len(real)], energies[len(real) :]
         alpha, penalised = config.energy_regularisation, config.penalised_samples
         loss, gap = contrastive_divergence(on_data, on_samples, alpha, penalised)
-        loss = loss + self.variant.label_loss(config, network, noisy_real, labels, on_data, self.batches.generator)
+        loss = loss + self.variant.label_loss(config, network, noisy_real, labels)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(network.parameters(), config.parameter_grad_clip)

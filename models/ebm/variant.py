@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from models.data.dataset import Data
 from models.ebm.evaluation import Result, evaluate, initial_samples
@@ -21,8 +21,8 @@ class Variant:
     network: Callable[[Any, Data], nn.Module]  # config and data -> the untrained network
     # Network and labels (n,) -> energy of n images, the labels held fixed.
     energy: Callable[[nn.Module, Tensor], Energy]
-    # Config, network, real images, their labels and energies -> a term of the loss beside contrastive divergence.
-    label_loss: Callable[[Any, nn.Module, Tensor, Tensor, Tensor, Generator], Tensor | float]
+    # Config, network, real images and their labels -> a term of the loss beside contrastive divergence.
+    label_loss: Callable[[Any, nn.Module, Tensor, Tensor], Tensor | float]
     initial_samples: Callable[[Result, Env], Iterator[Event]]
     evaluate: Callable[[Result, Env], Iterator[Event]]
 

@@ -15,13 +15,17 @@ class Config(ebm.Config):
     label: Conditioning = Field("head", description="label conditioning of the network")
     classes: int = Field(10, ge=2, description="number of labels: at least those of the data")
     wrong_label_weight: float = Field(
-        0.0, ge=0, description="weight of log(1 + exp(E(x, y) − E(x, y′))), y′ a random wrong label of a real image"
+        0.0, ge=0, description="weight of log(1 + Σ exp(E(x, y) − E(x, y′))), y′ the wrong labels of a real image"
     )
 
     @property
     def update_cost(self) -> float:
-        """What an update takes of the budget; real images are evaluated once more where they get wrong labels."""
-        return super().update_cost + (self.batch_size / self.chains if self.wrong_label_weight else 0)
+        """What an update takes of the budget; where wrong labels count, real images are evaluated with every label.
+
+        With label=head one evaluation has them all.
+        """
+        passes = 1 if self.label == "head" else self.classes
+        return super().update_cost + (passes * self.batch_size / self.chains if self.wrong_label_weight else 0)
 
     @model_validator(mode="after")
     def _without_likelihood(self) -> "Config":

@@ -48,18 +48,20 @@ class ConditionalEnergyResNet(EnergyResNet):
         planes = classes if label == "channels" else 0
         outputs = classes if label == "head" else 1
         super().__init__((shape[0] + planes, *shape[1:]), blocks, width, activation, spectral, precision, outputs)
-        self.classes, self.planes = classes, planes
+        self.label, self.classes, self.planes = label, classes, planes
         widths = [layer.channels for layer in self.body if isinstance(layer, ResidualBlock)]
         self.modulations = nn.ModuleList(Modulation(classes, width) for width in widths if label == "modulation")
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         if labels is None:
+            if self.label == "head":  # the body does not see the label: its one pass is enough for all
+                of_all: Tensor = self.head(self.features(x, torch.zeros_like(x[:, 0, 0, 0], dtype=torch.long)))
+                return of_all
             every = torch.arange(self.classes, device=x.device).repeat(x.shape[0])
             return self.forward(x.repeat_interleave(self.classes, 0), every).view(-1, self.classes)
         energies: Tensor = self.head(self.features(x, labels))
-        return energies[
-            torch.arange(x.shape[0], device=x.device), labels % energies.shape[1]
-        ]  # of a head for all, its one
+        column = labels if self.label == "head" else torch.zeros_like(labels)
+        return energies[torch.arange(x.shape[0], device=x.device), column]
 
     def body_output(self, x: Tensor, *condition: Tensor) -> Tensor:
         """See EnergyResNet; the labels are ``condition``."""

@@ -3,14 +3,13 @@
 from collections.abc import Generator, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from models.data import dataset as datasets
 from models.ebm import training as ebm
 from models.ebm.conditional.config import Config
 from models.ebm.conditional.evaluation import conditional_energy, evaluate, initial_samples
-from models.ebm.conditional.losses import wrong_label_loss, wrong_labels
+from models.ebm.conditional.losses import wrong_label_loss
 from models.ebm.conditional.networks import network
 from models.ebm.evaluation import Result
 from models.ebm.variant import Variant
@@ -31,13 +30,8 @@ def _network(config: Config, data: datasets.Data) -> nn.Module:
     return network(config, data.shape)
 
 
-def _label_loss(
-    config: Config, net: nn.Module, images: Tensor, labels: Tensor, on_data: Tensor, generator: torch.Generator
-) -> Tensor | float:
-    if not config.wrong_label_weight:
-        return 0.0
-    wrong = wrong_labels(labels, config.classes, generator)
-    return config.wrong_label_weight * wrong_label_loss(net, images, on_data, wrong)
+def _label_loss(config: Config, net: nn.Module, images: Tensor, labels: Tensor) -> Tensor | float:
+    return config.wrong_label_weight * wrong_label_loss(net, images, labels) if config.wrong_label_weight else 0.0
 
 
 CONDITIONAL = Variant(_network, conditional_energy, _label_loss, initial_samples, evaluate)

@@ -16,7 +16,7 @@ from models.ebm.conditional import networks
 from models.ebm.conditional import training as conditional_training
 from models.ebm.conditional.config import Config
 from models.ebm.conditional.evaluation import conditional_energy
-from models.ebm.conditional.losses import wrong_label_loss, wrong_labels
+from models.ebm.conditional.losses import wrong_label_loss
 from models.ebm.variant import Variant
 from models.env import Env
 from models.events import Curve, Event, Images, Matrix, Scalars
@@ -76,21 +76,13 @@ class Wells(nn.Module):
         return (x - self.centres[labels].view(-1, 1, 1, 1)).square().flatten(1).sum(1) / 2
 
 
-def test_wrong_labels_are_all_the_others_with_equal_chance() -> None:
-    labels = torch.arange(3).repeat(3_000)
-    wrong = wrong_labels(labels, 3, torch.Generator().manual_seed(0))
-    counts = torch.bincount(3 * labels + wrong, minlength=9).view(3, 3)
-    assert counts.diag().sum() == 0
-    assert all(
-        abs(count - 1_500) < 5 * (3_000 / 4) ** 0.5 for count in counts[~torch.eye(3, dtype=torch.bool)].tolist()
-    )
-
-
-def test_the_loss_of_wrong_labels_is_that_of_a_classifier_of_two() -> None:
-    net = networks.network(config(classes=2), (1, 8, 8))
-    x, labels = torch.rand(5, 1, 8, 8), torch.tensor([0, 1, 1, 0, 1])
-    loss = wrong_label_loss(net, x, net(x, labels), 1 - labels)
-    torch.testing.assert_close(loss, nn.functional.cross_entropy(-net(x), labels))
+@pytest.mark.parametrize("way", WAYS)
+def test_the_loss_of_wrong_labels_sums_over_all_of_them(way: str) -> None:
+    net = networks.network(config(classes=3, label=way), (1, 8, 8))
+    x, labels = torch.rand(5, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1])
+    right = net(x, labels)
+    ratios = [(right - net(x, (labels + shift) % 3)).exp() for shift in (1, 2)]
+    torch.testing.assert_close(wrong_label_loss(net, x, labels), (1 + ratios[0] + ratios[1]).log().mean())
 
 
 def test_wrong_labels_make_the_energy_read_labels(env: Env) -> None:
@@ -98,14 +90,19 @@ def test_wrong_labels_make_the_energy_read_labels(env: Env) -> None:
     data = datasets.load("digits", env.data_folder)
     images, labels = data.validation.floats(), data.validation.labels
     accuracies = []
-    for weight in (0.0, 1.0):
+    for weight in (0.0, 0.3):
         quick = {"width": 8, "learning_rate": 1e-2, "parameter_grad_clip": 1.0, "ema_decay": 0.9, "evaluations": 1}
         settings = config(wrong_label_weight=weight, **quick)
         settings = settings.model_copy(update={"network_evaluations": int(100 * settings.update_cost)})
-        assert settings.updates == 100 and settings.update_cost == 12 + weight
+        assert settings.updates == 100 and settings.update_cost == 12 + (weight > 0)
         net = finished(conditional_training.train(settings, env)).network
         accuracies.append((net(images).argmin(1) == labels).float().mean().item())
     assert accuracies[1] > accuracies[0] + 0.2
+
+
+def test_wrong_labels_cost_one_evaluation_more_or_one_for_each_label() -> None:
+    costs = [config(wrong_label_weight=1, label=way, classes=7).update_cost for way in ("head", "channels")]
+    assert costs == [12 + 1, 12 + 7]
 
 
 def test_replicas_of_a_chain_have_its_label() -> None:
