@@ -173,7 +173,7 @@ COMPARISONS = {  # entry points that compare what the study's own would search, 
         *["compare", "ebm", "--vary", "start=noise,replay schedule=constant,geometric", "--seeds", "1"],
         *["--set", "coupled=true,noise_start=0.01,noise_end=0.001,network_evaluations=4000"],
     ],
-    "practice_1_conditional": ["compare", "conditional_ebm", "--vary", "wrong_label_weight=0,1", "--seeds", "3"],
+    "practice_1_conditional": ["compare", "conditional_ebm", "--vary", "wrong_label_weight=0,10", "--seeds", "3"],
     "practice_2": [*JEM_ABLATION, "--seeds", "1"],
 }
 DOWNLOADED = ("mnist", "cifar10")  # default data of entry points that tests cannot have
