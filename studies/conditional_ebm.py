@@ -30,7 +30,7 @@ def base(shape: ImageShape) -> Config:
             penalised_samples="below_zero",
             noised="both",
             wrong_label_weight=10.0,
-            network_evaluations=13_000,
+            network_evaluations=13_100,
             evaluation_length=2,
         )
     large = Config(blocks=9, width=64, n_steps=60, buffer_size=10_000, batch_size=128, network_evaluations=2_000_000)
