@@ -17,7 +17,7 @@ from models.data import dataset as datasets
 from models.ebm import training
 from models.ebm.config import Config
 from models.env import Env
-from models.events import Curve, Scalars
+from models.events import Curve, Diverged, Scalars
 from models.parts.settings import Penalised
 from models.parts.training import energy_divergence
 from orchestrator.figures.canvas import png
@@ -55,12 +55,17 @@ def squared_distance(data: datasets.Data) -> float:
 
 def sample_energies(config: Config, env: Env) -> dict[int, float]:
     """E⁻ by update, as a mean of the last reports: it swings from one update to the next."""
-    events = training.train(config, env)
-    reports = [event for event in events if isinstance(event, Scalars) and "energy/samples" in event.values]
-    energies = [event.values["energy/samples"] for event in reports]
+    reports: list[Scalars] = []
+    try:
+        for event in training.train(config, env):
+            if isinstance(event, Scalars) and "energy/samples" in event.values:
+                reports.append(event)
+    except Diverged as reason:
+        print(f"  ended: {reason}")
+    energies = [report.values["energy/samples"] for report in reports]
     means = [fmean(energies[max(0, i - LAST + 1) : i + 1]) for i in range(len(energies))]
     print(f"  at the end E⁺ {reports[-1].values['energy/data']:.2f}, E⁻ {means[-1]:.2f}")
-    return {event.step: mean for event, mean in zip(reports, means, strict=True)}
+    return {report.step: mean for report, mean in zip(reports, means, strict=True)}
 
 
 def main() -> None:
@@ -83,8 +88,9 @@ def main() -> None:
         name = f"{ratio:.2g}, {penalised}"
         print(name)
         lines[name] = sample_energies(settings(base, step_size, penalised, arguments.updates), env)
-    steps = [*lines[name]]
-    shown = {name: [*line.values()] for name, line in lines.items()} | {"1/2α": [1 / (2 * ALPHA)] * len(steps)}
+    steps = sorted({step for line in lines.values() for step in line})
+    shown = {name: [line.get(step, math.nan) for step in steps] for name, line in lines.items()}
+    shown["1/2α"] = [1 / (2 * ALPHA)] * len(steps)
     key, x = "E⁻, by 2α·d²/(aN) and the samples penalised,", [*map(float, steps)]
     picture = curve(Curve(steps[-1], key, x, shown, "update", "mean energy of samples, E⁻"))
     arguments.picture.write_bytes(png(picture))
