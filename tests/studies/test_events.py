@@ -1,6 +1,5 @@
 """What the trainer of every study says: numbers, steps that go forward, images in range, progress to its end."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,9 @@ import pytest
 import studies
 from models.data import dataset as datasets
 from models.env import Env
-from models.events import Checkpoint, Event, Images, Progress, Scalars
+from models.events import Event
 from tests.support.playing import finished
+from tests.support.promises import check
 
 
 def played(name: str, env: Env) -> list[Event]:
@@ -23,29 +23,15 @@ def played(name: str, env: Env) -> list[Event]:
 @pytest.mark.parametrize("name", [name for name in studies.names() if not studies.load(name).model_of])
 def test_what_a_trainer_says_holds_what_the_events_promise(name: str, cache_folder: Path) -> None:
     events = played(name, Env("digits", seed=5, cache_folder=cache_folder))
-    last = max(event.step for event in events if isinstance(event, Checkpoint))
-    steps: dict[str, int] = {}
-    for event in events:
-        if isinstance(event, Scalars | Images):
-            assert 0 <= event.step <= last, event
-            for key in event.values if isinstance(event, Scalars) else [event.key]:
-                assert steps.get(key, -1) < event.step, f"{key} at step {event.step} is said after {steps[key]}"
-                steps[key] = event.step
-        if isinstance(event, Scalars):
-            assert all(type(value) is float and not math.isinf(value) for value in event.values.values()), event
-        if isinstance(event, Images):
-            assert event.images.ndim == 4 and bool((event.images.abs() <= 1).all()), event.key
-    progress_ends_where_it_said(events)
+    check(events)
 
 
-def progress_ends_where_it_said(events: list[Event]) -> None:
-    """Each time that a stage begins, all or a part of it is still to do; a stage of several parts is done in the end."""
-    said = [event for event in events if isinstance(event, Progress)]
-    for stage in {event.stage for event in said}:
-        before = Progress(stage, 0, 0)
-        for event in (event for event in said if event.stage == stage):
-            begins = event.total != before.total or event.done < before.done
-            assert 0 <= event.done <= event.total and not (begins and event.done == event.total), event
-            before = event
-        ended = before.done == before.total or before.total == 1
-        assert ended or before.done == 0, before  # what another trial has computed is only announced
+@pytest.mark.parametrize("name", [name for name in studies.names() if not studies.load(name).model_of])
+def test_new_images_belong_to_no_step_and_are_as_many_as_asked(name: str, cache_folder: Path) -> None:
+    study, env = studies.load(name), Env("digits", seed=5, cache_folder=cache_folder)
+    shape = datasets.load("digits", env.data_folder).shape
+    config = study.config.model_validate(study.base(shape).model_dump() | dict(study.smallest))
+    assert study.restore and study.sample
+    drawn = study.sample(config, env, study.restore(config, shape).state_dict(), 12)
+    assert (drawn.step, drawn.key, drawn.images.shape) == (0, "samples/new", (12, *shape))
+    assert bool((drawn.images.abs() <= 1).all())

@@ -17,10 +17,11 @@ from models.ebm.config import Config as TrainedConfig
 from models.ebm.frozen_sampling import evaluation, trained_network, training
 from models.ebm.frozen_sampling.config import Config
 from models.env import Env
-from models.events import Compute, Curve, Diverged, Scalars
+from models.events import Compute, Curve, Diverged, Event, Scalars
 from orchestrator.launchers.inline import compute
 from samplers import starts
 from tests.support.playing import finished
+from tests.support.promises import check
 
 SHAPE = (1, 8, 8)
 
@@ -86,7 +87,10 @@ def test_chains_are_the_same_together_as_alone(model: str, cache_folder: Path) -
 
 def test_the_report_tells_quality_and_cost(model: str, cache_folder: Path) -> None:
     env = Env("digits", 0, cache_folder=cache_folder)
-    said = list(evaluation.report(finished(training.train(Config(model=model, n_steps=7, samples=16), env)), env))
+    trained: list[Event] = []
+    result = finished(training.train(Config(model=model, n_steps=7, samples=16), env), trained.append)
+    said = list(evaluation.report(result, env))
+    check([*trained, *said])
     (scalars,) = [event for event in said if isinstance(event, Scalars)]
     assert scalars.values["cost/network_evaluations"] == 7
     assert {"fid/fresh", "fid/real", "fid/start"} <= scalars.values.keys()
