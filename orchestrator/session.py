@@ -57,7 +57,7 @@ def check(spec: Spec, book: Book | None, trials: int | None, storage: Storage, p
     book.claim()
     if driver := lease.present(book):
         raise lease.driven(book, driver)
-    return {} if trials is None else steer.resumed(storage, spec.name, trials)[1]
+    return {} if trials is None else steer.resumed(book, trials)
 
 
 def make(spec: Spec, storage: Storage, parent_run: str = "") -> Book:
@@ -98,8 +98,8 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str, chan
     collector.usually()
     with lease.acquire_lease(book) as driver, InterruptWatcher(bool(parent_run)).listening() as halt:
         if changes:
-            _follow(spec.tracking_uri, changes.get("tracking_uri", spec.tracking_uri))
             connection.for_sweep(spec.model_copy(update=dict(changes)), parent_run)
+            _follow(spec.tracking_uri, changes.get("tracking_uri", spec.tracking_uri))
             book.refresh()
             book.update(**changes)
             spec = book.spec

@@ -191,7 +191,8 @@ class Sweep:
         given = arguments.given(arguments.read(ResumeOptions), wanted, "Sweep.resume")
         if driver := lease.present(self._book):
             raise lease.driven(self._book, driver)
-        book, changes = readdress.resumed(self._storage, self.name, given)
+        book = books.load(self._storage, self.name)
+        changes = readdress.resumed(book, given)
         place = machine(book.spec.model_copy(update=changes), machine_options)
         return _drive(book, self._storage, place, session.parent_run(), quiet, changes)
 

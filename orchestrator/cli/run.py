@@ -147,21 +147,16 @@ def resume(name: str, moved: bool, storage: str | None, **values: Any) -> None:
     wanted = {name: values.pop(name) for name in ResumeOptions.__annotations__}
     wanted = options.given(options.read(ResumeOptions), wanted, "sweep resume")
     check(values)
-    books = open_books(storage)
-    if moved:
-        from orchestrator.transfer import readdress
-
-        readdress.move_here(books, name)
-    book = load_book(books, name)
+    book = load_book(open_books(storage), name, moved)
     driver = lease.present(book)
-    if driver is not None and driver.state == "paused" and not wanted:
+    if driver is not None and driver.state == "paused" and not wanted and not moved:
         return ask(book, driver, "resume")
     if driver is not None:
         raise lease.driven(book, driver)
     from orchestrator import session
     from orchestrator.transfer import readdress
 
-    book, changes = readdress.resumed(books, name, wanted)
+    changes = readdress.resumed(book, wanted, moved)
     place = machine(book.spec.model_copy(update=changes), values)
     raise SystemExit(session.drive(book, place, make_console(), session.parent_run(), changes))
 

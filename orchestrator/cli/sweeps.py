@@ -78,8 +78,8 @@ def open_books(storage: str | None, create: bool = False) -> Any:
     return optuna_storage.meant(storage, create)
 
 
-def load_book(books: "Storage", name: str) -> "Book":
-    """The sweep that is meant."""
+def load_book(books: "Storage", name: str, moved_here: bool = False) -> "Book":
+    """The sweep that is meant; see orchestrator.search.book.load."""
     from orchestrator.search import book
 
-    return book.load(books, name)
+    return book.load(books, name, moved_here)

@@ -59,16 +59,13 @@ def unpack(file: Path, name: str | None, storage: str | None, tracking_uri: str 
     sweep unpack ebm.zip --name ebm-copy     where the name is taken
     """
     from orchestrator.search import completion
-    from orchestrator.stores import optuna_storage
     from orchestrator.terminal import transfer as display
     from orchestrator.text import program
-    from orchestrator.transfer import archive
     from orchestrator.transfer import unpack as unpacking
 
-    unpacking.check(archive.read(file), optuna_storage.address(storage)[0], tracking_uri)  # before a storage is made
     console = make_console()
     with display.bar(console, f"unpacking {file.name}") as progress:
-        book = unpacking.unpack(file, name, open_books(storage, create=True), tracking_uri, progress)
+        book = unpacking.unpack(file, name, open_books(storage), tracking_uri, progress)
     name, ended = book.spec.name, completion.trials_ended(book) and not completion.is_closing(book)
     what = "Look at it with" if ended else "Go on with"
     console.print(

@@ -12,26 +12,24 @@ from orchestrator.search import book as books
 from orchestrator.search import combinations, plan
 from orchestrator.search.proposals import base
 from orchestrator.search.spec import Drift, Pruner, Sampler, SearchChange, Spec, current
-from orchestrator.stores.optuna_storage import Storage
 from studies.parts import space as _space
 from studies.parts.study import Study, StudyError
 
 
 def resumed(
-    storage: Storage,
-    name: str,
+    book: books.Book,
     trials: int | None = None,
     accept_drift: bool = False,
     sampler: Sampler | None = None,
     pruner: Pruner | None = None,
-) -> tuple[books.Book, dict[str, Any]]:
-    """The sweep ``name``, and what of its spec changes when it goes on: its total, what has drifted, its sampler, its pruner.
+) -> dict[str, Any]:
+    """What of a sweep's spec changes when it goes on: its total, what has drifted, its sampler, its pruner.
 
-    Nothing is stored here: who drives the sweep does that, when nothing can be refused any more. UserError where there is no
-    such sweep, where study or data have drifted, or where the sampler or the pruner does not fit the study. Trials asked before
-    an accepted drift keep the settings that they began with.
+    Nothing is stored here: who drives the sweep does that, when nothing can be refused any more. UserError where study or data
+    have drifted, or where the sampler or the pruner does not fit the study. Trials asked before an accepted drift keep the
+    settings that they began with.
     """
-    book = books.load(storage, name)
+    name = book.spec.name
     if trials is not None:
         refuse_total(book, trials)
     try:
@@ -64,7 +62,7 @@ def resumed(
         drift = Drift(before=len(book.trials()), base=book.spec.base, what=changed)
         changes |= {"base": now.base, "space": now.space, "data_digest": now.data_digest}
         changes["drifts"] = [*book.spec.drifts, drift]
-    return book, changes | choices
+    return changes | choices
 
 
 def _choices(

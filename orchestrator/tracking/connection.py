@@ -155,10 +155,10 @@ def _mlflow(uri: str, command: str) -> str:
     return f"MLFLOW_TRACKING_URI={shlex.quote(urls.shown(uri))} mlflow {command}"
 
 
-def find(uri: str, option: str, experiment: str, run: str) -> "MlflowStore | None":
+def find(uri: str, option: str, experiment: str = "", run: str = "") -> "MlflowStore | None":
     """The tracker at ``uri`` as it stands, at the experiment of ``run``, else the named one; None where there is neither.
 
-    Nothing is made. UserError where it cannot be had.
+    Without a name it is at no experiment. Nothing is made. UserError where it cannot be had.
     """
     if sqlite.absent(uri):
         return None
@@ -193,11 +193,11 @@ def unreachable() -> tuple[type[Exception], ...]:
 
 
 def _at(reader: Reader, experiment: str, run: str) -> Reader | None:
-    """The reader at the experiment of ``run``, else the named one; None where there is neither."""
+    """The reader at the experiment of ``run``, else the named one; None where there is neither. See find."""
     if run and reader.record(run) is not None:
         reader.follow(run)
         return reader
-    return reader if reader.find_experiment(experiment) else None
+    return reader if not experiment or reader.find_experiment(experiment) else None
 
 
 def _store(uri: str) -> "MlflowStore":

@@ -1,7 +1,6 @@
 """`sweep pack`: a sweep as one file, which `sweep unpack` makes a sweep of in another folder, on another machine."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +18,7 @@ from orchestrator.search.trials import runs_of
 from orchestrator.stores import artifact_locations, optuna_storage, sqlite
 from orchestrator.supervisor import lease
 from orchestrator.tracking import connection
-from orchestrator.transfer import archive, carry
+from orchestrator.transfer import archive, carry, workplace
 from orchestrator.transfer.archive import Manifest
 from orchestrator.worker import lock
 
@@ -27,17 +26,20 @@ if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
 
 STORAGE, TRACKING = "sweeps.db", "mlflow.db"  # in a packed home
+WORKPLACE = "sweep-pack-"  # begins the name of the folder in TMPDIR where it is made
 
 
 def pack(book: Book, path: Path, progress: carry.Progress) -> Manifest:
     """Write the sweep to the file ``path``, and change nothing of it; UserError where that cannot be.
 
-    The file is written aside and takes its name when it is whole.
+    The file is written aside and takes its name when it is whole. What a `pack` that was killed left in TMPDIR is removed.
     """
     part = path.with_name(f"{path.name}.part")
-    with _undriven(book), tempfile.TemporaryDirectory(prefix="sweep-pack-") as folder:
+    with _undriven(book), workplace.working(WORKPLACE) as folder:
         try:
-            manifest = archive.write(Path(folder), part, _home(book, Path(folder).resolve(), progress))
+            packed = folder.resolve() / "home"
+            packed.mkdir()
+            manifest = archive.write(packed, part, _home(book, packed, progress))
             part.replace(path)
             return manifest
         except shutil.Error as error:  # of many files that are copied, what went wrong with each

@@ -1,35 +1,30 @@
-"""Where a sweep's MLflow runs are now, when their store has moved: `sweep resume NAME --tracking-uri URI`."""
+"""What `sweep resume` is told of where a sweep is now: its MLflow runs, or its folder, came from elsewhere."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import UserError
-from orchestrator.search import book as books
 from orchestrator.search import plan, steer
 from orchestrator.search.book import Book
 from orchestrator.search.trials import runs_of
-from orchestrator.stores.optuna_storage import Storage
-from orchestrator.supervisor import lease
 from orchestrator.text import program
 from orchestrator.tracking import connection
 
 
-def resumed(storage: Storage, name: str, given: Mapping[str, Any]) -> tuple[Book, dict[str, Any]]:
-    """As steer.resumed, where the options ``given`` may also say another address of MLflow."""
+def resumed(book: Book, given: Mapping[str, Any], moved_here: bool = False) -> dict[str, Any]:
+    """As steer.resumed, where the options ``given`` may also say another address of MLflow.
+
+    Where the sweep's folder has ``moved_here`` from another machine, the place that it has now is stored.
+    """
     options = dict(given)
     uri = options.pop("tracking_uri", None)
-    book, changes = steer.resumed(storage, name, **options)
-    return book, changes | ({"tracking_uri": _address(book, uri)} if uri else {})
-
-
-def move_here(storage: Storage, name: str) -> None:
-    """Store that the folder of a sweep was moved here from another machine; UserError where somebody drives the sweep."""
-    book = books.load(storage, name, moved_here=True)
-    if driver := lease.present(book):
-        raise lease.driven(book, driver)
-    with lease.acquire_lease(book):
-        book.update()
+    changes = steer.resumed(book, **options)
+    if uri:
+        changes["tracking_uri"] = _address(book, uri)
+    if moved_here:
+        changes["folder"] = book.spec.folder
+    return changes
 
 
 def _address(book: Book, uri: str) -> str:

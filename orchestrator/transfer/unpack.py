@@ -14,7 +14,7 @@ from orchestrator.search import book as books
 from orchestrator.search import home, new_sweep, plan
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
-from orchestrator.stores import artifact_locations, optuna_storage, sqlite, urls
+from orchestrator.stores import artifact_locations, optuna_storage, sqlite
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.tracking import connection
 from orchestrator.transfer import archive, attempt, carry
@@ -32,32 +32,36 @@ PACKED = "packed"  # of an attempt's folder: the home that the file holds
 def unpack(path: Path, name: str | None, storage: Storage, tracking_uri: str | None, progress: carry.Progress) -> Book:
     """Make the sweep of the packed file ``path`` in the current folder, as ``name`` or as it was called.
 
-    UserError where the file is none of ours or damaged, or the name is taken; nothing is made then.
+    ``storage`` is where it goes; its tables need not be there yet. UserError where the file is none of ours or damaged, or the
+    name is taken; nothing is made then, no store either.
     """
     manifest, place = archive.read(path), Path.cwd()
     called = name or manifest.name
     new_sweep.check_name(called)
-    uri = plan.tracking_uri(tracking_uri, str(storage.url))
-    files.writable(str(place / SWEEPS))
+    address, uri = str(storage.url), plan.tracking_uri(tracking_uri, str(storage.url))
+    if manifest.experiment:
+        connection.check(uri, "--tracking-uri", manifest.experiment)
     attempt.clear(place, storage)
     _refuse_taken(called, place, storage)
-    # Sweeps without runs get them when they go on.
-    tracker = connection.connect(uri, "--tracking-uri", manifest.experiment) if manifest.experiment else None
-    if manifest.model and tracker is not None:
-        _refuse_taken_model(called, tracker)
+    if manifest.model:
+        _refuse_taken_model(called, uri)
+    files.check_folder(place / SWEEPS)
     id = uuid.uuid4().hex
     making = Attempt(
         id=id,
         name=called,
         experiment=manifest.experiment,
-        storage=urls.shown(str(storage.url)),
+        storage=address,
         tracking_uri=uri,
         model=manifest.model,
     )
     try:
-        with making.running(place, storage) as folder:
+        with making.running(place) as folder:
             archive.extract(path, folder / PACKED, manifest)
             packed, runs = _packed(path, folder / PACKED, manifest)
+            storage = optuna_storage.connect(address)
+            # Sweeps without runs get them when they go on.
+            tracker = connection.connect(uri, "--tracking-uri", manifest.experiment) if manifest.experiment else None
             to = carry.Destination(storage, tracker, place, uri, called, id, folder / "files")
             spec = carry.carry(packed, runs, to, progress)
             carry.publish_copy(_with_study(spec, to, manifest), to)
@@ -66,13 +70,6 @@ def unpack(path: Path, name: str | None, storage: Storage, tracking_uri: str | N
             raise
         raise UserError(f"'{called}' cannot be unpacked: {trouble}, then say this again") from None
     return books.load(storage, called)
-
-
-def check(manifest: Manifest, storage: str, tracking_uri: str | None) -> None:
-    """UserError where the sweep's runs cannot be made at ``tracking_uri``; ``storage`` is Optuna's address. Nothing is made."""
-    uri = plan.tracking_uri(tracking_uri, storage)
-    if manifest.experiment:
-        connection.check(uri, "--tracking-uri", manifest.experiment)
 
 
 def _of_disk(error: OSError | CannotWrite, place: Path) -> CannotWrite | None:
@@ -94,11 +91,14 @@ def _refuse_taken(name: str, place: Path, storage: Storage) -> None:
         raise UserError(f"{folder} is in the way, which no sweep here needs; choose another --name, or remove it")
 
 
-def _refuse_taken_model(name: str, tracker: "MlflowStore") -> None:
+def _refuse_taken_model(name: str, uri: str) -> None:
+    tracker = connection.find(uri, "--tracking-uri")
+    if tracker is None:
+        return
     from orchestrator.tracking import model_copy
 
     if model_copy.exists(tracker, name):
-        raise UserError(f"{tracker.client.tracking_uri} has a model '{name}' already; choose another --name")
+        raise UserError(f"{uri} has a model '{name}' already; choose another --name")
 
 
 def _packed(path: Path, folder: Path, manifest: Manifest) -> "tuple[Book, MlflowStore | None]":

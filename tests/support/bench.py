@@ -58,8 +58,8 @@ def stop_in(book: Book, trial: int) -> Callable[[], str]:
 
 def resumed(storage: Storage, name: str, trials: int | None, accept_drift: bool = False) -> Book:
     """The sweep ``name`` with all that changes when it goes on, stored."""
-    book, changes = steer.resumed(storage, name, trials, accept_drift)
-    book.update(**changes)
+    book = books.load(storage, name)
+    book.update(**steer.resumed(book, trials, accept_drift))
     return book
 
 

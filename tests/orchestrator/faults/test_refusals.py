@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from orchestrator import sweep
 from orchestrator.cli.main import main
@@ -150,3 +151,27 @@ def test_a_refusal_leaves_the_mark_of_a_killed_supervisor(folder: Path, start: C
     Path("mlflow.db").mkdir()
     assert refused(Refusal("killed", ("resume", "toy", "--trials", "9"), "is a folder")) == ""
     assert sweep.load("toy")._book.notes() == before
+
+
+def test_a_refused_resume_does_not_say_that_the_folder_was_moved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its storage is elsewhere, so the folder is known by its path and its machine; the user may say that it was moved."""
+    (folder / "first").mkdir()
+    monkeypatch.chdir("first")
+    monkeypatch.setenv("SWEEP_STORAGE", f"sqlite:///{folder}/sweeps.db")
+    sweep.run(QUADRATIC, name="toy", trials=2, workers=0, set={"steps": 3}, quiet=True)
+    monkeypatch.chdir(folder)
+    Path("first").rename("second")
+    monkeypatch.chdir("second")
+    monkeypatch.setattr("socket.gethostname", lambda: "other")
+    sweep.load("toy")  # MLflow's file learns where it is
+    before = snapshot(folder)
+    for words, *arguments in (
+        ("2 are finished already", "--trials", "1"),
+        ("no device", "--device", "abacus"),
+        ("has 0 of the 3 runs", "--tracking-uri", "sqlite:///elsewhere.db"),
+    ):
+        assert refused(Refusal("moved", ("resume", "toy", "--moved", *arguments), words)) == ""
+        assert difference(before, snapshot(folder)) == []
+    for arguments in (["--moved", "--trials", "3"], ["--trials", "4"]):
+        done = CliRunner().invoke(main, ["resume", "toy", "--workers", "0", *arguments])
+        assert done.exit_code == 0, done.output

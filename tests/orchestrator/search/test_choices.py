@@ -36,8 +36,8 @@ def play(book: Book, trials: int) -> None:
 
 def resume(bench: Bench, name: str, trials: int | None = None, **wanted: Any) -> Book:
     """The sweep as it goes on: the changes are stored by who drives it."""
-    book, changes = steer.resumed(bench.storage, name, trials, **wanted)
-    book.update(**changes)
+    book = books.load(bench.storage, name)
+    book.update(**steer.resumed(book, trials, **wanted))
     return book
 
 

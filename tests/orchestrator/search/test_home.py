@@ -210,7 +210,8 @@ def test_a_home_on_another_machine_is_not_taken_for_moved(tmp_path: Path, monkey
         with pytest.raises(UserError, match=f"belongs to {first} on {host}, .*sweep pack toy.*resume toy --moved"):
             copy.note("x", 1)
     book, content = load(second, monkeypatch, storage), copy.notes()[books.SPEC]
-    readdress.move_here(optuna_storage.meant(storage), "toy")
+    moved_here = books.load(optuna_storage.meant(storage), "toy", moved_here=True)
+    moved_here.update(**readdress.resumed(moved_here, {}, moved_here=True))
     load(second, monkeypatch, storage).update(trials=7)
     book.optuna_study.set_user_attr(books.SPEC, {key: content[key] for key in content if key != home.MACHINE})
     load(second, monkeypatch, storage).claim()  # of an earlier version, which noted no machine
@@ -343,4 +344,4 @@ def test_a_study_file_that_is_gone_is_to_be_put_back(tmp_path: Path, monkeypatch
         folder.mkdir(exist_ok=True)
         monkeypatch.chdir(folder)
         with pytest.raises(UserError, match=f"there is no file {path}, which is its study; put it back there$"):
-            steer.resumed(storage, "toy")
+            steer.resumed(books.load(storage, "toy"))

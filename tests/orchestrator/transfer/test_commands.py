@@ -2,13 +2,18 @@
 
 import re
 import subprocess
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from orchestrator.cli.main import main
+from orchestrator.transfer import workplace
+from orchestrator.transfer.pack import WORKPLACE
 from tests.support.paths import QUADRATIC
+from tests.support.processes import Process
 
 
 def types(*arguments: str, status: int = 0) -> str:
@@ -82,9 +87,43 @@ def test_unpack_on_a_full_disk_says_so_and_works_when_there_is_room(
         output = types("unpack", "../toy.zip", status=2)
         assert "'toy' cannot be unpacked: " in output and "No space left on device" in output
         assert output.count("make room there") == 1
-        assert list(Path(".sweeps").iterdir()) == []
+        assert not list(Path().glob(".sweeps/*"))
         subprocess.run(["mount", "-o", "remount,size=48m", disk], check=True)
         assert "1 of 1 trials finished" in types("unpack", "../toy.zip")
     finally:
         monkeypatch.chdir(folder)
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_refused_unpack_makes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No store either. What is in the file is looked at before anything is made."""
+    types("run", QUADRATIC, "--name", "toy", "--trials", "1", "--workers", "0")
+    types("pack", "toy")
+    content = bytearray(Path("toy.zip").read_bytes())
+    content[len(content) // 2] ^= 4
+    Path("damaged.zip").write_bytes(content)
+    Path("second").mkdir()
+    monkeypatch.chdir("second")
+    for words, *arguments in (("is damaged", "../damaged.zip"), ("cannot be a name", "../toy.zip", "--name", "a/b")):
+        assert words in types("unpack", *arguments, status=2)
+        assert list(Path().iterdir()) == []
+
+
+def test_what_a_killed_pack_left_is_removed_by_the_next(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, start: Callable[..., Process]
+) -> None:
+    """And what another one is making is left alone."""
+    types("run", QUADRATIC, "--name", "toy", "--trials", "1", "--workers", "0")
+    place = folder / "temporary"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    process = start("pack", "toy")
+    process.wait_for(lambda: list(place.glob(f"{WORKPLACE}*/home")))
+    process.kill()
+    assert list(place.glob(f"{WORKPLACE}*"))
+    with workplace.working(WORKPLACE) as other:
+        assert list(place.glob(f"{WORKPLACE}*")) == [other]
+        types("pack", "toy")
+        assert list(place.glob(f"{WORKPLACE}*")) == [other]
+    assert list(place.iterdir()) == [] and not Path("toy.zip.part").exists()

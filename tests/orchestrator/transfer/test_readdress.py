@@ -15,6 +15,7 @@ from orchestrator.transfer import readdress
 from tests.support import cli
 from tests.support.clinic import Clinic, everything
 from tests.support.paths import QUADRATIC
+from tests.support.stores import dump
 
 
 def test_a_sweep_goes_on_where_its_runs_are_and_only_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,12 +24,12 @@ def test_a_sweep_goes_on_where_its_runs_are_and_only_there(folder: Path, monkeyp
         source.backup(copy)
     before = everything()
     with pytest.raises(UserError, match="has 0 of the 2 runs of 'toy'; carry all of them there with `"):
-        readdress.resumed(clinic.storage, "toy", {"tracking_uri": "sqlite:///empty.db"})
+        readdress.resumed(clinic.book, {"tracking_uri": "sqlite:///empty.db"})
     with pytest.raises(UserError, match="is the database of --storage as well"):
-        readdress.resumed(clinic.storage, "toy", {"tracking_uri": "sqlite:///sweeps.db"})
+        readdress.resumed(clinic.book, {"tracking_uri": "sqlite:///sweeps.db"})
     with pytest.raises(UserError, match="holds credentials"):
-        readdress.resumed(clinic.storage, "toy", {"tracking_uri": "http://me:secret@127.0.0.1:1"})
-    _, changes = readdress.resumed(clinic.storage, "toy", {"tracking_uri": "sqlite:///elsewhere.db"})
+        readdress.resumed(clinic.book, {"tracking_uri": "http://me:secret@127.0.0.1:1"})
+    changes = readdress.resumed(clinic.book, {"tracking_uri": "sqlite:///elsewhere.db"})
     assert changes == {"tracking_uri": f"sqlite:///{folder}/elsewhere.db"}
     assert everything() == before and not Path("empty.db").exists()
 
@@ -41,6 +42,10 @@ def test_artifacts_that_moved_with_the_file_of_mlflow_are_found_there(folder: Pa
     for name in ("mlflow.db", "mlruns"):
         Path(name).rename(place / name)
     uri = f"sqlite:///{place}/mlflow.db"
+    before = dump(str(place / "mlflow.db"))
+    stale = {"MLFLOW_RUN_ID": "nonesuch"}
+    assert cli.sweep("resume", "toy", "--tracking-uri", uri, variables=stale).returncode == 2
+    assert dump(str(place / "mlflow.db")) == before, "a refused command changes nothing"
     done = cli.sweep("resume", "toy", "--trials", "2", "--workers", "0", "--tracking-uri", uri)
     assert done.returncode == 0, done.stderr
     assert f"sweep ui --tracking-uri '{uri}'" in done.stdout
