@@ -84,7 +84,7 @@ def main() -> int:
             "nothing was started: that is more than a day; add --yes to train all the same, or take a faster --device"
         )
         return 2
-    settings = [f"--set={name}={value}" for name, value in SETTINGS.items()]
+    settings = ["--yes", *(f"--set={name}={value}" for name, value in SETTINGS.items())]
     command = [
         "run",
         "ebm",
