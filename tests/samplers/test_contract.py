@@ -57,6 +57,13 @@ def test_states_and_infos(name: str, shape: tuple[int, ...], dtype: torch.dtype)
 
 
 @pytest.mark.parametrize("name", KERNELS)
+def test_a_state_takes_no_part_in_what_its_start_was_computed_from(name: str) -> None:
+    """Else the memory of a chain grows by the network that made its start."""
+    state = KERNELS[name](bowl).init(torch.rand(5, 2, generator=generator()).requires_grad_())
+    assert not any(tensor.requires_grad for tensor in tensors(state))
+
+
+@pytest.mark.parametrize("name", KERNELS)
 def test_a_step_changes_nothing_that_it_is_given(name: str) -> None:
     kernel = KERNELS[name](bowl)
     state = kernel.init(torch.rand(6, 2, generator=generator()))

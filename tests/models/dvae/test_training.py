@@ -22,7 +22,7 @@ from models.dvae.networks import Autoencoder
 from models.dvae.pseudo_labels import interval
 from models.dvae.quantisers import GumbelCodes, MovingCodes, divergence_from_even, perplexity, usage
 from models.env import Env
-from models.events import Diverged, Event, Images, Matrix, Scalars, Weights
+from models.events import Diverged, Event, Facts, Images, Matrix, Scalars, Weights
 from models.parts.clustering import clustering
 from models.parts.training.augmentation import deform
 from models.parts.training.batches import Batches
@@ -120,6 +120,14 @@ def test_measures_of_use_by_hand() -> None:
     assert divergence_from_even(torch.tensor([[100.0, 0, 0, 0]])).item() == pytest.approx(math.log(4))
     tokens = torch.tensor([[0, 0], [1, 1]])
     assert perplexity(tokens, 8) == pytest.approx(2) and usage(tokens, 8) == 0.25
+
+
+def test_an_image_costs_the_logarithm_of_its_codes(env: Env) -> None:
+    """Sixteen tokens of a hundred codes: 16 · log₂ 100 bits."""
+    data, few = datasets.load("digits", env.data_folder), config(codebook_size=100)
+    facts = next(evaluation.introduce(few, Autoencoder(few, data.shape), data))
+    assert isinstance(facts, Facts) and facts.values["codes/tokens"] == 16
+    assert facts.values["codes/bits"] == round(16 * math.log2(100), 1) == 106.3
 
 
 def test_borders_show_the_images_between_clusters(env: Env) -> None:

@@ -15,12 +15,14 @@ from models.ebm import training
 from models.ebm.conditional import networks
 from models.ebm.conditional import training as conditional_training
 from models.ebm.conditional.config import Config
+from models.ebm.conditional.evaluation import _fid_by_class as by_class
 from models.ebm.conditional.evaluation import conditional_energy
 from models.ebm.conditional.losses import wrong_label_loss
 from models.ebm.variant import Variant
 from models.env import Env
 from models.events import Curve, Event, Images, Matrix, Scalars
 from models.parts.evaluation.classes import of_slots
+from models.parts.evaluation.quality import Quality
 from tests.support.playing import exported, finished
 
 SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 40, "evaluations": 2, "buffer_size": 100}
@@ -150,6 +152,14 @@ def test_what_is_reported_at_the_end_stands_beside_its_anchors(start: str, env: 
     asked = pictures["samples/confusion"]
     assert isinstance(asked, Matrix) and asked.values.sum(1).tolist() == [4] * 10
     assert float(asked.values.trace() / 40) == pytest.approx(values["accuracy/conditional"])
+
+
+def test_images_of_a_class_are_compared_with_the_real_ones_of_that_class(env: Env) -> None:
+    data = datasets.load("digits", env.data_folder)
+    quality = finished(Quality.obtain(data, env, 10 * len(data.validation)))
+    images, labels = data.validation.floats(), data.validation.labels
+    assert by_class(quality, data, images, labels) == pytest.approx([0.0] * 10, abs=1e-3)
+    assert min(by_class(quality, data, images, (labels + 1) % 10)) > 0.1
 
 
 def test_settings_that_cannot_work_are_refused(env: Env) -> None:
