@@ -250,6 +250,7 @@ def test_a_tracker_that_is_away_costs_nothing_and_gets_everything_when_it_is_bac
         outbox.end("FINISHED", {})
         courier.serve(tmp_path / f"trial-{number}")
     assert not courier.drain(0.3)
+    assert not courier.drain(0.0), "nothing says that it is back"
     assert courier.trouble == "nobody answers" and courier.pending() > 0 and not store.records
     store.away = False
     assert courier.drain(LIMIT) and courier.pending() == 0

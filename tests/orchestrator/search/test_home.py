@@ -207,7 +207,9 @@ def test_a_home_on_another_machine_is_not_taken_for_moved(tmp_path: Path, monkey
     for _ in range(2):
         copy = load(second, monkeypatch, storage)
         assert copy.spec.folder == f"{second}/.sweeps/toy"
-        with pytest.raises(UserError, match=f"belongs to {first} on {host}, .*sweep pack toy.*resume toy --moved"):
+        with pytest.raises(
+            UserError, match=f"belongs to {first} on {host}, .*sweep pack toy.*`[a-z -]+ resume toy --moved`"
+        ):
             copy.note("x", 1)
     book, content = load(second, monkeypatch, storage), copy.notes()[books.SPEC]
     moved_here = books.load(optuna_storage.meant(storage), "toy", moved_here=True)
