@@ -92,6 +92,7 @@ def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> 
     \b
     sweep enqueue ebm-digits-1 step_size=10 n_steps=40
     """
+    from orchestrator import text
     from orchestrator.search import steer
     from orchestrator.supervisor import lease
 
@@ -102,7 +103,11 @@ def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> 
         return ask(book, driver, "enqueue", params=params)
     with lease.acquire_lease(book):
         book.enqueue(params)
-    make_console().print(f"{name}: it is tried first when the sweep goes on", highlight=False)
+    total, wanted = book.total(), len(book.trials())
+    message = f"{name}: it is tried first when the sweep goes on"
+    if wanted > total:
+        message += f"; its total is {total} trials, so raise that:  {text.program()} resume {name} --trials {wanted}"
+    make_console().print(message, highlight=False, soft_wrap=True)
 
 
 @sweep_command
