@@ -21,13 +21,13 @@ def base(shape: ImageShape) -> Config:
         precision="auto",
         step_size=20.0,
         n_steps=10,
-        fresh_share=0.1,
+        fresh_share=0.2,
         buffer_size=256,
         penalised_samples="below_zero",
         noised="both",
-        batch_size=64,
+        batch_size=128,
         n_chains=32,
-        network_evaluations=20_800,
+        network_evaluations=15_000,
     )
 
 
