@@ -191,8 +191,7 @@ class Sweep:
         given = arguments.given(arguments.read(ResumeOptions), wanted, "Sweep.resume")
         if driver := lease.present(self._book):
             raise lease.driven(self._book, driver)
-        book = books.load(self._storage, self.name)
-        changes = readdress.resumed(book, given)
+        changes = readdress.resumed(book := books.load(self._storage, self.name), given)
         place = machine(book.spec.model_copy(update=changes), machine_options)
         return _drive(book, self._storage, place, session.parent_run(), quiet, changes)
 
