@@ -1,4 +1,4 @@
-"""How much do the tests notice?  ``python -m benchmarks.mutants [--count 150] [--seed 0] [--area NAME] [--seconds 60]``
+"""How much do the tests notice?  ``python -m benchmarks.mutants [--count 150] [--seed 0] [--area NAME] [--seconds 120]``
 
 Small faults are put into a copy of the code, one at a time, and the fast tests that run its line are played until one fails.
 A fault that no test notices is a hole in the tests, or it changes nothing that matters. Harmless ones are listed with a
@@ -85,7 +85,12 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=150, help="how many mutants")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--area", choices=sorted(AREAS), action="append", help="all, unless named")
-    parser.add_argument("--seconds", type=float, default=60, help="of tests that a fault has to survive")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=120,
+        help="of tests, as long as they took when they were measured, that a fault has to survive",
+    )
     parser.add_argument("--list", action="store_true", help="print the sample and try none")
     options = parser.parse_args()
     drawn = sample(options.area or list(AREAS), options.count, options.seed)
