@@ -1,31 +1,14 @@
 """Hung is not slow."""
 
 import time
-from dataclasses import dataclass
 
 import pytest
 
-from orchestrator.messages import Message, Pulse, Reply
+from orchestrator.messages import Pulse
 from orchestrator.search.trials import PendingTrial
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.status import RunningTrial
-
-
-@dataclass
-class Worker:
-    """A job that says nothing and has used some processor time."""
-
-    used: float | None = 0.0
-
-    def hear(self) -> list[Message]:
-        return []
-
-    def reply(self, reply: Reply) -> None: ...
-
-    def processor_seconds(self) -> float | None:
-        return self.used
-
-    def kill(self) -> None: ...
+from tests.support.jobs import Worker
 
 
 def running(job: Worker, stage: str, quiet: float, began: float = 0.0) -> RunningTrial:

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.messages import Pulse
 from orchestrator.search.trials import PendingTrial
 from orchestrator.supervisor.status import RunningTrial, SweepStatus, estimate
-from tests.orchestrator.supervisor.test_limits import Worker
+from tests.support.jobs import Worker
 
 
 def status(total: int, complete: int, *running_for: float) -> SweepStatus:
