@@ -171,7 +171,7 @@ COMPARISONS = {  # entry points that compare what the study's own would search, 
     "jem_ablation": JEM_ABLATION,
     "practice_1_unconditional": [
         *["compare", "ebm", "--vary", "start=noise,replay schedule=constant,geometric", "--seeds", "1"],
-        *["--set", "coupled=true,noise_start=0.01,noise_end=0.001,network_evaluations=4000"],
+        *["--set", "coupled=true,fresh_share=0.05,noise_start=0.01,noise_end=0.001,network_evaluations=4000"],
     ],
     "practice_1_conditional": ["compare", "conditional_ebm", "--vary", "wrong_label_weight=0,10", "--seeds", "3"],
     "practice_2": [*JEM_ABLATION, "--seeds", "1"],
