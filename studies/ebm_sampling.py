@@ -1,5 +1,7 @@
 """Which sampler and settings draw the best images from a trained energy, and at what cost?"""
 
+from dataclasses import replace
+
 from models.ebm.frozen_sampling.config import SEARCHED, Config
 from studies import ImageShape, Objective, Section, Study, Suggest, later
 from studies.parts.sections import CHAINS, SCORES
@@ -37,7 +39,7 @@ STUDY = Study(
     trials=100,
     sections=(
         SCORES,
-        CHAINS,
+        replace(CHAINS, pictures=("chain/schedule", "chain/energy")),  # hundreds of settings: their ends are enough
         Section(
             "Cost",
             "Evaluations of the network and its gradient per chain: the second objective.",
