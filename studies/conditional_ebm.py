@@ -1,12 +1,14 @@
 """Which label conditioning and which Langevin settings give good class-conditional samples?"""
 
+from typing import Any
+
 from models.ebm.conditional.config import Config
 from studies import ImageShape, Objective, Section, Study, Suggest, later
 from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
 
 
 def base(shape: ImageShape) -> Config:
-    """By the size of the images: measured on digits of 8×8 and 28×28; beyond, what ``ebm`` begins with.
+    """By the size of the images: measured on digits of 8×8 and 28×28; beyond, the size of the paper, for a GPU.
 
     At 28×28 chains are few for each real image and young, half of them fresh, and the energy learns which labels are wrong. An
     energy that tells labels apart by several nats needs room: steps are short and the regularisation is weak.
@@ -39,15 +41,19 @@ def base(shape: ImageShape) -> Config:
 
 def space(suggest: Suggest, base: Config) -> Config:
     """The ways to tell the label, and of the chains what mattered most to ``ebm``, with constant noise."""
-    alpha = base.energy_regularisation
-    chosen = {
+    textbook, alpha = base.rule == "textbook", base.energy_regularisation
+    most_start, least_alpha = (1.0, 1e-5) if textbook else (5e-2, alpha / 10)
+    chosen: dict[str, Any] = {
         "label": suggest.suggest_categorical("label", ["modulation", "channels", "head"]),
         "start": suggest.suggest_categorical("start", ["noise", "replay"]),
-        "step_size": suggest.suggest_float("step_size", base.step_size / 5, base.step_size * 3, log=True),
+    }
+    if not textbook:
+        chosen["step_size"] = suggest.suggest_float("step_size", base.step_size / 5, base.step_size * 3, log=True)
+    chosen |= {
         "n_steps": suggest.suggest_int("n_steps", max(10, base.n_steps // 2), max(40, base.n_steps * 2), log=True),
-        "noise_start": suggest.suggest_float("noise_start", 2e-3, 5e-2, log=True),
+        "noise_start": suggest.suggest_float("noise_start", 2e-3, most_start, log=True),
         "learning_rate": suggest.suggest_float("learning_rate", 3e-4, 6e-3, log=True),
-        "energy_regularisation": suggest.suggest_float("energy_regularisation", alpha / 10, alpha * 10, log=True),
+        "energy_regularisation": suggest.suggest_float("energy_regularisation", least_alpha, alpha * 10, log=True),
     }
     return Config.model_validate(base.model_dump() | chosen)
 

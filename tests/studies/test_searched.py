@@ -23,7 +23,10 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
         ("ebm", {}, {"schedule": name}, LANGEVIN | ANNEALED | {"schedule"})
         for name in ("geometric", "linear", "cosine")
     ],
+    ("ebm", {"rule": "textbook"}, {"schedule": "constant"}, LANGEVIN - {"step_size"} | {"schedule"}),
+    ("ebm", {"rule": "textbook"}, {"schedule": "linear"}, LANGEVIN - {"step_size"} | {"schedule", "noise_end"}),
     ("conditional_ebm", {}, {}, LANGEVIN | {"label"}),
+    ("conditional_ebm", {"rule": "textbook"}, {}, LANGEVIN - {"step_size"} | {"label"}),
     ("ebm_sampling", {}, {"schedule": "constant"}, SAMPLING),
     *[("ebm_sampling", {}, {"schedule": name}, SAMPLING | ANNEALED) for name in ("geometric", "linear", "cosine")],
     *[(study, {}, {"sampler": "langevin"}, JEM) for study in ("jem", "jem_weighted")],
