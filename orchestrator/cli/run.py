@@ -97,8 +97,8 @@ def _begin(study: str, dry_run: bool, yes: bool, values: dict[str, Any]) -> None
     changes = [session.check(spec, book, trials, storage, parent_run) for spec, book in zip(specs, stored, strict=True)]
     if None in stored:
         if not yes:
-            new = [number for number, book in enumerate(stored) if book is None]
-            estimate.check([specs[number] for number in new], [machines[number] for number in new])
+            plans = zip(specs, machines, stored, strict=True)
+            estimate.check((spec, place) for spec, place, book in plans if book is None)
         storage = open_books(whole.options["storage"], create=True)  # now, for nothing is refused any more
     books, statuses = list["Book"](), list[int]()
     for spec, book, place, changed in zip(specs, stored, machines, changes, strict=True):

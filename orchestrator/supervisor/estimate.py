@@ -3,7 +3,7 @@
 import math
 import multiprocessing
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,6 +18,7 @@ DAY = 24 * 3600.0  # seconds
 def seconds(spec: Spec, machine: Machine) -> float | None:
     """Of a new sweep, were no trial pruned, without evaluations; None where the study cannot say.
 
+    A time limit ends it when the trials that run then have ended.
     Passes of the network are timed in a process of their own: this one does not wait for torch.
     """
     if spec.load_study().workload is None:
@@ -25,14 +26,13 @@ def seconds(spec: Spec, machine: Machine) -> float | None:
     one_trial = _timed_elsewhere(spec, machine)
     if one_trial is None:
         return None
-    return min(one_trial * math.ceil(spec.trials / machine.resources.slots), machine.timeout or math.inf)
+    limit = math.inf if machine.timeout is None else machine.timeout + one_trial
+    return min(one_trial * math.ceil(spec.trials / machine.resources.slots), limit)
 
 
-def check(specs: Sequence[Spec], machines: Sequence[Machine]) -> None:
-    """UserError where a new sweep needs more than a day."""
-    for spec, machine in zip(specs, machines, strict=True):
-        if machine.timeout is not None and machine.timeout <= DAY:
-            continue
+def check(sweeps: Iterable[tuple[Spec, Machine]]) -> None:
+    """UserError where one of these new sweeps needs more than a day."""
+    for spec, machine in sweeps:
         expected = seconds(spec, machine)
         if expected is not None and expected > DAY:
             raise UserError(

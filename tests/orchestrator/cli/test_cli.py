@@ -106,9 +106,13 @@ def test_a_sweep_of_more_than_a_day_asks_for_yes(folder: Path) -> None:
     refused = sweep(*long)
     assert refused.returncode == 2 and not list(folder.iterdir()), refused.stderr
     assert re.search(r"ebm-digits-1 needs about \d+ days on this machine for 1 trial; .* --yes", refused.stderr)
-    started = sweep(*long, "--yes", "--trial-timeout", "1")
+    started = sweep(*long, "--name", "long", "--yes", "--trial-timeout", "1")
     assert started.returncode == 1 and "1 trial on digits" in started.stdout, started.stderr
-    assert sweep(*long, "--name", "short", "--timeout", "0.1").returncode == 1, "with a time limit nothing takes days"
+    limited = sweep(*long, "--timeout", "1")
+    assert limited.returncode == 2 and "--yes" in limited.stderr, (
+        "a trial that runs when the time is over ends normally"
+    )
+    assert sweep(*long, "--yes", "--dry-run").returncode == 0
 
 
 def test_studies_shows_questions_and_spaces(folder: Path) -> None:
