@@ -34,6 +34,9 @@ FAILURES = (
 )  # what opening raises
 
 
+MEMORY = ":memory:"  # where an empty storage is that stands for one that is not made
+
+
 def _make(url: str) -> None:
     RDBStorage(url).engine.dispose()
 
@@ -67,7 +70,7 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
         if file is None:
             opening.check(url, option, opening.OPTUNA)
         if not creation.is_made(url, SCHEMA):
-            empty = RDBStorage("sqlite:///:memory:")
+            empty = RDBStorage(f"sqlite:///{MEMORY}")
             empty.url = url
             return empty
         if file is not None and read_only.is_read_only(file):
@@ -83,6 +86,14 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
         raise failures.failure(url, option, error) from None
     storage = _open(url, option, settings)
     sqlite.prepare(storage.engine)
+    return storage
+
+
+def reopened(storage: Storage, create: bool = True) -> Storage:
+    """The same; where it was empty and in memory, or opened to read, the one that is at its address now. See connect."""
+    file = sqlite.file(storage.url)
+    if storage.engine.url.database == MEMORY or create and file is not None and read_only.is_read_only(file):
+        return connect(storage.url, create=create)
     return storage
 
 

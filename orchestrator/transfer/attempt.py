@@ -15,7 +15,7 @@ from orchestrator import files
 from orchestrator.layout import SWEEPS
 from orchestrator.search import book as books
 from orchestrator.search import home, study_copy
-from orchestrator.stores import optuna_storage, sqlite
+from orchestrator.stores import optuna_storage, sqlite, urls
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.tracking import connection
 from orchestrator.transfer.carry import title
@@ -30,12 +30,12 @@ class Attempt(BaseModel, frozen=True):
     id: str  # of the new sweep
     name: str
     experiment: str
-    storage: str
+    storage: str  # as urls.shown has it
     tracking_uri: str
     model: bool  # whether the registry is to have a model of this name
 
     @contextmanager
-    def running(self, place: Path) -> Iterator[Path]:
+    def running(self, place: Path, storage: Storage) -> Iterator[Path]:
         """The attempt's folder, in the home ``place``, inside the block; what was made is undone where the block fails."""
         folder = place / SWEEPS / f"{FOLDER}{self.id}"
         folder.mkdir(parents=True)
@@ -45,7 +45,7 @@ class Attempt(BaseModel, frozen=True):
                 yield folder
             except BaseException:
                 with suppress(Exception):  # a store may be away now; then the next attempt here clears this one
-                    self.undo(place, optuna_storage.connect(self.storage, create=False))
+                    self.undo(place, optuna_storage.reopened(storage, create=False))
                     shutil.rmtree(folder)
                     folder.parent.rmdir()  # where nothing else is in it
                 raise
@@ -78,6 +78,6 @@ def clear(place: Path, storage: Storage) -> None:
     for folder in (place / SWEEPS).glob(f"{FOLDER}*"):
         with suppress(Timeout, OSError, ValidationError), FileLock(folder / LOCK, timeout=0):
             attempt = Attempt.model_validate_json((folder / NOTE).read_bytes())
-            if attempt.storage == str(storage.url):
+            if attempt.storage == urls.shown(str(storage.url)):
                 attempt.undo(place, storage)
                 shutil.rmtree(folder)

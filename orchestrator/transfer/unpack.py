@@ -14,7 +14,7 @@ from orchestrator.search import book as books
 from orchestrator.search import home, new_sweep, plan
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
-from orchestrator.stores import artifact_locations, optuna_storage, sqlite
+from orchestrator.stores import artifact_locations, optuna_storage, sqlite, urls
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.tracking import connection
 from orchestrator.transfer import archive, attempt, carry
@@ -38,7 +38,7 @@ def unpack(path: Path, name: str | None, storage: Storage, tracking_uri: str | N
     manifest, place = archive.read(path), Path.cwd()
     called = name or manifest.name
     new_sweep.check_name(called)
-    address, uri = str(storage.url), plan.tracking_uri(tracking_uri, str(storage.url))
+    uri = plan.tracking_uri(tracking_uri, str(storage.url))
     if manifest.experiment:
         connection.check(uri, "--tracking-uri", manifest.experiment)
     attempt.clear(place, storage)
@@ -51,15 +51,15 @@ def unpack(path: Path, name: str | None, storage: Storage, tracking_uri: str | N
         id=id,
         name=called,
         experiment=manifest.experiment,
-        storage=address,
+        storage=urls.shown(str(storage.url)),
         tracking_uri=uri,
         model=manifest.model,
     )
     try:
-        with making.running(place) as folder:
+        with making.running(place, storage) as folder:
             archive.extract(path, folder / PACKED, manifest)
             packed, runs = _packed(path, folder / PACKED, manifest)
-            storage = optuna_storage.connect(address)
+            storage = optuna_storage.reopened(storage)
             # Sweeps without runs get them when they go on.
             tracker = connection.connect(uri, "--tracking-uri", manifest.experiment) if manifest.experiment else None
             to = carry.Destination(storage, tracker, place, uri, called, id, folder / "files")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from mlflow import MlflowClient
+from sqlalchemy import make_url
 
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.errors import UserError
@@ -179,6 +180,32 @@ def test_what_an_unpack_that_fails_had_made_is_removed(
     runs = MlflowClient(f"sqlite:///{folder}/after/mlflow.db").search_runs(["0", "1"])
     assert list(runs) == []
     assert unpack.unpack(folder / "packed.zip", None, storage, None, silent).spec.name == "toy"
+
+
+def test_the_note_of_an_unpack_holds_no_password(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, postgresql: Postgresql
+) -> None:
+    """And what is made is undone by the whole address all the same."""
+    book = home(folder / "before", monkeypatch).run(trials=1).book
+    pack.pack(book, folder / "packed.zip", silent)
+    home(folder / "after", monkeypatch)
+    database = make_url(postgresql.database()).set(password=postgresql.password)
+    storage, notes = optuna_storage.connect(database.render_as_string(hide_password=False)), list[str]()
+
+    def look(*arguments: Any) -> None:
+        notes.extend(path.read_text() for path in Path().glob(".sweeps/.unpack-*/attempt.json"))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(carry, "publish_copy", look)
+        with pytest.raises(KeyboardInterrupt):
+            unpack.unpack(folder / "packed.zip", None, storage, None, silent)
+    (note,) = notes
+    assert f"@{database.host}" in note and f":{postgresql.password}@" not in note
+    assert optuna_storage.study_names(storage) == set() and not list(Path().glob(".sweeps/.unpack-*"))
+    assert unpack.unpack(folder / "packed.zip", None, storage, None, silent).spec.name == "toy"
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def fail(*arguments: Any) -> None:
