@@ -119,7 +119,7 @@ def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, replayed: Ten
 def energy_along_chain(
     result: Result, env: Env, chain_energy: Energy, real_energy: Energy
 ) -> Generator[Event, None, Tensor]:
-    """SHOWN fresh chains far beyond the length at which they are scored: their energy beside that of real images, and some.
+    """SHOWN fresh chains far beyond the length at which they are scored: their energies, and some of them on their way.
 
     Returns where they end, (SHOWN, *shape).
 

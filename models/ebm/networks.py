@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from models.ebm.config import Config
 from models.parts.networks.blocks import ACTIVATIONS, ResidualBlock, convolution, mixed
 from models.parts.settings import Activation, Precision
-from models.parts.training.workload import Workload
+from models.parts.training.workload import Workload, of_gradients
 
 
 class EnergyResNet(nn.Module):
@@ -78,9 +78,7 @@ def network(config: Config, shape: tuple[int, int, int]) -> EnergyResNet:
 def workload(config: Config, shape: tuple[int, int, int]) -> Workload:
     """What its training computes: most passes are steps of chains, which need no gradients of the weights."""
     energy = network(config, shape).requires_grad_(False)
-    return Workload(
-        config.network_evaluations, config.chains, lambda n: energy(torch.zeros(n, *shape, requires_grad=True))
-    )
+    return of_gradients(energy, shape, config.network_evaluations, config.chains)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from models.data.torchvision_fix import declare_missing_operators
 from models.jem.config import Config, Mode, Norm
 from models.parts.networks.blocks import ACTIVATIONS, mixed
 from models.parts.settings import Activation, Precision
-from models.parts.training.workload import Workload
+from models.parts.training.workload import Workload, of_gradients
 from samplers.kernel import Energy
 
 GROUPS = 8  # of channels, at most
@@ -161,6 +161,4 @@ def network(config: Config, shape: tuple[int, int, int]) -> Classifier:
 def workload(config: Config, shape: tuple[int, int, int]) -> Workload:
     """What its training computes, as that of ``ebm``; without that of the classifier, which all trials share."""
     energy = marginal(network(config, shape).requires_grad_(False))
-    return Workload(
-        config.network_evaluations, config.chains, lambda n: energy(torch.zeros(n, *shape, requires_grad=True))
-    )
+    return of_gradients(energy, shape, config.network_evaluations, config.chains)

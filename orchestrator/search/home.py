@@ -27,7 +27,7 @@ KEY = "home"  # of the home itself, in what is stored
 MACHINE = "machine"  # of the name of the machine on which that is, where the home is stored as it is
 AS_TYPED = ("command", "options", "question")  # never changed
 SEARCHED = ("space", "comparison")  # nor these: trials in Optuna hold the same values
-SCHEME = r"(?:[A-Za-z][\w+.-]*:(?:///?)?){0,2}"  # before a path: of an address, or the kind of data, halved:npz: say
+SCHEME = r"(?:[A-Za-z][\w+.-]*:(?:///?)?)*"  # before a path: of an address, or the kind of data, halved:npz: say
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from models.ebm.conditional.config import Conditioning, Config
 from models.ebm.networks import EnergyResNet
 from models.parts.networks.blocks import ResidualBlock
 from models.parts.settings import Activation, Precision
-from models.parts.training.workload import Workload
+from models.parts.training.workload import Workload, of_gradients
 
 
 class Modulation(nn.Module):
@@ -85,10 +85,10 @@ def network(config: Config, shape: tuple[int, int, int]) -> ConditionalEnergyRes
 
 def workload(config: Config, shape: tuple[int, int, int]) -> Workload:
     """What its training computes, as that of ``ebm``."""
-    energy = network(config, shape).requires_grad_(False)
+    net = network(config, shape).requires_grad_(False)
 
-    def forward(n: int) -> Tensor:
-        energies: Tensor = energy(torch.zeros(n, *shape, requires_grad=True), torch.zeros(n, dtype=torch.int64))
+    def energy(x: Tensor) -> Tensor:
+        energies: Tensor = net(x, torch.zeros(len(x), dtype=torch.int64))
         return energies
 
-    return Workload(config.network_evaluations, config.chains, forward)
+    return of_gradients(energy, shape, config.network_evaluations, config.chains)

@@ -21,6 +21,11 @@ class Workload(NamedTuple):
     forward: Callable[[int], Tensor]  # so many images forward; its sum is differentiated
 
 
+def of_gradients(energy: Callable[[Tensor], Tensor], shape: tuple[int, ...], passes: float, images: int) -> Workload:
+    """Gradients in x of an energy of images of ``shape``, as steps of chains are."""
+    return Workload(passes, images, lambda n: energy(torch.zeros(n, *shape, requires_grad=True)))
+
+
 def seconds(build: Callable[[], Workload], device: str) -> float:
     """How long it takes on ``device`` if nothing else uses it: ``build`` makes the network there, and some passes are timed.
 
