@@ -86,7 +86,7 @@ class Parameter:
         return self.step is not None and not self.log and (self.kind, self.step) != ("int", 1)
 
     def _between(self, share: float) -> float:
-        if share in (0, 1):  # exactly, for rounding could leave the range
+        if share in (0, 1) or self.low == self.high:  # exactly, for rounding could leave the range
             return self.high if share else self.low
         if not self.log:
             return self.low + (self.high - self.low) * share
@@ -220,7 +220,8 @@ def unreachable(space: Space[C], base: C, settings: Mapping[str, Any]) -> str:
         asked |= settings.keys() & point.keys()
     others = [name for name in settings if name not in asked] or list(settings)
     with_others = ", ".join(f"{name}={value}" for name, value in settings.items() if name not in others)
-    return f"{', '.join(others)}: no configuration with {with_others} has it; leave it out"
+    which = f"no configuration with {with_others}" if with_others else "with these settings no configuration"
+    return f"{', '.join(others)}: {which} has it; leave it out"
 
 
 def _within(point: Mapping[str, Any], pick: Callable[[list[Any]], Any], name: str, parameter: Parameter) -> Any:

@@ -134,6 +134,13 @@ def test_values_outside_are_refused_with_the_range(parameter: _space.Parameter, 
         parameter.parse("p", text)
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_a_range_of_one_number_is_one_point_of_a_grid(log: bool) -> None:
+    """A held parameter is such a range; rounding in a logarithm must make no second point of it."""
+    for points in (1, 2, 3, 25):
+        assert _space.Parameter("float", 10.0, 10.0, log=log).grid(points) == [10.0]
+
+
 def test_whole_numbers_stay_whole_on_a_grid() -> None:
     values = _space.Parameter("int", 1, 10, log=True).grid(4)
     assert values == [1, 2, 5, 10]
