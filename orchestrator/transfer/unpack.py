@@ -87,7 +87,13 @@ def _of_disk(error: OSError | CannotWrite, place: Path) -> CannotWrite | None:
 def _refuse_taken(name: str, place: Path, storage: Storage) -> None:
     if books.find(storage, name) is not None:
         raise UserError(f"there is a sweep '{name}' here already; choose another --name")
-    if (folder := place / SWEEPS / name).exists():
+    folder = place / SWEEPS / name
+    if home.identity(folder):
+        raise UserError(
+            f"{folder} holds files of another sweep, which this storage does not know; choose another --name, or unpack in "
+            "another folder"
+        )
+    if folder.exists():
         raise UserError(f"{folder} is in the way, which no sweep here needs; choose another --name, or remove it")
 
 

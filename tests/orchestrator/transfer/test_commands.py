@@ -109,6 +109,14 @@ def test_a_refused_unpack_makes_nothing(folder: Path, monkeypatch: pytest.Monkey
         assert list(Path().iterdir()) == []
 
 
+def test_unpack_beside_the_files_of_a_sweep_in_another_storage_does_not_say_to_remove_them(folder: Path) -> None:
+    types("run", QUADRATIC, "--name", "toy", "--trials", "1", "--workers", "0")
+    types("pack", "toy")
+    output = types("unpack", "toy.zip", "--storage", "sqlite:///other.db", status=2)
+    assert "holds files of another sweep, which this storage does not know" in output and "remove" not in output
+    assert not Path("other.db").exists()
+
+
 def test_what_a_killed_pack_left_is_removed_by_the_next(
     folder: Path, monkeypatch: pytest.MonkeyPatch, start: Callable[..., Process]
 ) -> None:
