@@ -31,14 +31,16 @@ def seconds(spec: Spec, machine: Machine) -> float | None:
 
 
 def check(sweeps: Iterable[tuple[Spec, Machine]]) -> None:
-    """UserError where one of these new sweeps needs more than a day."""
-    for spec, machine in sweeps:
-        expected = seconds(spec, machine)
-        if expected is not None and expected > DAY:
-            raise UserError(
-                f"{spec.name} needs about {duration(expected)} on this machine for {counted(spec.trials)}; start it with --yes "
-                "(or SWEEP_YES=1) if that is meant, or lower the budget by --set, --trials or --timeout"
-            )
+    """UserError where these new sweeps, which run one after the other, need more than a day."""
+    known = [(spec, expected) for spec, machine in sweeps if (expected := seconds(spec, machine)) is not None]
+    total = sum(expected for _, expected in known)
+    if total > DAY:
+        number = "--seeds" if known[0][0].comparison else "--trials"
+        trials = counted(sum(spec.trials for spec, _ in known))
+        raise UserError(
+            f"{' and '.join(spec.name for spec, _ in known)} would take about {duration(total)} on this machine for {trials}; "
+            f"start with --yes (`mlflow run`: SWEEP_YES=1) if that is meant, or lower the budget of a trial by --set, or {number}"
+        )
 
 
 def _timed_elsewhere(spec: Spec, machine: Machine) -> float | None:
@@ -70,11 +72,10 @@ def _send_seconds(
     import studies
     from models.parts.training import workload
 
-    torch.set_num_threads(threads)
     loaded = studies.load(study)
     build, config = loaded.workload, loaded.config.model_validate(dict(base))
     assert build is not None
     try:
-        pipe.send(workload.seconds(lambda: build(config, shape), device))
+        pipe.send(workload.seconds(lambda: build(config, shape), device, threads))
     except (torch.OutOfMemoryError, MemoryError):  # trials say it better, if they need as much
         pipe.send(None)

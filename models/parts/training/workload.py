@@ -26,32 +26,42 @@ def of_gradients(energy: Callable[[Tensor], Tensor], shape: tuple[int, ...], pas
     return Workload(passes, images, lambda n: energy(torch.zeros(n, *shape, requires_grad=True)))
 
 
-def seconds(build: Callable[[], Workload], device: str) -> float:
+def seconds(build: Callable[[], Workload], device: str, threads: int = 1) -> float:
     """How long it takes on ``device`` if nothing else uses it: ``build`` makes the network there, and some passes are timed.
+
+    On a processor one thread is timed by its own clock, which other programs do not move, and several by the clock on the wall;
+    the faster counts, for threads that wait for a core that is busy say nothing of an idle one.
+    """
+    if device != "cpu":
+        return _timed(build, device, partial(_accelerator, device))
+    torch.set_num_threads(1)
+    alone = _timed(build, device, time.process_time)
+    if threads == 1:
+        return alone
+    torch.set_num_threads(threads)
+    return min(alone, _timed(build, device, time.perf_counter))
+
+
+def _timed(build: Callable[[], Workload], device: str, clock: Callable[[], float]) -> float:
+    """Seconds of the whole, by some passes.
 
     Batches grow up to those of training, or until a pass takes a fifth of a second: a larger one takes as many times longer.
     """
     with torch.device(device):
         passes, images, forward = build()
+
+        def once(n: int) -> float:
+            begun = clock()
+            forward(n).sum().backward()  # type: ignore[no-untyped-call]
+            return clock() - begun
+
         n = min(FIRST_IMAGES, images)
-        _timed(forward, n, device)  # the first pass prepares what later ones use
+        once(n)  # the first pass prepares what later ones use
         while True:
-            fastest = min(_timed(forward, n, device) for _ in range(REPETITIONS))
+            fastest = min(once(n) for _ in range(REPETITIONS))
             if n == images or fastest >= LONG_ENOUGH:
                 return fastest / n * images * passes
             n = min(2 * n, images)
-
-
-def _timed(forward: Callable[[int], Tensor], n: int, device: str) -> float:
-    """Seconds of a pass; on a processor that other programs use too, those that it would take alone."""
-    clock = _processor if device == "cpu" else partial(_accelerator, device)
-    begun = clock()
-    forward(n).sum().backward()  # type: ignore[no-untyped-call]
-    return clock() - begun
-
-
-def _processor() -> float:
-    return time.process_time() / torch.get_num_threads()
 
 
 def _accelerator(device: str) -> float:

@@ -105,7 +105,10 @@ def test_a_sweep_of_more_than_a_day_asks_for_yes(folder: Path) -> None:
     long = ["run", "ebm", "--trials", "1", "--set", "blocks=1,width=4,network_evaluations=10000000000"]
     refused = sweep(*long)
     assert refused.returncode == 2 and not list(folder.iterdir()), refused.stderr
-    assert re.search(r"ebm-digits-1 needs about \d+ days on this machine for 1 trial; .* --yes", refused.stderr)
+    assert re.search(
+        r"ebm-digits-1 would take about \d+ days on this machine for 1 trial; start with --yes .* or --trials",
+        refused.stderr,
+    )
     started = sweep(*long, "--name", "long", "--yes", "--trial-timeout", "1")
     assert started.returncode == 1 and "1 trial on digits" in started.stdout, started.stderr
     limited = sweep(*long, "--timeout", "1")

@@ -14,7 +14,7 @@ def test_the_time_is_that_of_a_pass_by_the_passes(
     monkeypatch: pytest.MonkeyPatch, seconds_per_image: float, images: int
 ) -> None:
     now, batches = [0.0], list[int]()
-    monkeypatch.setattr(workload, "_processor", lambda: now[0])
+    monkeypatch.setattr(workload.time, "process_time", lambda: now[0])
 
     def forward(n: int) -> Tensor:
         batches.append(n)
@@ -26,6 +26,27 @@ def test_the_time_is_that_of_a_pass_by_the_passes(
     assert max(batches) <= images
     quick = seconds_per_image * max(batches) < workload.LONG_ENOUGH
     assert not quick or max(batches) == images, "a pass that is too short to be timed has the whole batch"
+
+
+@pytest.mark.parametrize(("per_image_on_the_wall", "counts"), [(5.0, 0.1), (0.05, 0.05)])
+def test_threads_that_only_wait_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, per_image_on_the_wall: float, counts: float
+) -> None:
+    """On a busy machine several threads take longer than one: then the one's time is nearer to an idle machine's."""
+    clocks = {"process_time": 0.0, "perf_counter": 0.0}
+    monkeypatch.setattr(workload.time, "process_time", lambda: clocks["process_time"])
+    monkeypatch.setattr(workload.time, "perf_counter", lambda: clocks["perf_counter"])
+
+    def forward(n: int) -> Tensor:
+        clocks["process_time"] += n * 0.1
+        clocks["perf_counter"] += n * per_image_on_the_wall
+        return torch.zeros(n, requires_grad=True)
+
+    before = torch.get_num_threads()
+    try:
+        assert workload.seconds(lambda: Workload(10, 8, forward), "cpu", threads=2) == pytest.approx(10 * 8 * counts)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", [name for name in studies.names() if studies.load(name).workload])
