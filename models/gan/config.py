@@ -7,28 +7,48 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.parts.settings import NamedFile, Precision
 
-Loss = Literal["bce", "hinge", "wgan", "wgan_gp"]
+Loss = Literal[
+    "bce",
+    "minimax",
+    "hinge",
+    "wgan",
+    "wgan_gp",
+    "kl",
+    "reverse_kl",
+    "jensen_shannon",
+    "pearson",
+    "hellinger",
+]
 Norm = Literal["batch", "none"]
 Labels = Literal["none", "critic", "both"]
 
 LONG_UPDATES = 25  # first updates of the generator, before each of which the critic of WGAN learns for longer
 LONG_EVERY = 500  # and every so many later ones
 
+# Goodfellow et al. 2014 in the form of DCGAN (Radford et al. 2016, arXiv:1511.06434), its critic made flat at real images
+# instead of normalised: Mescheder et al. 2018, arXiv:1801.04406
+BCE: Mapping[str, Any] = {
+    "optimizer": "adam",
+    "generator_learning_rate": 1e-3,
+    "critic_learning_rate": 1e-3,
+    "beta1": 0.5,
+    "beta2": 0.99,
+    "n_critic": 1,
+    "critic_norm": "none",
+    "spectral": False,
+    "zero_penalty": 1.0,
+}
+
 # What the authors of each loss train with, but with higher learning rates, for a budget of minutes.
 RECIPES: Mapping[Loss, Mapping[str, Any]] = {
-    # Goodfellow et al. 2014 in the form of DCGAN (Radford et al. 2016, arXiv:1511.06434), its critic made flat at real images
-    # instead of normalised: Mescheder et al. 2018, arXiv:1801.04406
-    "bce": {
-        "optimizer": "adam",
-        "generator_learning_rate": 1e-3,
-        "critic_learning_rate": 1e-3,
-        "beta1": 0.5,
-        "beta2": 0.99,
-        "n_critic": 1,
-        "critic_norm": "none",
-        "spectral": False,
-        "zero_penalty": 1.0,
-    },
+    "bce": BCE,
+    "minimax": BCE,
+    # Nowozin et al. 2016, arXiv:1606.00709, in the same networks
+    "kl": BCE,
+    "reverse_kl": BCE,
+    "jensen_shannon": BCE,
+    "pearson": BCE,
+    "hellinger": BCE,
     # Miyato et al. 2018, arXiv:1802.05957; without momentum, as in Zhang et al. 2019, arXiv:1805.08318
     "hinge": {
         "optimizer": "adam",
@@ -75,7 +95,9 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     loss: Loss = Field(
-        "bce", description="non-saturating cross-entropy, hinge, Wasserstein with clipping, or with gradient penalty"
+        "bce",
+        description="bce: cross-entropy, non-saturating; minimax: cross-entropy as first written; hinge; wgan: Wasserstein "
+        "with clipping; wgan_gp: with gradient penalty; or the f-divergence that the critic bounds",
     )
     latent_size: int = Field(100, ge=1, description="dimension of the latent vector")
     width: int = Field(32, ge=1, le=1024, description="channels of the critic's first and the generator's last layer")
@@ -113,7 +135,7 @@ class Config(BaseModel):
         0.0, ge=0, description="standard deviation of the noise on the critic's inputs at the first update; decays to 0"
     )
     label_smoothing: float = Field(
-        0.0, ge=0, lt=0.5, description="one-sided: the target for real images is 1 minus this (bce)"
+        0.0, ge=0, lt=0.5, description="one-sided: the target for real images is 1 minus this (bce, minimax)"
     )
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="decay of the generator's averaged weights, which are scored and saved"
@@ -127,6 +149,11 @@ class Config(BaseModel):
     inception_weights: NamedFile | None = Field(
         None, description="file with torch-fidelity's Inception weights, for fid/inception"
     )
+
+    @property
+    def log_odds(self) -> bool:
+        """Whether the critic's value is what it thinks of "real against generated": the logarithm of the odds."""
+        return self.loss in ("bce", "minimax", "jensen_shannon")
 
     @property
     def generator_inputs(self) -> int:

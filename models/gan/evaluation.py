@@ -235,7 +235,7 @@ def critic_report(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iter
     scores |= {f"critic/slope_{name}": float(slope.mean()) for name, slope in slopes.items()}
     scores["critic/slope_deviation"] = float(slopes["between"].std() / slopes["between"].mean())
     yield weights(result)
-    if config.loss == "bce":
+    if config.log_odds:
         odds = torch.cat([values["validation"], values["generated"]])
         logits = torch.stack([torch.zeros_like(odds), odds], 1)
         truth = torch.cat([torch.ones(len(values["validation"])), torch.zeros(len(values["generated"]))]).long()

@@ -8,23 +8,36 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from models.gan.config import Config
+from models.gan.f_divergences import DIVERGENCES
 
 Values = Callable[[Tensor], Tensor]  # images (n, *shape) -> (n,)
 
 
 def critic_loss(config: Config, real: Tensor, generated: Tensor) -> Tensor:
     """The critic's loss, without the penalty of wgan_gp."""
-    if config.loss == "bce":
+    if config.loss in ("bce", "minimax"):
         smooth = config.label_smoothing
         return (1 - smooth) * F.softplus(-real).mean() + smooth * F.softplus(real).mean() + F.softplus(generated).mean()
     if config.loss == "hinge":
         return F.relu(1 - real).mean() + F.relu(1 + generated).mean()
+    if config.loss in DIVERGENCES:
+        return -DIVERGENCES[config.loss].bound(real, generated)
     return generated.mean() - real.mean()
 
 
 def generator_loss(config: Config, generated: Tensor) -> Tensor:
-    """The generator's: −log D(G(z)), which has a gradient where log(1 − D(G(z))) has none, or −D(G(z))."""
-    return F.softplus(-generated).mean() if config.loss == "bce" else -generated.mean()
+    """The generator's, of which it wants less.
+
+    bce: −log D(G(z)), which has a gradient where minimax's log(1 − D(G(z))) has none. An f-divergence: the bound itself.
+    Else −D(G(z)).
+    """
+    if config.loss == "bce":
+        return F.softplus(-generated).mean()
+    if config.loss == "minimax":
+        return -F.softplus(generated).mean()
+    if config.loss in DIVERGENCES:
+        return -DIVERGENCES[config.loss].conjugate(generated).mean()
+    return -generated.mean()
 
 
 def between(real: Tensor, generated: Tensor, generator: Generator) -> Tensor:

@@ -62,7 +62,7 @@ def measure(
         "training/network_evaluations": float(spent.network_evaluations),
         "training/epoch": spent.epochs,
     }
-    if config.loss == "bce":
+    if config.log_odds:
         values["discriminator/real"] = on_real.sigmoid().mean().item()
         values["discriminator/generated"] = on_generated.sigmoid().mean().item()
     if config.loss == "wgan":

@@ -1,4 +1,4 @@
-"""Generative adversarial networks: a generator and a critic that learn from each other, by one of four losses.
+"""Generative adversarial networks: a generator and a critic that learn from each other, by one of several losses.
 
 Goodfellow et al. 2014, arXiv:1406.2661, and Wasserstein's: Arjovsky et al. 2017, arXiv:1701.07875.
 """

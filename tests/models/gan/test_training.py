@@ -213,7 +213,7 @@ def said(events: list[Event]) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", RECIPES)
+@pytest.mark.parametrize("loss", ("bce", "minimax", "kl", "hinge", "wgan", "wgan_gp"))
 def test_every_loss_learns_to_draw_digits(loss: str, cache_folder: Path) -> None:
     """Far better than an untrained generator, and all that belongs to a report is there."""
     budget = {"wgan": 6_000, "wgan_gp": 4_000}.get(loss, 2_000)
@@ -226,7 +226,7 @@ def test_every_loss_learns_to_draw_digits(loss: str, cache_folder: Path) -> None
     assert found["classes/entropy"] > 0.5 * found["classes/entropy_real"]
     assert 0 <= found["legibility/share"] <= 1 and 0 <= found["critic/auroc"] <= 1
     assert ("critic/at_clip" in found) == (loss == "wgan")
-    assert ("calibration/error" in found) == (loss == "bce")
+    assert ("calibration/error" in found) == (loss in ("bce", "minimax", "jensen_shannon"))
     assert found["training/network_evaluations"] <= budget
     pictures = {event.key for event in events if isinstance(event, Images | Curve | Matrix)}
     assert pictures >= {"samples/generated", "samples/interpolation", "samples/nearest_training", "fid/over_epochs"}
