@@ -20,17 +20,18 @@ from models.data import dataset as datasets
 from models.ebm.config import BOUNDS, Config
 from models.ebm.networks import EnergyResNet
 from models.env import Env
-from models.events import Curve, Event, Progress, Scalars
+from models.events import Curve, Event, Facts, Progress, Scalars
+from models.parts.evaluation.likelihood import KIND, bits, dequantise, levels, ranks
 from models.parts.training.reporting import finite
 from samplers import annealing, hmc
 from samplers.kernel import Energy, Kernel, run
 
+WIDTH = BOUNDS[1] - BOUNDS[0]  # of the box
 LEAPFROG_STEPS = 3  # of a transition
-LEVELS = 256  # of a byte, each a cell of 2/256 of the box
 IMAGES = 1000  # of a split whose mean energy is taken, at most
 BATCH = 256  # images through the network at a time
 RESOLUTION = 1e-4  # T in units of |E|: single precision then errs by about a hundredth of a nat
-SHOWN = 16.0  # bits per dimension, twice those of the uniform distribution: as far as the curve goes
+SHOWN = 2.0  # times the bits of the uniform distribution: as far as the curve goes
 
 
 class Path(NamedTuple):
@@ -86,14 +87,16 @@ def likelihood(
     ``longest`` (chains, *shape) are the ends of the longest chains at hand, from which the upper bound begins.
     """
     yield Progress("likelihood", 0, 3)
+    yield Facts({KIND: "estimate"})
     energy, n, chains = _full_precision(network), config.annealing_temperatures, len(longest)
     generator = env.generator("likelihood")
+    n_levels = levels(data)
     images = {
-        "": dequantised(data.validation, generator),
+        "": dequantised(data.validation, n_levels, generator),
         "_stored": data.validation.floats()[:IMAGES].to(env.device),
     }
     energies = {name: _energies(energy, batch) for name, batch in images.items()}
-    learned = _energies(energy, dequantised(data.train, generator))
+    learned = _energies(energy, dequantised(data.train, n_levels, generator))
     step_size, noise = config.schedules(config.n_steps)
     of_chains = noise(config.n_steps - 1) ** 2 / (2 * step_size(config.n_steps - 1))
     coldest = max(of_chains, RESOLUTION * float(learned.abs().max()))
@@ -105,9 +108,8 @@ def likelihood(
         for beta, *bounds_of_log_z in zip(inverse, below, above, strict=True)
     ]
     best = max(range(len(fits)), key=fits.__getitem__)
-    yield _curve(
-        step, inverse[1:], {"forward": below[1:], "reverse": above[1:]}, float(energies[""].mean()), data.shape
-    )
+    sides, level = {"forward": below[1:], "reverse": above[1:]}, float(energies[""].mean())
+    yield _curve(step, inverse[1:], sides, level, data.shape, n_levels)
     temperatures = {"likelihood": 1.0} | ({"likelihood_fitted": 1 / inverse[best]} if best else {})
     for done, (group, temperature) in enumerate(temperatures.items(), 1):
         yield Progress("likelihood", done, 3)
@@ -117,7 +119,7 @@ def likelihood(
         for name, split_energies in energies.items():
             values |= {
                 f"{key}{name}": value
-                for key, value in of_images(split_energies, temperature, lower, upper, data.shape).items()
+                for key, value in of_images(split_energies, temperature, lower, upper, data.shape, n_levels).items()
             }
         yield Scalars(step, {f"{group}/{key}": value for key, value in finite(values).items()})
     yield Progress("likelihood", 3, 3)
@@ -138,22 +140,23 @@ def bounds(lower: annealing.Estimate, upper: annealing.Estimate) -> dict[str, fl
 
 
 def of_images(
-    energies: Tensor, temperature: float, lower: annealing.Estimate, upper: annealing.Estimate, shape: Sequence[int]
+    energies: Tensor,
+    temperature: float,
+    lower: annealing.Estimate,
+    upper: annealing.Estimate,
+    shape: Sequence[int],
+    n_levels: int,
 ) -> dict[str, float]:
     """Mean log density on the box in nats, with the forward log Z, and bits per dimension with either."""
     level = float(energies.mean()) / temperature
     error = float(energies.std()) / temperature / math.sqrt(len(energies))
+    cell = WIDTH / n_levels
     return {
         "nats": -level - lower.log_z,
         "nats_error": math.hypot(error, lower.standard_error),
-        "bits_per_dimension": bits(-level - lower.log_z, shape),
-        "bits_per_dimension_reverse": bits(-level - upper.log_z, shape),
+        "bits_per_dimension": bits(-level - lower.log_z, shape, cell),
+        "bits_per_dimension_reverse": bits(-level - upper.log_z, shape, cell),
     }
-
-
-def bits(nats: float, shape: Sequence[int]) -> float:
-    """Bits per dimension of a log density on the box [-1, 1]^shape, in cells of a byte's levels: 8 if it is uniform."""
-    return -nats / (math.prod(shape) * math.log(2)) + math.log2(LEVELS / (BOUNDS[1] - BOUNDS[0]))
 
 
 def along(
@@ -172,10 +175,9 @@ def along(
     return [beta / path.temperature for beta in path.betas], below, above
 
 
-def dequantised(split: datasets.Split, generator: Generator) -> Tensor:
-    """The first images, each pixel uniformly anywhere in the cell of its byte: (n, channels, height, width) in [-1, 1]."""
-    levels = split.images[:IMAGES].to(generator.device).float()
-    return (levels + torch.empty_like(levels).uniform_(generator=generator)) * (2 / LEVELS) - 1
+def dequantised(split: datasets.Split, n_levels: int, generator: Generator) -> Tensor:
+    """The first images, each pixel anywhere in the cell of its level: (n, channels, height, width) on the box."""
+    return dequantise(ranks(split.floats()[:IMAGES], n_levels), n_levels, generator) * WIDTH + BOUNDS[0]
 
 
 def _hmc(energy: Energy, step_size: float) -> Kernel:
@@ -197,14 +199,22 @@ def _energies(energy: Energy, images: Tensor) -> Tensor:
 
 
 def _curve(
-    step: int, inverse: Sequence[float], log_z: dict[str, list[float]], energy: float, shape: Sequence[int]
+    step: int,
+    inverse: Sequence[float],
+    log_z: dict[str, list[float]],
+    energy: float,
+    shape: Sequence[int],
+    n_levels: int,
 ) -> Curve:
     """Bits per dimension of images of this mean energy at each temperature."""
+    cell, uniform = WIDTH / n_levels, math.log2(n_levels)
     lines = {
-        name: [bits(-beta * energy - value, shape) for beta, value in zip(inverse, side, strict=True)]
+        name: [bits(-beta * energy - value, shape, cell) for beta, value in zip(inverse, side, strict=True)]
         for name, side in log_z.items()
     }
-    visible = {name: [value if 0 <= value <= SHOWN else math.nan for value in line] for name, line in lines.items()}
-    x, uniform = [math.log10(beta) for beta in inverse], [bits(-math.prod(shape) * math.log(2), shape)] * len(inverse)
-    label, values = "log10 of the inverse temperature 1/T", "bits per dimension"
-    return Curve(step, "likelihood/temperature", x, visible | {"uniform": uniform}, label, values)
+    visible = {
+        name: [value if 0 <= value <= SHOWN * uniform else math.nan for value in line] for name, line in lines.items()
+    }
+    x, label = [math.log10(beta) for beta in inverse], "log10 of the inverse temperature 1/T"
+    visible["uniform"] = [uniform] * len(inverse)
+    return Curve(step, "likelihood/temperature", x, visible, label, "bits per dimension")

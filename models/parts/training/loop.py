@@ -13,10 +13,12 @@ from torch.optim import Optimizer
 from models.events import Checkpoint, Diverged, Event, Images, Progress, Scalars
 from models.parts.training import checkpoint
 from models.parts.training.checkpoint import Part
+from models.parts.training.cost import counted
 from models.parts.training.optimisation import WARMUP, learning_rate, set_learning_rate
 from models.parts.training.reporting import finite, is_report_step, milestones
 
 SHOWN = 64  # images that are kept when training diverges
+COUNTED = 4  # the update after this part of training is the one whose operations are counted: first ones may be unusual
 
 
 class LearningRate(NamedTuple):
@@ -90,7 +92,12 @@ def run(learner: Learner, resume: Mapping[str, Any] | None) -> Generator[Event, 
     for index in range(first, updates):
         for optimizer, largest, warmup in learner.learning_rates:
             set_learning_rate(optimizer, learning_rate(largest, index, updates, warmup))
-        outcome, step = learner.update(index), index + 1
+        step = index + 1
+        if index == updates // COUNTED:
+            outcome, flops = counted(partial(learner.update, index))
+            yield Scalars(step, {"cost/training_flops": float(flops * updates)})
+        else:
+            outcome = learner.update(index)
         if is_report_step(step, updates):
             yield from _report(learner, outcome, step)
         evaluate = next((evaluate for steps, evaluate in evaluations if step in steps), None)

@@ -15,9 +15,10 @@ from models.ebm import evaluation as _ebm_looks
 from models.ebm import likelihood as _ebm_likelihood
 from models.ebm.conditional.config import Config as ConditionalConfig
 from models.ebm.config import Config
-from models.ebm.likelihood import along, bits, bounds, dequantised, ladder, likelihood, of_images, path
+from models.ebm.likelihood import along, bounds, dequantised, ladder, likelihood, of_images, path
 from models.env import Env
 from models.events import Curve, Event, Scalars
+from models.parts.evaluation.likelihood import levels
 from tests.support.playing import finished
 
 SMALL = {
@@ -68,7 +69,7 @@ def test_the_normaliser_of_a_well_in_the_box(temperature: float) -> None:
     assert lower.bound - 4 * lower.bound_error < expected < upper.bound + 4 * upper.bound_error
     values = bounds(lower, upper)
     assert -4 * values["gap_error"] < values["gap"] < 2.5
-    told = of_images(torch.tensor([1.0, 3.0]).double(), temperature, lower, upper, SHAPE)
+    told = of_images(torch.tensor([1.0, 3.0]).double(), temperature, lower, upper, SHAPE, 256)
     nats = -2 / temperature - expected
     assert told["nats"] == pytest.approx(nats, abs=4 * lower.standard_error + 1e-3)
     for key in ("bits_per_dimension", "bits_per_dimension_reverse"):
@@ -102,18 +103,14 @@ def test_ladders_begin_evenly_and_go_on_by_factors() -> None:
     assert betas[2] / betas[1] == pytest.approx(2, rel=0.1)
 
 
-def test_a_uniform_density_has_eight_bits_a_byte_and_a_cell_has_none() -> None:
-    assert bits(-64 * math.log(2), (1, 8, 8)) == pytest.approx(8)
-    assert bits(64 * math.log(128), (1, 8, 8)) == pytest.approx(0), "all probability in the cell of one byte"
-
-
-def test_a_pixel_lies_anywhere_in_the_cell_of_its_byte(env: Env) -> None:
+def test_a_pixel_lies_anywhere_in_the_cell_of_its_level(env: Env) -> None:
+    """The digits have 17 levels, so a cell is a seventeenth of the box."""
     validation = datasets.load("digits", env.data_folder).validation
-    x = dequantised(validation, generator())
+    x = dequantised(validation, 17, generator())
     assert x.shape == validation.images[:1000].shape and x.min() >= -1 and x.max() <= 1
-    cells = ((x + 1) * 128).floor()
-    assert (cells != validation.images[:1000]).float().mean() < 1e-4, "single precision may round into the next"
-    inside = (x + 1) * 128 - cells
+    cells = ((x + 1) * 17 / 2).floor()
+    assert (cells != (validation.images[:1000] / 255 * 16).round()).float().mean() < 1e-4, "single precision may round"
+    inside = (x + 1) * 17 / 2 - cells
     assert inside.mean().item() == pytest.approx(0.5, abs=4 * math.sqrt(1 / 12 / inside.numel()))
 
 
@@ -127,14 +124,14 @@ class Constant(torch.nn.Module):
 
 
 def test_a_constant_energy_is_the_uniform_distribution(env: Env) -> None:
-    """log Z = D log 2 − 3, exactly, and 8 bits whatever the image; no temperature is better than another."""
+    """log Z = D log 2 − 3, exactly, and log₂ 17 bits whatever the image; no temperature is better than another."""
     data, starts = datasets.load("digits", env.data_folder), torch.zeros(8, 1, 8, 8)
     events = list(likelihood(config(annealing_temperatures=5), Constant(), data, starts, env, 7))
     values = told(events)
     for key in ("likelihood/log_z_forward", "likelihood/log_z_reverse"):
         assert values[key] == pytest.approx(64 * math.log(2) - 3, abs=1e-3)
     for key in ("bits_per_dimension", "bits_per_dimension_reverse", "bits_per_dimension_stored"):
-        assert values[f"likelihood/{key}"] == pytest.approx(8, abs=1e-4)
+        assert values[f"likelihood/{key}"] == pytest.approx(math.log2(17), abs=1e-4)
     assert values["likelihood/gap"] == pytest.approx(0, abs=1e-3)
     assert values["likelihood/nats"] == pytest.approx(-64 * math.log(2), abs=1e-3)
 
@@ -161,7 +158,7 @@ def test_the_temperature_that_fits_best(env: Env, monkeypatch: pytest.MonkeyPatc
     data = replace(digits, train=middle(digits.train), validation=middle(digits.validation))
     network = Linear(data.train.floats().mean(0), 0.01)
     w = network.weights.double().flatten()
-    learned = dequantised(data.train, generator()).double().flatten(1).mean(0)
+    learned = dequantised(data.train, levels(data), generator()).double().flatten(1).mean(0)
 
     def exactly(inverse: Tensor) -> Tensor:
         x = inverse[:, None] * w.abs()
