@@ -113,7 +113,7 @@ def _options(spec: Spec, option: str, settings: Mapping[str, Any]) -> str:
     parts, changed = [f"--data {spec.data}"], dict(spec.set)
     if model := str(changed.pop("model", "")):
         parts.append(f"--model {Path(model).parent.name}/{Path(model).name.removeprefix(TRIAL)}")
-    parts += [f"--set {name}={_text(value)}" for name, value in changed.items()]
+    parts += [f"--set {name}={_text(value)}" for name, value in changed.items() if name not in settings]
     return " ".join([*parts, *(f"--{option} {name}={_text(value)}" for name, value in settings.items())])
 
 

@@ -111,7 +111,7 @@ def _differences(a: Book, b: Book) -> Part:
 def _setting_text(book: Book, name: str) -> str:
     """The text for a setting of a sweep: its value, or where it was searched."""
     space = book.spec.parameters()
-    return f"searched: {space[name]}" if name in space else short(book.spec.base.get(name, "absent"))
+    return f"searched: {space[name]}" if name in space else short(book.spec.shared.get(name, "absent"))
 
 
 def _best(a: SweepData, b: SweepData) -> Part:

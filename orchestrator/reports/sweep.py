@@ -211,13 +211,12 @@ def again(data: SweepData) -> Part:
     facts |= {
         name: value for name, value in sorted(noted.items()) if "/" in name
     }  # what trainers note, such as the judge
-    held = {name: value for name, value in spec.base.items() if name not in spec.space}
     part = Part("Run it again", commands=findings.again(book))
     part.tables = [
         Table(["", ""], [[name, value] for name, value in facts.items()], "The sweep."),
         Table(
             ["setting", "value"],
-            [[name, short(value)] for name, value in held.items()],
+            [[name, short(value)] for name, value in spec.shared.items()],
             "Settings that all trials share.",
         ),
         Table(

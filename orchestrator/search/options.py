@@ -117,7 +117,7 @@ class SweepOptions(TypedDict, total=False):
     set: Annotated[
         Pairs,
         Option(
-            "Change a setting, or hold a searched parameter at a value. Repeatable; separate pairs with commas.",
+            "Change a setting, or hold a searched parameter at any value. Repeatable; separate pairs with commas.",
             metavar="SETTING=VALUE",
             default=(),
         ),

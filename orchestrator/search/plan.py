@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -52,13 +52,10 @@ def resolve(request: Request, storage: Storage) -> Spec:
         reader = datasets.Reader(data_name, Path(options["data_folder"]))
         base = study.base(reader.shape).model_copy(update=model)
         comparison = _comparison(options, base) if options["vary"] else None
-        searched, changed, held = _settings([*options["set"]], study, base, comparison)
-        base = _validated(study.config, base.model_dump() | changed)
+        settled = settings([*options["set"]], [*options["fix"]], study, base, comparison)
+        base = settled.base
         configs = configs_of(study, base.model_dump(), comparison)
-        fixed = _fixed([*options["fix"], *held], searched)
-        if reason := _space.unreachable(study.space, base, fixed):
-            raise UserError(f"--fix {reason}")
-        space = _space.describe(comparison.space if comparison else _space.fix(study.space, fixed), base)
+        space = _space.describe(comparison.space if comparison else settled.space(study), base)
     except (StudyError, datasets.DataError) as error:
         raise UserError(str(error)) from None
     spec = Spec(
@@ -71,8 +68,8 @@ def resolve(request: Request, storage: Storage) -> Spec:
         data_folder=str(Path(options["data_folder"]).absolute()),
         image_shape=reader.shape,
         base=base.model_dump(mode="json"),
-        set={key: base.model_dump(mode="json")[key] for key in [*model, *changed]},
-        fixed=fixed,
+        set=_plain(base.model_copy(update=settled.changed), [*model, *settled.changed]),
+        fixed=settled.fixed,
         space={name: parameter.asdict() for name, parameter in space.items()},
         sampler="grid" if comparison else options["sampler"],
         pruner="none" if comparison else options["pruner"],
@@ -147,23 +144,63 @@ def tracking_uri(given: str | None, storage: str) -> str:
     return uri
 
 
-def _settings(
-    texts: Sequence[str], study: Study[Any, Any], base: BaseModel, comparison: factorial.Comparison | None
-) -> tuple[dict[str, _space.Parameter], dict[str, Any], list[str]]:
-    """The parameters that are searched with the pairs of --set, and what these change and hold: see _set."""
-    searched: dict[str, _space.Parameter] = {} if comparison else _space.describe(study.space, base)
-    changed, held = _set(texts, base, searched, comparison)
-    if held:  # a setting may keep a parameter from being searched: then that is a setting as well
-        searched = _space.describe(study.space, _validated(study.config, base.model_dump() | changed))
-        changed, held = _set(texts, base, searched, comparison)
-    return searched, changed, held
+class Settings(NamedTuple):
+    """What --set and --fix make of a recipe."""
+
+    base: BaseModel
+    fixed: dict[str, Any]  # searched parameters that are held
+    changed: dict[
+        str, Any
+    ]  # pairs of --set, but for parameters that are held at a value of the range that all trials have
+
+    def space(self, study: Study[Any, Any]) -> _space.Space[Any]:
+        """The study's space with what is held."""
+        return _space.fix(study.space, self.fixed, everywhere=self.changed)
+
+
+def settings(
+    set_texts: Sequence[str],
+    fix_texts: Sequence[str],
+    study: Study[Any, Any],
+    base: BaseModel,
+    comparison: factorial.Comparison | None = None,
+) -> Settings:
+    """The recipe ``base`` with the pairs of --set, and the parameters that these and --fix hold. Raises UserError, StudyError.
+
+    --fix holds a parameter at a value of its range. --set does so at any value of the config, also where no search would go,
+    and in all configurations, also in those that do not ask for it.
+    """
+    outline = None if comparison else _space.outline(study.space, base)
+    changed, held = _set(set_texts, base, outline, comparison)
+    if outline and set_texts:  # a setting may keep a parameter from being searched: then that is a setting as well
+        unsearched = {name: value for name, value in changed.items() if name not in outline.parameters}
+        outline = _space.outline(study.space, _validated(study.config, base.model_dump() | unsearched))
+        changed, held = _set(set_texts, base, outline, comparison)
+    searched = outline.parameters if outline else {}
+    whole = _validated(study.config, base.model_dump() | changed)
+    values = {name: getattr(whole, name) for name in changed}
+    strict = _fixed([*fix_texts, *held], searched)
+    for name, value in values.items():
+        if strict.get(name, value) != value:
+            raise UserError(f"{name}={value}: {name} is held at {strict[name]} already; give it one value")
+    settled = {name: value for name, value in values.items() if name in searched}
+    base = _validated(
+        study.config, base.model_dump() | {name: value for name, value in values.items() if name not in settled}
+    )
+    result = Settings(base, strict | settled, values)
+    if reason := _space.unreachable(result.space(study), base, {k: v for k, v in strict.items() if k not in settled}):
+        raise UserError(f"--fix {reason}")
+    return result
 
 
 def _set(
-    texts: Sequence[str], base: BaseModel, searched: Mapping[str, Any], comparison: factorial.Comparison | None
+    texts: Sequence[str], base: BaseModel, outline: _space.Outline | None, comparison: factorial.Comparison | None
 ) -> tuple[dict[str, Any], list[str]]:
-    """The pairs of --set: fields with their values, see _meant, and the texts of those that hold a searched parameter."""
-    fields = type(base).model_fields
+    """The pairs of --set: settings with their values, see _meant, and the texts of those that only hold a parameter.
+
+    These are of parameters that every configuration has, at a value of the range.
+    """
+    fields, searched = type(base).model_fields, outline.parameters if outline else {}
     changed: dict[str, Any] = {}
     held: list[str] = []
     for text in texts:
@@ -172,7 +209,7 @@ def _set(
             raise UserError(f"--set {text} has no value; write --set {key}=VALUE")
         if comparison and key in comparison.settings:
             raise UserError(f"--set {key}: it is what is compared")
-        if key in searched:
+        if key in searched and (key not in fields or (outline and key in outline.common and _in_range(text, searched))):
             held.append(text)
         elif key in fields:
             changed[key] = _meant(value, _field(fields[key]))
@@ -180,6 +217,15 @@ def _set(
             known = list(dict.fromkeys([*fields, *searched]))
             raise UserError(f"--set {key}: no such setting; {did_you_mean(key, known)}there are: {', '.join(known)}")
     return changed, held
+
+
+def _in_range(text: str, searched: dict[str, _space.Parameter]) -> bool:
+    """Whether ``name=value`` is a value that the search may choose."""
+    try:
+        parse_fixed(text, searched)
+    except StudyError:
+        return False
+    return True
 
 
 def _fixed(texts: Sequence[str], searched: dict[str, _space.Parameter]) -> dict[str, Any]:
@@ -190,6 +236,12 @@ def _fixed(texts: Sequence[str], searched: dict[str, _space.Parameter]) -> dict[
         if fixed.setdefault(name, value) != value:
             raise UserError(f"{text}: {name} is held at {fixed[name]} already; give it one value")
     return fixed
+
+
+def _plain(config: BaseModel, names: Sequence[str]) -> dict[str, Any]:
+    """Those settings as they are stored."""
+    values = config.model_dump(mode="json")
+    return {name: values[name] for name in names}
 
 
 def _field(info: FieldInfo) -> TypeAdapter[Any]:

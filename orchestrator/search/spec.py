@@ -95,7 +95,7 @@ class Spec(BaseModel, frozen=True):
 
     def space_of(self, study: Study[Any, Any]) -> _space.Space[Any]:
         """What trials are asked from: the study's space with what is held, or the arms of a comparison."""
-        return self.comparison.space if self.comparison else _space.fix(study.space, self.fixed)
+        return self.comparison.space if self.comparison else _space.fix(study.space, self.fixed, everywhere=self.set)
 
     def parent_of(self, settings: Mapping[str, Any]) -> str:
         """The MLflow run that a trial with these settings is shown below: the sweep's, or its arm's."""
@@ -104,6 +104,12 @@ class Spec(BaseModel, frozen=True):
     def base_of(self, number: int) -> dict[str, Any]:
         """The config that a trial varies."""
         return next((drift.base for drift in self.drifts if number < drift.before), self.base)
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """The settings that all trials share: the recipe, and what is held where no search would go."""
+        held = {name: value for name, value in self.fixed.items() if name in self.base}
+        return {name: value for name, value in (self.base | held).items() if name not in self.space}
 
     def sampler_of(self, number: int) -> Sampler:
         """The sampler that a trial was, or will be, asked of."""
@@ -190,7 +196,8 @@ def _defaults(spec: Spec) -> dict[str, Any]:
 def current(spec: Spec) -> Spec:
     """The sweep as the study's code would make it now. Raises StudyError, pydantic's ValidationError."""
     study = spec.load_study()
-    base = study.config.model_validate(study.base(spec.image_shape).model_dump() | spec.set)
+    changed = {name: value for name, value in spec.set.items() if name not in spec.fixed}
+    base = study.config.model_validate(study.base(spec.image_shape).model_dump() | changed)
     space = spec.space_of(study)
     return spec.model_copy(
         update={

@@ -172,6 +172,8 @@ def space(parameters: Mapping[str, Any], fixed: Mapping[str, Any]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, parameter in parameters.items():
         table.add_row(f"  {name}", f"= {fixed[name]} (held)" if name in fixed else str(parameter))
+    for name in sorted(fixed.keys() - parameters.keys()):
+        table.add_row(f"  {name}", f"= {fixed[name]} (held, outside)")
     return table
 
 
@@ -232,7 +234,7 @@ def print_plan(
     console.print("search space:")
     console.print(space(spec.parameters(), spec.fixed))
     console.print("settings:")
-    console.print(pairs({key: value for key, value in spec.base.items() if key not in spec.space}))
+    console.print(pairs({key: value for key, value in spec.shared.items() if key not in spec.fixed}))
 
 
 def _table(*columns: str) -> Table:

@@ -52,7 +52,7 @@ def tags(spec: Spec) -> dict[str, str]:
 
 def settings(spec: Spec) -> bytes:
     """Every setting that its trials share, as a file."""
-    return json.dumps({key: value for key, value in spec.base.items() if key not in spec.space}, indent=2).encode()
+    return json.dumps(spec.shared, indent=2).encode()
 
 
 def finish(book: Book, outbox: Outbox, remark: Callable[[str], object]) -> list[str]:

@@ -7,7 +7,7 @@ depend on categorical parameters alone, for all choices are tried here and a num
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -64,6 +64,14 @@ class Parameter:
         if abs(value - self._on_step(value)) > 1e-8:
             raise StudyError(f"{name}={text} is between two steps; {name} may be {self} in steps of {self.step:g}")
         return value
+
+    def includes(self, value: Any) -> bool:
+        """Whether ``value`` is one that the search may choose."""
+        if self.kind == "categorical":
+            return value in self.choices
+        if value is None or isinstance(value, bool | str):
+            return False
+        return bool(self.low <= value <= self.high and abs(value - self._on_step(value)) <= 1e-8)
 
     def grid(self, points: int) -> list[Any]:
         """All choices, or ``points`` numbers evenly spread over the range, on its own scale."""
@@ -122,7 +130,11 @@ class _Suggest:
 
 @dataclass(frozen=True)
 class Fixed:
-    """A Suggest that holds some parameters at given values and passes all else on, as ranges of a single value."""
+    """A Suggest that holds some parameters at given values and passes all else on.
+
+    A value of the range or of the choices is passed on as a range of a single value, so the parameter stays in the table. Any
+    other value is a setting: nothing is asked.
+    """
 
     inner: Suggest
     values: Mapping[str, Any]
@@ -132,23 +144,40 @@ class Fixed:
     ) -> float:
         """See Suggest."""
         if name in self.values:
-            low = high = self.values[name]
+            value = self.values[name]
+            if not Parameter("float", low, high, log, step).includes(value):
+                return value  # type: ignore[no-any-return]
+            low = high = value
         return self.inner.suggest_float(name, low, high, step=step, log=log)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """See Suggest."""
         if name in self.values:
-            low = high = self.values[name]
+            value = self.values[name]
+            if not Parameter("int", low, high, log, step).includes(value):
+                return value  # type: ignore[no-any-return]
+            low = high = value
         return self.inner.suggest_int(name, low, high, step=step, log=log)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """See Suggest."""
-        return self.inner.suggest_categorical(name, [self.values[name]] if name in self.values else choices)
+        if name not in self.values:
+            return self.inner.suggest_categorical(name, choices)
+        value = self.values[name]
+        return self.inner.suggest_categorical(name, [value]) if value in choices else value
 
 
-def fix(space: Space[C], values: Mapping[str, Any]) -> Space[C]:
-    """The space with some of its parameters held at ``values``."""
-    return lambda suggest, base: space(Fixed(suggest, values), base)
+def fix(space: Space[C], values: Mapping[str, Any], everywhere: Container[str] = ()) -> Space[C]:
+    """The space with some of its parameters held at ``values``; those ``everywhere`` also where they are not asked for."""
+
+    def held(suggest: Suggest, base: C) -> C:
+        config = space(Fixed(suggest, values), base)
+        others = {
+            name: value for name, value in values.items() if name in everywhere and getattr(config, name) != value
+        }
+        return type(config).model_validate(config.model_dump() | others) if others else config
+
+    return held
 
 
 def grid(space: Space[C], base: C, points: int) -> Iterator[dict[str, Any]]:
@@ -202,8 +231,12 @@ def outline(space: Space[C], base: C, points: int = 1) -> Outline:
                 common = {name: met for name, met in before.items() if suggest.parameters.get(name) == met}
             size += math.prod(len(met.grid(points)) for met in suggest.parameters.values() if not met.choices)
     except ValidationError as error:
-        raise StudyError(f"the search space holds settings that cannot work: {sentence(error)}") from None
+        raise _cannot_work(error) from None
     return Outline(parameters, frozenset(common or ()), size)
+
+
+def _cannot_work(error: ValidationError) -> StudyError:
+    return StudyError(f"the search space holds settings that cannot work: {sentence(error)}")
 
 
 def describe(space: Space[C], base: C) -> dict[str, Parameter]:
@@ -212,12 +245,18 @@ def describe(space: Space[C], base: C) -> dict[str, Parameter]:
 
 
 def unreachable(space: Space[C], base: C, settings: Mapping[str, Any]) -> str:
-    """Why no configuration of the space has all of ``settings``, each of which is a parameter's value; '' where one has."""
+    """Why no configuration of the space has all of ``settings``, each of which is a parameter's value; '' where one has.
+
+    Raises StudyError where the space holds settings that cannot work.
+    """
     asked: set[str] = set()
-    for point in itertools.islice(grid(fix(space, settings), base, 1), MOST_BRANCHES):
-        if settings.keys() <= point.keys():
-            return ""
-        asked |= settings.keys() & point.keys()
+    try:
+        for point in itertools.islice(grid(fix(space, settings), base, 1), MOST_BRANCHES):
+            if settings.keys() <= point.keys():
+                return ""
+            asked |= settings.keys() & point.keys()
+    except ValidationError as error:
+        raise _cannot_work(error) from None
     others = [name for name in settings if name not in asked] or list(settings)
     with_others = ", ".join(f"{name}={value}" for name, value in settings.items() if name not in others)
     which = f"no configuration with {with_others}" if with_others else "with these settings no configuration"

@@ -157,7 +157,7 @@ BAD: list[tuple[list[str], str]] = [  # SHOP is the folder where it is typed
         "--set width=0: Input should be greater",
     ),  # none is a choice of norm
     (["run", "ebm", "--set", "width=8", "blocks=1"], "'blocks=1' follows no option; separate pairs with commas"),
-    (["run", "ebm", "--set", "step_size=1000"], "step_size=1000 is outside the search space"),
+    (["run", "ebm", "--set", "step_size=-1"], "--set step_size=-1: Input should be greater than 0"),
     (["run", "ebm", "--set", "step_size=8", "--fix", "step_size=9"], "step_size is held at 9.0 already"),
     (["compare", "ebm", "--vary", ""], "nothing is compared; name a setting"),
     (["run", "ebm", "--launcher", "locale"], "--launcher locale: did you mean local? there are local, inline"),
