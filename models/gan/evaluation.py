@@ -12,7 +12,8 @@ from models.data import dataset as datasets
 from models.env import Env
 from models.events import Curve, Event, Facts, Images, Matrix, Progress, Scalars, Weights
 from models.gan import losses
-from models.gan.conditioning import generator_input
+from models.gan.clusters import told_data
+from models.gan.conditioning import conditions, generator_input
 from models.gan.config import RECIPES, Config
 from models.gan.networks import Critic, binarised, network
 from models.gan.networks import Generator as Network
@@ -40,6 +41,7 @@ class Result:
     network: Network  # the averaged generator
     critic: Critic
     data: datasets.Data
+    told: datasets.Data  # the same with the labels that the networks are told
     quality: Quality
     step: int
     history: list[tuple[float, float]]  # epochs, and fid/generated then
@@ -59,26 +61,26 @@ def generate(net: Network, noise: Tensor, threshold: bool) -> Tensor:
     return binarised(images) if threshold else images
 
 
-def classes_of(data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
-    """Labels (n,) to draw, as frequent as in training, the same at every call; by chance, as those of real images are."""
+def conditions_of(config: Config, told: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
+    """What n images are to be (n,), the same at every call: as frequent as in training, or a hidden class by chance."""
     generator = env.generator(f"{salt}, classes")
-    indices = torch.randint(len(data.train), (n,), generator=generator, device=env.device)
-    return data.train.labels.to(env.device)[indices]
+    indices = torch.randint(len(told.train), (n,), generator=generator, device=env.device)
+    return conditions(config, told.train.labels.to(env.device)[indices], generator)
 
 
-def generation_inputs(config: Config, data: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
+def generation_inputs(config: Config, told: datasets.Data, env: Env, n: int, salt: str) -> Tensor:
     """What ``n`` images are drawn of, (n, inputs): the same at every call."""
     noise = torch.randn(n, config.latent_size, generator=env.generator(salt), device=env.device)
-    return generator_input(config, noise, classes_of(data, env, n, salt))
+    return generator_input(config, noise, conditions_of(config, told, env, n, salt))
 
 
 def samples(result: Result, env: Env) -> Tensor:
     """Images that are shown and scored, always of the same noise."""
-    config, data = result.config, result.data
+    config = result.config
     return generate(
         result.network,
-        generation_inputs(config, data, env, config.evaluation_samples, "evaluation"),
-        binary(config, data),
+        generation_inputs(config, result.told, env, config.evaluation_samples, "evaluation"),
+        binary(config, result.data),
     )
 
 
@@ -86,9 +88,8 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
     """``n`` new images by a trained network."""
     data = datasets.load(env.data, env.data_folder)
     net = restored(network(config, data.shape), weights, env.device)
-    return Images(
-        0, "samples/new", generate(net, generation_inputs(config, data, env, n, "samples"), binary(config, data))
-    )
+    inputs = generation_inputs(config, told_data(config, data), env, n, "samples")
+    return Images(0, "samples/new", generate(net, inputs, binary(config, data)))
 
 
 def judged_classes(judge: Judge, name: str, images: Tensor) -> dict[str, float]:
@@ -133,7 +134,9 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     config, data, step, quality = result.config, result.data, result.step, result.quality
     yield Progress("evaluation", 0, 2)
     images = samples(result, env)
-    raw = generate(result.network, generation_inputs(config, data, env, len(images), "evaluation"), threshold=False)
+    raw = generate(
+        result.network, generation_inputs(config, result.told, env, len(images), "evaluation"), threshold=False
+    )
     undecided = {
         "samples/undecided": float((raw.abs() < 0.9).float().mean())
     }  # pixels that are neither black nor white
@@ -153,7 +156,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
 def interpolation(result: Result, env: Env) -> Tensor:
     """Images along the way from one noise to another, a row each, on great circles, as noise lies near a sphere.
 
-    White 2016, arXiv:1609.04468. A row is of one class where the generator is told classes.
+    White 2016, arXiv:1609.04468. A row is of one class, cluster or hidden class where the generator is given one.
     """
     config, data = result.config, result.data
     begin, end = torch.randn(
@@ -163,7 +166,7 @@ def interpolation(result: Result, env: Env) -> Tensor:
     angle = cosine.clamp(-0.999, 0.999).acos()
     share = torch.linspace(0, 1, STEPS, device=begin.device)[None, :, None]
     way = ((1 - share) * angle).sin() * begin[:, None] + (share * angle).sin() * end[:, None]
-    labels = in_turn(N_PATHS, len(data.classes), env.device).repeat_interleave(STEPS)
+    labels = in_turn(N_PATHS, max(1, config.conditions), env.device).repeat_interleave(STEPS)
     return generate(
         result.network, generator_input(config, (way / angle.sin()).flatten(0, 1), labels), binary(config, data)
     )
@@ -208,9 +211,9 @@ def critic_report(result: Result, images: Tensor, raw: Tensor, env: Env) -> Iter
     }
 
     labels = {
-        "train": data.train.labels[indices],
-        "validation": data.validation.labels[: len(shown)],
-        "generated": classes_of(data, env, len(shown), "evaluation"),
+        "train": result.told.train.labels[indices],
+        "validation": result.told.validation.labels[: len(shown)],
+        "generated": conditions_of(config, result.told, env, len(shown), "evaluation"),
     }
 
     def critic_values(name: str) -> Tensor:

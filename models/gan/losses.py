@@ -72,15 +72,24 @@ def zero_penalty(critic: Values, images: Tensor) -> Tensor:
 
 
 def penalties(
-    config: Config, critic: nn.Module, real: Tensor, generated: Tensor, labels: Tensor, generator: Generator
+    config: Config,
+    update: int,
+    critic: nn.Module,
+    real: Tensor,
+    generated: Tensor,
+    labels: Tensor,
+    generator: Generator,
 ) -> Iterator[Tensor]:
-    """The penalties on gradients that the loss asks for, weighted."""
+    """The penalties on gradients that the loss asks for in the generator's ``update``, weighted.
+
+    R1 at every so many updates, and as much heavier, is the lazy regularisation of Karras et al. 2020, arXiv:1912.04958.
+    """
     if config.loss == "wgan_gp":
         points = between(real, generated, generator)
         yield config.penalty * penalty(partial(critic, labels=labels), points)
-    if config.zero_penalty:
-        half = (len(real) + 1) // 2
-        yield config.zero_penalty * zero_penalty(partial(critic, labels=labels[:half]), real[:half])
+    if config.zero_penalty and config.penalises_zero(update):
+        half, weight = (len(real) + 1) // 2, config.zero_penalty * config.zero_penalty_every
+        yield weight * zero_penalty(partial(critic, labels=labels[:half]), real[:half])
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """What a report of training measures."""
 
+import math
 from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple
@@ -66,7 +67,7 @@ def measure(
         values["discriminator/real"] = on_real.sigmoid().mean().item()
         values["discriminator/generated"] = on_generated.sigmoid().mean().item()
     if config.loss == "wgan":
-        values["critic/at_clip"] = losses.share_at_clip(critic, config.clip)
+        values["critic/at_clip"] = losses.share_at_clip(critic, config.clip or math.inf)
     return values
 
 

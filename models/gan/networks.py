@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import register_parametrization
 
 from models.gan.conditioning import values
 from models.gan.config import Config
@@ -82,8 +83,7 @@ class Critic(nn.Module):
         with torch.no_grad():
             features = self.body.eval()(torch.zeros(1, *shape)).shape[1]
         self.body.train()
-        head = nn.Linear(features, config.critic_outputs)
-        self.head = spectral_norm(head) if config.spectral else head
+        self.head = _weighted(config, nn.Linear(features, config.critic_outputs))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def logits(self, images: Tensor) -> Tensor:
@@ -122,7 +122,44 @@ def _layer(config: Config, conv: nn.Conv2d, first: bool) -> list[nn.Module]:
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
     norm = [nn.BatchNorm2d(conv.out_channels)] if config.critic_norm == "batch" and not first else []
-    return [spectral_norm(conv) if config.spectral else conv, *norm, nn.LeakyReLU(0.2)]
+    return [_weighted(config, conv), *norm, nn.LeakyReLU(0.2)]
+
+
+class Equalised(nn.Module):
+    """A weight in units of 1/√fan-in, so that a step and a clip are as large for every layer: Karras et al. 2018."""
+
+    def __init__(self, fan_in: int) -> None:
+        super().__init__()
+        self.unit = fan_in**-0.5
+
+    def forward(self, weight: Tensor) -> Tensor:
+        scaled: Tensor = weight * self.unit
+        return scaled
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        stored: Tensor = weight / self.unit
+        return stored
+
+
+class Centred(nn.Module):
+    """Filters (outputs, …) minus their mean: where an image is one grey, such a filter says nothing, so ink is no measure."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight - weight.mean(tuple(range(1, weight.dim())), keepdim=True)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        return weight
+
+
+def _weighted(config: Config, layer: nn.Conv2d | nn.Linear) -> nn.Module:
+    """A layer of the critic whose weights are bounded as the settings say."""
+    fan_in = layer.weight[0].numel()
+    if config.equalised:
+        register_parametrization(layer, "weight", Equalised(fan_in))
+        register_parametrization(layer, "bias", Equalised(fan_in))
+    if config.centred and isinstance(layer, nn.Conv2d):
+        register_parametrization(layer, "weight", Centred())
+    return spectral_norm(layer) if config.spectral else layer
 
 
 def _begin(layer: nn.Module) -> None:

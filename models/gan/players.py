@@ -1,13 +1,14 @@
 """The two networks that play against each other, with their optimizers, and what both are trained on: batches and noise."""
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from models.data.dataset import Data
 from models.env import Env
-from models.gan.conditioning import generator_input
+from models.gan.conditioning import conditions, generator_input
 from models.gan.config import Config
 from models.gan.networks import Critic, network, straight_through
 from models.parts.training.augmentation import noisy
@@ -15,6 +16,15 @@ from models.parts.training.batches import Batches
 from models.parts.training.checkpoint import Part
 from models.parts.training.loop import LearningRate
 from models.parts.training.optimisation import seeded_init
+
+
+class Batch(NamedTuple):
+    """What an update learns from."""
+
+    real: Tensor  # (n, *shape)
+    labels: Tensor  # (n,), what the networks are told of real images
+    generated: Tensor  # (n, *shape)
+    asked: Tensor  # (n,), what the generated images are to be
 
 
 class Players:
@@ -39,11 +49,15 @@ class Players:
         )
         self.parts |= {"batches": self.batches.generator, "noise": self.noise}
 
-    def generate(self, labels: Tensor) -> Tensor:
-        """Images (n, *shape) of new noise for ``labels`` (n,), as the critic knows them, with gradients in the generator."""
+    def draw(self, with_gradients: bool) -> Batch:
+        """Real images, and as many of new noise as the critic knows them, with gradients in the generator where asked for."""
+        real, labels = self.batches.draw()
+        asked = conditions(self.config, labels, self.noise)
         z = torch.randn(len(labels), self.config.latent_size, generator=self.noise, device=labels.device)
-        images: Tensor = self.generator(generator_input(self.config, z, labels))
-        return straight_through(images) if self.config.straight_through else images
+        with torch.set_grad_enabled(with_gradients):
+            images: Tensor = self.generator(generator_input(self.config, z, asked))
+            generated = straight_through(images) if self.config.straight_through else images
+        return Batch(real, labels, generated, asked)
 
     def add_noise(self, images: Tensor, update: int) -> Tensor:
         """Images under noise that fades until the last update: else the critic would tell the two kinds by their greys alone."""

@@ -3,23 +3,22 @@
 Goodfellow et al. 2014, arXiv:1406.2661, and Wasserstein's: Arjovsky et al. 2017, arXiv:1701.07875.
 """
 
+import math
 from collections.abc import Generator, Iterator, Mapping
 from functools import partial
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Event
 from models.gan import losses
-from models.gan.conditioning import check_classes, class_loss, values
+from models.gan.clusters import told_data
+from models.gan.conditioning import check_classes, class_loss, hidden_loss, values
 from models.gan.config import Config
 from models.gan.divergence import DivergenceMonitor
 from models.gan.evaluation import Result, evaluate, introduce
 from models.gan.measurements import CriticUpdate, GeneratorUpdate, Spent, measure
-from models.gan.players import Players
+from models.gan.players import Batch, Players
 from models.parts.evaluation import inception
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
@@ -38,7 +37,8 @@ class AdversarialLearner:
 
     def __init__(self, config: Config, env: Env, data: datasets.Data, quality: Quality) -> None:
         self.config, self.env, self.data, self.quality = config, env, data, quality
-        self.players = Players(config, env, data)
+        self.told = told_data(config, data)
+        self.players = Players(config, env, self.told)
         self.updates, self.parts, self.learning_rates = config.updates, self.players.parts, self.players.learning_rates
         self.evaluations = (Evaluation(config.evaluations, self.evaluate),)
         self.monitor, self.network_evaluations = DivergenceMonitor(), 0
@@ -49,44 +49,45 @@ class AdversarialLearner:
         yield from introduce(self.result(0), self.env)
 
     def update(self, index: int) -> Outcome:
-        """One update of the generator, after those of the critic that belong to it."""
-        for _ in range(self.config.critic_updates(index)):
-            of_critic = self.update_critic(index)
-        of_generator = self.update_generator(index, of_critic.labels)
+        """One update of the generator, after those of the critic; it learns from the images that the last of these saw."""
+        for left in reversed(range(self.config.critic_updates(index))):
+            batch = self.players.draw(with_gradients=left == 0)
+            of_critic = self.update_critic(index, batch)
+        of_generator = self.update_generator(index, batch)
         spent = Spent(self.network_evaluations, self.players.batches.epochs(index + 1))
         return Outcome(of_generator.images, partial(measure, self.config, self.players, of_critic, of_generator, spent))
 
-    def update_critic(self, index: int) -> CriticUpdate:
+    def update_critic(self, index: int, batch: Batch) -> CriticUpdate:
         config, players, critic = self.config, self.players, self.players.critic
-        images, labels = players.batches.draw()
-        real = players.add_noise(images, index)
-        with torch.no_grad():
-            generated = players.add_noise(players.generate(labels), index)
-        logits = critic.logits(real)
-        on_real, on_generated = values(config, logits, labels), critic(generated, labels)
+        labels, asked = batch.labels, batch.asked
+        real, generated = (players.add_noise(images, index) for images in (batch.real, batch.generated.detach()))
+        logits, logits_generated = critic.logits(real), critic.logits(generated)
+        on_real, on_generated = values(config, logits, labels), values(config, logits_generated, asked)
         loss = losses.critic_loss(config, on_real, on_generated) + class_loss(config, logits, labels)
-        for penalty in losses.penalties(config, critic, real, generated, labels, players.noise):
+        loss = loss + hidden_loss(config, logits_generated, asked)
+        for penalty in losses.penalties(config, index, critic, real, generated, labels, players.noise):
             loss = loss + penalty
         players.critic_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         players.critic_optimizer.step()
         if config.loss == "wgan":
-            losses.clip(critic, config.clip)
-        self.network_evaluations += config.critic_cost
+            losses.clip(critic, config.clip or math.inf)
+        self.network_evaluations += config.critic_cost(index)
         return CriticUpdate(real, generated, labels, on_real, on_generated, loss)
 
-    def update_generator(self, index: int, labels: Tensor) -> GeneratorUpdate:
-        players = self.players
+    def update_generator(self, index: int, batch: Batch) -> GeneratorUpdate:
+        config, players = self.config, self.players
         players.critic.requires_grad_(False)
-        images = players.generate(labels)
-        loss = losses.generator_loss(self.config, players.critic(players.add_noise(images, index), labels))
+        logits = players.critic.logits(players.add_noise(batch.generated, index))
+        loss = losses.generator_loss(config, values(config, logits, batch.asked))
+        loss = loss + hidden_loss(config, logits, batch.asked)
         players.generator_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         players.generator_optimizer.step()
         players.critic.requires_grad_(True)
-        update_ema(players.average, players.generator, index, self.config.ema_decay)
-        self.network_evaluations += 2
-        return GeneratorUpdate(images, loss)
+        update_ema(players.average, players.generator, index, config.ema_decay)
+        self.network_evaluations += 1
+        return GeneratorUpdate(batch.generated, loss)
 
     def check_divergence(self, step: int, measurements: Mapping[str, float]) -> None:
         self.monitor = self.monitor.update(step, self.updates, measurements)
@@ -106,7 +107,7 @@ class AdversarialLearner:
 
     def result(self, step: int) -> Result:
         networks = self.players.average, self.players.critic
-        return Result(self.config, *networks, self.data, self.quality, step, self.history)
+        return Result(self.config, *networks, self.data, self.told, self.quality, step, self.history)
 
 
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:

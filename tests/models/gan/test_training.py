@@ -158,19 +158,20 @@ def test_spectral_normalisation_bounds_the_last_layer() -> None:
 
 
 def test_the_budget_pays_for_long_phases_too() -> None:
-    config = Config(loss="wgan", n_critic=2, long_phase=10, network_evaluations=25 * 32 + 475 * 8 + 32 + 8)
+    config = Config(loss="wgan", n_critic=2, long_phase=10, network_evaluations=25 * 31 + 475 * 7 + 31 + 7)
     assert config.updates == 25 + 475 + 1 + 1
     assert [config.critic_updates(update) for update in (0, 24, 25, 499, 500, 501)] == [10, 10, 2, 2, 10, 2]
     assert config.model_copy(update={"network_evaluations": config.network_evaluations - 1}).updates == 501
-    assert Config(loss="bce", network_evaluations=100).updates == 16
-    assert Config(loss="bce", zero_penalty=0, network_evaluations=100).updates == 20
-    assert Config(loss="wgan_gp", n_critic=5, network_evaluations=54).updates == 2
+    assert Config(loss="bce", network_evaluations=100).updates == 20
+    assert Config(loss="bce", zero_penalty=0, network_evaluations=100).updates == 25
+    assert Config(loss="bce", zero_penalty_every=4, network_evaluations=5 + 3 * 4 + 5).updates == 5
+    assert Config(loss="wgan_gp", n_critic=5, network_evaluations=52).updates == 2
 
 
 def test_what_is_not_said_is_what_the_loss_s_authors_have() -> None:
     assert Config(loss="wgan").resolved().optimizer == "rmsprop"
     said = Config(loss="wgan", optimizer="adam", n_critic=2).resolved()
-    assert (said.optimizer, said.n_critic, said.critic_norm) == ("adam", 2, "batch")
+    assert (said.optimizer, said.n_critic, said.centred) == ("adam", 2, True)
     with pytest.raises(ValidationError, match="set critic_norm=none"):
         Config(loss="wgan_gp", critic_norm="batch")
     with pytest.raises(ValidationError, match="zero_penalty is of each image alone"):
