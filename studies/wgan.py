@@ -1,4 +1,4 @@
-"""Which WGAN settings, with weight clipping or gradient penalty, give legible Persian digits?"""
+"""Which WGAN settings, with weight clipping or gradient penalty, give legible Persian digits of all ten classes?"""
 
 from studies import _gan
 

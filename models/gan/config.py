@@ -174,15 +174,14 @@ class Config(BaseModel):
     )
 
     @property
-<<<<<<< HEAD
     def log_odds(self) -> bool:
         """Whether the critic's value is what it thinks of "real against generated": the logarithm of the odds."""
         return self.loss in ("bce", "minimax", "jensen_shannon")
-=======
+
+    @property
     def conditions(self) -> int:
         """Classes, clusters or hidden classes that the generator is given one of, or 0."""
         return {"none": self.hidden_classes, "clusters": self.clusters, "critic": 0, "both": self.classes}[self.labels]
->>>>>>> e77ab10 (GANs share generated images between both networks, and may be told clusters or hide a class; the critic of WGAN is centred and slow)
 
     @property
     def generator_inputs(self) -> int:

@@ -194,15 +194,23 @@ def _defaults(spec: Spec) -> dict[str, Any]:
 
 
 def current(spec: Spec) -> Spec:
-    """The sweep as the study's code would make it now. Raises StudyError, pydantic's ValidationError."""
+    """The sweep as the study's code would make it now. Raises StudyError, pydantic's ValidationError.
+
+    A study of this package may get another recipe in a later version: a sweep keeps the one that it began with. A change of
+    the user's own file is meant for the sweep.
+    """
     study = spec.load_study()
-    changed = {name: value for name, value in spec.set.items() if name not in spec.fixed}
-    base = study.config.model_validate(study.base(spec.image_shape).model_dump() | changed)
-    space = spec.space_of(study)
+    if spec.study.endswith(".py"):
+        changed = {name: value for name, value in spec.set.items() if name not in spec.fixed}
+        base = study.config.model_validate(study.base(spec.image_shape).model_dump() | changed)
+    else:
+        base = study.config.model_validate(spec.base)
     return spec.model_copy(
         update={
             "base": base.model_dump(mode="json"),
-            "space": {name: parameter.asdict() for name, parameter in _space.describe(space, base).items()},
+            "space": {
+                name: parameter.asdict() for name, parameter in _space.describe(spec.space_of(study), base).items()
+            },
             "objectives": [(objective.key, objective.direction) for objective in study.objectives],
         }
     )

@@ -17,7 +17,7 @@ MAY_BE_ZERO = {
     *("friction", "noise", "noise_start", "noise_end", "data_noise", "instance_noise", "fresh_share", "beta1", "beta2"),
     *("energy_regularisation", "wrong_label_weight", "classification_weight", "likelihood_weight", "fid_weight"),
     *("commitment", "kl_weight", "penalty", "zero_penalty", "label_smoothing", "embedding_margin", "restart_below"),
-    *("decay", "ema_decay", "least_accuracy"),
+    *("decay", "ema_decay", "least_accuracy", "hidden_classes"),
 }
 BLOCKS_MAY_BE_ZERO = {"dvae"}
 

@@ -15,7 +15,7 @@ from models.data import dataset as datasets
 from models.env import Env
 from models.events import Curve, Diverged, Event, Facts, Images, Matrix, Scalars, Weights
 from models.gan import evaluation, losses, networks, training
-from models.gan.conditioning import class_loss, generator_input, values
+from models.gan.conditioning import class_loss, conditions, generator_input, hidden_loss, values
 from models.gan.config import RECIPES, Config
 from models.gan.divergence import DivergenceMonitor
 from models.gan.evaluation import generation_inputs
@@ -94,9 +94,13 @@ def test_the_penalty_at_real_images_of_a_linear_critic_is_known() -> None:
 def test_what_is_told_of_classes() -> None:
     z, logits, labels = torch.tensor([[0.5, -2.0]]), torch.tensor([[1.0, 2.0, -3.0]]), torch.tensor([1])
     none, critic = Config(labels="none", classes=2), Config(labels="critic", classes=3)
+    clusters = Config(labels="clusters", clusters=2)
     both = Config(labels="both", classes=2)
     assert generator_input(none, z, labels).tolist() == generator_input(critic, z, labels).tolist() == [[0.5, -2.0]]
     assert generator_input(both, z, labels).tolist() == [[0.5, -2.0, 0.0, 1.0]]
+    assert generator_input(clusters, z, labels).tolist() == [[0.5, -2.0, 0.0, 1.0]]
+    assert values(clusters, logits, labels).tolist() == pytest.approx([1.0 - 3.0])
+    assert class_loss(clusters, logits, labels) == class_loss(both, logits, labels)
     assert values(none, logits[:, :1], labels).tolist() == pytest.approx([1.0])
     mean = (math.exp(1) + math.exp(2) + math.exp(-3)) / 3
     assert values(critic, logits, labels).tolist() == pytest.approx([math.log(mean)])
@@ -106,8 +110,40 @@ def test_what_is_told_of_classes() -> None:
     assert class_loss(both, logits, labels).item() == pytest.approx(math.log(math.exp(2) + math.exp(-3)) + 3, rel=1e-5)
 
 
+def test_a_hidden_class_is_chosen_by_chance_and_read_by_the_critic() -> None:
+    config, nothing = Config(hidden_classes=2), Config()
+    labels, logits = torch.zeros(1_000, dtype=torch.long), torch.tensor([[5.0, 2.0, -3.0]])
+    asked = conditions(config, labels, torch.Generator().manual_seed(0))
+    assert 400 < asked.sum() < 600
+    assert conditions(nothing, labels, torch.Generator()) is labels
+    assert generator_input(config, torch.zeros(1_000, 3), asked).shape == (1_000, 5)
+    assert values(config, logits, torch.tensor([1])).tolist() == [5.0]
+    assert class_loss(config, logits, torch.tensor([1])) == 0, "real images have no hidden class"
+    expected = math.log(math.exp(2) + math.exp(-3)) + 3
+    assert hidden_loss(config, logits, torch.tensor([1])).item() == pytest.approx(expected, rel=1e-5)
+    assert hidden_loss(nothing, logits[:, :1], torch.tensor([1])) == 0
+
+
+def test_equalised_weights_are_in_units_of_one_over_the_root_of_the_inputs_and_centred_filters_ignore_grey() -> None:
+    critic = Critic(Config(loss="wgan", width=4), (1, 28, 28)).requires_grad_(False)
+    losses.clip(critic, 1.0)
+    for layer in critic.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = layer.weight[0].numel() ** -0.5
+            assert layer.bias is not None and float(layer.bias.abs().max()) <= bound
+            if isinstance(layer, nn.Linear):
+                assert float(layer.weight.abs().max()) <= bound
+            else:
+                torch.testing.assert_close(
+                    layer.weight.sum((1, 2, 3)), torch.zeros(layer.out_channels), atol=1e-5, rtol=0
+                )
+    first = critic.body[0]
+    inner = first(torch.full((1, 1, 28, 28), 0.7))[:, :, 2:-2, 2:-2]
+    assert float((inner - first.bias[:, None, None]).abs().max()) < 1e-5
+
+
 def test_clipping_keeps_every_parameter_and_counts_those_at_the_bound() -> None:
-    critic = Critic(Config(loss="wgan", width=4), (1, 8, 8)).requires_grad_(False)
+    critic = Critic(Config(loss="wgan", width=4, equalised=False), (1, 8, 8)).requires_grad_(False)
     before = [weight.clone() for weight in critic.parameters()]
     losses.clip(critic, 0.01)
     for weight, earlier in zip(critic.parameters(), before, strict=True):
@@ -127,10 +163,10 @@ def test_binary_images_pass_gradients_as_if_they_were_not() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("labels", ["none", "critic", "both"])
+@pytest.mark.parametrize("labels", ["none", "clusters", "critic", "both"])
 @pytest.mark.parametrize("loss", RECIPES)
 def test_networks_fit_images_of_any_size(loss: Any, labels: Any, shape: tuple[int, int, int]) -> None:
-    config = Config(loss=loss, labels=labels, classes=3, width=4, latent_size=5).resolved()
+    config = Config(loss=loss, labels=labels, classes=3, clusters=3, width=4, latent_size=5).resolved()
     generator, critic = Generator(config, shape), Critic(config, shape)
     of = torch.tensor([2, 0, 1])
     images = generator(generator_input(config, torch.randn(3, 5), of))
