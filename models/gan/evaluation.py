@@ -19,7 +19,7 @@ from models.gan.networks import Critic, binarised, network
 from models.gan.networks import Generator as Network
 from models.parts.evaluation import calibration, inception
 from models.parts.evaluation.classes import in_turn
-from models.parts.evaluation.judge import Judge
+from models.parts.evaluation.legibility import judged_classes
 from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
@@ -29,7 +29,6 @@ SHOWN = 64  # images in a grid
 BATCH = 256  # images drawn or judged at a time
 STEPS = 8  # images on the way from one to another
 N_PATHS = 8
-CONFIDENT = 0.9  # a probability
 BARS = 60  # of a histogram
 
 
@@ -90,20 +89,6 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
     net = restored(network(config, data.shape), weights, env.device)
     inputs = generation_inputs(config, told_data(config, data), env, n, "samples")
     return Images(0, "samples/new", generate(net, inputs, binary(config, data)))
-
-
-def judged_classes(judge: Judge, name: str, images: Tensor) -> dict[str, float]:
-    """Which classes the judge sees, and how sure it is: ``classes/entropy`` in nats, ``legibility/share`` above 0.9."""
-    probabilities = judge.predict(images)
-    shares = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(probabilities)
-    confidence = probabilities.amax(1)
-    values = {
-        "classes/entropy": float(torch.special.entr(shares).sum()),
-        "classes/present": float((shares > 0).sum()),
-        "legibility/confidence": float(confidence.mean()),
-        "legibility/share": float((confidence > CONFIDENT).float().mean()),
-    }
-    return {f"{key}{name}": value for key, value in values.items()}
 
 
 def introduce(result: Result, env: Env) -> Iterator[Event]:

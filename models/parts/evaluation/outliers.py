@@ -6,7 +6,7 @@ measure: Nalisnick et al. 2019, arXiv:1810.09136, above all where the others are
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -27,21 +27,37 @@ def auroc(energy: Measure, data: datasets.Data, env: Env, n: int, more: Mapping[
     Of the first ``n`` images each: those of ``strangers``, those ``more`` that are given, and ``train``, the training
     split, which should be near 0.5.
     """
+    rows = aurocs(lambda images: {"energy": energy(images)}, ("energy",), data, env, n, more)
+    return {f"ood_auroc/{name}": value for _, name, value in rows}
+
+
+def aurocs(
+    scored: Callable[[Tensor], Mapping[str, Tensor]],
+    names: Sequence[str],
+    data: datasets.Data,
+    env: Env,
+    n: int,
+    more: Mapping[str, Tensor],
+) -> Iterator[tuple[str, str, float]]:
+    """The same for several scores at once: (score, name of the images, chance) for each of ``names``.
+
+    ``scored`` gives of images (m, *shape) the scores (m,) by name, higher is stranger.
+    """
     from sklearn.metrics import roc_auc_score
 
-    def energies(images: Tensor) -> Tensor:
+    def values(images: Tensor) -> Mapping[str, Tensor]:
         with torch.no_grad():
-            return torch.cat([energy(batch.to(env.device)).double().cpu() for batch in torch.split(images[:n], BATCH)])
+            batches = [scored(batch.to(env.device)) for batch in torch.split(images[:n], BATCH)]
+        return {name: torch.cat([batch[name].double().cpu() for batch in batches]) for name in names}
 
-    inside = energies(data.validation.floats())
+    inside = values(data.validation.floats())
     others = {"train": data.train.floats(torch.arange(min(n, len(data.train)))), **more}
     others |= strangers(data, env.data_folder, env.generator("strangers"), n)
-    values = {}
-    for name, images in others.items():
-        outside = energies(images)
-        truth = torch.cat([torch.zeros(len(inside)), torch.ones(len(outside))])
-        values[f"ood_auroc/{name}"] = float(roc_auc_score(truth, torch.cat([inside, outside])))
-    return values
+    for kind, images in others.items():
+        outside = values(images)
+        for name in names:
+            truth = torch.cat([torch.zeros(len(inside[name])), torch.ones(len(outside[name]))])
+            yield name, kind, float(roc_auc_score(truth, torch.cat([inside[name], outside[name]])))
 
 
 def strangers(data: datasets.Data, folder: Path, generator: Generator, n: int) -> dict[str, Tensor]:
