@@ -28,7 +28,7 @@ class BayesNet(nn.Module):
         super().__init__()
         self.tokens, self.levels = Tokens(config, shape), config.levels
         self.height, self.width = self.tokens.rows, self.tokens.columns
-        self.offsets, places = offsets(config.neighbours), self.tokens.places
+        self.neighbours, self.offsets, places = config.neighbours, offsets(config.neighbours), self.tokens.places
         parents, outputs = len(self.offsets), config.levels - 1 if config.levels == 2 else config.levels
         self.mlp, self.own = config.cpd == "mlp", config.position == "own"
         inputs = config.width if self.mlp else parents
@@ -109,7 +109,7 @@ class BayesNet(nn.Module):
     def _padded(self, values: Tensor) -> Tensor:
         return torch.cat(
             [
-                self.tokens.palette[0].expand(len(values), REACH, self.width + 2 * REACH),
+                self.tokens.palette[0].expand(values.shape[0], REACH, self.width + 2 * REACH),
                 F.pad(values - self.tokens.palette[0], (REACH, REACH)) + self.tokens.palette[0],
             ],
             1,

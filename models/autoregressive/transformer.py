@@ -90,7 +90,7 @@ class ImageGPT(nn.Module):
 
     def embed(self, labels: Tensor | None, tokens: Tensor) -> Tensor:
         """What the first block sees at each place: (n, places, width)."""
-        n = len(tokens)
+        n = tokens.shape[0]  # a number of images that an exported network leaves free
         begin = self.begin(tokens.new_zeros(n) if labels is None else labels)
         x = torch.cat([begin[:, None], self.before(tokens[:, :-1])], 1)
         if self.place is not None:

@@ -1,0 +1,61 @@
+"""Images of which a part is hidden, completed three ways by a Bayesian network, with what each says of their probability."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from models.autoregressive.bayes_net import BayesNet
+from models.autoregressive.inference import (
+    ancestral,
+    exact_where_last,
+    gibbs,
+    importance,
+    mean_field,
+)
+from models.data.dataset import Data
+from models.env import Env
+from models.events import Event, Images, Scalars
+from models.parts.training.reporting import finite
+
+N_IMAGES = 8
+GIBBS_SWEEPS = 60
+FIELD_SWEEPS = 6
+DRAWS = 16  # of q in an update of mean field
+
+
+def hidden_pixels(net: BayesNet, data: Data, env: Env, step: int) -> Iterator[Event]:
+    """Of validation images with the lower half hidden, and with a square in the middle hidden."""
+    images = data.validation.floats(torch.arange(min(N_IMAGES, len(data.validation)))).to(env.device)
+    lower = torch.zeros(net.height, net.width, dtype=torch.bool, device=env.device)
+    square = lower.clone()
+    lower[net.height // 2 :] = True
+    rows, columns = net.height // 4, net.width // 4
+    square[rows : net.height - rows, columns : net.width - columns] = True
+    for name, suffix, hidden in (("lower_half", "", lower.flatten()), ("square", "_square", square.flatten())):
+        tokens = net.tokens.encode(images)
+        generator = env.generator(f"hidden pixels, {name}")
+        field = mean_field(net, tokens, hidden, FIELD_SWEEPS, DRAWS, generator)
+        begun = ancestral(net, tokens, hidden, generator)
+        chains = gibbs(net, begun, hidden, GIBBS_SWEEPS, generator)
+        yield _picture(net, step, f"inference/{name}", tokens, hidden, field.white, chains, begun)
+        estimate = importance(net, field.white, hidden, generator)
+        values = {
+            f"inference/elbo{suffix}": float(field.elbo.mean()),
+            f"inference/importance{suffix}": float(estimate.nats.mean()),
+            f"inference/effective_samples{suffix}": float(estimate.effective_samples.mean()),
+        }
+        if name == "lower_half":
+            values["inference/exact"] = float(exact_where_last(net, tokens, hidden).mean())
+        yield Scalars(step, finite(values))
+
+
+def _picture(
+    net: BayesNet, step: int, key: str, tokens: Tensor, hidden: Tensor, white: Tensor, chains: Tensor, begun: Tensor
+) -> Images:
+    """Rows: what is seen, mean field's probabilities, Gibbs, ancestral, the originals."""
+    original = net.tokens.decode(tokens)
+    seen = torch.where(hidden.view(1, 1, net.height, net.width), 0.0, original)
+    probabilities = (2 * white - 1).float().view_as(original)
+    rows = [seen, probabilities, net.tokens.decode(chains), net.tokens.decode(begun), original]
+    return Images(step, key, torch.cat(rows).cpu(), len(tokens))

@@ -1,0 +1,33 @@
+"""What both studies of Image GPT have in common."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.autoregressive.config import ImageGPTConfig
+from studies import ImageShape, Section, Study, Suggest, _autoregressive
+
+
+def study(
+    question: str | None,
+    base: Callable[[ImageShape], ImageGPTConfig],
+    space: Callable[[Suggest, ImageGPTConfig], ImageGPTConfig],
+    label: str,
+    smallest: Mapping[str, Any],
+) -> Study[Any, Any]:
+    """A study over transformers."""
+    return _autoregressive.study(
+        question,
+        ImageGPTConfig,
+        base,
+        space,
+        smallest,
+        label,
+        sections=(
+            Section(
+                "Attention",
+                "Where a place looks: the mean over images and heads of each block's attention, of the white place onto the "
+                "places before it, brighter for more.",
+                pictures=("network/attention",),
+            ),
+        ),
+    )
