@@ -15,7 +15,7 @@ def base(shape: ImageShape) -> ImageGPTConfig:
 
 
 def space(suggest: Suggest, base: ImageGPTConfig) -> ImageGPTConfig:
-    """How it is trained, and whether the token above helps it."""
+    """How it is trained, and whether the tokens above help it."""
     chosen = {
         "position": suggest.suggest_categorical("position", ["learned", "context"]),
         "learning_rate": suggest.suggest_float("learning_rate", 1e-3, 1e-2, log=True),

@@ -78,7 +78,7 @@ class ImageGPTConfig(Config):
     heads: int = Field(4, ge=1, le=64, description="attention heads of a block; they divide the width")
     position: Literal["none", "learned", "context"] = Field(
         "context",
-        description="what a place knows beside the tokens before it: nothing, where it is, or also the token above it",
+        description="what a place knows beside the tokens before it: nothing, where it is, or also the three tokens above it",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="of embeddings and of each block's two results")
     classes: int = Field(0, ge=0, le=1000, description="classes that the start token tells apart; 0: not conditional")

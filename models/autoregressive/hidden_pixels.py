@@ -21,6 +21,7 @@ from models.parts.training.reporting import finite
 N_IMAGES = 8
 GIBBS_SWEEPS = 60
 FIELD_SWEEPS = 6
+GUESSES = 16  # completions in ancestral order, from whose mean it begins
 DRAWS = 16  # of q in an update of mean field
 
 
@@ -35,8 +36,10 @@ def hidden_pixels(net: BayesNet, data: Data, env: Env, step: int) -> Iterator[Ev
     for name, suffix, hidden in (("lower_half", "", lower.flatten()), ("square", "_square", square.flatten())):
         tokens = net.tokens.encode(images)
         generator = env.generator(f"hidden pixels, {name}")
-        field = mean_field(net, tokens, hidden, FIELD_SWEEPS, DRAWS, generator)
-        begun = ancestral(net, tokens, hidden, generator)
+        guesses = ancestral(net, tokens.repeat(GUESSES, 1), hidden, generator)
+        begun = guesses[: len(tokens)]
+        # From ½ it would end at a local maximum far from the strokes that are seen.
+        field = mean_field(net, _shares(guesses, tokens, hidden), hidden, FIELD_SWEEPS, DRAWS, generator)
         chains = gibbs(net, begun, hidden, GIBBS_SWEEPS, generator)
         yield _picture(net, step, f"inference/{name}", tokens, hidden, field.white, chains, begun)
         estimate = importance(net, field.white, hidden, generator)
@@ -48,6 +51,12 @@ def hidden_pixels(net: BayesNet, data: Data, env: Env, step: int) -> Iterator[Ev
         if name == "lower_half":
             values["inference/exact"] = float(exact_where_last(net, tokens, hidden).mean())
         yield Scalars(step, finite(values))
+
+
+def _shares(guesses: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
+    """The share of guesses (GUESSES · n, places) in which a hidden pixel is white, never quite 0 or 1: (n, places)."""
+    counts = guesses.view(GUESSES, *tokens.shape).double().sum(0)
+    return torch.where(hidden, (counts + 0.5) / (GUESSES + 1), tokens.double())
 
 
 def _picture(

@@ -67,15 +67,16 @@ def gibbs(net: BayesNet, tokens: Tensor, hidden: Tensor, sweeps: int, generator:
 
 
 def mean_field(
-    net: BayesNet, tokens: Tensor, hidden: Tensor, sweeps: int, draws: int, generator: Generator
+    net: BayesNet, begin: Tensor, hidden: Tensor, sweeps: int, draws: int, generator: Generator
 ) -> Posterior:
     """Coordinate ascent of the ELBO: logit μ ← E_q[log P(white, rest) − log P(black, rest)], by ``draws`` of q.
 
-    The draws are of the same uniform numbers in every sweep, so that ascent settles. It begins at μ = ½.
+    The draws are of the same uniform numbers in every sweep, so that ascent settles. It ends at the maximum that is uphill of
+    ``begin`` (n, places), the first μ; seen pixels are 0 or 1 there and stay so.
     """
-    n, places = tokens.shape
-    white = torch.where(hidden, 0.5, tokens.double())
-    uniform = torch.rand(draws, n, places, generator=generator, device=tokens.device)
+    n, places = begin.shape
+    white = begin.double().clone()
+    uniform = torch.rand(draws, n, places, generator=generator, device=begin.device)
     for _ in range(sweeps):
         for members in lattices(net, hidden):
             drawn = (uniform < white).long().flatten(0, 1)

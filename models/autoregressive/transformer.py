@@ -10,6 +10,7 @@ from models.autoregressive.config import ImageGPTConfig
 from models.autoregressive.tokens import Tokens
 from models.parts.networks.attention import MultiHeadAttention, attend, attention_weights
 
+ABOVE = (-1, 0, 1)  # columns right of a place: what it is given of the row above with position=context
 DEVIATION = (
     0.02  # of first weights, as in GPT-2; those that end a residual branch are smaller the more blocks there are
 )
@@ -67,7 +68,8 @@ class ImageGPT(nn.Module):
         width, size, places = config.width, self.tokens.size, self.tokens.places
         self.begin = nn.Embedding(max(1, config.classes), width)
         self.before = nn.Embedding(size, width)
-        self.above = nn.Embedding(size + 1, width) if config.position == "context" else None  # the last: outside
+        n_above = len(ABOVE) if config.position == "context" else 0
+        self.above = nn.ModuleList(nn.Embedding(size + 1, width) for _ in range(n_above))  # the last: outside
         self.place = nn.Embedding(places, width) if config.position != "none" else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.last = nn.LayerNorm(width)
@@ -95,11 +97,15 @@ class ImageGPT(nn.Module):
         x = torch.cat([begin[:, None], self.before(tokens[:, :-1])], 1)
         if self.place is not None:
             x = x + self.place.weight
-        if self.above is not None:
-            x = x + self.above(
-                F.pad(tokens, (self.tokens.columns, 0), value=self.tokens.size)[:, : -self.tokens.columns]
-            )
+        for right, embedding in zip(ABOVE, self.above, strict=False):
+            x = x + embedding(self._above(tokens, right))
         return x
+
+    def _above(self, tokens: Tensor, right: int) -> Tensor:
+        """For each place the token in the row above, so many columns to the right, (n, places)."""
+        rows, columns = self.tokens.rows, self.tokens.columns
+        padded = F.pad(tokens.view(-1, rows, columns), (1, 1, 1, 0), value=self.tokens.size)
+        return padded[:, :-1, 1 + right : 1 + right + columns].flatten(1)
 
     def start(self, n: int, labels: Tensor | None = None) -> Cache:
         """The empty memory of ``n`` sequences, to be filled by ``step``."""
@@ -140,9 +146,11 @@ class ImageGPT(nn.Module):
         x: Tensor = self.before(tokens[:, place - 1]) if place else self.begin(labels)
         if self.place is not None:
             x = x + self.place.weight[place]
-        if self.above is not None:
+        row, column = divmod(place, columns)
+        for right, embedding in zip(ABOVE, self.above, strict=False):
+            inside = row > 0 and 0 <= column + right < columns
             outside = torch.full_like(tokens[:, 0], self.tokens.size)
-            x = x + self.above(tokens[:, place - columns] if place >= columns else outside)
+            x = x + embedding(tokens[:, place - columns + right] if inside else outside)
         return x
 
     def _begin_small(self) -> None:

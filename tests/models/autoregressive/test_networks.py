@@ -143,15 +143,16 @@ def check_steps(net: Network, tolerance: float) -> None:
             torch.testing.assert_close(logits, whole[:, place], atol=tolerance, rtol=tolerance)
 
 
-def test_a_token_above_is_seen_at_once_only_with_context() -> None:
+def test_the_tokens_above_are_seen_at_once_only_with_context() -> None:
     """In one layer whose attention is switched off, the place's own input is all there is."""
     for position, expected in (("learned", False), ("context", True)):
         net = image_gpt((1, 4, 4), position=position, layers=1)
         torch.nn.init.zeros_(net.blocks[0].attention.output.weight)
         tokens = torch.zeros(1, 16, dtype=torch.int64)
-        above = tokens.clone()
-        above[0, 5] = 1
-        assert bool((net(tokens)[0, 9] != net(above)[0, 9]).any()) == expected
+        for distance, seen in ((5, True), (4, True), (3, True), (2, False), (6, False)):
+            above = tokens.clone()
+            above[0, 9 - distance] = 1
+            assert bool((net(tokens)[0, 9] != net(above)[0, 9]).any()) == (expected and seen)
 
 
 def test_dropout_is_drawn_by_its_generator_alone() -> None:
