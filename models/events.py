@@ -120,6 +120,14 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class File:
+    """A file that is kept with the trial; a later one of the same name replaces it."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Compute:
     """Rows to be computed; what ``function`` makes of them is sent back into the trainer.
 
@@ -133,7 +141,7 @@ class Compute:
 
 
 PictureEvent = Images | Curve | Matrix | Points  # what can be drawn
-Event = Scalars | PictureEvent | DataUsed | Facts | Progress | Checkpoint | Weights | Compute
+Event = Scalars | PictureEvent | DataUsed | Facts | Progress | Checkpoint | Weights | File | Compute
 
 
 class Diverged(Exception):

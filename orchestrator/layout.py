@@ -5,7 +5,8 @@
     NAME/                    of a sweep: sweep.json (whose files these are), driver.lock, outbox/, across/ (its page over
                              data sets), arm-0/ (of a comparison), marks/, mlflow-run/, repair/ (what is added to runs of
                              others)
-        trial-0/             of a trial: outbox/, then weights.safetensors, model.json, samples.png, log.txt
+        trial-0/             of a trial: outbox/, then weights.safetensors, model.json, samples.png, log.txt, and files that
+                             its trainer gives names
                              while it runs: checkpoint.pt, worker.lock, worker.json, ended.json
 """
 

@@ -8,10 +8,12 @@ import torch
 from models.data import dataset as datasets
 from models.events import Curve, Event, Images, Matrix, Points, Scalars
 from models.parts.clustering import clustering
-from models.parts.clustering.clustering import Clusters
+from models.parts.clustering.clustering import Clusters, agreement
 from models.parts.clustering.spectral import Floats, Ints
 
 QUANTILES = 51  # of the silhouettes of a cluster
+AS_MANY = "clusters_as_many_as_classes"  # what is said of K = the number of classes, where another K was chosen
+CODES = "kmeans_on_codes"  # what is said of clusters without an embedding
 
 
 def curves(clusterings: Sequence[Clusters], chosen: Clusters, step: int) -> Iterator[Event]:
@@ -71,7 +73,7 @@ def agreements(
     clusterings: Sequence[Clusters], chosen: Clusters, labels: Ints, n_classes: int, step: int
 ) -> Iterator[Event]:
     """How far clusters are the true classes: at the chosen K, at as many clusters as classes, and against K."""
-    agreements_by_k = [clustering.agreement(labels, clusters.ids) for clusters in clusterings]
+    agreements_by_k = [agreement(labels, clusters.ids) for clusters in clusterings]
     lines = {name.upper(): [scores[name] for scores in agreements_by_k] for name in ("acc", "nmi", "ari")}
     x = [float(clusters.k) for clusters in clusterings]
     yield Curve(step, "clusters/agreement", x, lines, f"K (chosen {chosen.k})", "agreement with true classes")
@@ -80,24 +82,44 @@ def agreements(
         if clusters is chosen:
             values |= {f"clusters/{name}": score for name, score in scores.items()}
         if clusters.k == n_classes:
-            values |= {f"clusters_as_many_as_classes/{name}": score for name, score in scores.items()}
+            values |= {f"{AS_MANY}/{name}": score for name, score in scores.items()}
+            values[f"{AS_MANY}/silhouette"] = float(clusters.silhouette.mean())
     yield Scalars(step, values)
 
 
-def confusions(chosen: Clusters, labels: Ints, classes: Sequence[str], step: int) -> Iterator[Event]:
-    """True classes against cluster ids, against the classes that the Hungarian method reads them as, and shares."""
+def codes(clusterings: Sequence[Clusters], best: Clusters, labels: Ints, n_classes: int, step: int) -> Iterator[Event]:
+    """Of KMeans without an embedding: silhouettes against K, and agreement at the best K and at as many as classes."""
+    x = [float(clusters.k) for clusters in clusterings]
+    lines = {"mean": [float(clusters.silhouette.mean()) for clusters in clusterings]}
+    yield Curve(step, f"{CODES}/silhouette_by_k", x, lines, f"K (best {best.k})", "silhouette of codes not embedded")
+    values = {f"{CODES}/k": float(best.k), f"{CODES}/silhouette": float(best.silhouette.mean())}
+    for clusters in clusterings:
+        scores = agreement(labels[: len(clusters.ids)], clusters.ids)
+        if clusters is best:
+            values |= {f"{CODES}/{name}": score for name, score in scores.items()}
+        if clusters.k == n_classes:
+            values |= {f"{CODES}_as_many_as_classes/{name}": score for name, score in scores.items()}
+    yield Scalars(step, values)
+
+
+def confusions(key: str, chosen: Clusters, labels: Ints, classes: Sequence[str], step: int) -> Iterator[Event]:
+    """True classes against cluster ids, against the classes that the Hungarian method reads them as, and shares.
+
+    The shares of each true class within each cluster are drawn as bars, and written in percent.
+    """
     counts = clustering.contingency(labels, chosen.ids, len(classes), chosen.k)
     names = [str(number) for number in range(chosen.k)]
-    yield Matrix(step, "clusters/confusion", torch.from_numpy(counts), classes, names, column_label="cluster")
+    yield Matrix(step, f"{key}/confusion", torch.from_numpy(counts), classes, names, column_label="cluster")
     mapping = clustering.hungarian(counts)
     mapped = np.zeros((len(classes), len(classes) + 1), np.int64)
     np.add.at(mapped.T, mapping, counts.T)  # −1, a cluster without a class, is the last column
     columns = [*classes, "none"] if (mapping < 0).any() else classes
     read = torch.from_numpy(mapped[:, : len(columns)])
-    yield Matrix(step, "clusters/confusion_mapped", read, classes, columns, column_label="cluster, read as a class")
+    yield Matrix(step, f"{key}/confusion_mapped", read, classes, columns, column_label="cluster, read as a class")
     shares = torch.from_numpy((counts / counts.sum(0)).T)
     parts = "share of each true class"
-    yield Matrix(step, "clusters/label_shares", shares, names, classes, "cluster", parts, stacked=True)
+    yield Matrix(step, f"{key}/label_shares", shares, names, classes, "cluster", parts, stacked=True)
+    yield Matrix(step, f"{key}/label_percentages", (100 * shares).round(), names, classes, "cluster", "% of true class")
 
 
 def tsne(

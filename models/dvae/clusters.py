@@ -3,7 +3,7 @@
 True labels are read only behind the line that says so; nothing before it depends on them.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 import torch
@@ -11,18 +11,20 @@ from torch import Tensor
 
 from models.data import dataset as datasets
 from models.dvae import cluster_figures as looks
+from models.dvae.cluster_figures import AS_MANY
 from models.dvae.config import Config
 from models.dvae.networks import Autoencoder
 from models.dvae.prior import by_place
-from models.dvae.pseudo_labels import answers, interval
+from models.dvae.pseudo_labelled_file import pseudo_labelled
+from models.dvae.pseudo_labels import Annotation, classifiers
 from models.env import Env, derive_seed
-from models.events import Diverged, Event, Matrix, Progress, Scalars
+from models.events import Diverged, Event, Progress
 from models.parts.clustering import clustering
 from models.parts.clustering.clustering import Clusters
 from models.parts.clustering.spectral import Floats, Ints, embed
-from models.parts.evaluation.classes import confusion
 
 CORE = 0.8  # share of each cluster's pseudo-labels that are farthest from its borders
+CODES_INITIALISATIONS = 2  # of KMeans on the codes themselves, which is slow in so many dimensions
 
 
 def features(config: Config, network: Autoencoder, tokens: Tensor) -> Floats:
@@ -57,7 +59,7 @@ def clusters(
     yield from looks.silhouettes(space[:scored], chosen, step)
     yield looks.nearest(space, chosen, data, step)
     yield looks.borders(space, chosen, data, step)
-    yield Progress("clustering", 1, 3)
+    of_codes = on_codes(config, points, ks, seed)
     values = {
         "silhouette": float(chosen.silhouette.mean()),
         "silhouette/spread": float(np.ptp(chosen.silhouette)),
@@ -67,16 +69,42 @@ def clusters(
         "clusters/davies_bouldin": float(chosen.davies_bouldin.mean()),
         "clusters/calinski_harabasz": float(chosen.calinski_harabasz.mean()),
     }
+    yield Progress("clustering", 1, 3)
 
     # From here on true labels are read: to judge, and for pictures.
-    labels = data.train.labels[: len(tokens)].numpy()
-    yield from looks.agreements(clusterings, chosen, labels, len(data.classes), step)
-    yield from looks.confusions(chosen, labels, data.classes, step)
+    labels, n_classes = data.train.labels[: len(tokens)].numpy(), len(data.classes)
+    yield from looks.agreements(clusterings, chosen, labels, n_classes, step)
+    yield from looks.confusions("clusters", chosen, labels, data.classes, step)
     yield looks.tsne(points, chosen, labels, data.classes, config.tsne_images, seed, step)
+    annotations = {
+        "true": Annotation.of_classes(labels, n_classes),
+        "pseudo": Annotation.of_clusters(chosen, labels, n_classes),
+        "pseudo_core": Annotation.of_clusters(chosen, labels, n_classes, core(space, chosen)),
+    }
+    as_many = next((clusters for clusters in clusterings if clusters.k == n_classes), None)
+    if as_many is not None:
+        yield from looks.confusions(AS_MANY, as_many, labels, data.classes, step)
+        annotations["pseudo_as_many_as_classes"] = Annotation.of_clusters(as_many, labels, n_classes)
+    if of_codes:
+        best = clustering.choose(of_codes, config.k_rule, config.k_given)
+        yield from looks.codes(of_codes, best, labels, n_classes, step)
+        annotations["pseudo_on_codes"] = Annotation.of_clusters(best, labels, n_classes)
     yield Progress("clustering", 2, 3)
-    yield from classifiers(config, data, chosen, core(space, chosen), labels, env, step)
+    votes = yield from classifiers(config, data, annotations, env, step)
+    yield pseudo_labelled(data, chosen, votes["pseudo"])
     yield Progress("clustering", 3, 3)
     return values
+
+
+def on_codes(config: Config, points: Floats, ks: Sequence[int], seed: int) -> list[Clusters]:
+    """KMeans on the codes of the first images, without an embedding: what the embedding is read against.
+
+    Empty where the codes are clustered so anyway.
+    """
+    if config.embedding == "none" or not config.codes_images:
+        return []
+    points = points[: config.codes_images]
+    return clustering.cluster(points, ks, CODES_INITIALISATIONS, seed, config.silhouette_images)
 
 
 def embedded(config: Config, points: Floats, k_most: int, seed: int) -> Callable[[int], Floats]:
@@ -115,39 +143,3 @@ def core(space: Floats, chosen: Clusters) -> Tensor:
     return torch.from_numpy(
         np.sort(np.concatenate([members[: max(1, round(CORE * len(members)))] for members in members_by_cluster]))
     )
-
-
-def classifiers(
-    config: Config, data: datasets.Data, chosen: Clusters, inside: Tensor, labels: Ints, env: Env, step: int
-) -> Iterator[Event]:
-    """Accuracy on the test split of classifiers that learned true labels, cluster ids, and those ``inside`` alone.
-
-    The same network, budget and seeds; what the others take for cluster k is read as the class that the Hungarian
-    method gives k on all clustered images.
-    """
-    counts = clustering.contingency(labels, chosen.ids, len(data.classes), chosen.k)
-    mapped, ids = torch.from_numpy(clustering.hungarian(counts)), torch.from_numpy(chosen.ids)
-    every, n_classes = torch.arange(len(labels)), len(data.classes)
-    read = {
-        "true": (torch.arange(n_classes), torch.from_numpy(labels), every),
-        "pseudo": (mapped, ids, every),
-        "pseudo_core": (mapped, ids, inside),
-    }
-    values: dict[str, float] = {}
-    for name, (mapping, targets, members) in read.items():
-        accuracies, counted = [], torch.zeros(n_classes, n_classes + 1)
-        budget = config.classifier_steps, config.classifier_seeds
-        learned = data.train.images[members], targets[members], len(mapping)
-        for predictions in answers(*learned, data.test, env, *budget):
-            classes = mapping[predictions]
-            accuracies.append(float((classes == data.test.labels).double().mean()))
-            with_none = classes.where(classes >= 0, n_classes)  # the last column
-            counted += confusion(data.test.labels, with_none, n_classes, n_classes + 1)
-        low, high = interval(accuracies)
-        mean = sum(accuracies) / len(accuracies)
-        ends = {f"classifier/{name}_low": max(0.0, low), f"classifier/{name}_high": min(1.0, high)}
-        values |= {f"classifier/{name}": mean} | ends
-        columns = [*data.classes, "none"] if bool(counted[:, -1].any()) else data.classes
-        per_seed = counted[:, : len(columns)] / len(accuracies)
-        yield Matrix(step, f"classifier/confusion_{name}", per_seed, data.classes, columns)
-    yield Scalars(step, values)

@@ -69,6 +69,11 @@ class Config(BaseModel):
     embedding_neighbours: int | None = Field(
         None, ge=1, description="neighbours per image in the graph; None: log₂ of the number of images (spectral)"
     )
+    codes_images: int = Field(
+        10_000,
+        ge=0,
+        description="maximum number of images for KMeans without embedding, a reference; 0: none (spectral)",
+    )
     k_least: int = Field(2, ge=2, description="smallest K to try")
     k_most: int = Field(20, ge=2, le=200, description="largest K to try")
     k_rule: Literal["silhouette", "davies_bouldin", "calinski_harabasz", "given"] = Field(

@@ -20,6 +20,7 @@ from models.events import (
     Diverged,
     Event,
     Facts,
+    File,
     Images,
     PictureEvent,
     Progress,
@@ -198,6 +199,9 @@ class _Player:
                 self.outbox.data(event)
             case Facts():
                 self.outbox.tags({name: str(value) for name, value in event.values.items()})
+            case File():
+                files.replace(self.folder / event.name, event.content)
+                self.outbox.content(event.name, event.content)
             case Weights():
                 from safetensors.torch import save
 

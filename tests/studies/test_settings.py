@@ -13,7 +13,15 @@ SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 TRIALS = {"dvae": 8, "ebm_sampling": 100}  # of a sweep that is asked for without a number; else 12
 # Numbers that may be 0: a weight, a share or an amount of noise that is left out, or a stage that does not take place.
 MAY_BE_ZERO = {
-    *("annealing_temperatures", "pretrain_updates", "prior_updates", "warmup", "long_phase", "deformation"),
+    *(
+        "annealing_temperatures",
+        "pretrain_updates",
+        "prior_updates",
+        "codes_images",
+        "warmup",
+        "long_phase",
+        "deformation",
+    ),
     *("friction", "noise", "noise_start", "noise_end", "data_noise", "instance_noise", "fresh_share", "beta1", "beta2"),
     *("energy_regularisation", "wrong_label_weight", "classification_weight", "likelihood_weight", "fid_weight"),
     *("commitment", "kl_weight", "penalty", "zero_penalty", "label_smoothing", "embedding_margin", "restart_below"),

@@ -1,9 +1,11 @@
 """Discrete autoencoders: codes that move, codes that are drawn, collapse by name, and clusters that know no label."""
 
 import copy
+import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +17,14 @@ import studies
 from models.data import dataset as datasets
 from models.data.dataset import Split
 from models.dvae import divergence, evaluation, networks, training
-from models.dvae.cluster_figures import borders
+from models.dvae.cluster_figures import AS_MANY, CODES, borders
 from models.dvae.clusters import core, embedded
 from models.dvae.config import Config
 from models.dvae.networks import Autoencoder
 from models.dvae.pseudo_labels import interval
 from models.dvae.quantisers import GumbelCodes, MovingCodes, divergence_from_even, perplexity, usage
 from models.env import Env
-from models.events import Diverged, Event, Facts, Images, Matrix, Scalars, Weights
+from models.events import Diverged, Event, Facts, File, Images, Matrix, Scalars, Weights
 from models.parts.clustering import clustering
 from models.parts.training.augmentation import deform
 from models.parts.training.batches import Batches
@@ -319,7 +321,7 @@ def test_shuffled_labels_give_the_same_codes_clusters_and_choice(env: Env, monke
     other = play(config(), env)
     first, second = numbers(plain), numbers(other)
     read = {name for name in first if name.startswith("classifier/")}
-    read |= {f"clusters/{score}" for score in ("acc", "purity", "nmi", "ari")}
+    read |= {f"{group}/{score}" for group in ("clusters", CODES) for score in ("acc", "purity", "nmi", "ari")}
     assert {name: first[name] for name in first.keys() - read} == {name: second[name] for name in second.keys() - read}
     assert first["clusters/nmi"] != second["clusters/nmi"], "the labels really differ"
 
@@ -330,3 +332,41 @@ def test_shuffled_labels_give_the_same_codes_clusters_and_choice(env: Env, monke
         return next(e for e in events if isinstance(e, Matrix) and e.key == "clusters/confusion").values.sum(0)
 
     assert torch.equal(of(plain), of(other)) and np.array_equal(sizes(plain), sizes(other))
+    files = [np.load(io.BytesIO(file(events).content)) for events in (plain, other)]
+    assert all(
+        np.array_equal(*(arrays[name] for arrays in files)) for name in ("x_train", "y_train", "x_test", "y_test")
+    )
+
+
+def file(events: list[Event]) -> File:
+    return next(event for event in events if isinstance(event, File))
+
+
+def test_pseudo_labels_are_a_data_set_that_is_read_back(env: Env, tmp_path: Path) -> None:
+    events = play(config(updates=120, learning_rate=5e-3), env)
+    path = tmp_path / file(events).name
+    path.write_bytes(file(events).content)
+    data, arrays = datasets.load("digits", env.data_folder), np.load(path)
+    again = datasets.load(f"npz:{path}", env.data_folder)
+    k = int(numbers(events)["clusters/k"])
+    assert again.classes == tuple(map(str, range(k))) and again.shape == data.shape
+    assert len(again.train) + len(again.validation) == 60 and len(again.test) == len(data.test)
+    sizes = next(e.values for e in events if isinstance(e, Matrix) and e.key == "clusters/confusion").sum(0)
+    assert np.bincount(arrays["y_train"]).tolist() == sizes.tolist()
+    assert np.array_equal(arrays["x_train"], data.train.images[:60, 0].numpy())
+    assert np.array_equal(arrays["true_test"], data.test.labels.numpy())
+
+
+def test_clusters_are_also_said_at_as_many_as_classes_and_without_the_embedding(env: Env) -> None:
+    changes = {"updates": 120, "learning_rate": 5e-3, "clustered_images": 300, "k_most": 11, "silhouette_images": 300}
+    events = play(config(**changes), env)
+    values, pictures = numbers(events), {event.key for event in events if isinstance(event, Matrix)}
+    for group in (AS_MANY, CODES, f"{CODES}_as_many_as_classes"):
+        assert 0.2 < values[f"{group}/acc"] <= 1
+    assert 2 <= values[f"{CODES}/k"] <= 11 and -1 <= values[f"{CODES}/silhouette"] < values["silhouette"]
+    assert {"classifier/pseudo_as_many_as_classes", "classifier/pseudo_on_codes"} <= set(values)
+    shares = next(e for e in events if isinstance(e, Matrix) and e.key == f"{AS_MANY}/label_percentages")
+    assert shares.values.shape == (10, 10) and ((shares.values.sum(1) - 100).abs() <= 5).all()
+    assert {"clusters/label_percentages", f"{AS_MANY}/confusion_mapped"} <= pictures
+    without = numbers(play(config(**changes, embedding="none"), env))
+    assert not any(name.startswith(CODES) for name in without)
