@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME…] [--quick] [--picture FILE]``: all but ebm_sweep, or those named; exit status 1 for a miss."""
+"""``python -m benchmarks [NAME…] [--quick] [--picture PATH]``: the usual ones, or those named; exit status 1 for a miss."""
 
 import argparse
 import importlib
@@ -25,6 +25,7 @@ USUAL = (
     "startup",
 )
 MAIN_JOB = "ebm_sweep"  # on its own it takes as long as all others, and more
+THEORY = "theory"  # no matter of speed: it draws the pictures of docs/theory.md again
 
 
 def measure(name: str, quick: bool, picture: Path | None) -> Iterator[Figure]:
@@ -33,19 +34,30 @@ def measure(name: str, quick: bool, picture: Path | None) -> Iterator[Figure]:
         from benchmarks import main_job
 
         yield from main_job.measure(picture)
+    elif name == THEORY:
+        from benchmarks import theory
+
+        yield from theory.measure(quick, picture)
     else:
         yield from importlib.import_module(f"benchmarks.{name}").measure(quick)
 
 
 def main() -> int:
     """Measure what was asked for, say each figure when it is there, and all of them in the end."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What is fast, measured.")
-    known = (*USUAL, MAIN_JOB)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all but the last")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="What is fast, and what theory says, measured."
+    )
+    known = (*USUAL, MAIN_JOB, THEORY)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all but the last two")
     parser.add_argument(
         "--quick", action="store_true", help="repeat little: to see that a benchmark works, not how fast"
     )
-    parser.add_argument("--picture", type=Path, metavar="FILE", help=f"where {MAIN_JOB} copies its best samples to")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="PATH",
+        help=f"file that {MAIN_JOB} copies its best samples to, or folder of {THEORY}'s pictures (docs)",
+    )
     options = parser.parse_args()
     for name in options.names:
         if name not in known:

@@ -163,7 +163,11 @@ def of_python(words: list[str], patch: pytest.MonkeyPatch) -> None:
     if words[:2] == ["-m", "orchestrator"]:
         ours(words[2:], patch)
     elif words[:2] == ["-m", "benchmarks"]:
-        assert {word for word in words[2:] if word != "--quick"} <= {*benchmarks.USUAL, benchmarks.MAIN_JOB}
+        assert {word for word in words[2:] if word != "--quick"} <= {
+            *benchmarks.USUAL,
+            benchmarks.MAIN_JOB,
+            benchmarks.THEORY,
+        }
     else:
         assert words[0] == "-m" and importlib.util.find_spec(words[1]) is not None
 

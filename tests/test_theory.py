@@ -1,0 +1,83 @@
+"""The benchmark of theory against closed forms: its densities, the gradients it reads, the limits it names, a picture."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.theory import discriminator, frechet, slopes, supports
+from benchmarks.theory.critics import Critics, train
+from benchmarks.theory.densities import GENERATED, GRID, REAL, WIDTH, Mixture
+from models.gan.config import Config
+from models.gan.f_divergences import DIVERGENCES
+from models.parts.evaluation import metrics
+
+
+@pytest.mark.parametrize("mixture", [REAL, GENERATED])
+def test_a_density_is_that_of_its_samples(mixture: Mixture) -> None:
+    density = mixture.density(GRID)
+    mean = float((density * GRID).sum() * WIDTH)
+    assert float(density.sum() * WIDTH) == pytest.approx(1, abs=1e-6)
+    samples = mixture.sample((2, 50_000), torch.Generator().manual_seed(0)).double()
+    assert float(samples.mean()) == pytest.approx(mean, abs=0.03)
+    below = float((density * (GRID < 1)).sum() * WIDTH)
+    assert float((samples < 1).double().mean()) == pytest.approx(below, abs=0.01)
+
+
+def test_a_generated_value_gets_the_gradient_of_its_loss() -> None:
+    """With D = σ(v): D by minimax, 1 − D without saturation, 1 by Wasserstein."""
+    share = torch.tensor([0.01, 0.5, 0.9], dtype=torch.float64)
+    values = share.logit()
+    assert torch.allclose(slopes.of_values("minimax", values), share)
+    assert torch.allclose(slopes.of_values("bce", values), 1 - share)
+    assert torch.allclose(slopes.of_values("wgan_gp", values), torch.ones(3, dtype=torch.float64))
+
+
+def test_by_the_best_critic_minimax_has_the_slope_of_the_divergence() -> None:
+    """What the generator gets of minimax is the derivative of 2 JS, by the envelope theorem."""
+
+    def divergence(shift: float) -> float:
+        q = Mixture(((1.0, shift, slopes.DEVIATION),)).density(GRID)
+        inside = (slopes.REAL.density(GRID) > 0) & (q > 0)
+        p, q = slopes.REAL.density(GRID)[inside], q[inside]
+        return float(DIVERGENCES["jensen_shannon"].exact(p, q, WIDTH))
+
+    step = 1e-3
+    expected = (divergence(slopes.SHIFT + step) - divergence(slopes.SHIFT - step)) / (2 * step)
+    assert slopes.exact("minimax") == pytest.approx(expected, rel=1e-3)
+    assert slopes.exact("bce") == pytest.approx(slopes.SHIFT / slopes.DEVIATION**2, rel=0.01)
+
+
+def test_uniform_densities_have_their_known_distances() -> None:
+    known = supports.exact(torch.tensor([0.0, 0.4, 1.0, 3.0]))
+    assert known["js"].tolist() == pytest.approx([0, 0.4 * math.log(2), math.log(2), math.log(2)])
+    assert known["w1"].tolist() == pytest.approx([0, 0.4, 1, 3])
+
+
+def test_fid_is_the_closed_form_of_two_gaussians() -> None:
+    reference, samples = torch.randn(2, 20_000, 64, generator=torch.Generator().manual_seed(0)).double()
+    found = metrics.fid(reference, samples * 1.5 + 2 / 8)
+    assert found == pytest.approx(frechet.exact(2.0, 1.5), rel=0.03)
+
+
+def test_replicates_learn_alone() -> None:
+    """A critic's training does not depend on which others learn beside it."""
+
+    def trained(replicates: int) -> torch.Tensor:
+        critics = Critics(3)
+        if replicates < 3:
+            for parameter in critics.parameters():
+                parameter.data = parameter.data[:replicates]
+        x = torch.linspace(-1, 1, 20).expand(replicates, -1)
+        for _ in train(critics, Config(loss="bce"), lambda g: x, lambda g: x + 1, 20):
+            pass
+        return critics(x).detach()[0]
+
+    assert torch.allclose(trained(1), trained(3), atol=1e-4)
+
+
+def test_a_part_draws_its_picture_and_says_its_figure(tmp_path: Path) -> None:
+    (figure,) = discriminator.measure(quick=True, folder=tmp_path)
+    assert "three seeds" in figure.name and 0 < float(figure.measured.split()[0]) < 0.2
+    assert (tmp_path / "theory_discriminator.png").stat().st_size > 10_000
