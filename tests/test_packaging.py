@@ -166,7 +166,8 @@ ENTRY_POINTS = list(yaml.safe_load((ROOT / "MLproject").read_text())["entry_poin
 
 WITHOUT_BUFFER = "start=mixture,sampler=langevin,fresh_share=1"
 JEM_ABLATION = ["compare", "jem", "--vary", "start=noise,mixture sampler=langevin,proximal", "--arm", WITHOUT_BUFFER]
-COMPARISONS = {  # entry points that compare what the study's own would search, with all in which they differ from it
+# Entry points beside those of a study alone: most compare what the study's own would search, with all in which they differ.
+COMPARISONS = {
     "gan_vs_wgan": ["compare", "gan", "--vary", "loss=bce,wgan"],
     "jem_ablation": JEM_ABLATION,
     "practice_1_unconditional": [
@@ -174,9 +175,11 @@ COMPARISONS = {  # entry points that compare what the study's own would search, 
         *["--set", "coupled=true,fresh_share=0.05,noise_start=0.01,noise_end=0.001,network_evaluations=4000"],
     ],
     "practice_1_conditional": ["compare", "conditional_ebm", "--vary", "wrong_label_weight=0,10", "--seeds", "3"],
+    "practice_4": ["compare", "gan", "--vary", "loss=bce,wgan,wgan_gp", "--seeds", "3"],
+    "fashion_gan_003": ["run", "fashion_003"],
     "practice_2": [*JEM_ABLATION, "--seeds", "1"],
 }
-DOWNLOADED = ("mnist", "cifar10")  # default data of entry points that tests cannot have
+DOWNLOADED = ("mnist", "cifar10", "fashion_mnist:80/20")  # default data of entry points that tests cannot have
 
 
 def bare_command(entry_point: str) -> list[str]:
@@ -244,13 +247,15 @@ def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "SWEEP_DATA", "SWEEP_STORAGE"):
         monkeypatch.delenv(name, raising=False)
-    begins_trained = bool(studies.load(bare_command(entry_point)[1]).model_of)
-    model = ["--model", "champion"] if begins_trained else []
+    study = studies.load(bare_command(entry_point)[1])
+    begins_trained = bool(study.model_of)
+    more = ["--model", "champion"] if begins_trained else []
+    more += ["--data", "digits"] if study.data in DOWNLOADED else []
     downloaded = project.get_entry_point(entry_point).parameters["data"].default in DOWNLOADED
     data = {"data": "digits"} if downloaded else {}
     through_mlflow, bare = (
         CliRunner().invoke(cli.main, [*command, "--dry-run"], catch_exceptions=False)
-        for command in (arguments(project, entry_point, **data), [*bare_command(entry_point), *model])
+        for command in (arguments(project, entry_point, **data), [*bare_command(entry_point), *more])
     )
     assert through_mlflow.exit_code == (2 if begins_trained else 0), through_mlflow.output
     assert ("no sweep here has trained one" in through_mlflow.output) == begins_trained

@@ -1,11 +1,13 @@
 """What every reader of data returns, and how a data set that nobody has divided is split."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 CLASSES = tuple("0123456789")
+LEAST_SIDE = 4  # pixels; networks halve an image down to that
 VALIDATION = 5_000  # images of an official training set: MNIST's customary number
 
 
@@ -27,3 +29,30 @@ class Arrays(NamedTuple):
 def held_out(n: int) -> tuple[int, int]:
     """Images of ``n`` for validation and for test where nobody has divided them: 85/10/5."""
     return round(0.10 * n), round(0.05 * n)
+
+
+def refuse_small(where: str, shape: Sequence[int]) -> None:
+    """Raises DataError where images (height, width, …) are too small to be halved."""
+    height, width = shape[:2]
+    if min(height, width) < LEAST_SIDE:
+        raise DataError(
+            f"{where} has images of {height}×{width} pixels; scale them to at least {LEAST_SIDE}×{LEAST_SIDE}"
+        )
+
+
+def refuse_rare(where: str, counts: NDArray[np.int64], names: Sequence[str]) -> None:
+    """Raises DataError where a class has too few images for three splits, or there is only one class."""
+    if len(names) < 2:
+        raise DataError(
+            f"{where} has only the class {names[0]}; add a second, for the judge learns to tell classes apart"
+        )
+    rarest = int(counts.argmin())
+    if counts[rarest] < 3:  # one for each split
+        raise DataError(
+            f"{where} has {counts[rarest]} images of class {names[rarest]}; add some, at least 3 are needed"
+        )
+
+
+def channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(n, H, W) or (n, H, W, C) -> (n, C, H, W)."""
+    return images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))

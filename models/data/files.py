@@ -1,62 +1,19 @@
-"""The user's own data: a folder of image files, an ``.npz`` file, or Hoda's files."""
+"""The user's own data: an ``.npz`` file, and the table of all forms: a folder of image files, Hoda's files."""
 
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.arrays import VALIDATION, Arrays, DataError
+from models.data.arrays import VALIDATION, Arrays, DataError, channels_first, refuse_rare, refuse_small
+from models.data.folder import image_folder
 from models.data.hoda import hoda
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
-HELD_OUT = 0.15  # of a folder, for validation and for test each
 NAMES = ("x_train", "y_train", "x_test", "y_test")
-LEAST_SIDE = 4  # pixels; networks halve an image down to that
-
-
-def image_folder(path: Path) -> Arrays:
-    """Image files, a class per sub-folder, all of one size and either all grey or all RGB."""
-    from PIL import Image
-
-    if not path.is_dir():
-        raise DataError(f"there is no folder {path}; folder:PATH wants one with a sub-folder of images for each class")
-    classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not classes:
-        raise DataError(f"{path} has no sub-folders; put the images of each class into a sub-folder named after it")
-    images: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
-    first: tuple[Path, str, tuple[int, int]] | None = None
-    for label, entry in enumerate(classes):
-        for file in sorted(entry.iterdir()):
-            if file.suffix.lower() not in SUFFIXES or file.name.startswith("."):
-                continue
-            try:
-                with Image.open(file) as image:
-                    mode, size, pixels = image.mode, image.size, np.asarray(image)
-            except Exception as error:  # Pillow's decoders raise whatever they meet
-                raise DataError(f"{file} cannot be read as an image ({error}); repair or remove it") from error
-            if mode not in ("L", "RGB"):
-                raise DataError(f"{file} has mode {mode}; convert all images to L (grey) or all to RGB")
-            first = first or (file, mode, size)
-            if (mode, size) != first[1:]:
-                raise DataError(
-                    f"{file} is {size[0]}×{size[1]} {mode} but {first[0]} is {first[2][0]}×{first[2][1]} {first[1]}; "
-                    "bring all images to one size and mode"
-                )
-            images.append(pixels)
-            labels.append(label)
-    if not images:
-        raise DataError(f"the sub-folders of {path} hold no images; put files that end in .png or .jpg there")
-    names = tuple(entry.name for entry in classes)
-    _refuse_small(str(path), images[0].shape)
-    _refuse_rare(str(path), np.bincount(labels, minlength=len(names)), names)
-    held_out = round(HELD_OUT * len(images))
-    pixels = _channels_first(np.stack(images))
-    return Arrays(str(path.resolve()), pixels, np.asarray(labels, np.int64), names, held_out, held_out)
 
 
 def npz_file(path: Path) -> Arrays:
@@ -71,15 +28,15 @@ def npz_file(path: Path) -> Arrays:
         raise DataError(f"{path}: x_train has images {train.shape[1:]} but x_test {test.shape[1:]}; make them equal")
     values, labels = np.unique(arrays["y_train"], return_inverse=True)
     names = tuple(str(value) for value in values)
-    _refuse_rare(f"{path}: x_train", np.bincount(labels), names)
+    refuse_rare(f"{path}: x_train", np.bincount(labels), names)
     unknown_classes = np.setdiff1d(arrays["y_test"], values)
     if len(unknown_classes):
         raise DataError(
             f"{path}: class {unknown_classes[0]} of y_test is not in y_train; add images of it or leave it out"
         )
-    official = _channels_first(test), np.searchsorted(values, arrays["y_test"]).astype(np.int64)
+    official = channels_first(test), np.searchsorted(values, arrays["y_test"]).astype(np.int64)
     validation = min(round(len(train) / 6), VALIDATION)
-    return Arrays(str(path.resolve()), _channels_first(train), labels.astype(np.int64), names, validation, official)
+    return Arrays(str(path.resolve()), channels_first(train), labels.astype(np.int64), names, validation, official)
 
 
 FORMS: Mapping[str, tuple[str, Callable[[Path], Arrays]]] = {
@@ -127,29 +84,4 @@ def _refuse_arrays(path: Path, part: str, x: NDArray[Any], y: NDArray[Any]) -> N
         raise DataError(f"{where} has {len(x)} images but y_{part} has {len(y)} labels; make them as many")
     if not len(x):
         raise DataError(f"{where} is empty; put images into it")
-    _refuse_small(where, x.shape[1:])
-
-
-def _refuse_small(where: str, shape: Sequence[int]) -> None:
-    height, width = shape[:2]
-    if min(height, width) < LEAST_SIDE:
-        raise DataError(
-            f"{where} has images of {height}×{width} pixels; scale them to at least {LEAST_SIDE}×{LEAST_SIDE}"
-        )
-
-
-def _refuse_rare(where: str, counts: NDArray[np.int64], names: Sequence[str]) -> None:
-    if len(names) < 2:
-        raise DataError(
-            f"{where} has only the class {names[0]}; add a second, for the judge learns to tell classes apart"
-        )
-    rarest = int(counts.argmin())
-    if counts[rarest] < 3:  # one for each split
-        raise DataError(
-            f"{where} has {counts[rarest]} images of class {names[rarest]}; add some, at least 3 are needed"
-        )
-
-
-def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(n, H, W) or (n, H, W, C) -> (n, C, H, W)."""
-    return images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    refuse_small(where, x.shape[1:])

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.arrays import Arrays, DataError
-from models.data.files import LEAST_SIDE
+from models.data.arrays import LEAST_SIDE, Arrays, DataError
 
 PREFIX = "halved"  # before a colon and the name of the data set
 

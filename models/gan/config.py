@@ -117,6 +117,9 @@ class Config(BaseModel):
     )
     latent_size: int = Field(100, ge=1, description="dimension of the latent vector")
     width: int = Field(32, ge=1, le=1024, description="channels of the critic's first and the generator's last layer")
+    inner_convolutions: bool = Field(
+        True, description="3×3 convolutions between those of 4×4 that halve and double images"
+    )
     critic_norm: Norm | None = Field(
         None, description="normalisation in the critic; the generator uses batch normalisation"
     )
@@ -224,6 +227,10 @@ class Config(BaseModel):
             left -= self.cost(update)
             update += left >= 0
         return max(1, update)
+
+    def real_batches(self, updates: int) -> int:
+        """Batches of real images that the critic has seen after the generator's ``updates``."""
+        return sum(map(self.critic_updates, range(updates)))
 
     def resolved(self) -> "Config":
         """With what suits the loss, wherever nothing else is said."""

@@ -170,7 +170,7 @@ def classes(result: Result, images: Tensor) -> Matrix:
 
 def over_epochs(result: Result, last: float, anchors: Mapping[str, float]) -> Iterator[Event]:
     """FID over epochs, one being as many real images as there are for training, beside its anchor."""
-    epochs = result.step * result.config.batch_size / len(result.data.train)
+    epochs = result.config.real_batches(result.step) * result.config.batch_size / len(result.data.train)
     points = [*result.history, (epochs, last)]
     lines = {"generated": [fid for _, fid in points], "real": [anchors["fid/real"]] * len(points)}
     yield Curve(

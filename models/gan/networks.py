@@ -39,7 +39,8 @@ class Generator(nn.Module):
         self.first = nn.Linear(config.generator_inputs, before * self.start[0] * self.start[1], bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(before), nn.ReLU()]
         for stage in range(n):
-            layers += [nn.Conv2d(before, before, 3, padding=1, bias=False), nn.BatchNorm2d(before), nn.ReLU()]
+            if config.inner_convolutions:
+                layers += [nn.Conv2d(before, before, 3, padding=1, bias=False), nn.BatchNorm2d(before), nn.ReLU()]
             if stage < n - 1:
                 after = before // 2
                 layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
@@ -76,7 +77,7 @@ class Critic(nn.Module):
         before, after = shape[0], config.width
         for stage in range(n):
             layers += _layer(config, nn.Conv2d(before, after, 4, 2, 1), first=stage == 0)
-            if 0 < stage < n - 1:
+            if config.inner_convolutions and 0 < stage < n - 1:
                 layers += _layer(config, nn.Conv2d(after, after, 3, padding=1), first=False)
             before, after = after, 2 * after
         self.body = nn.Sequential(*layers, nn.Flatten())

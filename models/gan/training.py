@@ -54,7 +54,7 @@ class AdversarialLearner:
             batch = self.players.draw(with_gradients=left == 0)
             of_critic = self.update_critic(index, batch)
         of_generator = self.update_generator(index, batch)
-        spent = Spent(self.network_evaluations, self.players.batches.epochs(index + 1))
+        spent = Spent(self.network_evaluations, self.epochs(index + 1))
         return Outcome(of_generator.images, partial(measure, self.config, self.players, of_critic, of_generator, spent))
 
     def update_critic(self, index: int, batch: Batch) -> CriticUpdate:
@@ -89,12 +89,16 @@ class AdversarialLearner:
         self.network_evaluations += 1
         return GeneratorUpdate(batch.generated, loss)
 
+    def epochs(self, updates: int) -> float:
+        """How often the critic has seen all training images after the generator's ``updates``."""
+        return self.players.batches.epochs(self.config.real_batches(updates))
+
     def check_divergence(self, step: int, measurements: Mapping[str, float]) -> None:
         self.monitor = self.monitor.update(step, self.updates, measurements)
 
     def evaluate(self, step: int) -> Generator[Event, None, None]:
         scores = yield from evaluate(self.result(step), self.env)
-        self.history = [*self.history, (self.players.batches.epochs(step), scores["fid/generated"])]
+        self.history = [*self.history, (self.epochs(step), scores["fid/generated"])]
         self.monitor = self.monitor.update_classes(step, self.updates, scores)
 
     def extra_state(self) -> dict[str, Any]:

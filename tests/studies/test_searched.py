@@ -37,6 +37,7 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ("wgan", {}, {"loss": "wgan"}, GAN | {"clip"}),
     ("wgan", {"optimizer": "adam"}, {"loss": "wgan"}, GAN | {"clip", "beta1"}),
     ("wgan", {}, {"loss": "wgan_gp"}, GAN | {"penalty", "beta1"}),
+    ("fashion_003", {}, {}, {"loss"}),
     ("dvae", {"quantiser": "ema"}, {}, DVAE | CLUSTERS | {"commitment", "decay"}),
     ("dvae", {"quantiser": "gumbel"}, {}, DVAE | CLUSTERS),
     ("dvae", {"quantiser": "ema", "k_rule": "given"}, {}, DVAE | {"commitment", "decay"}),

@@ -10,7 +10,7 @@ import studies
 from studies import Study
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
-TRIALS = {"dvae": 8, "ebm_sampling": 100}  # of a sweep that is asked for without a number; else 12
+TRIALS = {"dvae": 8, "fashion_003": 3, "ebm_sampling": 100}  # of a sweep that is asked for without a number; else 12
 # Numbers that may be 0: a weight, a share or an amount of noise that is left out, or a stage that does not take place.
 MAY_BE_ZERO = {
     *(
