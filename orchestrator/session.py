@@ -174,7 +174,8 @@ def _run(
         # The last trials too: only then are the runs known that pages link to.
         arrived = courier.drain(DELIVERY_SECONDS)
         if book.finished() and reason in ORDERLY:
-            console.print("drawing figures and keeping the champion …")
+            kept = "writing the verdict" if spec.comparison else "keeping the champion"
+            console.print(f"drawing figures and {kept} …")
         closing.record(outbox, reason)
         wait = DELIVERY_SECONDS if arrived else 0.0
     except BaseException as error:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+YEAR = 365.25 * 86_400  # seconds
 HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
@@ -27,12 +28,14 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def duration(seconds: float) -> str:
-    """Seconds in a unit of which there are at least two, if that can be: "50 seconds", "3 hours", "9 days"."""
-    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+def about(seconds: float) -> str:
+    """An estimate in a unit of which there are at least two, if that can be: "about 50 seconds", "about 9 days"."""
+    if seconds > 1000 * YEAR:
+        return "more than a thousand years"
+    for unit, length in (("year", YEAR), ("day", 86_400), ("hour", 3600), ("minute", 60)):
         if seconds >= 2 * length:
-            return counted(round(seconds / length), unit)
-    return counted(round(seconds), "second")
+            return f"about {counted(round(seconds / length), unit)}"
+    return f"about {counted(round(seconds), 'second')}"
 
 
 def settings_line(params: Mapping[str, Any]) -> str:

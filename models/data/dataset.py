@@ -26,7 +26,7 @@ from models.hints import did_you_mean
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Data", "DataError", "Reader", "Split", "available_offline", "floats", "load", "names"]
+__all__ = ["Data", "DataError", "Reader", "Split", "available_offline", "floats", "kind", "load", "names"]
 ImageShape = tuple[int, int, int]  # channels, height, width
 
 
@@ -112,6 +112,8 @@ class Reader:
         self.spec, self.folder = spec, folder
         self.prefix, colon, self.rest = spec.partition(":")
         self.shares = _shares(spec, self.rest) if colon and self.prefix in KNOWN else None
+        if colon and self.prefix == HALVED and not self.rest:
+            raise DataError(f"'{spec}' says not which images to halve; write {HALVED}:NAME, such as {HALVED}:mnist")
         self.whole = Reader(self.rest, folder) if colon and self.prefix == HALVED else None
         if self.whole:
             return
@@ -151,6 +153,12 @@ class Reader:
 def load(spec: str, folder: Path) -> Data:
     """The data set that ``spec`` names; see Reader. Raises DataError where there is none, or none that can be used."""
     return Reader(spec, folder).load()
+
+
+def kind(spec: str) -> str:
+    """What a sweep on these data is named after: "mnist", "npz", "halved-mnist"."""
+    prefix, _, rest = spec.partition(":")
+    return f"{prefix}-{kind(rest)}" if prefix == HALVED else prefix
 
 
 def _unknown(spec: str) -> str:

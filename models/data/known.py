@@ -117,7 +117,7 @@ def _torchvision(name: str, kind: str, folder: Path, unpacked: Path, missing: Ca
     import torchvision.datasets
 
     dataset = getattr(torchvision.datasets, kind)
-    with _download_lock(folder, name):
+    with _download_lock(folder, name, unpacked):
         try:
             with contextlib.redirect_stdout(sys.stderr), _timeout(SECONDS_TO_ANSWER):
                 train = dataset(folder, download=True)
@@ -132,13 +132,26 @@ def _torchvision(name: str, kind: str, folder: Path, unpacked: Path, missing: Ca
 
 
 @contextlib.contextmanager
-def _download_lock(folder: Path, name: str) -> Iterator[None]:
-    """One process at a time downloads and unpacks; where the folder cannot be written to, none can."""
+def _download_lock(folder: Path, name: str, unpacked: Path) -> Iterator[None]:
+    """One process at a time downloads and unpacks; where the folder cannot be written to, none can.
+
+    Folders that were made for a download that failed, and hold no file of it, are removed.
+    """
+    lock = folder / f".{name}.lock"
+    new = [path for path in (unpacked, *unpacked.parents) if not path.exists()]
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(folder / f".{name}.lock"))
-        yield
+            stack.enter_context(FileLock(lock))
+        try:
+            yield
+        except DataError:
+            if folder in new:
+                lock.unlink(missing_ok=True)
+            for path in new:  # the deepest first; rmdir refuses those with files
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            raise
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
 """Settings of a discrete autoencoder, of its training, and of what is made of its codes."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.parts.effect import OnlyWith
 from models.parts.settings import Activation
 
 
@@ -24,17 +25,25 @@ class Config(BaseModel):
     )
     codebook_size: int = Field(64, ge=2, le=65_536, description="number of codes")
     code_dimension: int = Field(16, ge=1, le=1024, description="length of a code vector")
-    commitment: float = Field(0.25, ge=0, description="commitment weight β of |z − e|² (ema)")
-    decay: float = Field(0.95, ge=0, lt=1, description="decay of the moving average of each code (ema)")
-    restart_below: float = Field(
+    commitment: Annotated[float, OnlyWith("quantiser", ["ema"])] = Field(
+        0.25, ge=0, description="commitment weight β of |z − e|² (ema)"
+    )
+    decay: Annotated[float, OnlyWith("quantiser", ["ema"])] = Field(
+        0.95, ge=0, lt=1, description="decay of the moving average of each code (ema)"
+    )
+    restart_below: Annotated[float, OnlyWith("quantiser", ["ema"])] = Field(
         0.05, ge=0, lt=1, description="restart a code whose use is below this share of uniform use; 0: never (ema)"
     )
-    normalise: bool = Field(False, description="scale encodings and codes to length 1 (ema)")
-    temperature_start: float = Field(
+    normalise: Annotated[bool, OnlyWith("quantiser", ["ema"])] = Field(
+        False, description="scale encodings and codes to length 1 (ema)"
+    )
+    temperature_start: Annotated[float, OnlyWith("quantiser", ["gumbel"])] = Field(
         1.0, gt=0, description="temperature of Gumbel-softmax at the first update (gumbel)"
     )
-    temperature_end: float = Field(0.3, gt=0, description="temperature at the last update; geometric decay (gumbel)")
-    kl_weight: float = Field(
+    temperature_end: Annotated[float, OnlyWith("quantiser", ["gumbel"])] = Field(
+        0.3, gt=0, description="temperature at the last update; geometric decay (gumbel)"
+    )
+    kl_weight: Annotated[float, OnlyWith("quantiser", ["gumbel"])] = Field(
         1e-4,
         ge=0,
         description="weight of the KL divergence between token probabilities and the uniform distribution (gumbel)",
@@ -65,8 +74,10 @@ class Config(BaseModel):
     )
     clustered_images: int = Field(70_000, ge=30, description="maximum number of training images to cluster")
     embedding: Literal["none", "spectral"] = Field("spectral", description="transformation before KMeans")
-    embedding_margin: int = Field(5, ge=0, description="embedding dimensions in addition to K (spectral)")
-    embedding_neighbours: int | None = Field(
+    embedding_margin: Annotated[int, OnlyWith("embedding", ["spectral"])] = Field(
+        5, ge=0, description="embedding dimensions in addition to K (spectral)"
+    )
+    embedding_neighbours: Annotated[int | None, OnlyWith("embedding", ["spectral"])] = Field(
         None, ge=1, description="neighbours per image in the graph; None: log₂ of the number of images (spectral)"
     )
     codes_images: int = Field(
@@ -79,7 +90,7 @@ class Config(BaseModel):
     k_rule: Literal["silhouette", "davies_bouldin", "calinski_harabasz", "given"] = Field(
         "silhouette", description="score that chooses K; given: use k_given"
     )
-    k_given: int = Field(10, ge=2, description="K if k_rule=given")
+    k_given: Annotated[int, OnlyWith("k_rule", ["given"])] = Field(10, ge=2, description="K if k_rule=given")
     initialisations: int = Field(5, ge=2, description="KMeans initialisations for each K")
     silhouette_images: int = Field(2_000, ge=30, description="maximum number of images for the clustering scores")
 

@@ -1,10 +1,11 @@
 """The settings of an energy-based model."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.parts.effect import OnlyWith
 from models.parts.settings import Activation, Noised, Penalised, Precision
 from samplers import schedules
 from samplers.schedules import Schedule
@@ -37,22 +38,36 @@ class Config(BaseModel):
         description="of a step; cold: a, s and clipping as set. textbook: x ← x − (ε²/2)∇E(x) + ε·N(0, I) with noise_start, "
         "noise_end and schedule for ε, and nothing clipped; step_size, coupled and grad_clip then have no effect",
     )
-    step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I), mean over a chain")
+    step_size: Annotated[float, OnlyWith("rule", ["cold"])] = Field(
+        10.0, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I), mean over a chain"
+    )
     n_steps: int = Field(20, ge=1, le=10_000, description="length of a chain in one update, in network evaluations")
-    friction: float = Field(1.0, ge=0, description="for sampler=underdamped: 1 / number of steps that a velocity lasts")
+    friction: Annotated[float, OnlyWith("sampler", ["underdamped"])] = Field(
+        1.0, ge=0, description="for sampler=underdamped: 1 / number of steps that a velocity lasts"
+    )
     noise_start: float = Field(0.005, ge=0, description="s at the start of a chain")
-    noise_end: float = Field(0.005, ge=0, description="s at the end of a chain; schedule=constant ignores it")
+    noise_end: Annotated[float, OnlyWith("schedule", ["geometric", "linear", "cosine"])] = Field(
+        0.005, ge=0, description="s at the end of a chain; schedule=constant ignores it"
+    )
     schedule: Literal["constant", "geometric", "linear", "cosine"] = Field(
         "constant", description="of the noise, from noise_start to noise_end"
     )
-    coupled: bool = Field(False, description="step size follows the noise, a_t ∝ s_t²: constant temperature")
-    grad_clip: float | None = Field(0.1, gt=0, description="clip each element of ∇E(x) to ± this")
+    coupled: Annotated[bool, OnlyWith("rule", ["cold"]), OnlyWith("schedule", ["geometric", "linear", "cosine"])] = (
+        Field(False, description="step size follows the noise, a_t ∝ s_t²: constant temperature")
+    )
+    grad_clip: Annotated[float | None, OnlyWith("rule", ["cold"])] = Field(
+        0.1, gt=0, description="clip each element of ∇E(x) to ± this"
+    )
 
     start: Literal["noise", "replay"] = Field(
         "replay", description="where the chains of an update start: uniform noise, or a replay buffer"
     )
-    fresh_share: float = Field(0.05, ge=0, le=1, description="share of replay chains that restart from noise")
-    buffer_size: int = Field(5_000, ge=1, description="chains in the replay buffer")
+    fresh_share: Annotated[float, OnlyWith("start", ["replay"])] = Field(
+        0.05, ge=0, le=1, description="share of replay chains that restart from noise"
+    )
+    buffer_size: Annotated[int, OnlyWith("start", ["replay"])] = Field(
+        5_000, ge=1, description="chains in the replay buffer"
+    )
 
     learning_rate: float = Field(1e-3, gt=0, description="of Adam, with warm-up; cosine decay to 1/20")
     energy_regularisation: float = Field(0.1, ge=0, description="α in L = E⁺ − E⁻ + α(E⁺² + E⁻²)")

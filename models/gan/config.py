@@ -1,10 +1,11 @@
 """Settings of two rivals, a generator and a critic, and of how they are trained against each other."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.parts.effect import OnlyWith
 from models.parts.settings import NamedFile, Precision
 
 Loss = Literal[
@@ -128,9 +129,13 @@ class Config(BaseModel):
         None, description="the critic's weights are stored, clipped and learned in units of 1/√(inputs of their layer)"
     )
     centred: bool | None = Field(None, description="the critic's filters minus their mean: grey says nothing")
-    classes: int = Field(10, ge=2, description="number of classes: at least those of the data (labels=critic, both)")
-    clusters: int = Field(64, ge=2, description="number of clusters of training images (labels=clusters)")
-    hidden_classes: int = Field(
+    classes: Annotated[int, OnlyWith("labels", ["critic", "both"])] = Field(
+        10, ge=2, description="number of classes: at least those of the data (labels=critic, both)"
+    )
+    clusters: Annotated[int, OnlyWith("labels", ["clusters"])] = Field(
+        64, ge=2, description="number of clusters of training images (labels=clusters)"
+    )
+    hidden_classes: Annotated[int, OnlyWith("labels", ["none"])] = Field(
         0, ge=0, description="classes that the generator is given by chance and the critic learns to read (labels=none)"
     )
     straight_through: bool = Field(
@@ -146,13 +151,17 @@ class Config(BaseModel):
     beta1: float | None = Field(None, ge=0, lt=1, description="of optimizer=adam")
     beta2: float | None = Field(None, ge=0, lt=1, description="of optimizer=adam")
     n_critic: int | None = Field(None, ge=1, le=1000, description="critic updates per generator update")
-    long_phase: int | None = Field(
+    long_phase: Annotated[int | None, OnlyWith("loss", ["wgan"])] = Field(
         None,
         ge=0,
         description="critic updates before each of the first 25 generator updates and every 500th (wgan)",
     )
-    clip: float | None = Field(None, gt=0, description="c: critic weights are clipped to [-c, c] (wgan)")
-    penalty: float = Field(10.0, ge=0, description="λ of the gradient penalty (wgan_gp)")
+    clip: Annotated[float | None, OnlyWith("loss", ["wgan"])] = Field(
+        None, gt=0, description="c: critic weights are clipped to [-c, c] (wgan)"
+    )
+    penalty: Annotated[float, OnlyWith("loss", ["wgan_gp"])] = Field(
+        10.0, ge=0, description="λ of the gradient penalty (wgan_gp)"
+    )
     zero_penalty: float | None = Field(None, ge=0, description="γ of the R1 penalty γ/2 · |∇D|² at real images")
     zero_penalty_every: int = Field(
         1, ge=1, description="R1 is added at every so many updates, and weighs as many times more"
@@ -160,7 +169,7 @@ class Config(BaseModel):
     instance_noise: float = Field(
         0.0, ge=0, description="standard deviation of the noise on the critic's inputs at the first update; decays to 0"
     )
-    label_smoothing: float = Field(
+    label_smoothing: Annotated[float, OnlyWith("loss", ["bce", "minimax"])] = Field(
         0.0, ge=0, lt=0.5, description="one-sided: the target for real images is 1 minus this (bce, minimax)"
     )
     ema_decay: float = Field(

@@ -1,9 +1,10 @@
 """The settings of a joint energy-based model."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.parts.effect import OnlyWith
 from models.parts.settings import Activation, Augmentation, NamedFile, Noised, Penalised, Precision
 
 Norm = Literal["none", "batch", "group"]
@@ -21,10 +22,12 @@ class Config(BaseModel):
         "cnn", description="classifier architecture; cnn is small, for digits"
     )
     width: int = Field(16, ge=1, le=1024, description="channels of the first stage; 64 for resnet18")
-    depth: int = Field(28, ge=10, description="layers of network=wide_resnet: 6n + 4")
+    depth: Annotated[int, OnlyWith("network", ["wide_resnet"])] = Field(
+        28, ge=10, description="layers of network=wide_resnet: 6n + 4"
+    )
     activation: Activation = Field("silu", description="of the network; smooth functions give smooth gradients")
     norm: Norm = Field("none", description="normalisation of feature maps")
-    sampling_mode: Mode = Field(
+    sampling_mode: Annotated[Mode, OnlyWith("norm", ["batch"])] = Field(
         "train",
         description="for norm=batch: normalise chains by their own statistics (train) or by the running averages (eval)",
     )
@@ -33,10 +36,12 @@ class Config(BaseModel):
     )
     classes: int = Field(10, ge=2, description="number of labels of the data")
 
-    pretrain_updates: int = Field(
+    pretrain_updates: Annotated[int, OnlyWith("classifier", [None])] = Field(
         600, ge=0, description="updates of the classifier before generation starts; trials share the result"
     )
-    pretrain_learning_rate: float = Field(2e-3, gt=0, description="of Adam; cosine decay to 0")
+    pretrain_learning_rate: Annotated[float, OnlyWith("classifier", [None])] = Field(
+        2e-3, gt=0, description="of Adam; cosine decay to 0"
+    )
     classifier: NamedFile | None = Field(
         None, description=".safetensors file with pretrained weights, instead of pretraining"
     )
@@ -50,15 +55,21 @@ class Config(BaseModel):
     start: Literal["noise", "mixture"] = Field(
         "mixture", description="where fresh chains start: uniform noise (JEM), or one Gaussian per class (JEM++)"
     )
-    mixture_rank: int = Field(64, ge=1, description="rank of each class's Gaussian")
+    mixture_rank: Annotated[int, OnlyWith("start", ["mixture"])] = Field(
+        64, ge=1, description="rank of each class's Gaussian"
+    )
     sampler: Literal["langevin", "proximal"] = Field(
         "proximal", description="Langevin steps (JEM), or steps with a clamped gradient (JEM++)"
     )
     step_size: float = Field(0.5, gt=0, description="a in x ← x − a∇E(x) + s·N(0, I)")
     n_steps: int = Field(10, ge=1, le=10_000, description="length of a chain in one update, in network evaluations")
     noise: float = Field(0.01, ge=0, description="s: standard deviation of the noise in a step")
-    clamp: float = Field(1.0, gt=0, description="δ of sampler=proximal: each element of ∇E is clipped to ±δ")
-    inner_steps: int = Field(1, ge=1, description="N of sampler=proximal: each step is N steps of step_size")
+    clamp: Annotated[float, OnlyWith("sampler", ["proximal"])] = Field(
+        1.0, gt=0, description="δ of sampler=proximal: each element of ∇E is clipped to ±δ"
+    )
+    inner_steps: Annotated[int, OnlyWith("sampler", ["proximal"])] = Field(
+        1, ge=1, description="N of sampler=proximal: each step is N steps of step_size"
+    )
     target: Literal["marginal", "label"] = Field(
         "label", description="energy that training chains follow: E(x), or E(x, y) with a fixed label y"
     )

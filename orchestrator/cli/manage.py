@@ -104,7 +104,7 @@ def enqueue(name: str, settings: tuple[list[str], ...], storage: str | None) -> 
     with lease.acquire_lease(book):
         book.enqueue(params)
     total, wanted = book.total(), len(book.trials())
-    message = f"{name}: it is tried first when the sweep goes on"
+    message = f"{name}: {steer.already(book, params)}it is tried first when the sweep goes on"
     if wanted > total:
         message += f"; its total is {total} trials, so raise that:  {text.program()} resume {name} --trials {wanted}"
     make_console().print(message, highlight=False, soft_wrap=True)

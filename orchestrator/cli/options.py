@@ -1,11 +1,13 @@
 """The command line's types, and its options, which are made from the tables that declare them."""
 
 import math
+import os
 import re
 from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from models.hints import did_you_mean
 from orchestrator import options
@@ -30,6 +32,10 @@ class Group(click.Group):
             raise Refused(str(error)) from None
         except click.NoSuchOption as error:
             raise _no_such_option(error) from None
+        except click.BadParameter as error:
+            if (sentence := _of_variable(error)) is None:
+                raise
+            raise Refused(sentence) from None
         except click.UsageError as error:
             stray = re.search(r"unexpected extra arguments? \((\S+=.*)\)", error.message)
             if stray is None:
@@ -55,6 +61,19 @@ def _no_such_option(error: click.NoSuchOption) -> click.UsageError:
     }
     hint = did_you_mean(error.option_name, shown, shown)
     return click.UsageError(f"{error.message} {hint[:1].upper()}{hint[1:]}".strip(), error.ctx)
+
+
+def _of_variable(error: click.BadParameter) -> str | None:
+    """The same as a sentence about the environment variable that a value came from; None where an option was typed."""
+    context, option = error.ctx, error.param
+    if not (context and option and option.name and isinstance(option.envvar, str)):
+        return None
+    if context.get_parameter_source(option.name) is not ParameterSource.ENVIRONMENT:
+        return None
+    variable = f"{option.envvar}={os.environ.get(option.envvar)}"
+    if isinstance(option.type, click.types.BoolParamType):
+        return f"{variable} is neither yes nor no; set {option.envvar} to 1 or 0, or unset it"
+    return f"{variable}: {error.message.rstrip('.')}; correct it, or unset it"
 
 
 class Number(click.FloatRange):

@@ -85,9 +85,9 @@ def _begin(study: str, dry_run: bool, yes: bool, values: dict[str, Any]) -> None
     machines = [machine(spec, machine_values).share(len(specs)) for spec in specs]
     if dry_run:
         for spec, book, place in zip(specs, stored, machines, strict=True):
-            expected = estimate.seconds(spec, place) if book is None else None
+            training = estimate.sentence(spec, place) if book is None else ""
             notes = combinations.notes(spec, studies.load(study))
-            tables.print_plan(console, spec, place.resources, book is not None, notes, expected)
+            tables.print_plan(console, spec, place.resources, book is not None, notes, training)
         return
     from orchestrator import session
 

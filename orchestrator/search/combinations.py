@@ -1,10 +1,12 @@
 """Whether a sampler, a pruner and a study fit together: asked before anything starts, from the table in capabilities.py."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from models.parts.effect import without_effect
 from orchestrator.errors import UserError
 from orchestrator.search import capabilities
 from orchestrator.search.capabilities import DEFAULT_PRUNER, PRUNERS, SAMPLERS, STARTUP_TRIALS, listed
@@ -154,11 +156,13 @@ def blocked(spec: Spec, study: Study[Any, Any]) -> Misfit | None:
 def notes(spec: Spec, study: Study[Any, Any]) -> list[str]:
     """What a user may not expect of this combination, a sentence each, for the plan."""
     asked = problem(spec, study)
+    idle = _without_effect(spec, study, asked)
     if spec.comparison:
         if spec.comparison.race and asked.objectives > 1:
-            return [f"the race compares arms by {spec.objectives[0][0]} alone"]
-        return []
+            return [f"the race compares arms by {spec.objectives[0][0]} alone", *idle]
+        return idle
     sentences = [_size(spec, asked), _random(spec.sampler, asked), _first(spec.sampler, asked), _pruning(spec, asked)]
+    sentences += idle
     if asked.together > 1 and spec.deterministic:
         sentences.append(f"--deterministic runs one trial at a time, where {asked.together} could run together")
     return [sentence for sentence in sentences if sentence]
@@ -200,3 +204,36 @@ def _pruning(spec: Spec, asked: Problem) -> str:
     if spec.pruner == "none" and (misfit := pruner_misfit(DEFAULT_PRUNER, asked)):
         return f"no trial is pruned: {misfit.reason.removeprefix('--pruner ')}"
     return ""
+
+
+def _without_effect(spec: Spec, study: Study[Any, Any], asked: Problem) -> list[str]:
+    """Settings that the user chose, or that are searched or compared, and that no trial uses; a sentence for each cause."""
+    parameters, comparison = spec.parameters(), spec.comparison
+    possible: dict[str, list[Any] | None] = {name: [value] for name, value in (spec.base | spec.fixed).items()}
+    for name, parameter in parameters.items():
+        always = comparison or name in asked.common or name in spec.set or parameter.single
+        possible[name] = [*parameter.choices, *([] if always else [spec.base.get(name)])] if parameter.choices else None
+    chosen = {*spec.set, *spec.fixed, *parameters}
+    reasons = {name: why for name, why in without_effect(study.config, possible).items() if name in chosen}
+    reasons |= _alike(spec, study)
+    sentences = list[str]()
+    for why in dict.fromkeys(reasons.values()):
+        names = [name for name in reasons if reasons[name] == why]
+        one = len(names) == 1
+        listing = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        sentence = f"{listing} {'has' if one else 'have'} no effect with {why}"
+        if comparison and comparison.settings.keys() & {*names}:
+            sentence += f", so arms that differ in {'it' if one else 'them'} alone are the same"
+        sentences.append(sentence)
+    return sentences
+
+
+def _alike(spec: Spec, study: Study[Any, Any]) -> dict[str, str]:
+    """The settings in which arms of a comparison differ that do the same, and what takes their effect away."""
+    reasons, first = dict[str, str](), dict[str, Mapping[str, Any]]()
+    for arm in spec.comparison.arms if spec.comparison else ():
+        idle = without_effect(study.config, {name: [value] for name, value in (spec.base | arm.settings).items()})
+        effective = json.dumps({name: value for name, value in arm.settings.items() if name not in idle})
+        other = first.setdefault(effective, arm.settings)
+        reasons |= {name: idle[name] for name, value in arm.settings.items() if value != other[name]}
+    return reasons

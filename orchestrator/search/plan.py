@@ -46,7 +46,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
     model, trained_on = _model(request.study, options["model"], study, storage)
     data_name = options["data"] or trained_on or study.data
     stem = Path(request.study).stem + ("-compared" if options["vary"] else "")
-    name = options["name"] or fresh_name(storage, stem, data_name.partition(":")[0])
+    name = options["name"] or fresh_name(storage, stem, datasets.kind(data_name))
     check_name(name)
     try:
         reader = datasets.Reader(data_name, Path(options["data_folder"]))

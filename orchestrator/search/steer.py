@@ -1,6 +1,6 @@
 """What is asked of a sweep that stands: to go on, another total, a configuration to try; checked before it is done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +134,10 @@ def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
     except (StudyError, ValidationError):  # its file is gone or has changed, which `sweep resume` says
         pass
     return chosen
+
+
+def already(book: books.Book, params: Mapping[str, Any]) -> str:
+    """Which trial has tried this configuration, as the beginning of a sentence; '' where none has."""
+    whole = book.spec.fixed | params
+    numbers = [str(trial.number) for trial in book.finished() if trial.params == whole]
+    return f"trial {numbers[-1]} has tried this already; " if numbers else ""

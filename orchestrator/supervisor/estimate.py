@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.errors import UserError
 from orchestrator.search.spec import Spec
 from orchestrator.supervisor.machine import Machine
-from orchestrator.text import counted, duration
+from orchestrator.text import about, counted
 
 DAY = 24 * 3600.0  # seconds
 
@@ -30,6 +30,15 @@ def seconds(spec: Spec, machine: Machine) -> float | None:
     return min(one_trial * math.ceil(spec.trials / machine.resources.slots), limit)
 
 
+def sentence(spec: Spec, machine: Machine) -> str:
+    """The same in words, for the plan."""
+    if (expected := seconds(spec, machine)) is not None:
+        return f"{about(expected)}, if no trial is pruned"
+    if spec.load_study().workload is None:
+        return "no estimate: the study does not say what a trial computes, by `workload` of `Study`"
+    return "no estimate: a pass of the network could not be timed here"
+
+
 def check(sweeps: Iterable[tuple[Spec, Machine]]) -> None:
     """UserError where these new sweeps, which run one after the other, need more than a day."""
     known = [(spec, expected) for spec, machine in sweeps if (expected := seconds(spec, machine)) is not None]
@@ -38,7 +47,7 @@ def check(sweeps: Iterable[tuple[Spec, Machine]]) -> None:
         number = "--seeds" if known[0][0].comparison else "--trials"
         trials = counted(sum(spec.trials for spec, _ in known))
         raise UserError(
-            f"{' and '.join(spec.name for spec, _ in known)} would take about {duration(total)} on this machine for {trials}; "
+            f"{' and '.join(spec.name for spec, _ in known)} would take {about(total)} on this machine for {trials}; "
             f"start with --yes (`mlflow run`: SWEEP_YES=1) if that is meant, or lower the budget of a trial by --set, or {number}"
         )
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from orchestrator.errors import UserError
 from orchestrator.messages import Ended
+from orchestrator.search import steer
 from orchestrator.search.book import Book
 from orchestrator.search.trials import PendingTrial
 from orchestrator.supervisor.queue import Agenda
@@ -66,9 +67,10 @@ class Steering:
 
     def enqueue(self, params: Mapping[str, Any]) -> str:
         """Try a configuration next."""
+        already = steer.already(self.supervisor.book, params)
         self.supervisor.book.enqueue(params)
         more = self.supervisor.agenda.wanted(len(self.supervisor.status.running))
-        return "it is tried next" if more else "it is tried when the sweep has a higher total: extend it"
+        return already + ("it is tried next" if more else "it is tried when the sweep has a higher total: extend it")
 
     def skip(self, number: int) -> str:
         """Prune a trial."""

@@ -15,7 +15,7 @@ from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
 from orchestrator.supervisor import commands, lease
 from orchestrator.supervisor.lease import Driver
-from orchestrator.text import clock, counted, duration, program, settings_line, short, sparkline
+from orchestrator.text import clock, counted, program, settings_line, short, sparkline
 
 if TYPE_CHECKING:
     from orchestrator.analysis.comparison import Result
@@ -212,9 +212,9 @@ def pairs(rows: Mapping[str, Any]) -> Table:
 
 
 def print_plan(
-    console: Console, spec: Spec, resources: Resources, exists: bool, notes: Sequence[str], seconds: float | None
+    console: Console, spec: Spec, resources: Resources, exists: bool, notes: Sequence[str], training: str
 ) -> None:
-    """What a sweep would do, whole, with ``notes`` on its search and its ``seconds``, if known: for --dry-run."""
+    """What a sweep would do, whole, with ``notes`` on its search and how long its ``training`` takes: for --dry-run."""
     state = "exists, would go on" if exists else "new"
     console.print(f"[bold]{spec.name}[/] ({state}): {spec.question}", highlight=False)
     rows = {
@@ -224,7 +224,7 @@ def print_plan(
         "trials": spec.trials,
         "sampler, pruner, seed": f"{spec.sampler}, {spec.pruner}, {spec.seed}",
         "workers": f"{len(resources.devices)} on {', '.join(sorted(set(resources.devices)))}, threads each: {resources.threads}",
-        **({} if seconds is None else {"training": f"about {duration(seconds)}, if no trial is pruned"}),
+        **({"training": training} if training else {}),
         "files": spec.folder,
         "MLflow": spec.tracking_uri,
     }

@@ -47,7 +47,7 @@ def data_sets(text: str | None) -> list[str | None]:
 
 def names(name: str | None, data: Sequence[str | None]) -> list[str | None]:
     """The sweeps' names, each the given one with its data set; None where they are to be found. UserError for two alike."""
-    kinds = [(data_set or "").partition(":")[0] for data_set in data]
+    kinds = [datasets.kind(data_set or "") for data_set in data]
     alike = len(set(kinds)) < len(kinds)
     if name is None:
         if alike:

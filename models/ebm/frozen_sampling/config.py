@@ -1,10 +1,11 @@
 """The settings of chains of an energy that is trained already."""
 
-from typing import get_args
+from typing import Annotated, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.ebm.config import Sampler
+from models.parts.effect import OnlyWith
 from samplers import schedules
 
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
@@ -20,11 +21,17 @@ class Config(BaseModel):
     sampler: str = Field("langevin", description=f"MCMC kernel: {' | '.join(SAMPLERS)}")
     step_size: float = Field(10.0, gt=0, description="a in x ← x − a∇E + s·noise")
     n_steps: int = Field(100, ge=1, description="length of a chain, in network evaluations")
-    friction: float = Field(1.0, ge=0, description="for sampler=underdamped: 1 / number of steps that a velocity lasts")
+    friction: Annotated[float, OnlyWith("sampler", ["underdamped"])] = Field(
+        1.0, ge=0, description="for sampler=underdamped: 1 / number of steps that a velocity lasts"
+    )
     schedule: str = Field("constant", description=f"of the noise: {' | '.join(schedules.SHAPES)}")
     noise_start: float = Field(5e-3, ge=0, description="s at the start of a chain")
-    noise_end: float = Field(5e-4, ge=0, description="s at the end of a chain; schedule=constant ignores it")
-    coupled: bool = Field(False, description="step size follows the noise, a_t ∝ s_t², with the same mean")
+    noise_end: Annotated[float, OnlyWith("schedule", ["geometric", "linear", "cosine"])] = Field(
+        5e-4, ge=0, description="s at the end of a chain; schedule=constant ignores it"
+    )
+    coupled: Annotated[bool, OnlyWith("schedule", ["geometric", "linear", "cosine"])] = Field(
+        False, description="step size follows the noise, a_t ∝ s_t², with the same mean"
+    )
     grad_clip: float | None = Field(0.1, gt=0, description="clip each element of ∇E to ± this; none: no clipping")
     samples: int = Field(256, ge=16, description="number of samples; FID depends on it")
 

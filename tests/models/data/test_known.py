@@ -48,11 +48,12 @@ def test_mnist_is_read_where_it_lies(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_mnist_without_a_network(tmp_path: Path, torchvision_datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision_datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])  # where nothing answers
     with pytest.raises(DataError) as caught:
-        data.load("mnist", tmp_path)
-    raw = tmp_path / "MNIST" / "raw"
+        data.load("mnist", tmp_path / "new" / "data")
+    raw = tmp_path / "new" / "data" / "MNIST" / "raw"
     assert str(caught.value).startswith(f"mnist is not in {raw} and could not be fetched and unpacked (")
     assert str(caught.value).endswith(f"; put {', '.join(MNIST_FILES)} into {raw}")
     assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir()), "a refused command leaves nothing"
 
 
 def test_only_missing_files_are_asked_for(
@@ -106,7 +107,8 @@ def test_cifar10_is_read_where_it_lies(
 def test_cifar10_without_a_network(tmp_path: Path, torchvision_datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision_datasets.CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
     with pytest.raises(DataError, match=r"cifar10 is not in .* \(.+\); put cifar-10-python.tar.gz into"):
-        data.load("cifar10", tmp_path)
+        data.load("cifar10", tmp_path / "data")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -99,6 +99,7 @@ def test_dry_run_prints_the_plan_and_starts_nothing(folder: Path) -> None:
         assert words in done.stdout
     assert sweep("list").stdout.startswith("no sweeps here yet")
     assert not list(folder.iterdir()), "looking leaves nothing behind"
+    assert "no estimate: the study does not say what a trial computes" in sweep("run", QUADRATIC, "--dry-run").stdout
 
 
 def test_a_sweep_of_more_than_a_day_asks_for_yes(folder: Path) -> None:
@@ -136,6 +137,7 @@ def test_empty_options_mean_not_given(folder: Path) -> None:
 BAD: list[tuple[list[str], str]] = [  # SHOP is the folder where it is typed
     (["run", "ebn"], "no study 'ebn'; did you mean ebm?"),
     (["run", "ebm", "--data", "digit"], "no data set 'digit'; did you mean digits?"),
+    (["run", "ebm", "--data", "halved:"], "'halved:' says not which images to halve; write halved:NAME, such as"),
     (["run", "ebm", "--data", "npz:absent.npz"], "absent.npz"),
     (["run", "ebm", "--data", "npz:floats.npz"], "uint8"),
     (["run", "ebm", "--data", "npz:flat.npz"], "flat.npz"),
@@ -240,6 +242,12 @@ def test_bad_input_is_refused_in_one_sentence_before_anything_starts(
     assert not done.stdout
     assert statuses() == before
     assert optuna.get_all_study_names(f"sqlite:///{shop / 'sweeps.db'}") == ["toy", "foreign"]
+
+
+def test_a_variable_that_cannot_be_is_named(folder: Path) -> None:
+    refused = sweep("run", QUADRATIC, variables={"SWEEP_YES": "foo"})
+    assert refused.returncode == 2 and "--yes" not in refused.stderr and not list(folder.iterdir())
+    assert refused.stderr == "Error: SWEEP_YES=foo is neither yes nor no; set SWEEP_YES to 1 or 0, or unset it\n"
 
 
 def test_a_refusal_as_its_user_sees_it(folder: Path) -> None:

@@ -66,6 +66,7 @@ def test_a_sampler_takes_as_many_objectives_as_the_table_says(name: str) -> None
 def test_a_sampler_models_the_parameters_that_the_table_says(name: str) -> None:
     sampler, trials = SAMPLERS[name], STARTUP_TRIALS + 3
     assert modelled(play(name, numbers, trials), name) == {"x", "y"}
+    assert modelled(play(name, lambda trial: trial.suggest_float("x", 0, 1), trials), name) == {"x"}
     assert modelled(play(name, choices, trials), name) == ({"c"} if sampler.choices == "learned" else set())
     expected = {"x", "y"} | ({"c"} if sampler.choices == "learned" else set())
     expected |= {"z"} if sampler.branches == "learned" else set()

@@ -19,3 +19,11 @@ def test_a_configuration_for_a_finished_sweep_is_tried_by_the_command_that_is_na
     done = CliRunner().invoke(main, [*line.split(), "--workers", "0"])
     assert done.exit_code == 0, done.output
     assert list(sweep.load("toy").trials["x"])[2:] == [0.3, 0.4]
+
+
+def test_a_point_that_a_trial_has_tried_is_said(folder: Path) -> None:
+    sweep.run(QUADRATIC, name="toy", trials=3, workers=0, sampler="grid", set={"steps": 3}, quiet=True)
+    number = list(sweep.load("toy").trials["x"]).index(0.0)
+    done = CliRunner().invoke(main, ["enqueue", "toy", "x=0"])
+    assert f"toy: trial {number} has tried this already; it is tried first when" in done.output
+    assert "already" not in CliRunner().invoke(main, ["enqueue", "toy", "x=0.1"]).output

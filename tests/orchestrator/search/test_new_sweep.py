@@ -7,6 +7,7 @@ from orchestrator.search import book as books
 from orchestrator.search import new_sweep, plan
 from orchestrator.search.options import request
 from orchestrator.stores.optuna_storage import NameTaken
+from orchestrator.tracking import datasets_page
 from tests.support.bench import Bench
 from tests.support.paths import QUADRATIC
 
@@ -18,6 +19,15 @@ def test_sweeps_that_are_planned_at_once_get_names_of_their_own(bench: Bench) ->
     assert [spec.name for spec in made] == [f"quadratic-digits-{number}" for number in (1, 2, 3)]
     assert [spec.folder for spec in made] == [specs[0].folder.replace("-1", f"-{number}") for number in (1, 2, 3)]
     assert [books.load(bench.storage, spec.name).spec for spec in made] == made
+
+
+@pytest.mark.parametrize(
+    ("data", "name"), [("halved:persian", "quadratic-halved-persian-1"), ("persian:80/20", "quadratic-persian-1")]
+)
+def test_a_name_says_which_data(bench: Bench, data: str, name: str) -> None:
+    assert plan.resolve(request(QUADRATIC, data=data), bench.storage).name == name
+    assert datasets_page.names("both", ["digits", "halved:digits"]) == ["both-digits", "both-halved-digits"]
+    assert datasets_page.names(None, ["halved:mnist", "halved:persian"]) == [None, None]
 
 
 def test_a_chosen_name_is_not_changed(bench: Bench) -> None:
