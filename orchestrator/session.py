@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from orchestrator import collector, files, launchers, text
 from orchestrator.errors import UserError
@@ -130,7 +131,7 @@ def _play(
     _ending(book, console, closing.champion)
     _remarks(closing, console)
     if reason:
-        again = f"Go on with:  [bold]{text.program()} resume {spec.name}[/]"
+        again = f"Go on with:  [bold]{_typed(spec, 'resume', spec.name)}[/]"
         console.print(f"ended early: {reason}. {again}", highlight=False, soft_wrap=True)
     if reason in ORDERLY:
         return 0 if book.best() else 1
@@ -237,14 +238,14 @@ def _remarks(closing: Closing, console: Console) -> None:
     if not closing.delivered:
         console.print(
             f"{closing.courier.pending() / 1000:.1f} kB could not be delivered to {uri} ({closing.courier.trouble}). "
-            f"They are kept; deliver them later:  [bold]{text.program()} sync {name}[/]",
+            f"They are kept; deliver them later:  [bold]{_typed(closing.book.spec, 'sync', name)}[/]",
             highlight=False,
             soft_wrap=True,
         )
     if closing.trouble:
         console.print(
             f"{name} is not complete yet, for {uri} is out of reach ({closing.trouble}). "
-            f"Complete it later:  [bold]{text.program()} resume {name}[/]",
+            f"Complete it later:  [bold]{_typed(closing.book.spec, 'resume', name)}[/]",
             highlight=False,
             soft_wrap=True,
         )
@@ -257,11 +258,11 @@ def _ending(book: Book, console: Console, champion: str = "") -> None:
         console.print("\nbest trials")
         console.print(tables.trials(book, only=5))
     elif book.finished():
-        console.print(f"no trial was completed; `{text.program()} show {book.spec.name}` tells how each ended")
+        console.print(f"no trial was completed; `{_typed(book.spec, 'show', book.spec.name)}` tells how each ended")
     if champion:
         console.print(f"\nchampion   mlflow.pytorch.load_model('{champion}')", highlight=False)
-    console.print(f"all trials {text.program()} show {book.spec.name}", highlight=False)
-    console.print(f"pictures   {_pictures(book.spec.tracking_uri)}", highlight=False, soft_wrap=True)
+    console.print(f"all trials {_typed(book.spec, 'show', book.spec.name)}", highlight=False, soft_wrap=True)
+    console.print(f"pictures   {_pictures(book.spec)}", highlight=False, soft_wrap=True)
 
 
 def _follow(before: str, after: str) -> None:
@@ -272,10 +273,18 @@ def _follow(before: str, after: str) -> None:
         raise failures.failure(after, "--tracking-uri", error) from None
 
 
-def _pictures(uri: str) -> str:
-    """Where MLflow's pages of a store are."""
+def _typed(spec: Spec, *words: str) -> str:
+    """A command of ours as its user types it. `mlflow run` may have been typed elsewhere than where the sweep is."""
+    line = f"{text.program()} {shlex.join(words)}"
+    elsewhere = parent_run() and spec.tracking_uri != sqlite.absolute(urls.TRACKING)
+    return escape(f"cd {shlex.quote(str(home.home_of(spec)))} && {line}" if elsewhere else line)
+
+
+def _pictures(spec: Spec) -> str:
+    """Where MLflow's pages of a sweep are."""
+    uri = spec.tracking_uri
     if urls.is_http(uri):
         return uri
     if uri == sqlite.absolute(urls.TRACKING):
         return f"{text.program()} ui   (or: mlflow ui)"
-    return f"{text.program()} ui --tracking-uri {shlex.quote(uri)}"
+    return _typed(spec, "ui", "--tracking-uri", uri)

@@ -2,18 +2,21 @@
 
 import os
 import re
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from mlflow import MlflowClient
 
 import studies
 from orchestrator.search.book import SPEC
 from tests.support.cli import GATED, sweep
 from tests.support.paths import QUADRATIC
-from tests.support.processes import Process, wait_until_gone
+from tests.support.processes import LIMIT, Process, environment, wait_until_gone
 from tests.support.stores import points_per_run, statuses, study, two_trials_train
 
 Start = Callable[..., Process]
@@ -83,6 +86,26 @@ def test_a_second_supervisor_is_turned_away(start: Start) -> None:
     second = sweep("resume", "toy")
     assert second.returncode == 2
     assert f"is being driven by process {process.pid}" in second.stderr
+
+
+def test_a_sweep_of_mlflow_run_in_another_folder_says_where_it_is(folder: Path) -> None:
+    """MLflow runs the project in its own folder, and keeps the runs where `mlflow run` was typed."""
+    elsewhere, project = folder / "elsewhere", folder / "my [project]"
+    elsewhere.mkdir()
+    project.mkdir()
+    uri = f"sqlite:///{elsewhere / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    run = client.create_run(client.create_experiment("quadratic", str(elsewhere / "mlruns"))).info.run_id
+    variables = {"MLFLOW_RUN_ID": run, "MLFLOW_TRACKING_URI": uri}
+    done = sweep("run", QUADRATIC, "--name", "toy", "--trials", "1", "--workers", "0", cwd=project, variables=variables)
+    assert done.returncode == 0, done.stderr
+    lines = dict(re.findall(r"^(all trials|pictures) +(.+)$", done.stdout, re.M))
+    place = f"cd {shlex.quote(str(project))} && "
+    assert lines["all trials"].startswith(place) and lines["pictures"].startswith(place)
+    shown = subprocess.run(
+        lines["all trials"], shell=True, cwd=elsewhere, env=environment(), capture_output=True, text=True, timeout=LIMIT
+    )
+    assert "1 of 1 trials finished" in shown.stdout, shown.stderr
 
 
 def test_a_crash_is_told_with_its_error_and_nothing_completed_is_exit_1(folder: Path) -> None:

@@ -29,7 +29,7 @@ SILENT: list[tuple[str, dict[str, Any], str]] = [
     (
         "ebm",
         {"vary": ["rule=cold,textbook", "grad_clip=0.1,0.2", "step_size=10,20"], "set": ["noise_end=0.01"]},
-        "grad_clip and step_size have no effect with rule=textbook, so arms that differ in them alone are the same",
+        "step_size and grad_clip have no effect with rule=textbook, so arms that differ in them alone are the same",
     ),
 ]
 SPEAKING: list[tuple[str, dict[str, Any]]] = [
