@@ -7,7 +7,6 @@ the command and its first trial. PostgreSQL is tried where SWEEP_TEST_POSTGRESQL
 
 import os
 import random
-import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,25 +14,22 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL, make_url
-
 from benchmarks._figure import empty_folder
+from benchmarks.faults import databases
 from benchmarks.faults.forked import Command
 from benchmarks.faults.row import Row
 
 STUDY = Path(__file__).parents[2] / "tests" / "toy_studies" / "quadratic.py"
 RUN = ("run", str(STUDY), "--trials", "1", "--workers", "0", "--set", "steps=2")
 KILLS, SETS, TOGETHER = 100, 50, 4
-SERVER = "SWEEP_TEST_POSTGRESQL"
 Stores = Callable[[], dict[str, str]]  # gives new ones, as environment variables
 
 
 def measure(count: int | None = None) -> Iterator[Row]:
     """Kills, interrupts, and simultaneous starts with and without a name: ``count`` times, else 100 kills and 50 sets."""
     places: list[tuple[str, Stores]] = [("folder", dict)]
-    if SERVER in os.environ:
-        places.append(("PostgreSQL database", _databases))
+    if databases.SERVER in os.environ:
+        places.append(("PostgreSQL database", databases.new))
     for place, stores in places:
         span = _until_first_trial(stores)
         for fault, number in (("kill −9", signal.SIGKILL), ("Ctrl-C", signal.SIGINT)):
@@ -88,17 +84,3 @@ def _all_start(name: tuple[str, ...], stores: Stores, folder: Path, chance: rand
     lines = [(*RUN, *(word.format(number) for word in name)) for number in range(TOGETHER)]
     commands = [Command(folder, *line, variables=variables) for line in lines]
     return all([command.succeeds("together with others") for command in commands])
-
-
-def _databases() -> dict[str, str]:
-    """Two new databases, for Optuna and MLflow."""
-    server = make_url(os.environ[SERVER]).set(drivername="postgresql+psycopg")
-    names = [f"first_{secrets.token_hex(6)}" for _ in range(2)]
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for name in names:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    login = (server.drivername, server.username, None, server.host, server.port)
-    storage, tracking = (URL.create(*login, name).render_as_string() for name in names)
-    return {"SWEEP_STORAGE": storage, "MLFLOW_TRACKING_URI": tracking, "PGPASSWORD": str(server.password)}

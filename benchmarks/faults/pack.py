@@ -6,38 +6,38 @@ if the next one ends with status 0, and `doctor` finds its sweep, and nothing el
 """
 
 import json
+import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks._figure import SWEEP, empty_folder, environment
+from benchmarks._figure import empty_folder
+from benchmarks.faults import databases
+from benchmarks.faults.forked import Command
 from benchmarks.faults.row import Row
 
 STUDY = Path(__file__).parents[2] / "tests" / "toy_studies" / "quadratic.py"
-LIMIT = 300  # seconds that no command takes unless it hangs
 
 
 def measure(count: int | None = None) -> Iterator[Row]:
     """Round trips, damaged files, and kills of `unpack`: ``count`` of each, else 5, 100 and 20."""
     with empty_folder() as folder:
-        home = folder / "home"
-        home.mkdir()
-        _sweep(home, "run", str(STUDY), "--name", "toy", "--trials", "3", "--workers", "1", "--pruner", "none")
-        _sweep(home, "enqueue", "toy", "x=0.25")
-        packed = folder / "toy.zip"
-        _sweep(home, "pack", "toy", "-o", str(packed))
-        seconds = time.monotonic()
-        trips = [_trip(folder / f"trip-{number}", home, packed) for number in range(count or 5)]
-        seconds = (time.monotonic() - seconds) / len(trips) / 3
-        yield _row("a sweep packed, unpacked elsewhere and continued", trips, "copies")
+        places: dict[str, Mapping[str, str]] = {"files": {}}
+        if databases.SERVER in os.environ:
+            places["PostgreSQL databases"] = databases.new()
+        for place, stores in places.items():
+            packed = folder / f"{place}.zip"
+            shown = _pack(folder / f"home of {place}", packed, stores)
+            trips = [_trip(folder / f"trip {number} of {place}", shown, packed) for number in range(count or 5)]
+            yield _row(f"a sweep packed from {place}, unpacked elsewhere into files and continued", trips, "copies")
+        packed = folder / "files.zip"
         damaged = [_refused(folder, packed, random.Random(number)) for number in range(count or 100)]
         yield _row("a packed file cut or changed anywhere", damaged, "files accepted")
+        seconds = _undisturbed(folder / "undisturbed", packed)
         kills = [
             _killed(folder / f"kill-{i}", packed, random.Random(i).uniform(0, seconds)) for i in range(count or 20)
         ]
@@ -49,13 +49,22 @@ def _row(fault: str, survived: list[bool], what: str) -> Row:
     return Row(fault, len(survived), sum(survived), f"{lost} {what}" if lost else "nothing")
 
 
-def _trip(folder: Path, home: Path, packed: Path) -> bool:
+def _pack(home: Path, packed: Path, stores: Mapping[str, str]) -> list[Any]:
+    """Make a sweep and pack it; returns what is told of its finished trials."""
+    home.mkdir()
+    run = ("run", str(STUDY), "--name", "toy", "--trials", "3", "--workers", "1", "--pruner", "none")
+    for words in (run, ("enqueue", "toy", "x=0.25"), ("pack", "toy", "-o", str(packed))):
+        _sweep(home, *words, stores=stores)
+    return _shown(home, stores)
+
+
+def _trip(folder: Path, shown: list[Any], packed: Path) -> bool:
     folder.mkdir()
     _sweep(folder, "unpack", str(packed))
-    same = _shown(folder) == _shown(home)
+    same = _shown(folder) == shown
     _sweep(folder, "resume", "toy", "--trials", "4", "--workers", "1")
     grown = len(_shown(folder)) == 4
-    return same and grown and _sweep(folder, "doctor", "toy", check=False).returncode == 0
+    return same and grown and Command(folder, "doctor", "toy").succeeds("after a round trip")
 
 
 def _refused(folder: Path, packed: Path, chance: random.Random) -> bool:
@@ -88,39 +97,34 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def _undisturbed(folder: Path, packed: Path) -> float:
+    """Seconds that `sweep unpack` takes here."""
+    folder.mkdir()
+    began = time.monotonic()
+    _sweep(folder, "unpack", str(packed))
+    return time.monotonic() - began
+
+
 def _killed(folder: Path, packed: Path, moment: float) -> bool:
     folder.mkdir()
-    process = subprocess.Popen(
-        [*SWEEP, "unpack", str(packed)],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = Command(folder, "unpack", str(packed))
     time.sleep(moment)
-    process.send_signal(signal.SIGKILL)
-    process.wait(LIMIT)
-    listed = _sweep(folder, "list", "--json", check=False).stdout
-    if "toy" not in listed and _sweep(folder, "unpack", str(packed), check=False).returncode:
+    os.kill(command.pid, signal.SIGKILL)
+    command.end()
+    if "toy" not in _sweep(folder, "list", "--json") and not Command(folder, "unpack", str(packed)).succeeds("killed"):
         return False
     left = [path.name for path in (folder / ".sweeps").iterdir() if path.name.startswith(".unpack")]
-    return not left and len(_shown(folder)) == 3 and _sweep(folder, "doctor", check=False).returncode == 0
+    return not left and len(_shown(folder)) == 3 and Command(folder, "doctor").succeeds("after a kill")
 
 
-def _shown(folder: Path) -> list[Any]:
+def _shown(folder: Path, stores: Mapping[str, str] | None = None) -> list[Any]:
     """What is told of the finished trials, without their runs."""
-    trials = json.loads(_sweep(folder, "show", "toy", "--json").stdout)["every_trial"]
+    trials = json.loads(_sweep(folder, "show", "toy", "--json", stores=stores))["every_trial"]
     return [{**trial, "run": ""} for trial in trials if trial["outcome"] not in ("waiting", "running")]
 
 
-def _sweep(folder: Path, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [*SWEEP, *arguments], cwd=folder, env=environment(), capture_output=True, text=True, timeout=LIMIT
-    )
-    if done.returncode:
-        print(
-            f"status {done.returncode} of {arguments[0]}: {(done.stdout + done.stderr).strip()[-400:]}", file=sys.stderr
-        )
-    if check:
-        done.check_returncode()
-    return done
+def _sweep(folder: Path, *arguments: str, stores: Mapping[str, str] | None = None) -> str:
+    """What a command prints; AssertionError where it does not succeed."""
+    command = Command(folder, *arguments, variables=stores)
+    assert command.succeeds(" ".join(arguments)), arguments
+    return command.output.read_text()

@@ -33,9 +33,9 @@ class Group(click.Group):
         except click.NoSuchOption as error:
             raise _no_such_option(error) from None
         except click.BadParameter as error:
-            if (sentence := _of_variable(error)) is None:
+            if (refusal := _of_variable(error)) is None:
                 raise
-            raise Refused(sentence) from None
+            raise Refused(refusal) from None
         except click.UsageError as error:
             stray = re.search(r"unexpected extra arguments? \((\S+=.*)\)", error.message)
             if stray is None:

@@ -138,6 +138,6 @@ def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
 
 def already(book: books.Book, params: Mapping[str, Any]) -> str:
     """Which trial has tried this configuration, as the beginning of a sentence; '' where none has."""
-    whole = book.spec.fixed | params
+    whole = {**book.spec.fixed, **params}
     numbers = [str(trial.number) for trial in book.finished() if trial.params == whole]
     return f"trial {numbers[-1]} has tried this already; " if numbers else ""
