@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks._figure import environment
 
-LIMIT = 300  # seconds that no command takes unless it hangs
+LIMIT = 1800  # seconds that no command takes unless it hangs
 OUTPUT = "output.txt"  # of the last command in a folder
 CONTEXT = multiprocessing.get_context("forkserver")
 IMPORTED = [
@@ -22,6 +22,7 @@ IMPORTED = [
     "orchestrator.session",
     "orchestrator.tracking.mlflow_tables",
     "orchestrator.tracking.model_registry",
+    "sklearn.datasets",
     "torch",
 ]
 CONTEXT.set_forkserver_preload(IMPORTED)

@@ -52,7 +52,7 @@ def _row(fault: str, survived: list[bool], what: str) -> Row:
 def _pack(home: Path, packed: Path, stores: Mapping[str, str]) -> list[Any]:
     """Make a sweep and pack it; returns what is told of its finished trials."""
     home.mkdir()
-    run = ("run", str(STUDY), "--name", "toy", "--trials", "3", "--workers", "1", "--pruner", "none")
+    run = ("run", str(STUDY), "--name", "toy", "--trials", "3", "--workers", "0", "--pruner", "none")
     for words in (run, ("enqueue", "toy", "x=0.25"), ("pack", "toy", "-o", str(packed))):
         _sweep(home, *words, stores=stores)
     return _shown(home, stores)
@@ -62,7 +62,7 @@ def _trip(folder: Path, shown: list[Any], packed: Path) -> bool:
     folder.mkdir()
     _sweep(folder, "unpack", str(packed))
     same = _shown(folder) == shown
-    _sweep(folder, "resume", "toy", "--trials", "4", "--workers", "1")
+    _sweep(folder, "resume", "toy", "--trials", "4", "--workers", "0")
     grown = len(_shown(folder)) == 4
     return same and grown and Command(folder, "doctor", "toy").succeeds("after a round trip")
 

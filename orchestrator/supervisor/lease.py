@@ -32,6 +32,7 @@ class Driver(BaseModel, frozen=True):
     process: int
     started: float  # when the process was, in seconds since 1970: its number may be another's later
     since: str
+    folder: str = ""  # the sweep's on that machine, see _identity; '' where an earlier version drives
     beat: int = 0
     state: str = "running"
     trials: dict[int, str] = {}  # how far each running trial is, as text
@@ -44,8 +45,13 @@ def driver(book: Book) -> Driver | None:
 
 
 def alive(book: Book, who: Driver) -> bool:
-    """Whether that supervisor is there. For another machine's this takes seconds, unless it has just been heard."""
+    """Whether that supervisor is there. For another machine's this takes seconds, unless it has just been heard.
+
+    One of this machine that drives the sweep in another folder drives the original, of which this is a copy.
+    """
     if who.host == socket.gethostname():
+        if who.folder and not book.obstacle and _identity(book) not in ("", who.folder):
+            return False
         try:
             process = psutil.Process(who.process)
             return bool(abs(process.create_time() - who.started) < 1 and process.status() != psutil.STATUS_ZOMBIE)
@@ -60,6 +66,14 @@ def alive(book: Book, who: Driver) -> bool:
             return True
         time.sleep(0.5)
     return False
+
+
+def _identity(book: Book) -> str:
+    """What tells the sweep's folder from a copy of it, whatever its path; '' where there is none."""
+    with suppress(OSError):
+        status = os.stat(book.spec.folder)
+        return f"{status.st_dev}:{status.st_ino}"
+    return ""
 
 
 def present(book: Book) -> Driver | None:
@@ -92,6 +106,7 @@ class Lease:
             process=os.getpid(),
             started=psutil.Process().create_time(),
             since=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            folder=_identity(book),
         )
         self.lost = ""
         self.before = book.notes().get(DRIVER)
