@@ -106,6 +106,7 @@ def study(
         objectives=(Objective("fid/generated"),),
         first=tuple(first(loss) for loss in losses),
         data="persian",
+        fresh="fid/generated",
         pictures="samples/generated",
         label="{loss}",
         charts=("loss/generator", "loss/critic"),

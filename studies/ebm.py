@@ -67,6 +67,7 @@ STUDY = Study(
     train=later("models.ebm.training:train"),
     report=later("models.ebm.evaluation:report"),
     reports=lambda config: config.evaluations,
+    check=later("models.ebm.training:check"),
     objectives=(Objective("fid/fresh"),),
     first=({}, {"start": "noise"}),  # both ways to begin a chain are tried, whatever the sampler's luck
     label="{n_steps} steps",

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.parts.settings import NamedFile
+
 Neighbours = Literal[3, 8, 15, 24]
 
 LARGEST_VOCABULARY = 512
@@ -32,6 +34,9 @@ class Config(BaseModel):
 
     evaluations: int = Field(8, ge=1, le=1000, description="number of evaluations, evenly over training")
     evaluation_samples: int = Field(1_000, ge=16, description="number of new images that are scored; FID depends on it")
+    inception_weights: NamedFile | None = Field(
+        None, description="file with torch-fidelity's Inception weights, for fid/inception"
+    )
     temperature: float = Field(1.0, gt=0, description="of new images: logits are divided by it; the model itself has 1")
 
     @property

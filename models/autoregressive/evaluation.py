@@ -17,7 +17,6 @@ from models.autoregressive.strangers import strangers
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Event, Facts, Images, Progress, Scalars, Weights
-from models.parts.evaluation.legibility import judged_classes
 from models.parts.evaluation.likelihood import KIND, levels, scores
 from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
@@ -82,9 +81,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 0, 3)
     fresh = _samples(result, env, config.evaluation_samples)
     yield Images(step, "samples/fresh", fresh[:SHOWN])
-    values = quality.anchors(data, env.generator("anchors")) | quality.scores("fresh", fresh)
-    values |= judged_classes(quality.judge, "", fresh)
-    values |= judged_classes(quality.judge, "_real", data.validation.floats()[: quality.n])
+    values = quality.anchors(data, env.generator("anchors")) | quality.of_new_images("fresh", fresh)
     values |= likelihoods(result, fresh)
     one = partial(draw_images, net, 1, env.generator("cost"), Sharpness(config.temperature))
     values["cost/sample_flops"] = float(counted(one)[1])

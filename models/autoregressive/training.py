@@ -141,7 +141,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training."""
     data = datasets.load(env.data, env.data_folder)
     check(config, data)
-    quality = yield from Quality.obtain(data, env, config.evaluation_samples)
+    quality = yield from Quality.obtain(data, env, config.evaluation_samples, config.inception_weights)
     learner = LikelihoodLearner(config, env, data, quality)
     yield from loop.run(learner, resume)
     return learner.result(learner.updates)

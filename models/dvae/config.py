@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.parts.effect import OnlyWith
-from models.parts.settings import Activation
+from models.parts.settings import Activation, NamedFile
 
 
 class Config(BaseModel):
@@ -68,6 +68,9 @@ class Config(BaseModel):
     )
     prior_width: int = Field(128, ge=1, le=4096, description="hidden size of the prior")
     evaluation_samples: int = Field(256, ge=16, description="number of generated images to score; FID depends on it")
+    inception_weights: NamedFile | None = Field(
+        None, description="file with torch-fidelity's Inception weights, for fid/inception"
+    )
 
     clustered: Literal["vectors", "histogram"] = Field(
         "vectors", description="features of an image: its quantised vectors, or its token counts"

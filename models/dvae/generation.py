@@ -53,11 +53,11 @@ def samples(
     yield from edits(network, held_out, step)
     yield from book(network, tokens, held_out, step)
     judge = yield from judges.obtain(data, env.cache_folder, env.device)
-    quality = Quality.against_validation(judge, data, config.evaluation_samples)
+    quality = Quality.against_validation(judge, data, config.evaluation_samples, config.inception_weights)
     values |= quality.anchors(data, env.generator("anchors"))
     values["fid/reconstructions"] = quality.fid(network.decode(tokens[: config.evaluation_samples]))
     for name, batch in images.items():
-        values |= quality.scores(name, batch) if name == "fresh" else {f"fid/{name}": quality.fid(batch)}
+        values |= quality.of_new_images(name, batch) if name == "fresh" else {f"fid/{name}": quality.fid(batch)}
     return values
 
 

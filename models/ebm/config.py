@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.parts.effect import OnlyWith
-from models.parts.settings import Activation, Noised, Penalised, Precision
+from models.parts.settings import Activation, NamedFile, Noised, Penalised, Precision
 from samplers import schedules
 from samplers.schedules import Schedule
 
@@ -88,6 +88,9 @@ class Config(BaseModel):
     )
     evaluations: int = Field(4, ge=1, le=1000, description="number of evaluations, evenly over training")
     evaluation_samples: int = Field(256, ge=16, description="number of samples per evaluation; FID depends on it")
+    inception_weights: NamedFile | None = Field(
+        None, description="file with torch-fidelity's Inception weights, for fid/inception"
+    )
     evaluation_length: int | None = Field(
         None,
         ge=1,

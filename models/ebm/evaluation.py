@@ -113,7 +113,7 @@ def scores(result: Result, env: Env, begin: Tensor, fresh: Tensor, replayed: Ten
     values["fid/mixture"] = quality.fid(rival)
     if replayed is not None:
         values |= quality.scores("replay", replayed)
-    return values | quality.scores("fresh", fresh)
+    return values | quality.of_new_images("fresh", fresh)
 
 
 def energy_along_chain(

@@ -21,6 +21,7 @@ from models.ebm.networks import frozen
 from models.ebm.variant import UNCONDITIONAL, Variant
 from models.env import Env
 from models.events import Event
+from models.parts.evaluation import inception
 from models.parts.evaluation.classes import of_slots
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
@@ -31,6 +32,11 @@ from models.parts.training.energy_loss import contrastive_divergence
 from models.parts.training.loop import Evaluation, LearningRate, Outcome
 from models.parts.training.optimisation import seeded_init, update_ema
 from samplers import replay, starts
+
+
+def check(config: Config, data: datasets.Data) -> None:
+    """Raises DataError where Inception's weights cannot be used."""
+    inception.refuse(config.inception_weights)
 
 
 class EnergyLearner:
@@ -116,7 +122,7 @@ def train(
 ) -> Generator[Event, None, Result]:
     """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training."""
     data = datasets.load(env.data, env.data_folder)
-    quality = yield from Quality.obtain(data, env, config.evaluation_samples)
+    quality = yield from Quality.obtain(data, env, config.evaluation_samples, config.inception_weights)
     learner = EnergyLearner(config, env, data, quality, variant)
     yield from loop.run(learner, resume)
     return learner.result(learner.updates)

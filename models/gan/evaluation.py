@@ -17,9 +17,8 @@ from models.gan.conditioning import conditions, generator_input
 from models.gan.config import RECIPES, Config
 from models.gan.networks import Critic, binarised, network
 from models.gan.networks import Generator as Network
-from models.parts.evaluation import calibration, inception
+from models.parts.evaluation import calibration
 from models.parts.evaluation.classes import in_turn
-from models.parts.evaluation.legibility import judged_classes
 from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
@@ -103,13 +102,9 @@ def introduce(result: Result, env: Env) -> Iterator[Event]:
 def evaluate(result: Result, env: Env) -> Generator[Event, None, dict[str, float]]:
     """All scores of what is drawn now, with the pictures that play over training; returns what was said."""
     yield Progress("evaluation", 0, 1)
-    images, quality, config = samples(result, env), result.quality, result.config
+    images, quality = samples(result, env), result.quality
     yield Images(result.step, "samples/generated", images[:SHOWN])
-    scores = quality.scores("generated", images) | judged_classes(quality.judge, "", images)
-    scores |= judged_classes(quality.judge, "_real", result.data.validation.floats()[: quality.n])
-    if config.inception_weights is not None:
-        real = result.data.validation.floats()[: quality.n]
-        scores["fid/inception"] = inception.fid(config.inception_weights, real, images, env.device)
+    scores = quality.of_new_images("generated", images)
     yield Scalars(result.step, scores)
     return scores
 

@@ -119,7 +119,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     config = config.resolved()
     data = datasets.load(env.data, env.data_folder)
     check(config, data)
-    quality = yield from Quality.obtain(data, env, config.evaluation_samples)
+    quality = yield from Quality.obtain(data, env, config.evaluation_samples, config.inception_weights)
     learner = AdversarialLearner(config, env, data, quality)
     yield from loop.run(learner, resume)
     return learner.result(learner.updates)

@@ -100,6 +100,9 @@ class Config(BaseModel):
     )
     evaluations: int = Field(4, ge=1, le=1000, description="number of evaluations, evenly over training")
     evaluation_samples: int = Field(256, ge=16, description="number of samples per evaluation; FID depends on it")
+    inception_weights: NamedFile | None = Field(
+        None, description="file with torch-fidelity's Inception weights, for fid/inception"
+    )
     evaluation_length: int | None = Field(
         None, ge=1, description="chain length in evaluations, as a multiple of n_steps; None: 10, or 1 if fresh_share=1"
     )

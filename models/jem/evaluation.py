@@ -119,7 +119,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     labels = in_turn(config.evaluation_samples, config.classes, env.device)
     begin, fresh = sample(config, env, net, result.begins, labels)
     _, plain_samples = sample(config, env, result.plain, result.begins, labels)
-    values = quality.anchors(data, env.generator("anchors")) | quality.scores("fresh", fresh)
+    values = quality.anchors(data, env.generator("anchors")) | quality.of_new_images("fresh", fresh)
     values |= {"accuracy/start": quality.read_as(begin, labels), "accuracy/judge": quality.judge.accuracy}
     values |= {"fid/start": quality.fid(begin), "fid/pretrained": quality.fid(plain_samples)}
     yield from _scores(result, env, values)

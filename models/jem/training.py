@@ -24,6 +24,7 @@ from models.jem.losses import joint_loss, warmup_share
 from models.jem.measurements import Update, measure
 from models.jem.networks import in_mode, marginal, network
 from models.jem.pretraining import Pretrained, load_classifier, obtain, same_classes
+from models.parts.evaluation import inception
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
 from models.parts.training.augmentation import noisy, vary
@@ -36,8 +37,9 @@ N_QUICK_EVALUATIONS = 20  # readings of validation images over training; scores 
 
 
 def check(config: Config, data: datasets.Data) -> None:
-    """Raises DataError for other classes than the data's, or a classifier of the user's that does not fit."""
+    """Raises DataError for other classes than the data's, or files of the user's that cannot be used."""
     same_classes(config, data)
+    inception.refuse(config.inception_weights)
     if config.classifier is not None:
         load_classifier(config.classifier, config, data.shape)
 
@@ -113,7 +115,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training."""
     data = datasets.load(env.data, env.data_folder)
     same_classes(config, data)
-    quality = yield from Quality.obtain(data, env, config.evaluation_samples)
+    quality = yield from Quality.obtain(data, env, config.evaluation_samples, config.inception_weights)
     pretrained = yield from obtain(config, data, env)
     learner = JointLearner(config, env, data, quality, pretrained)
     yield from loop.run(learner, resume)

@@ -241,7 +241,7 @@ class Supervisor:
         """First the record is closed, then the book is told, then the files go: a death in between repeats, not loses."""
         number, folder = trial.number, trial_folder(self.book.spec.folder, trial.number)
         log = self.launcher.log(folder) if end.outcome == "failed" else b""
-        trial_record.end(folder, self.book.spec, number, self.book.label(trial), end, log)
+        trial_record.end(folder, self.book.spec, number, self.book.label(trial), end, log, self.book.study.fresh)
         self.courier.serve(folder)
         if end.outcome == "stopped":
             self.status.ended.append((number, end))

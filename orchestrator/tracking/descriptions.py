@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
@@ -22,18 +22,19 @@ def result(spec: Spec, end: Ended) -> str:
     return " · ".join(f"{key.partition('/')[0].replace('_', ' ')} {short(value)}" for (key, _), value in pairs)
 
 
-def trial(spec: Spec, number: int, end: Ended) -> str:
-    """A trial that has ended: its values beside what they are read against, or why it has none; how to go on with it."""
+def trial(spec: Spec, number: int, end: Ended, fresh: str = "") -> str:
+    """A trial that has ended: its values beside what they are read against, or why it has none; how to go on with it.
+
+    ``fresh`` is the key of the FID of new images, which stands in a row of its own where it is no objective.
+    """
     lines = []
     for (key, direction), value in zip(spec.objectives, end.values, strict=False):
-        group = key.partition("/")[0]
-        others = {
-            name: number for name, number in end.group_values.items() if name != key and name.partition("/")[0] == group
-        }
-        lines.append(
-            f"**{key} {short(value)}** ({BETTER[direction]} is better)"
-            + "".join(f" · {name.removeprefix(f'{group}/')} {short(number)}" for name, number in others.items())
-        )
+        lines.append(f"**{key} {short(value)}** ({BETTER[direction]} is better)" + _others(key, end.group_values))
+    n_images = spec.base.get("evaluation_samples")
+    if fresh in end.group_values and n_images:
+        if fresh not in {key for key, _ in spec.objectives}:
+            lines.append(f"**{fresh} {short(end.group_values[fresh])}**" + _others(fresh, end.group_values))
+        lines.append(f"{fresh} is of {n_images:,} new images: FIDs compare only at the same number.")
     if end.outcome in ("failed", "diverged", "out_of_memory"):
         lines.insert(0, f"**{end.outcome.replace('_', ' ')}**: {end.reason}\n\n```\n{end.detail[-4000:]}\n```")
     because = f" ({end.reason})" if end.outcome == "pruned" and end.reason else ""
@@ -42,6 +43,13 @@ def trial(spec: Spec, number: int, end: Ended) -> str:
         f"{_link(spec.name, spec.run)} · `sweep show {spec.name} {number}`"
     )
     return "\n\n".join(lines)
+
+
+def _others(key: str, values: Mapping[str, float]) -> str:
+    """The other numbers of the key's group, which it is read against."""
+    group = key.partition("/")[0]
+    others = {name: value for name, value in values.items() if name != key and name.partition("/")[0] == group}
+    return "".join(f" · {name.removeprefix(f'{group}/')} {short(value)}" for name, value in others.items())
 
 
 def sweep(book: Book, ending: str, pictures: Collection[str] = ()) -> str:

@@ -57,15 +57,15 @@ def died(folder: Path, deaths: int) -> None:
     outbox.close()
 
 
-def end(folder: Path, spec: Spec, number: int, label: str, end: Ended, log: bytes = b"") -> None:
+def end(folder: Path, spec: Spec, number: int, label: str, end: Ended, log: bytes = b"", fresh: str = "") -> None:
     """The trial has ended, or is left for later. It is named by what came of it, for lists show little else.
 
-    ``log`` is what its worker printed, where that is to be seen.
+    ``log`` is what its worker printed, where that is to be seen; ``fresh`` the key of the FID of new images.
     """
     outbox = Outbox(folder)
     title = _title(number, label)
     if end.outcome != "stopped":
-        outbox.note(descriptions.trial(spec, number, end))
+        outbox.note(descriptions.trial(spec, number, end, fresh))
         title = _title(number, descriptions.result(spec, end), label)
     if log:
         outbox.content(LOG, log)

@@ -92,6 +92,7 @@ class Study(Generic[C, R]):
     first: tuple[Mapping[str, Any], ...] = ({},)  # what a sweep tries before its sampler chooses: changes of the recipe
     trials: int = 12  # of a sweep, unless its user says otherwise
     data: str = "digits"  # likewise
+    fresh: str = "fid/fresh"  # key of the FID of new images, as many as the setting evaluation_samples says
     pictures: str = "samples/fresh"  # key of the images by which trials are shown side by side
     sections: tuple[Section, ...] = ()  # of a report, beside what every sweep has
     label: str = ""  # what tells one trial from another at a glance, with fields of the config: "{n_steps} steps"

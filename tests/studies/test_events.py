@@ -7,7 +7,7 @@ import pytest
 import studies
 from models.data import dataset as datasets
 from models.env import Env
-from models.events import Event
+from models.events import Event, Scalars
 from tests.support.playing import finished
 from tests.support.promises import check
 
@@ -24,6 +24,13 @@ def played(name: str, env: Env) -> list[Event]:
 def test_what_a_trainer_says_holds_what_the_events_promise(name: str, cache_folder: Path) -> None:
     events = played(name, Env("digits", seed=5, cache_folder=cache_folder))
     check(events)
+    images = studies.load(name).fresh.partition("/")[2]
+    scores = {f"{score}/{images}" for score in ("fid", "kid", "precision", "recall", "density", "coverage")}
+    scores |= {"fid/real", "distance/nearest_training", "distance/nearest_training_real"}
+    scores |= {f"{score}{of}" for score in ("classes/entropy", "legibility/share") for of in ("", "_real")}
+    said = {key for event in events if isinstance(event, Scalars) for key in event.values}
+    assert scores <= said, "new images are measured alike in every family"
+    assert "inception_weights" in studies.load(name).config.model_fields
 
 
 @pytest.mark.parametrize("name", [name for name in studies.names() if not studies.load(name).model_of])

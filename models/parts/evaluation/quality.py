@@ -9,10 +9,11 @@ from torch import Generator, Tensor, nn
 from models.data.dataset import Data
 from models.env import Env
 from models.events import Event, Facts, Matrix, Scalars
+from models.parts.evaluation import inception, metrics
 from models.parts.evaluation import judge as judges
-from models.parts.evaluation import metrics
 from models.parts.evaluation.classes import accuracy
 from models.parts.evaluation.judge import Judge
+from models.parts.evaluation.legibility import judged_classes
 from models.parts.networks.blocks import n_weights
 
 
@@ -26,18 +27,23 @@ class Quality:
     judge: Judge
     reference: Tensor  # (images of the validation split, features)
     n: int
+    real: Tensor  # the first n images of the validation split
+    inception_weights: str | None = None  # file of Inception's, where FID is wanted in its features, too
 
     @staticmethod
-    def against_validation(judge: Judge, data: Data, n: int) -> "Quality":
+    def against_validation(judge: Judge, data: Data, n: int, inception_weights: str | None = None) -> "Quality":
         """Against all of ``data``'s validation split."""
-        return Quality(judge, judge.features(data.validation.floats()), n)
+        real = data.validation.floats()
+        return Quality(judge, judge.features(real), n, real[:n], inception_weights)
 
     @staticmethod
-    def obtain(data: Data, env: Env, n: int) -> abc.Generator[Event, None, "Quality"]:
+    def obtain(
+        data: Data, env: Env, n: int, inception_weights: str | None = None
+    ) -> abc.Generator[Event, None, "Quality"]:
         """By the judge of ``data``, from the cache or trained now: how a trainer begins."""
         yield data.used
         judge = yield from judges.obtain(data, env.cache_folder, env.device)
-        return Quality.against_validation(judge, data, n)
+        return Quality.against_validation(judge, data, n, inception_weights)
 
     def introduce(self, data: Data, network: nn.Module) -> abc.Iterator[Event]:
         """What is learned once: who the judge is and how well it judges, and the size of the network that it will judge."""
@@ -58,6 +64,18 @@ class Quality:
         """FID, KID, precision, recall, density, coverage of the first n images, as ``metric/name``."""
         values = metrics.scores(self.reference, self.judge.features(images[: self.n]))
         return {f"{metric}/{name}": value for metric, value in values.items()}
+
+    def of_new_images(self, name: str, images: Tensor) -> dict[str, float]:
+        """Everything that a family says of its new images, the same for all: ``scores``, classes and legibility beside those
+        of real images, and ``fid/inception`` where its weights are given.
+        """
+        images = images[: self.n]
+        values = self.scores(name, images)
+        values |= judged_classes(self.judge, "", images) | judged_classes(self.judge, "_real", self.real)
+        if self.inception_weights is not None:
+            device = str(self.reference.device)
+            values["fid/inception"] = inception.fid(self.inception_weights, self.real, images, device)
+        return values
 
     def anchors(self, data: Data, generator: Generator) -> dict[str, float]:
         """``metric/real``: n training images. ``metric/noise``: n images of uniform noise, as bad as it gets."""

@@ -60,6 +60,20 @@ def test_a_value_stands_beside_what_it_is_read_against(bench: Bench) -> None:
     assert descriptions.result(spec, end) == "fid 3.5 · accuracy 0.9"
 
 
+def test_the_fid_of_new_images_has_a_row_that_says_how_many_they_are(bench: Bench) -> None:
+    spec = bench.book().spec
+    spec = spec.model_copy(
+        update={"base": spec.base | {"evaluation_samples": 1000}, "objectives": [("error", "minimize")]}
+    )
+    values = {"error": 0.5, "fid/generated": 3.5, "fid/real": 0.1}
+    said = descriptions.trial(spec, 2, Ended("complete", (0.5,), group_values=values), "fid/generated")
+    assert "**error 0.5** (lower is better)\n\n**fid/generated 3.5** · real 0.1\n\n" in said
+    assert "fid/generated is of 1,000 new images" in said
+    assert "images" not in descriptions.trial(
+        spec, 2, Ended("complete", (0.5,), group_values={"error": 0.5}), "fid/fresh"
+    )
+
+
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [
