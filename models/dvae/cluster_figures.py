@@ -119,7 +119,15 @@ def confusions(key: str, chosen: Clusters, labels: Ints, classes: Sequence[str],
     shares = torch.from_numpy((counts / counts.sum(0)).T)
     parts = "share of each true class"
     yield Matrix(step, f"{key}/label_shares", shares, names, classes, "cluster", parts, stacked=True)
-    yield Matrix(step, f"{key}/label_percentages", (100 * shares).round(), names, classes, "cluster", "true class (% of the cluster)")
+    yield Matrix(
+        step,
+        f"{key}/label_percentages",
+        (100 * shares).round(),
+        names,
+        classes,
+        "cluster",
+        "true class (% of the cluster)",
+    )
 
 
 def tsne(

@@ -83,10 +83,10 @@ class Config(BaseModel):
     embedding_neighbours: Annotated[int | None, OnlyWith("embedding", ["spectral"])] = Field(
         None, ge=1, description="neighbours per image in the graph; None: log₂ of the number of images (spectral)"
     )
-    codes_images: int = Field(
+    codes_images: Annotated[int, OnlyWith("embedding", ["spectral"])] = Field(
         10_000,
         ge=0,
-        description="maximum number of images for KMeans without embedding, a reference; 0: none (spectral)",
+        description="maximum number of images for KMeans without embedding, a reference; 0: none",
     )
     k_least: int = Field(2, ge=2, description="smallest K to try")
     k_most: int = Field(20, ge=2, le=200, description="largest K to try")
