@@ -172,9 +172,9 @@ def settings(
     """
     outline = None if comparison else _space.outline(study.space, base)
     changed, held = _set(set_texts, base, outline, comparison)
-    if outline and set_texts:  # a setting may keep a parameter from being searched: then that is a setting as well
-        unsearched = {name: value for name, value in changed.items() if name not in outline.parameters}
-        outline = _space.outline(study.space, _validated(study.config, base.model_dump() | unsearched))
+    if outline and set_texts:
+        known = [text for text in [*fix_texts, *held] if text.partition("=")[0] in outline.parameters]
+        outline = _with_settings(study, base, outline, changed, _fixed(known, outline.parameters))
         changed, held = _set(set_texts, base, outline, comparison)
     searched = outline.parameters if outline else {}
     whole = _validated(study.config, base.model_dump() | changed)
@@ -191,6 +191,27 @@ def settings(
     if reason := _space.unreachable(result.space(study), base, {k: v for k, v in strict.items() if k not in settled}):
         raise UserError(f"--fix {reason}")
     return result
+
+
+def _with_settings(
+    study: Study[Any, Any],
+    base: BaseModel,
+    before: _space.Outline,
+    changed: Mapping[str, Any],
+    strict: Mapping[str, Any],
+) -> _space.Outline:
+    """What is searched when settings are ``changed`` and parameters held, which were searched as ``before`` says.
+
+    A setting may keep a parameter from being searched, and then that is a setting as well. What is held keeps its range.
+    """
+    whole = _validated(study.config, base.model_dump() | changed)
+    fixed = {**strict, **{name: getattr(whole, name) for name in changed if name in before.parameters}}
+    unsearched = {name: value for name, value in changed.items() if name not in fixed}
+    space = _space.fix(study.space, fixed, everywhere=changed)
+    now = _space.outline(space, _validated(study.config, base.model_dump() | unsearched))
+    ranges = {name: before.parameters[name] for name in fixed}
+    kept = {name: met for name, met in ranges.items() if name in now.parameters or not met.includes(fixed[name])}
+    return _space.Outline(now.parameters | kept, now.common | before.common, now.points)
 
 
 def _set(

@@ -74,3 +74,11 @@ def test_a_searched_setting_is_held_at_any_value_of_its_config(name: str, key: s
 
 def text(key: str, value: Any) -> str:
     return f"{key}={'none' if value is None else value}"
+
+
+def test_a_setting_that_goes_with_what_is_held_alone_can_be_set() -> None:
+    """Batch normalisation does not go with a gradient penalty, which the study searches beside the loss that is held."""
+    study, base = studies.load("wgan"), recipe("wgan")
+    settled = plan.settings(["loss=wgan", "critic_norm=batch", "n_critic=5"], [], study, base)
+    assert settled.fixed == {"loss": "wgan", "n_critic": 5}
+    assert {config.critic_norm for config in configs(settled.base, settled.space(study))} == {"batch"}  # type: ignore[attr-defined]
