@@ -5,12 +5,17 @@ All arms have the same seeds, so they are compared in pairs. In a race an arm th
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from models.hints import did_you_mean
+from orchestrator.errors import UserError
+from studies.parts import space as _space
+from studies.parts import typed
 from studies.parts.study import Suggest
 
 C = TypeVar("C", bound=BaseModel)
@@ -107,3 +112,50 @@ def total(begun: Sequence[int], trials: int, comparison: Comparison) -> int:
         have if arm.dropped else max(have, quota)
         for have, arm, quota in zip(begun, comparison.arms, quotas, strict=True)
     )
+
+
+def typed_comparison(vary: Sequence[str], arm: Sequence[str], race: bool, base: BaseModel) -> Comparison:
+    """The arms of --vary and of --arm; UserError for what cannot be compared."""
+    more = [_arm(text, base) for text in arm]
+    comparison = full(_vary(vary, base), race, more, base.model_dump())
+    if same := [other.name for i, other in enumerate(comparison.arms) if i != comparison.arm_of(other.settings)]:
+        raise UserError(f"two arms are the same, {same[0]}; leave one --arm out")
+    return comparison
+
+
+def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
+    """``field=value,value`` as fields and their values; UserError for what cannot be compared."""
+    vary: dict[str, list[Any]] = {}
+    for text in texts:
+        key, _, listed = text.partition("=")
+        given = [value for value in re.split(r"[\s,]+", listed) if value]
+        if len(given) < 2:
+            raise UserError(f"--vary {text}: nothing to compare; write --vary {key}=VALUE,VALUE")
+        values = [_value("--vary", text, key, value, base) for value in given]
+        if len(set(values)) < len(values) or key in vary:
+            raise UserError(f"--vary {text}: each setting once, with different values")
+        vary[key] = values
+    return vary
+
+
+def _arm(text: str, base: BaseModel) -> dict[str, Any]:
+    """``field=value,field=value`` as fields and their values; UserError for what cannot be."""
+    settings: dict[str, Any] = {}
+    for pair in filter(None, text.split(",")):
+        key, equals, value = pair.partition("=")
+        if not equals or key in settings:
+            raise UserError(f"--arm {text}: write each setting once, --arm SETTING=VALUE,SETTING=VALUE")
+        settings[key] = _value("--arm", text, key, value, base)
+    return settings
+
+
+def _value(option: str, text: str, key: str, value: str, base: BaseModel) -> Any:
+    """The ``value`` of a setting in the ``text`` of an option; UserError for no such setting, or a value that it cannot have."""
+    fields = type(base).model_fields
+    if key not in fields:
+        raise UserError(f"{option} {key}: no such setting; {did_you_mean(key, fields)}there are: {', '.join(fields)}")
+    field = typed.field(fields[key])
+    try:
+        return field.validate_python(typed.meant(value, field))
+    except ValidationError as error:
+        raise UserError(f"{option} {text}: {_space.sentence(error)}") from None

@@ -1,12 +1,10 @@
 """From what a user typed to what will be done: every value is checked here, before anything is started."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ValidationError
 
 import studies
 from models.data import dataset as datasets
@@ -17,11 +15,12 @@ from orchestrator.search import book as books
 from orchestrator.search import combinations, factorial, trained
 from orchestrator.search.capabilities import DEFAULT_PRUNER
 from orchestrator.search.new_sweep import check_name, fresh_name
-from orchestrator.search.options import AllOptions, Request
+from orchestrator.search.options import Request
 from orchestrator.search.spec import Spec, parse_fixed
 from orchestrator.stores import sqlite, urls
 from orchestrator.stores.optuna_storage import Storage
 from studies.parts import space as _space
+from studies.parts import typed
 from studies.parts.study import Study, StudyError
 
 
@@ -43,7 +42,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
         study = studies.load(request.study)
     except StudyError as error:
         raise UserError(str(error)) from None
-    model, trained_on = _model(request.study, options["model"], study, storage)
+    model, trained_on = trained.chosen(request.study, options["model"], study, storage)
     data_name = options["data"] or trained_on or study.data
     stem = Path(request.study).stem + ("-compared" if options["vary"] else "")
     name = options["name"] or fresh_name(storage, stem, datasets.kind(data_name))
@@ -51,7 +50,8 @@ def resolve(request: Request, storage: Storage) -> Spec:
     try:
         reader = datasets.Reader(data_name, Path(options["data_folder"]))
         base = study.base(reader.shape).model_copy(update=model)
-        comparison = _comparison(options, base) if options["vary"] else None
+        vary, arms = [*options["vary"]], [*options["arm"]]
+        comparison = factorial.typed_comparison(vary, arms, options["race"], base) if vary else None
         settled = settings([*options["set"]], [*options["fix"]], study, base, comparison)
         base = settled.base
         configs = configs_of(study, base.model_dump(), comparison)
@@ -149,9 +149,7 @@ class Settings(NamedTuple):
 
     base: BaseModel
     fixed: dict[str, Any]  # searched parameters that are held
-    changed: dict[
-        str, Any
-    ]  # pairs of --set, but for parameters that are held at a value of the range that all trials have
+    changed: dict[str, Any]  # the pairs of --set that are more than a parameter held within its range
 
     def space(self, study: Study[Any, Any]) -> _space.Space[Any]:
         """The study's space with what is held."""
@@ -197,7 +195,7 @@ def _with_settings(
     study: Study[Any, Any],
     base: BaseModel,
     before: _space.Outline,
-    changed: Mapping[str, Any],
+    changed: dict[str, Any],
     strict: Mapping[str, Any],
 ) -> _space.Outline:
     """What is searched when settings are ``changed`` and parameters held, which were searched as ``before`` says.
@@ -217,7 +215,7 @@ def _with_settings(
 def _set(
     texts: Sequence[str], base: BaseModel, outline: _space.Outline | None, comparison: factorial.Comparison | None
 ) -> tuple[dict[str, Any], list[str]]:
-    """The pairs of --set: settings with their values, see _meant, and the texts of those that only hold a parameter.
+    """The pairs of --set: settings with their values, see typed.meant, and the texts of those that only hold a parameter.
 
     These are of parameters that every configuration has, at a value of the range.
     """
@@ -233,7 +231,7 @@ def _set(
         if key in searched and (key not in fields or (outline and key in outline.common and _in_range(text, searched))):
             held.append(text)
         elif key in fields:
-            changed[key] = _meant(value, _field(fields[key]))
+            changed[key] = typed.meant(value, typed.field(fields[key]))
         else:
             known = list(dict.fromkeys([*fields, *searched]))
             raise UserError(f"--set {key}: no such setting; {did_you_mean(key, known)}there are: {', '.join(known)}")
@@ -263,86 +261,6 @@ def _plain(config: BaseModel, names: Sequence[str]) -> dict[str, Any]:
     """Those settings as they are stored."""
     values = config.model_dump(mode="json")
     return {name: values[name] for name in names}
-
-
-def _field(info: FieldInfo) -> TypeAdapter[Any]:
-    kind: Any = Annotated[info.annotation, info]
-    return TypeAdapter(kind)
-
-
-def _meant(text: str, field: TypeAdapter[Any]) -> str | None:
-    """What was typed; None for "none" where the setting may be that, for some have a choice of this name."""
-    if text.lower() != "none":
-        return text
-    try:
-        field.validate_python(None)
-    except ValidationError:
-        return text
-    return None
-
-
-def _model(name: str, model: str | None, study: Study[Any, Any], storage: Storage) -> tuple[dict[str, Any], str]:
-    """Where the trained network is, if the study wants one, with the settings that it was trained with; and its data."""
-    if not study.model_of:
-        if model:
-            raise UserError(f"--model {model}: the study {name} trains its own networks")
-        return {}, ""
-    if not model:
-        raise UserError(
-            f"{name} needs a trained network; say --model champion, a sweep of {' or '.join(study.model_of)}, "
-            "SWEEP/TRIAL, or the MLflow run of a trial"
-        )
-    folder, trained_on = trained.find(model, study.model_of, storage)
-    trained_config = trained.config(folder)
-    shared = {name: trained_config[name] for name in study.config.model_fields if name in trained_config}
-    return {"model": str(folder)} | shared, trained_on
-
-
-def _comparison(options: AllOptions, base: BaseModel) -> factorial.Comparison:
-    """The arms of --vary and of --arm; UserError for what cannot be compared."""
-    more = [_arm(text, base) for text in options["arm"]]
-    comparison = factorial.full(_vary([*options["vary"]], base), options["race"], more, base.model_dump())
-    if same := [arm.name for i, arm in enumerate(comparison.arms) if i != comparison.arm_of(arm.settings)]:
-        raise UserError(f"two arms are the same, {same[0]}; leave one --arm out")
-    return comparison
-
-
-def _vary(texts: Sequence[str], base: BaseModel) -> dict[str, list[Any]]:
-    """``field=value,value`` as fields and their values; UserError for what cannot be compared."""
-    vary: dict[str, list[Any]] = {}
-    for text in texts:
-        key, _, listed = text.partition("=")
-        given = [value for value in re.split(r"[\s,]+", listed) if value]
-        if len(given) < 2:
-            raise UserError(f"--vary {text}: nothing to compare; write --vary {key}=VALUE,VALUE")
-        values = [_value("--vary", text, key, value, base) for value in given]
-        if len(set(values)) < len(values) or key in vary:
-            raise UserError(f"--vary {text}: each setting once, with different values")
-        vary[key] = values
-    return vary
-
-
-def _arm(text: str, base: BaseModel) -> dict[str, Any]:
-    """``field=value,field=value`` as fields and their values; UserError for what cannot be."""
-    settings: dict[str, Any] = {}
-    for pair in filter(None, text.split(",")):
-        key, equals, value = pair.partition("=")
-        if not equals or key in settings:
-            raise UserError(f"--arm {text}: write each setting once, --arm SETTING=VALUE,SETTING=VALUE")
-        settings[key] = _value("--arm", text, key, value, base)
-    return settings
-
-
-def _value(option: str, text: str, key: str, value: str, base: BaseModel) -> Any:
-    """The ``value`` of a setting in the ``text`` of an option; UserError for no such setting, or a value that it cannot have."""
-    fields = type(base).model_fields
-    if key not in fields:
-        raise UserError(f"{option} {key}: no such setting; {did_you_mean(key, fields)}there are: {', '.join(fields)}")
-    field = _field(fields[key])
-    try:
-        return field.validate_python(_meant(value, field))
-    except ValidationError as error:
-        raise UserError(f"{option} {text}: {_space.sentence(error)}") from None
 
 
 def configs_of(

@@ -11,6 +11,7 @@ from orchestrator.search import book as books
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
 from orchestrator.stores.optuna_storage import Storage
+from studies.parts.study import Study
 
 if TYPE_CHECKING:
     import torch
@@ -110,3 +111,20 @@ def _folder(text: str, book: Book, trial: Trial) -> tuple[Path, str]:
     if not is_described(folder):  # it was trained before that was kept, or the file is damaged
         describe(folder, book, trial)
     return folder, book.spec.data
+
+
+def chosen(name: str, model: str | None, study: Study[Any, Any], storage: Storage) -> tuple[dict[str, Any], str]:
+    """Where the trained network is, if the study wants one, with the settings that it was trained with; and its data."""
+    if not study.model_of:
+        if model:
+            raise UserError(f"--model {model}: the study {name} trains its own networks")
+        return {}, ""
+    if not model:
+        raise UserError(
+            f"{name} needs a trained network; say --model champion, a sweep of {' or '.join(study.model_of)}, "
+            "SWEEP/TRIAL, or the MLflow run of a trial"
+        )
+    folder, trained_on = find(model, study.model_of, storage)
+    trained_config = config(folder)
+    shared = {name: trained_config[name] for name in study.config.model_fields if name in trained_config}
+    return {"model": str(folder)} | shared, trained_on
