@@ -26,7 +26,7 @@ class Config(BaseModel):
         0.0, ge=0, le=0.5, description="reach of the random affine maps of training images; 0: none"
     )
     learning_rate: float = Field(3e-3, gt=0, description="of Adam; rises at first, then cosine decay to 1/20")
-    warmup: int = Field(50, ge=1, description="updates over which the learning rate rises")
+    warmup: int = Field(50, ge=0, description="updates over which the learning rate rises")
     weight_decay: float = Field(0.0, ge=0, description="decoupled, of weight matrices (AdamW)")
     batch_size: int = Field(64, ge=1, description="training images per update")
     updates: int = Field(400, ge=1, description="number of updates: the budget")

@@ -18,11 +18,11 @@ from models.env import Env
 from models.events import Event, Images, Scalars
 from models.parts.training.reporting import finite
 
-N_IMAGES = 8
-GIBBS_SWEEPS = 60
-FIELD_SWEEPS = 6
+N_IMAGES = 6
+GIBBS_SWEEPS = 30
+FIELD_SWEEPS = 4
 GUESSES = 16  # completions in ancestral order, from whose mean it begins
-DRAWS = 16  # of q in an update of mean field
+DRAWS = 8  # of q in an update of mean field
 
 
 def hidden_pixels(net: BayesNet, data: Data, env: Env, step: int) -> Iterator[Event]:

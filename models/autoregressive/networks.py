@@ -61,6 +61,9 @@ def sequences(net: Network, tokens: Tensor, labels: Tensor) -> Tensor:
 
 def place_nats(logits: Tensor, tokens: Tensor) -> Tensor:
     """Log probabilities (n, places) of tokens by logits (n, places, vocabulary)."""
+    if logits.shape[-1] == 2:  # several times faster than a softmax over two
+        odds = logits[..., 1] - logits[..., 0]
+        return F.logsigmoid(torch.where(tokens == 1, odds, -odds))
     return -F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none").view_as(tokens)
 
 

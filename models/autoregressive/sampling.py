@@ -48,14 +48,14 @@ def draw_tokens(
 ) -> Tensor:
     """``n`` sequences of tokens, (n, places).
 
-    The first ``hidden_from`` tokens are those of ``given`` (n, places). ``labels`` (n,) are for a network that knows classes;
+    The first ``hidden_from`` tokens are those of ``given`` (n, places). ``labels`` (n,) matter to a network that knows classes:
     without them it writes each class in turn.
     """
     parts = []
     for first in range(0, n, BATCH):
         size = min(BATCH, n - first)
         part = slice(first, first + size)
-        of_part = labels[part] if labels is not None else None
+        of_part = labels[part] if labels is not None and n_classes(net) else None
         if n_classes(net) and of_part is None:
             of_part = in_turn(n, n_classes(net), str(generator.device))[part]
         begun = given[part] if given is not None else None

@@ -31,7 +31,8 @@ class Tokens(nn.Module):
     def numbers(self, images: Tensor) -> Tensor:
         """The number of the nearest level of each pixel, from 0."""
         middles = (self.palette[1:] + self.palette[:-1]) / 2
-        return torch.bucketize(images.to(middles.device).contiguous(), middles)
+        images = images.to(middles.device)
+        return (images > middles).long() if self.levels == 2 else torch.bucketize(images.contiguous(), middles)
 
     def encode(self, images: Tensor) -> Tensor:
         """Tokens of images, each of whose pixels is rounded to its nearest level."""

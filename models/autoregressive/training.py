@@ -39,7 +39,7 @@ class LikelihoodLearner:
         if config.palette == "kmeans":
             self.network.tokens.fit(data.train.floats())
         self.optimizer = torch.optim.AdamW(_groups(self.network, config.weight_decay), config.learning_rate, BETAS)
-        self.learning_rates = (LearningRate(self.optimizer, config.learning_rate, config.warmup),)
+        self.learning_rates = (LearningRate(self.optimizer, config.learning_rate, max(1, config.warmup)),)
         self.batches = Batches.of(data.train, config.batch_size, env.generator("batches"))
         self.deformation, self.dropout = env.generator("deformation"), env.generator("dropout")
         self.parts: dict[str, Part] = {"network": self.network, "optimizer": self.optimizer}

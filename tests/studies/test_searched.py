@@ -15,6 +15,9 @@ DVAE = {"codebook_size", "code_dimension", "learning_rate", "embedding"}
 SAMPLING = {"sampler", "step_size", "n_steps", "schedule", "noise_start"}
 ANNEALED = {"noise_end", "coupled"}
 CLUSTERS = {"k_least", "k_most"}
+BAYES_NET = {"neighbours", "cpd", "position", "learning_rate", "weight_decay"}
+TRAINED_GPT = {"position", "learning_rate", "batch_size", "dropout"}
+IMAGE_GPT = TRAINED_GPT | {"width", "layers", "heads", "deformation"}
 
 # study, what its recipe is changed to, what is chosen, what is searched then
 SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
@@ -41,6 +44,12 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ("dvae", {"quantiser": "ema"}, {}, DVAE | CLUSTERS | {"commitment", "decay"}),
     ("dvae", {"quantiser": "gumbel"}, {}, DVAE | CLUSTERS),
     ("dvae", {"quantiser": "ema", "k_rule": "given"}, {}, DVAE | {"commitment", "decay"}),
+    ("bayes_net", {}, {"cpd": "linear"}, BAYES_NET),
+    ("bayes_net", {}, {"cpd": "mlp"}, BAYES_NET | {"width"}),
+    ("image_gpt", {}, {}, IMAGE_GPT),
+    ("image_gpt", {"levels": 2}, {}, IMAGE_GPT | {"patch"}),
+    ("image_gpt_xxs", {}, {}, TRAINED_GPT),
+    ("autoregressive_sampling", {}, {}, {"temperature", "top_k", "top_p"}),
 ]
 
 

@@ -10,7 +10,8 @@ import studies
 from studies import Study
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
-TRIALS = {"dvae": 8, "fashion_003": 3, "ebm_sampling": 100}  # of a sweep that is asked for without a number; else 12
+# Of a sweep that is asked for without a number; else 12.
+TRIALS = {"autoregressive_sampling": 30, "dvae": 8, "fashion_003": 3, "ebm_sampling": 100}
 # Numbers that may be 0: a weight, a share or an amount of noise that is left out, or a stage that does not take place.
 MAY_BE_ZERO = {
     *(
@@ -25,9 +26,9 @@ MAY_BE_ZERO = {
     *("friction", "noise", "noise_start", "noise_end", "data_noise", "instance_noise", "fresh_share", "beta1", "beta2"),
     *("energy_regularisation", "wrong_label_weight", "classification_weight", "likelihood_weight", "fid_weight"),
     *("commitment", "kl_weight", "penalty", "zero_penalty", "label_smoothing", "embedding_margin", "restart_below"),
-    *("decay", "ema_decay", "least_accuracy", "hidden_classes"),
+    *("decay", "ema_decay", "least_accuracy", "hidden_classes", "weight_decay", "dropout", "top_k"),
 }
-BLOCKS_MAY_BE_ZERO = {"dvae"}
+ALSO_ZERO = {"dvae": {"blocks"}, "image_gpt": {"classes"}, "image_gpt_xxs": {"classes"}}  # of one study
 
 
 @pytest.fixture(params=studies.names())
@@ -62,7 +63,7 @@ def test_the_defaults_and_the_recipes_are_values_that_may_be_given(study: Study[
 
 
 def test_a_number_below_its_range_is_refused(name: str, study: Study[Any, Any]) -> None:
-    may_be_zero = MAY_BE_ZERO | ({"blocks"} if name in BLOCKS_MAY_BE_ZERO else set())
+    may_be_zero = MAY_BE_ZERO | ALSO_ZERO.get(name, set())
     for setting in numbers(study):
         assert refused(study, setting, -1), setting
         assert refused(study, setting, 0) != (setting in may_be_zero), setting

@@ -1,6 +1,5 @@
 """The trained energy whose chains are compared, and the reference values that their samples are read against."""
 
-import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,20 +8,15 @@ from typing import Any
 
 import greenlet
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.data import dataset as datasets
-from models.ebm.config import BOUNDS
 from models.ebm.config import Config as TrainedConfig
 from models.ebm.networks import network as untrained_network
-from models.env import Env
-from models.events import Compute, Event
-from models.parts.evaluation import judge as judges
+from models.events import Compute, Event, Facts
+from models.parts.evaluation import frozen
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
-from models.parts.training import cache
-from samplers import starts
 from samplers.kernel import energy_and_gradient
 
 
@@ -36,6 +30,7 @@ class TrainedNetwork:
     quality: Quality
     anchors: Mapping[str, float]
     real_energy: float  # mean over real images
+    facts: Facts  # which judge and which network
 
     def energies(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Energies (n,) and their gradients (n, *shape)."""
@@ -45,25 +40,20 @@ class TrainedNetwork:
 @lru_cache(maxsize=2)
 def load(model: str, data: str, data_folder: Path, cache_folder: Path, device: str, samples: int) -> TrainedNetwork:
     """The trained network in the folder ``model``, with reference values for ``samples`` images."""
-    dataset = datasets.load(data, data_folder)
+    references = frozen.references(data, data_folder, cache_folder, device, samples)
+    dataset, quality = references.data, references.quality
     config, network = load_network(model, dataset.shape, device)
-    judge = cache.at_once(judges.obtain(dataset, cache_folder, device))
-    quality = Quality.against_validation(judge, dataset, samples)
-    generator = Env(data, 0, device).generator("anchors")
-    noise = starts.uniform(samples, dataset.shape, BOUNDS, generator)
-    order = torch.randperm(len(dataset.train), generator=generator, device=device)
-    real_images = dataset.train.floats(order[:samples].cpu())
-    anchors = {"fid/real": quality.fid(real_images), "fid/start": quality.fid(noise)}
+    anchors = {"fid/real": references.fid_real, "fid/start": references.fid_noise}
     with torch.no_grad():
         real_energy = float(network(dataset.validation.floats()[:samples].to(device)).mean())
-    return TrainedNetwork(config, network, dataset, quality, anchors, real_energy)
+    facts = references.facts(model, network)
+    return TrainedNetwork(config, network, dataset, quality, anchors, real_energy, facts)
 
 
 def load_network(model: str, shape: tuple[int, int, int], device: str) -> tuple[TrainedConfig, nn.Module]:
     """The settings and the network that a trial of ``ebm`` left in the folder ``model``."""
-    description = json.loads(Path(model, "model.json").read_text())
-    config = TrainedConfig.model_validate(description["config"])
-    weights = load_file(Path(model, "weights.safetensors"))
+    settings, weights = frozen.read(model)
+    config = TrainedConfig.model_validate(settings)
     return config, restored(untrained_network(config, shape), weights, device)
 
 

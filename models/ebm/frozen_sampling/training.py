@@ -13,7 +13,7 @@ from models.ebm.frozen_sampling.config import Config
 from models.ebm.frozen_sampling.evaluation import SHOWN, Result, chain_config
 from models.ebm.frozen_sampling.trained_network import compute_together, load, requested_energy
 from models.env import Env
-from models.events import Checkpoint, Diverged, Event, Facts, Images, Progress
+from models.events import Checkpoint, Diverged, Event, Images, Progress
 from samplers import starts
 
 LARGEST_BATCH = {"cpu": 512}  # chains in a call, by kind of device; more would be no faster there
@@ -31,7 +31,7 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
     energies: list[Tensor] = []
     if resume is None:
         yield data.used
-        yield Facts({"judge/hash": trained.quality.judge.digest, "model": config.model})
+        yield trained.facts
         yield Images(0, "samples/fresh", begin[:SHOWN])
     else:
         state = state._replace(position=resume["position"].to(env.device), step=resume["step"])

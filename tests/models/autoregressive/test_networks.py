@@ -166,5 +166,6 @@ def test_dropout_is_drawn_by_its_generator_alone() -> None:
 def test_what_is_given_is_kept_and_the_rest_is_drawn() -> None:
     for net in (bayes_net((1, 4, 4)), image_gpt((1, 4, 4)), image_gpt((1, 4, 4), classes=2)):
         given = torch.randint(2, (7, 16), generator=torch.Generator().manual_seed(0))
-        drawn = draw_tokens(net, 7, torch.Generator().manual_seed(1), given=given, hidden_from=8)
+        labels = torch.arange(7) % 2  # which a network without classes ignores
+        drawn = draw_tokens(net, 7, torch.Generator().manual_seed(1), given=given, hidden_from=8, labels=labels)
         assert torch.equal(drawn[:, :8], given[:, :8]) and not torch.equal(drawn[:, 8:], given[:, 8:])
