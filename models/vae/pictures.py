@@ -1,0 +1,77 @@
+"""The code of a variational autoencoder in pictures: traversed, interpolated, mapped, and dimension by dimension."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from models.data.dataset import Data
+from models.env import Env
+from models.events import Curve, Event, Images, Points
+from models.parts.evaluation.pictures import pairs
+from models.vae.networks import Autoencoder
+
+SHOWN = 32  # images in a grid, and as many reconstructions
+REACH = 3.0  # standard deviations of a traversal, to either side
+STOPS = 9  # of a traversal, and of an interpolation
+DIMENSIONS = 16  # rows of a traversal, at most
+MAPPED = 500  # validation images in the map of the codes
+
+
+def reconstructions(network: Autoencoder, images: Tensor, step: int) -> Images:
+    """Originals in the upper row, what is given back of them in the row below."""
+    n = min(SHOWN, len(images)) // 8 * 8
+    return pairs(step, "reconstructions", images[:n], network.decode(network.codes(images[:n])).cpu())
+
+
+def code(network: Autoencoder, data: Data, env: Env, step: int) -> Iterator[Event]:
+    """All pictures of the code, of validation images."""
+    images = data.validation.floats()[:1_000].to(env.device)
+    with torch.no_grad():
+        posterior = network.posterior(images)
+    divergences = posterior.kl_to_standard().mean(0)
+    order = divergences.argsort(descending=True)
+    yield traversal(network, posterior.mean, order[:DIMENSIONS], step)
+    yield interpolation(network, posterior.mean, data.validation.labels[:1_000], step)
+    rank = [float(number) for number in range(1, len(order) + 1)]
+    lines = {"KL": divergences[order].tolist()}
+    yield Curve(step, "latent/kl_by_dimension", rank, lines, "dimension, by its KL", "nats")
+    yield map_of(posterior.mean[:MAPPED].cpu(), data, step)
+
+
+def traversal(network: Autoencoder, codes: Tensor, dimensions: Tensor, step: int) -> Images:
+    """A row for each of ``dimensions``: one image's code, with that dimension moved across the codes of all images.
+
+    From 3 standard deviations of ``codes`` (n, latent_size) below their mean to 3 above. Dimensions are ordered by their KL:
+    the last ones, which hold nothing, change nothing.
+    """
+    stops = torch.linspace(-REACH, REACH, STOPS, device=codes.device)
+    mean, deviation = codes.mean(0), codes.std(0)
+    z = codes[0].repeat(len(dimensions), STOPS, 1)
+    for row, dimension in enumerate(dimensions.tolist()):
+        z[row, :, dimension] = mean[dimension] + stops * deviation[dimension]
+    return Images(step, "samples/traversal", network.decode(z.flatten(0, 1)), columns=STOPS)
+
+
+def interpolation(network: Autoencoder, codes: Tensor, labels: Tensor, step: int) -> Images:
+    """A row for each class: from an image of it, by a straight line between codes, to one of the next class."""
+    classes = sorted(set(labels.tolist()))
+    ends = codes[[labels.tolist().index(label) for label in classes]]
+    shares = torch.linspace(0, 1, STOPS, device=codes.device).view(1, -1, 1)
+    z = ends[:, None] * (1 - shares) + ends.roll(-1, 0)[:, None] * shares
+    return Images(step, "samples/interpolation", network.decode(z.flatten(0, 1)), columns=STOPS)
+
+
+def map_of(codes: Tensor, data: Data, step: int) -> Points:
+    """Codes (n, latent_size) of validation images in the plane, by class: as they are where they have two dimensions."""
+    labels = [data.classes[label] for label in data.validation.labels[: len(codes)].tolist()]
+    if codes.shape[1] == 2:
+        return Points(step, "latent/map", codes, {"class": labels})
+    from sklearn.manifold import TSNE
+
+    if codes.shape[1] == 1 or len(codes) < 10:
+        places = torch.stack([codes[:, 0], torch.zeros(len(codes))], 1)
+        return Points(step, "latent/map", places, {"class": labels})
+    perplexity = min(30.0, (len(codes) - 1) / 3)
+    embedded = TSNE(2, perplexity=perplexity, init="random", random_state=0).fit_transform(codes.numpy())
+    return Points(step, "latent/map", torch.from_numpy(embedded), {"class": labels})
