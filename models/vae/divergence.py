@@ -45,13 +45,12 @@ class DivergenceMonitor:
                 step,
                 "images have a probability above 1: the likelihood does not fit the levels",
             )
-        late = past_grace_period(step, updates, GRACE_PERIOD)
-        half = step > updates / 2 and late
+        late = past_grace_period(step, updates, GRACE_PERIOD) and step > updates / 2
         error, bits = measurements["loss/squared_error"], measurements.get("likelihood/training_bits", -math.inf)
         monitor = DivergenceMonitor(
-            self.collapsed + 1 if half and annealed and kl < COLLAPSED_KL else 0,
+            self.collapsed + 1 if late and annealed and kl < COLLAPSED_KL else 0,
             self.worse_than_mean + 1 if late and error > references.mean_image_error else 0,
-            self.worse_than_independent + 1 if half and annealed and bits > references.independent_bits else 0,
+            self.worse_than_independent + 1 if late and annealed and bits > references.independent_bits else 0,
         )
         if monitor.collapsed >= PATIENCE:
             raise Diverged(

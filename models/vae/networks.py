@@ -115,7 +115,8 @@ class Autoencoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """The mean image of each code (n, latent_size), in [-1, 1]."""
-        return self.observation.mean(self.decoder(z))
+        images: Tensor = self.observation.mean(self.decoder(z))
+        return images
 
     def decode(self, z: Tensor) -> Tensor:
         """The same a batch at a time, without gradients."""
@@ -148,6 +149,7 @@ def workload(config: Config, shape: tuple[int, int, int]) -> Workload:
 
     def forward(n: int) -> Tensor:
         z = autoencoder.posterior(torch.zeros(n, *shape)).mean
-        return autoencoder(z.repeat(codes, 1))
+        images: Tensor = autoencoder(z.repeat(codes, 1))
+        return images
 
     return Workload(config.updates, config.batch_size, forward)
