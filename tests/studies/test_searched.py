@@ -12,6 +12,7 @@ LANGEVIN = {"step_size", "n_steps", "start", "noise_start", "learning_rate", "en
 JEM = {"start", "sampler", "step_size", "n_steps", "noise", "likelihood_weight", "learning_rate"}
 GAN = {"loss", "generator_learning_rate", "critic_learning_rate", "latent_size", "n_critic", "batch_size", "width"}
 DVAE = {"codebook_size", "code_dimension", "learning_rate", "embedding"}
+VAE = {"latent_size", "learning_rate", "batch_size"}
 SAMPLING = {"sampler", "step_size", "n_steps", "schedule", "noise_start"}
 ANNEALED = {"noise_end", "coupled"}
 CLUSTERS = {"k_least", "k_most"}
@@ -50,6 +51,8 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ("image_gpt", {"levels": 2}, {}, IMAGE_GPT | {"patch"}),
     ("image_gpt_xxs", {}, {}, TRAINED_GPT),
     ("autoregressive_sampling", {}, {}, {"temperature", "top_k", "top_p"}),
+    *[(study, {}, {}, VAE | {"beta", "annealing", "free_nats"}) for study in ("vae", "vae_likelihood")],
+    ("vae", {"latent": "none"}, {}, VAE),
 ]
 
 

@@ -27,8 +27,9 @@ MAY_BE_ZERO = {
     *("energy_regularisation", "wrong_label_weight", "classification_weight", "likelihood_weight", "fid_weight"),
     *("commitment", "kl_weight", "penalty", "zero_penalty", "label_smoothing", "embedding_margin", "restart_below"),
     *("decay", "ema_decay", "least_accuracy", "hidden_classes", "weight_decay", "dropout", "top_k"),
+    *("beta", "annealing", "free_nats", "head_weight"),
 }
-ALSO_ZERO = {"dvae": {"blocks"}, "image_gpt": {"classes"}, "image_gpt_xxs": {"classes"}}  # of one study
+ALSO_ZERO = {"dvae": {"blocks"}, "vae": {"blocks"}, "vae_likelihood": {"blocks"}, "image_gpt": {"classes"}, "image_gpt_xxs": {"classes"}}  # of one study
 
 
 @pytest.fixture(params=studies.names())
