@@ -28,7 +28,7 @@ SHOWN = 64  # images in a grid
 ACTIVE = 0.01  # variance over images of a dimension's mean: Burda et al. 2016, arXiv:1509.00519
 CODES = (1, 10, 50, 200)  # for each image, of the curve of importance bounds
 BOUND_IMAGES = 1_000  # validation images of the evidence lower bound, at most
-BATCH = 256
+COUNTED = 2_000  # images at a time
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,21 @@ def pixels_of(images: Tensor, levels: int, generator: Generator) -> Pixels:
 def references(data: datasets.Data) -> References:
     """Of validation images: the error of the mean training image, and the bits of pixels with the frequencies of their place."""
     images, levels = data.validation.floats(), likelihood.levels(data)
-    train, ranks = likelihood.ranks(data.train.floats(), levels), likelihood.ranks(images, levels)
-    nats = torch.zeros(images.shape[1:], dtype=torch.float64)
-    for level in range(levels):
-        frequency = ((train == level).double().sum(0) + 1 / levels) / (len(train) + 1)
-        nats -= (ranks == level).double().mean(0) * frequency.log()
+    counts, held_out = (_counts(split, levels) for split in (data.train, data.validation))
+    frequencies = (counts + 1 / levels) / (len(data.train) + 1)
+    nats = -(held_out * frequencies.log()).sum() / held_out.sum()
     error = (data.train.floats().mean(0) - images).square().double().mean()
-    return References(float(error), float(nats.mean()) / math.log(2))
+    return References(float(error), float(nats) / math.log(2))
+
+
+def _counts(split: datasets.Split, levels: int) -> Tensor:
+    """How many images have each level at each place: (channels × height × width, levels)."""
+    places = math.prod(split.shape)
+    counts = torch.zeros(places * levels, dtype=torch.float64)
+    for batch in torch.split(split.images, COUNTED):
+        ranks = likelihood.ranks(datasets.floats(batch), levels).flatten(1)
+        counts += torch.bincount((torch.arange(places) * levels + ranks).flatten(), minlength=places * levels)
+    return counts.view(places, levels)
 
 
 def fresh_codes(config: Config, network: Autoencoder, data: datasets.Data, n: int, env: Env) -> dict[str, Tensor]:

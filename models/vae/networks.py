@@ -78,11 +78,10 @@ class Autoencoder(nn.Module):
             return [ResidualBlock(n, n, False, config.activation, False) for _ in range(config.blocks)]
 
         maps = [nn.Conv2d(channels, small, 3, 2, 1), *blocks(small), act(), nn.Conv2d(small, wide, 3, 2, 1)]
-        self.maps = nn.Sequential(*maps, *blocks(wide), act())
         half, quarter = (tuple(math.ceil(side / n) for side in (height, width)) for n in (2, 4))
         n_features = wide * math.prod(quarter)
         self.encoder = nn.Sequential(
-            self.maps, nn.Flatten(), _perceptron(n_features, config.hidden, 2 * config.latent_size)
+            *maps, *blocks(wide), act(), nn.Flatten(), _perceptron(n_features, config.hidden, 2 * config.latent_size)
         )
         self.decoder = nn.Sequential(
             _perceptron(config.latent_size, config.hidden, n_features),
