@@ -159,7 +159,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     if network.head is not None:
         yield from classification(config, network, data, env, step)
         yield Progress("evaluation", 3, 4)
-        yield from attacked(network, result.quality.judge, data, env, step)
+        yield from attacked(network, result.quality.judge, data, config.evaluation_samples, env, step)
     yield Weights.of(network)
     yield Progress("evaluation", 4, 4)
 

@@ -19,7 +19,7 @@ from models.vae.networks import Autoencoder
 WIDTH = 2.0  # of the range of a pixel
 EPSILONS = (0.0, 4 / 255, 8 / 255, 16 / 255, 32 / 255)  # shares of the range of a pixel
 NAMED = 16 / 255  # the ε of the numbers that are reported
-IMAGES = 256
+IMAGES = 256  # validation images that are attacked, at most
 SHOWN = 8
 
 
@@ -54,10 +54,10 @@ def purified(network: Autoencoder, images: Tensor) -> Tensor:
     return decoded
 
 
-def attacked(network: Autoencoder, judge: Judge, data: Data, env: Env, step: int) -> Iterator[Event]:
-    """Accuracy over ε of validation images that were moved against each, and what moved and purified images look like."""
-    split = data.validation
-    x, labels = split.floats()[:IMAGES].to(env.device), split.labels[:IMAGES].to(env.device)
+def attacked(network: Autoencoder, judge: Judge, data: Data, n: int, env: Env, step: int) -> Iterator[Event]:
+    """Accuracy over ε of the first ``n`` validation images, moved against each, and pictures of moved and purified ones."""
+    split, n = data.validation, min(n, IMAGES)
+    x, labels = split.floats()[:n].to(env.device), split.labels[:n].to(env.device)
     network.requires_grad_(False)
     defended = _Purified(network, judge.network)
     victims: dict[str, tuple[nn.Module, nn.Module]] = {  # what is attacked, and what then reads
