@@ -29,7 +29,13 @@ MAY_BE_ZERO = {
     *("decay", "ema_decay", "least_accuracy", "hidden_classes", "weight_decay", "dropout", "top_k"),
     *("beta", "annealing", "free_nats", "head_weight"),
 }
-ALSO_ZERO = {"dvae": {"blocks"}, "vae": {"blocks"}, "vae_likelihood": {"blocks"}, "image_gpt": {"classes"}, "image_gpt_xxs": {"classes"}}  # of one study
+ALSO_ZERO = {
+    "dvae": {"blocks"},
+    "vae": {"blocks"},
+    "vae_likelihood": {"blocks"},
+    "image_gpt": {"classes"},
+    "image_gpt_xxs": {"classes"},
+}  # of one study
 
 
 @pytest.fixture(params=studies.names())
