@@ -165,7 +165,10 @@ BAD: list[tuple[list[str], str]] = [  # SHOP is the folder where it is typed
     (["run", "ebm", "--data", "npz:floats.npz"], "uint8"),
     (["run", "ebm", "--data", "npz:flat.npz"], "flat.npz"),
     (["run", "jem", "--data", "npz:pairs.npz"], "npz:pairs.npz has 2 classes; say --set classes=2"),
-    (["run", "gan", "--data", "npz:dozen.npz"], "npz:dozen.npz has 12 classes and classes=10; say --set classes=12"),
+    (
+        ["run", "gan", "--set", "labels=both", "--data", "npz:dozen.npz"],
+        "npz:dozen.npz has 12 classes and classes=10; say --set classes=12",
+    ),
     (["run", "conditional_ebm", "--data", "npz:dozen.npz"], "has 12 classes; make room by --set classes=12"),
     (["run", "dvae", "--set", "halvings=4"], "images of 8×8 pixels cannot be halved 4 times"),
     (["run", "jem", "--set", "classifier=none.safetensors"], "none.safetensors: there is no such file; give a"),
