@@ -76,8 +76,19 @@ STUDY = Study(
             "Clusters and true classes",
             "Labels are used only here, after everything is chosen. Each cluster gets the majority class of its images as "
             "pseudo-label. Compare a classifier trained on pseudo-labels with one trained on true labels.",
-            pictures=("clusters/confusion_mapped", "clusters/label_shares", "classifier/confusion_pseudo"),
-            numbers=("classifier/",),
+            pictures=(
+                "clusters/confusion_mapped",
+                "clusters/label_percentages",
+                "clusters/label_shares",
+                "classifier/confusion_pseudo",
+            ),
+            numbers=("classifier/", "clusters_as_many_as_classes/"),
+        ),
+        Section(
+            "KMeans without an embedding",
+            "The same codes, clustered as they are: at the K of its own best silhouette, and at as many clusters as classes.",
+            pictures=("kmeans_on_codes/silhouette_by_k",),
+            numbers=("kmeans_on_codes/", "kmeans_on_codes_as_many_as_classes/"),
         ),
         Section(
             "New images",

@@ -106,13 +106,12 @@ def obtain(data: Data, cache_folder: Path, device: str) -> Generator[Event, None
 
     begins = Progress("judge", 0, TRAINING[data.shape[0]][0])
     yield begins
-    return (
-        yield from cache.shared(path, lambda: _read(path, data, device), lambda: _train(data, device), keep, begins)
-    )
+    return (yield from cache.shared(path, lambda: _read(path, data, device), lambda: train(data, device), keep, begins))
 
 
-def _train(data: Data, device: str) -> Generator[Event, None, Judge]:
-    seed = derive_seed("judge", VERSION, data.digest)
+def train(data: Data, device: str, number: int = 0) -> Generator[Event, None, Judge]:
+    """Judge ``number`` of ``data``: 0 is the one that scores; others differ in first weights and batches alone."""
+    seed = derive_seed("judge", VERSION, data.digest, *([number] if number else []))
     with seeded_init(seed):
         network = Network(data.shape, len(data.classes))
     network.to(device)
