@@ -121,7 +121,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class File:
-    """A file that is kept with the trial; a later one of the same name replaces it."""
+    """A file that is kept with the trial, as it is; a later one of the same name replaces it."""
 
     name: str
     content: bytes = field(repr=False)
