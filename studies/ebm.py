@@ -29,7 +29,8 @@ def base(shape: ImageShape) -> Config:
         noised="both",
         batch_size=128,
         n_chains=32,
-        network_evaluations=15_000,
+        learning_rate=4e-4,
+        network_evaluations=60_000,
     )
 
 
