@@ -6,8 +6,8 @@ from studies import ImageShape, Section, Suggest, _autoregressive
 
 def base(shape: ImageShape) -> BayesNetConfig:
     """Persian digits are binary, scikit-learn's have 17 levels; 28×28 images are made binary."""
-    small = max(shape[1:]) <= 16
-    return BayesNetConfig(levels=17 if small else 2, evaluation_samples=300 if small else 1_000)
+    size = {"levels": 17, "evaluation_samples": 300} if max(shape[1:]) <= 16 else {}
+    return BayesNetConfig.model_validate({"learning_rate": 0.05, "weight_decay": 1e-5} | size)
 
 
 def space(suggest: Suggest, base: BayesNetConfig) -> BayesNetConfig:
@@ -30,6 +30,11 @@ STUDY = _autoregressive.study(
     base,
     space,
     smallest={"levels": 2, "position": "own"},
+    first=(
+        {},
+        {"position": "own"},
+        {"cpd": "mlp", "neighbours": 24, "position": "bias", "learning_rate": 0.01},
+    ),
     label="{neighbours} neighbours, {cpd}, {position}",
     sections=(
         Section(
