@@ -12,6 +12,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ def _killed(folder: Path, packed: Path, moment: float) -> bool:
     folder.mkdir()
     command = Command(folder, "unpack", str(packed))
     time.sleep(moment)
-    os.kill(command.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has ended already
+        os.kill(command.pid, signal.SIGKILL)
     command.end()
     if "toy" not in _sweep(folder, "list", "--json") and not Command(folder, "unpack", str(packed)).succeeds("killed"):
         return False
