@@ -5,6 +5,7 @@ advance in turns in one process and one thread, and processor time is counted, s
 """
 
 import copy
+import math
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -37,8 +38,7 @@ def measure(quick: bool = False) -> Iterator[Figure]:
         with empty_folder() as folder:
             for loss in ("bce", "wgan"):
                 config = base((1, 8, 8), loss).model_copy(update={"evaluations": 1, "long_phase": 0})  # type: ignore[arg-type]
-                cost = config.critic_updates(1) * config.critic_cost + 2
-                config = config.model_copy(update={"network_evaluations": cost * updates})
+                config = config.model_copy(update={"network_evaluations": config.cost(1) * updates})
                 ours, plain = _both(config, folder)
                 ratio = plain / ours
                 yield Figure(
@@ -100,25 +100,25 @@ def _plain(config: Config, folder: Path) -> Iterator[None]:
     theirs: Any = players.optimizer(config, critic, config.critic_learning_rate or 0.0)
     update = 0
     while True:
-        for _ in range(config.n_critic or 1):
+        for left in reversed(range(config.n_critic or 1)):
             picked = torch.randint(len(data.train), (config.batch_size,))
             real, labels = datasets.floats(data.train.images[picked]), data.train.labels[picked]
-            with torch.no_grad():
-                fake = generator(generator_input(config, torch.randn(config.batch_size, config.latent_size), labels))
+            with torch.set_grad_enabled(left == 0):  # the generator learns from the last images
+                images = generator(generator_input(config, torch.randn(config.batch_size, config.latent_size), labels))
             logits = critic.logits(real)
-            loss = losses.critic_loss(config, values(config, logits, labels), critic(fake, labels))
+            loss = losses.critic_loss(config, values(config, logits, labels), critic(images.detach(), labels))
             loss = loss + class_loss(config, logits, labels)
-            if config.zero_penalty:
+            if config.zero_penalty and update % config.zero_penalty_every == 0:
                 half = config.batch_size // 2
                 judged = partial(critic, labels=labels[:half])
-                loss = loss + config.zero_penalty * losses.zero_penalty(judged, real[:half])
+                weight = config.zero_penalty * config.zero_penalty_every
+                loss = loss + weight * losses.zero_penalty(judged, real[:half])
             theirs.zero_grad()
             loss.backward()
             theirs.step()
             if config.loss == "wgan":
-                losses.clip(critic, config.clip)
+                losses.clip(critic, config.clip or math.inf)
         critic.requires_grad_(False)
-        images = generator(generator_input(config, torch.randn(config.batch_size, config.latent_size), labels))
         loss = losses.generator_loss(config, critic(images, labels))
         ours.zero_grad()
         loss.backward()
