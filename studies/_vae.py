@@ -4,7 +4,7 @@ from typing import Any
 
 from models.vae.config import Config
 from studies import ImageShape, Objective, Section, Study, Suggest, later
-from studies.parts.sections import NEIGHBOURS, OUTLIERS
+from studies.parts.sections import NEIGHBOURS, OUTLIERS, SCORES
 
 
 def base(shape: ImageShape) -> Config:
@@ -40,7 +40,7 @@ SECTIONS = (
         "pass fid/aggregate, codes of training images with their noise, and fid/reconstructions. Compare with fid/real and "
         "fid/noise.",
         pictures=("samples/fitted_prior", "samples/prior", "reconstructions"),
-        numbers=("fid/", "kid/", "precision/", "recall/", "density/", "coverage/", "reconstruction/"),
+        numbers=(*SCORES.numbers, "reconstruction/"),
     ),
     Section(
         "The latent space",

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.parts.settings import Activation
+from models.parts.settings import Activation, NamedFile
 
 Likelihood = Literal["logistic", "bernoulli", "gaussian"]
 
@@ -61,6 +61,9 @@ class Config(BaseModel):
     updates: int = Field(1_500, ge=1, description="budget, in updates")
     evaluations: int = Field(4, ge=1, le=1000, description="number of evaluations, evenly over training")
     evaluation_samples: int = Field(256, ge=16, description="number of new images per evaluation; FID depends on it")
+    inception_weights: NamedFile | None = Field(
+        None, description="file with torch-fidelity's Inception weights, for fid/inception"
+    )
     bound_images: int = Field(200, ge=2, description="validation images whose importance bound is estimated")
     evaluation_codes: int = Field(
         50, ge=2, le=1000, description="codes for each image in likelihood/bits_per_dimension"

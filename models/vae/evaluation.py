@@ -99,7 +99,9 @@ def fresh_images(result: Result, env: Env, values: Mapping[str, float]) -> Itera
         yield Images(step, f"samples/{name}", batch[:SHOWN])
     fresh = images["fitted_prior" if config.prior == "mixture" else "prior"]
     yield Images(step, "samples/fresh", fresh[:SHOWN])
-    scores = {f"fid/{name}": quality.fid(batch) for name, batch in images.items()} | quality.scores("fresh", fresh)
+    scores = {f"fid/{name}": quality.fid(batch) for name, batch in images.items()} | quality.of_new_images(
+        "fresh", fresh
+    )
     yield Scalars(step, finite({**values, **scores}))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Event
-from models.parts.evaluation import likelihood
+from models.parts.evaluation import inception, likelihood
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
 from models.parts.training.batches import Batches
@@ -28,7 +28,10 @@ GRADIENT_CLIP = 200.0  # largest norm of the gradient in the weights, of a loss 
 
 
 def check(config: Config, data: datasets.Data) -> None:
-    """Raises DataError for grey images where the likelihood is of two levels, and for a head with another number of classes."""
+    """Raises DataError for a likelihood of two levels where images are grey, a head with another number of classes, or
+    unusable Inception weights.
+    """
+    inception.refuse(config.inception_weights)
     if config.likelihood == "bernoulli" and (n := likelihood.levels(data)) > 2:
         raise datasets.DataError(
             f"likelihood=bernoulli is for images of two grey levels, and '{data.name}' has {n}; use --set likelihood=logistic"
@@ -132,7 +135,7 @@ class AutoencoderLearner:
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:
     """Train on ``env.data``; raises Diverged. ``resume`` is the state of an earlier checkpoint of the same training."""
     data = datasets.load(env.data, env.data_folder)
-    quality = yield from Quality.obtain(data, env, config.evaluation_samples)
+    quality = yield from Quality.obtain(data, env, config.evaluation_samples, config.inception_weights)
     learner = AutoencoderLearner(config, env, data, quality)
     yield from loop.run(learner, resume)
     return learner.result(learner.updates)
