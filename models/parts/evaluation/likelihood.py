@@ -23,6 +23,7 @@ Kind = Literal["exact", "upper bound", "estimate"]
 KIND = "likelihood/kind"  # the fact that says it
 BYTE = 256
 SMALLEST_LOG_SCALE = -7.0  # of a logistic on [-1, 1]: a thousandth of the range, narrower than any level
+LARGEST_LOG_SCALE = 7.0  # a thousand times the range, where all levels are equally likely
 
 
 def levels(data: Data) -> int:
@@ -76,15 +77,15 @@ def scores(nats: Tensor, shape: Sequence[int], name: str = "", cell: float = 1.0
 def discretised_logistic(numbers: Tensor, mean: Tensor, log_scale: Tensor, n: int) -> Tensor:
     """Log probabilities of level numbers under a logistic on [-1, 1] cut into ``n`` cells, the outer ones with the tails.
 
-    All arguments have one shape, or broadcast. Salimans et al. 2017, arXiv:1701.05517; the scale has a least value, so that
-    no level gets all probability by rounding.
+    All arguments have one shape, or broadcast. Salimans et al. 2017, arXiv:1701.05517; the scale has a least and a largest
+    value, so that no level gets all probability by rounding, and none gets none.
     """
-    scale = log_scale.clamp_min(SMALLEST_LOG_SCALE).exp()
+    scale = log_scale.clamp(SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE).exp()
     lower, upper = ((2 * (numbers.to(mean.dtype) + side) / n - 1 - mean) / scale for side in (0, 1))
     below = F.logsigmoid(upper)  # log P(x < upper edge)
     above = F.logsigmoid(-lower)  # log P(x > lower edge)
     # log (σ(u) − σ(l)) = log σ(u) + log σ(−l) + log (1 − exp(l − u)), which loses no digits in the tails.
-    between = below + above + torch.log(-torch.expm1(lower - upper))
+    between = below + above + torch.log(-torch.expm1(-2 / (n * scale)))
     return torch.where(numbers == 0, below, torch.where(numbers == n - 1, above, between))
 
 

@@ -94,6 +94,16 @@ def test_a_discretised_logistic_adds_up_to_one(n: int, mean: float, log_scale: f
     assert bool(law.isfinite().all()), "also far in the tails"
 
 
+@pytest.mark.parametrize("log_scale", [-100.0, 0.0, 100.0])
+@pytest.mark.parametrize("mean", [-1e4, 0.0, 1e4])
+def test_no_pixel_is_impossible_however_wide_or_far_the_logistic(log_scale: float, mean: float) -> None:
+    """A decoder may say anything of an image that is nothing like its data."""
+    nats = discretised_logistic(torch.arange(256), torch.tensor(mean), torch.tensor(log_scale), 256)
+    assert nats.isfinite().all() and float(nats.max()) <= 0
+    if mean == 0:
+        assert float(nats.exp().sum()) == pytest.approx(1, abs=1e-3)
+
+
 def test_a_discretised_logistic_is_the_difference_of_its_distribution_function() -> None:
     law = discretised_logistic(torch.tensor([8]), torch.tensor(0.1).double(), torch.tensor(-1.0).double(), 17)
     upper, lower = ((2 * edge / 17 - 1 - 0.1) / math.exp(-1) for edge in (9, 8))
