@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import optuna
 from safetensors.torch import save_file
 
-from models.ebm.config import Config as Trained
+import studies
 from orchestrator.errors import UserError
 from orchestrator.layout import MODEL, WEIGHTS, trial_folder
 from orchestrator.messages import Ended
@@ -33,21 +33,26 @@ class Played(NamedTuple):
 
 
 def storage() -> Storage:
-    """A storage in memory with one trained energy, for the study that needs one; its files are in the current folder."""
+    """A storage in memory with a sweep for each study that others begin with, named as the study; its files are in the
+    current folder.
+    """
     opened = optuna_storage.connect("sqlite:///:memory:")
-    trained = new_sweep.create(opened, plan.resolve(request("ebm", name="trained", trials=1), opened))
-    trial = trained.ask()
-    trained.tell(trial.number, Ended("complete", (1.0,)))
-    place = trial_folder(trained.spec.folder, trial.number)
-    place.mkdir(parents=True)
-    save_file({}, place / WEIGHTS)
-    (place / MODEL).write_text(json.dumps({"study": "ebm", "config": Trained().model_dump(mode="json")}))
+    for study in sorted({of[0] for name in studies.names() if (of := studies.load(name).model_of)}):
+        trained = new_sweep.create(opened, plan.resolve(request(study, name=study, trials=1), opened))
+        trial = trained.ask()
+        trained.tell(trial.number, Ended("complete", (1.0,)))
+        place = trial_folder(trained.spec.folder, trial.number)
+        place.mkdir(parents=True)
+        save_file({}, place / WEIGHTS)
+        config = studies.load(study).config().model_dump(mode="json")
+        (place / MODEL).write_text(json.dumps({"study": study, "config": config}))
     return opened
 
 
 def play(study: str, opened: Storage) -> Iterator[Played]:
     """All combinations with a study on the digits, one after the other."""
-    more: dict[str, Any] = {"model": "trained"} if study == "ebm_sampling" else {"data": "digits"}
+    model_of = studies.load(study).model_of
+    more: dict[str, Any] = {"model": model_of[0]} if model_of else {"data": "digits"}
     for sampler in SAMPLERS:
         for pruner in PRUNERS:
             asked = request(study, name=f"{sampler}-{pruner}", trials=TRIALS, sampler=sampler, pruner=pruner, **more)
@@ -58,7 +63,7 @@ def play(study: str, opened: Storage) -> Iterator[Played]:
                 continue
             directions = [direction for _, direction in spec.objectives]
             book = Book(optuna.create_study(study_name=spec.name, directions=directions), spec, str(opened.url))
-            for _ in range(TRIALS):
+            for _ in range(book.total()):  # of a grid, as many as it has points
                 _trial(book)
             yield Played(sampler, pruner, book, "")
 

@@ -10,7 +10,8 @@ from orchestrator.search.capabilities import PRUNERS, SAMPLERS
 from tests.support import combinations
 from tests.support.combinations import TRIALS
 
-TWO_OBJECTIVES = ("jem", "dvae", "ebm_sampling")
+TWO_OBJECTIVES = ("jem", "dvae", "ebm_sampling", "autoregressive_sampling")
+POINTS = {"fashion_003": 3}  # of a space with fewer than there are trials
 ACTING = {"median", "asha", "hyperband"}
 IMPOSSIBLE = {  # with two objectives; there the default pruner becomes none
     (sampler, pruner)
@@ -29,8 +30,11 @@ def test_every_combination_is_refused_or_plays_its_trials(folder: Path, study: s
             refused.add((played.sampler, played.pruner))
             continue
         finished = played.book.finished()
-        assert len(finished) == TRIALS == played.book.total() and not played.book.trials_running()
-        assert len({json.dumps(trial.params, sort_keys=True) for trial in finished}) == TRIALS, "all are different"
+        n_points = POINTS.get(study, TRIALS)
+        total = n_points if played.sampler == "grid" else TRIALS
+        assert len(finished) == total == played.book.total() and not played.book.trials_running()
+        settings = {json.dumps(trial.params, sort_keys=True) for trial in finished}
+        assert len(settings) == n_points, "all are different"
         if any(trial.outcome == "pruned" for trial in finished):
             pruned.add(played.book.spec.pruner)
     assert refused == (IMPOSSIBLE if study in TWO_OBJECTIVES else set())
