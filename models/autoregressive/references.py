@@ -3,10 +3,13 @@
 import math
 
 import torch
+from torch import Tensor
 
 from models.autoregressive.networks import Network
-from models.data.dataset import Data
-from models.parts.evaluation.likelihood import bits
+from models.data.dataset import Data, Split, floats
+from models.parts.evaluation import likelihood
+
+BATCH = 2_000  # images that are encoded at a time
 
 
 def independent_bits(net: Network, data: Data) -> float:
@@ -14,19 +17,20 @@ def independent_bits(net: Network, data: Data) -> float:
 
     Each token counts once more than it was seen, so none is impossible.
     """
-    counts = torch.ones(net.tokens.places, net.tokens.size, dtype=torch.float64)
-    train, validation = (net.tokens.encode(split.floats()).cpu() for split in (data.train, data.validation))
-    counts.scatter_add_(1, train.T, torch.ones_like(train.T, dtype=torch.float64))
-    law = (counts / counts.sum(1, keepdim=True)).log()
-    return bits(float(law.gather(1, validation.T).sum(0).mean()), data.shape)
+    train, validation = (_counts(net, split) for split in (data.train, data.validation))
+    return likelihood.independent_bits(train, validation, len(data.validation), data.shape)
 
 
 def constant_bits(net: Network, data: Data) -> float:
     """The same with one distribution for all places."""
-    train, validation = (net.tokens.encode(split.floats()).cpu() for split in (data.train, data.validation))
-    counts = torch.bincount(train.flatten(), minlength=net.tokens.size).double() + 1
-    law = (counts / counts.sum()).log()
-    return bits(float(law[validation].sum(1).mean()), data.shape)
+    train, validation = (_counts(net, split).sum(0, keepdim=True) for split in (data.train, data.validation))
+    return likelihood.independent_bits(train, validation, len(data.validation), data.shape)
+
+
+def _counts(net: Network, split: Split) -> Tensor:
+    """How often each place has each token, (places, vocabulary)."""
+    batches = torch.split(split.images, BATCH)
+    return likelihood.place_counts((net.tokens.encode(floats(batch)) for batch in batches), net.tokens.size)
 
 
 def table_digits(data: Data, levels: int) -> int:

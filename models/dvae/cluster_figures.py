@@ -10,6 +10,7 @@ from models.events import Curve, Event, Images, Matrix, Points, Scalars
 from models.parts.clustering import clustering
 from models.parts.clustering.clustering import Clusters, agreement
 from models.parts.clustering.spectral import Floats, Ints
+from models.parts.evaluation.pictures import plane
 
 QUANTILES = 51  # of the silhouettes of a cluster
 AS_MANY = "clusters_as_many_as_classes"  # what is said of K = the number of classes, where another K was chosen
@@ -133,14 +134,10 @@ def confusions(key: str, chosen: Clusters, labels: Ints, classes: Sequence[str],
 def tsne(
     points: Floats, chosen: Clusters, labels: Ints, classes: Sequence[str], most: int, seed: int, step: int
 ) -> Points:
-    """The first images' codes, not embedded, in two dimensions (van der Maaten and Hinton 2008), by true class and by cluster."""
-    from sklearn.manifold import TSNE
-
+    """The first images' codes, not embedded, in two dimensions, by true class and by cluster."""
     shown_points = points[:most]
-    perplexity = min(30.0, (len(shown_points) - 1) / 3)
-    places = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(shown_points)
     groups = {
         "true class": [classes[label] for label in labels[: len(shown_points)]],
         "cluster": [str(number) for number in chosen.ids[: len(shown_points)]],
     }
-    return Points(step, "clusters/tsne", torch.from_numpy(places), groups)
+    return Points(step, "clusters/tsne", plane(shown_points, seed), groups)

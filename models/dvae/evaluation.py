@@ -16,11 +16,11 @@ from models.dvae.prior import by_place
 from models.dvae.quantisers import perplexity, usage
 from models.env import Env
 from models.events import Event, Facts, Images, Progress, Scalars, Weights
-from models.parts.evaluation.pictures import pairs
+from models.parts.evaluation.metrics import squared_error
+from models.parts.evaluation.pictures import reconstructions
 from models.parts.networks.blocks import n_weights, restored
 from models.parts.training.reporting import finite
 
-SHOWN = 32  # images in a grid, and as many reconstructions
 PCA_IMAGES = 20_000  # training images that principal components are of, at most
 
 
@@ -33,11 +33,6 @@ class Result:
     plain: Autoencoder | None  # without quantiser
     data: datasets.Data
     step: int
-
-
-def squared_error(reconstructed: Tensor, images: Tensor) -> float:
-    """Mean over images and pixels, which lie in [-1, 1]: in [0, 4]."""
-    return float((reconstructed.to(images.device) - images).square().double().mean())
 
 
 def introduce(config: Config, network: Autoencoder, data: datasets.Data) -> Iterator[Event]:
@@ -61,12 +56,6 @@ def evaluate(network: Autoencoder, data: datasets.Data, step: int) -> Iterator[E
     }
     yield reconstructions(images, reconstructed, step)
     yield Scalars(step, finite(values))
-
-
-def reconstructions(images: Tensor, reconstructed: Tensor, step: int) -> Images:
-    """Originals in the upper row, what is given back of them in the row below."""
-    n = min(SHOWN, len(images)) // 8 * 8
-    return pairs(step, "reconstructions", images[:n], reconstructed[:n])
 
 
 def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:

@@ -10,12 +10,13 @@ from torch import nn
 from models.data import dataset as datasets
 from models.dvae.config import Config
 from models.dvae.divergence import DivergenceMonitor
-from models.dvae.evaluation import Result, evaluate, introduce, squared_error
+from models.dvae.evaluation import Result, evaluate, introduce
 from models.dvae.networks import Autoencoder, map_size, network
 from models.dvae.quantisers import perplexity, usage
 from models.env import Env
 from models.events import Event
 from models.parts.evaluation import inception
+from models.parts.evaluation.metrics import squared_error
 from models.parts.training import loop
 from models.parts.training.augmentation import deform
 from models.parts.training.batches import Batches

@@ -1,17 +1,19 @@
 """Evaluation of a variational autoencoder: new images of each prior, the bound, the code, the head and attacks on it."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Curve, Event, Facts, Images, Progress, Scalars, Weights
 from models.parts.evaluation import likelihood, outliers
+from models.parts.evaluation.metrics import squared_error
 from models.parts.evaluation.neighbours import nearest_training_images
+from models.parts.evaluation.pictures import RECONSTRUCTED, reconstructions
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
 from models.parts.training.reporting import finite
@@ -39,34 +41,30 @@ class Result:
     network: Autoencoder
     data: datasets.Data
     quality: Quality
+    levels: int  # grey levels of the data
     step: int
 
 
-def pixels_of(images: Tensor, levels: int, generator: Generator) -> Pixels:
+def pixels_of(images: Tensor, levels: int, generator: torch.Generator) -> Pixels:
     """Images (n, channels, height, width) in [-1, 1] on the device of ``generator``, which places each within its cell."""
     images = images.to(generator.device)
     cell = torch.empty_like(images).uniform_(generator=generator)
     return Pixels(images, likelihood.ranks(images, levels), cell, levels)
 
 
-def references(data: datasets.Data) -> References:
+def references(data: datasets.Data, levels: int) -> References:
     """Of validation images: the error of the mean training image, and the bits of pixels with the frequencies of their place."""
-    images, levels = data.validation.floats(), likelihood.levels(data)
-    counts, held_out = (_counts(split, levels) for split in (data.train, data.validation))
-    frequencies = (counts + 1 / levels) / (len(data.train) + 1)
-    nats = -(held_out * frequencies.log()).sum() / held_out.sum()
-    error = (data.train.floats().mean(0) - images).square().double().mean()
-    return References(float(error), float(nats) / math.log(2))
+    train, validation = (_counts(split, levels) for split in (data.train, data.validation))
+    error = squared_error(data.train.floats().mean(0), data.validation.floats())
+    independent = likelihood.independent_bits(train, validation, len(data.validation), data.shape, 1 / levels)
+    return References(error, independent)
 
 
 def _counts(split: datasets.Split, levels: int) -> Tensor:
     """How many images have each level at each place: (channels × height × width, levels)."""
-    places = math.prod(split.shape)
-    counts = torch.zeros(places * levels, dtype=torch.float64)
-    for batch in torch.split(split.images, COUNTED):
-        ranks = likelihood.ranks(datasets.floats(batch), levels).flatten(1)
-        counts += torch.bincount((torch.arange(places) * levels + ranks).flatten(), minlength=places * levels)
-    return counts.view(places, levels)
+    batches = torch.split(split.images, COUNTED)
+    ranks = (likelihood.ranks(datasets.floats(batch), levels).flatten(1) for batch in batches)
+    return likelihood.place_counts(ranks, levels)
 
 
 def fresh_codes(config: Config, network: Autoencoder, data: datasets.Data, n: int, env: Env) -> dict[str, Tensor]:
@@ -83,76 +81,82 @@ def fresh_codes(config: Config, network: Autoencoder, data: datasets.Data, n: in
 
 def evaluate(result: Result, env: Env) -> Iterator[Event]:
     """New images and their scores, reconstructions, the use of the code, and the importance bound."""
-    config, network, data, step = result.config, result.network, result.data, result.step
     yield from fresh_images(result, env, {})
-    images = data.validation.floats()
-    yield pictures.reconstructions(network, images, step)
-    yield Scalars(step, finite(latent(result, env) | importance(result, env, config.evaluation_codes)))
+    yield reconstructed(result)
+    values = latent(result, env)
+    if result.config.variational:
+        values |= weigh(result, env, result.config.evaluation_codes).scores(result)
+    yield Scalars(result.step, finite(values))
 
 
-def fresh_images(result: Result, env: Env, values: Mapping[str, float]) -> Iterator[Event]:
-    """Images of each prior, and their scores with ``values``; ``fid/fresh`` is of the prior that the settings name."""
+def fresh_images(result: Result, env: Env, values: Mapping[str, float]) -> Generator[Event, None, Tensor]:
+    """Images of each prior, and their scores with ``values``; returns those of the prior that the settings name, "fresh"."""
     config, network, step, quality = result.config, result.network, result.step, result.quality
     codes = fresh_codes(config, network, result.data, max(SHOWN, config.evaluation_samples), env)
     images = {name: network.decode(z) for name, z in codes.items()}
-    for name, batch in images.items():
-        yield Images(step, f"samples/{name}", batch[:SHOWN])
     fresh = images["fitted_prior" if config.prior == "mixture" else "prior"]
-    yield Images(step, "samples/fresh", fresh[:SHOWN])
-    scores = {f"fid/{name}": quality.fid(batch) for name, batch in images.items()} | quality.of_new_images(
-        "fresh", fresh
-    )
-    yield Scalars(step, finite({**values, **scores}))
+    for name, batch in {**images, "fresh": fresh}.items():
+        yield Images(step, f"samples/{name}", batch[:SHOWN])
+    scores = {f"fid/{name}": quality.fid(batch) for name, batch in images.items()}
+    yield Scalars(step, finite({**values, **scores, **quality.of_new_images("fresh", fresh)}))
+    return fresh
+
+
+def reconstructed(result: Result) -> Images:
+    """Validation images, and what is given back of them."""
+    images = result.data.validation.floats()[:RECONSTRUCTED]
+    return reconstructions(images, result.network.decode(result.network.codes(images)).cpu(), result.step)
 
 
 def latent(result: Result, env: Env) -> dict[str, float]:
-    """Of validation images: the KL of their codes, dimensions in use, and errors of reconstructions."""
+    """Of validation images: the dimensions of the code in use, and the error of reconstructions."""
     network, images = result.network, result.data.validation.floats()[:BOUND_IMAGES].to(env.device)
-    with torch.no_grad():
-        posterior = network.posterior(images)
-    error = (network.decode(posterior.mean) - images).square().double().mean()
-    values = {"reconstruction/validation": float(error)}
+    codes = network.codes(images)
+    values = {"reconstruction/validation": squared_error(network.decode(codes), images)}
     if result.config.variational:
-        values["latent/active"] = float((posterior.mean.var(0) > ACTIVE).sum())
+        values["latent/active"] = float((codes.var(0) > ACTIVE).sum())
     return values
 
 
-def importance(result: Result, env: Env, n_codes: int) -> dict[str, float]:
-    """The importance bound of the first validation images, in nats and bits per dimension, and the evidence lower bound."""
-    if not result.config.variational:
-        return {}
-    weights, elbo, kl = weigh(result, env, n_codes)
-    values = likelihood.scores(importance_bound(weights), result.data.shape)
-    values |= likelihood.scores(elbo, result.data.shape, "_elbo")
-    return values | {
-        "likelihood/effective_samples": float(effective_samples(weights).mean()),
-        "latent/kl_validation": kl,
-    }
+class Weighed(NamedTuple):
+    """Validation images with several codes each."""
+
+    weights: Tensor  # log p(x, z) − log q(z | x), (codes, images)
+    elbo: Tensor  # evidence lower bounds, (images,)
+    kl: float  # mean, in nats per image
+
+    def first(self, n_codes: int) -> "Weighed":
+        """The same with fewer codes."""
+        return self._replace(weights=self.weights[:n_codes])
+
+    def scores(self, result: Result) -> dict[str, float]:
+        """The importance bound and the evidence lower bound, in nats and in bits per dimension."""
+        values = likelihood.scores(importance_bound(self.weights), result.data.shape)
+        values |= likelihood.scores(self.elbo, result.data.shape, "_elbo")
+        effective = float(effective_samples(self.weights).mean())
+        return values | {"likelihood/effective_samples": effective, "latent/kl_validation": self.kl}
 
 
-def weigh(result: Result, env: Env, n_codes: int) -> tuple[Tensor, Tensor, float]:
-    """Log weights (codes, images) and evidence lower bounds (images,) of validation images, and their mean KL in nats."""
-    config, network, generator = result.config, result.network, env.generator("bound")
-    images = result.data.validation.floats()[: config.bound_images]
-    pixels = pixels_of(images, likelihood.levels(result.data), generator)
+def weigh(result: Result, env: Env, n_codes: int) -> Weighed:
+    """The first validation images with ``n_codes`` codes each; with more codes the first are the same."""
+    network, generator = result.network, env.generator("bound")
+    pixels = pixels_of(result.data.validation.floats()[: result.config.bound_images], result.levels, generator)
     with torch.no_grad():
         posterior = network.posterior(pixels.images)
         bound = terms(network, posterior, posterior.draw(generator), pixels, generator)
         weights = torch.stack([log_weights(network, posterior, pixels, generator) for _ in range(n_codes)])
-    kl = sum(divergence.sum(1).mean().item() for divergence in bound.divergences)
-    return weights, bound.bound, kl
+    return Weighed(weights, bound.bound, sum(kl.sum(1).mean().item() for kl in bound.divergences))
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:
     """Scores beside their references, the bound, the code in pictures, the head and attacks, outliers, and the weights."""
     config, network, data, step = result.config, result.network, result.data, result.step
     yield Progress("evaluation", 0, 4)
-    yield from fresh_images(result, env, anchors(result, env))
-    fresh = network.decode(next(reversed(fresh_codes(config, network, data, SHOWN, env).values())))
+    fresh = yield from fresh_images(result, env, anchors(result, env))
     yield from nearest_training_images(fresh[:16], data, step)
     yield Progress("evaluation", 1, 4)
-    yield pictures.reconstructions(network, data.validation.floats(), step)
-    yield from pictures.code(result.network, data, env, step)
+    yield reconstructed(result)
+    yield from pictures.code(network, data, env, step)
     yield Scalars(step, finite(latent(result, env)))
     if config.variational:
         yield from bounds(result, env)
@@ -181,24 +185,23 @@ def anchors(result: Result, env: Env) -> dict[str, float]:
 
 def bounds(result: Result, env: Env) -> Iterator[Event]:
     """The importance bound over the number of codes, what kind of number it is, and the effective number of weights."""
-    weights, elbo, kl = weigh(result, env, CODES[-1])
-    shape = result.data.shape
-    bits = [likelihood.bits(float(importance_bound(weights[:n]).mean()), shape) for n in CODES]
-    effective = [float(effective_samples(weights[:n]).mean()) for n in CODES]
+    config, shape, step = result.config, result.data.shape, result.step
+    most = weigh(result, env, max(CODES[-1], config.evaluation_codes))
+    weights = [most.first(n).weights for n in CODES]
+    bits = [likelihood.bits(float(importance_bound(of_codes).mean()), shape) for of_codes in weights]
+    effective = [float(effective_samples(of_codes).mean()) for of_codes in weights]
     x = [float(n) for n in CODES]
-    yield Curve(
-        step := result.step, "likelihood/importance", x, {"bound": bits}, "codes per image", "bits per dimension"
-    )
+    yield Curve(step, "likelihood/importance", x, {"bound": bits}, "codes per image", "bits per dimension")
     yield Curve(step, "likelihood/effective", x, {"effective codes": effective}, "codes per image", "effective codes")
-    yield Facts({likelihood.KIND: "upper bound", "likelihood/levels": likelihood.levels(result.data)})
-    values = importance(result, env, result.config.evaluation_codes)
+    yield Facts({likelihood.KIND: "upper bound", "likelihood/levels": result.levels})
+    values = most.first(config.evaluation_codes).scores(result)
     values |= {f"likelihood/bits_per_dimension_{n}": value for n, value in zip(CODES, bits, strict=True)}
     yield Scalars(step, finite(values))
 
 
 def strangers(result: Result, env: Env) -> Iterator[Event]:
     """Does the bound tell images of other data sets? One code each; values below 0.5 are reported as they are."""
-    network, levels, generator = result.network, likelihood.levels(result.data), env.generator("strangers' codes")
+    network, levels, generator = result.network, result.levels, env.generator("strangers' codes")
 
     def energy(images: Tensor) -> Tensor:
         pixels = pixels_of(images, levels, generator)

@@ -8,20 +8,14 @@ from torch import Tensor
 from models.data.dataset import Data
 from models.env import Env
 from models.events import Curve, Event, Images, Points
-from models.parts.evaluation.pictures import pairs
+from models.parts.evaluation.pictures import plane
 from models.vae.networks import Autoencoder
 
-SHOWN = 32  # images in a grid, and as many reconstructions
 REACH = 3.0  # standard deviations of a traversal, to either side
 STOPS = 9  # of a traversal, and of an interpolation
 DIMENSIONS = 16  # rows of a traversal, at most
 MAPPED = 500  # validation images in the map of the codes
-
-
-def reconstructions(network: Autoencoder, images: Tensor, step: int) -> Images:
-    """Originals in the upper row, what is given back of them in the row below."""
-    n = min(SHOWN, len(images)) // 8 * 8
-    return pairs(step, "reconstructions", images[:n], network.decode(network.codes(images[:n])).cpu())
+FEWEST = 10  # codes that t-SNE places; fewer are shown by their first dimension
 
 
 def code(network: Autoencoder, data: Data, env: Env, step: int) -> Iterator[Event]:
@@ -65,13 +59,8 @@ def interpolation(network: Autoencoder, codes: Tensor, labels: Tensor, step: int
 def map_of(codes: Tensor, data: Data, step: int) -> Points:
     """Codes (n, latent_size) of validation images in the plane, by class: as they are where they have two dimensions."""
     labels = [data.classes[label] for label in data.validation.labels[: len(codes)].tolist()]
-    if codes.shape[1] == 2:
-        return Points(step, "latent/map", codes, {"class": labels})
-    from sklearn.manifold import TSNE
-
-    if codes.shape[1] == 1 or len(codes) < 10:
+    if codes.shape[1] == 1 or len(codes) < FEWEST:
         places = torch.stack([codes[:, 0], torch.zeros(len(codes))], 1)
-        return Points(step, "latent/map", places, {"class": labels})
-    perplexity = min(30.0, (len(codes) - 1) / 3)
-    embedded = TSNE(2, perplexity=perplexity, init="random", random_state=0).fit_transform(codes.numpy())
-    return Points(step, "latent/map", torch.from_numpy(embedded), {"class": labels})
+    else:
+        places = codes if codes.shape[1] == 2 else plane(codes.numpy(), 0)
+    return Points(step, "latent/map", places, {"class": labels})

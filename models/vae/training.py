@@ -54,7 +54,8 @@ class AutoencoderLearner:
         self.learning_rates = (LearningRate(self.optimizer, config.learning_rate),)
         self.batches = Batches.of(data.train, config.batch_size, env.generator("batches"))
         self.codes, self.monitor = env.generator("codes"), DivergenceMonitor()
-        self.levels, self.references = likelihood.levels(data), references(data)
+        self.levels = likelihood.levels(data)
+        self.references = references(data, self.levels)
         self.evaluations = (Evaluation(config.evaluations, lambda step: evaluate(self.result(step), env)),)
         self.parts: dict[str, Part] = {"network": self.network, "optimizer": self.optimizer}
         self.parts |= {"batches": self.batches.generator, "codes": self.codes}
@@ -129,7 +130,7 @@ class AutoencoderLearner:
         self.monitor = DivergenceMonitor(**state["watch"])
 
     def result(self, step: int) -> Result:
-        return Result(self.config, self.network, self.data, self.quality, step)
+        return Result(self.config, self.network, self.data, self.quality, self.levels, step)
 
 
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, Result]:

@@ -8,7 +8,7 @@ that stands on the data's few values would gain bits without end.
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -72,6 +72,28 @@ def scores(nats: Tensor, shape: Sequence[int], name: str = "", cell: float = 1.0
         f"likelihood/bits_per_dimension{name}": bits(mean, shape, cell),
         f"likelihood/bits_per_dimension{name}_error": error / (math.prod(shape) * math.log(2)),
     }
+
+
+def place_counts(batches: Iterable[Tensor], size: int) -> Tensor:
+    """How often each place of batches (n, places) of numbers below ``size`` has each number: (places, size)."""
+    counts = torch.zeros(0, size, dtype=torch.float64)
+    for numbers in batches:
+        places = numbers.shape[1]
+        flat = (torch.arange(places, device=numbers.device) * size + numbers).flatten()
+        counts = counts if len(counts) else counts.new_zeros(places, size)
+        counts += torch.bincount(flat, minlength=places * size).view(places, size).cpu()
+    return counts
+
+
+def independent_bits(
+    train: Tensor, held_out: Tensor, n_images: int, shape: Sequence[int], unseen: float = 1.0
+) -> float:
+    """Bits per dimension of ``n_images`` held-out images if each place had its frequencies among training images.
+
+    Of counts (places, size); each number counts ``unseen`` more than it was seen, so that none is impossible.
+    """
+    frequencies = (train + unseen) / (train + unseen).sum(1, keepdim=True)
+    return bits(float((held_out * frequencies.log()).sum()) / n_images, shape)
 
 
 def discretised_logistic(numbers: Tensor, mean: Tensor, log_scale: Tensor, n: int) -> Tensor:

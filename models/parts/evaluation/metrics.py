@@ -1,4 +1,4 @@
-"""How far a set of images is from another, measured on features (n, dimensions): FID, KID, PRDC.
+"""How far a set of images is from another, measured on features (n, dimensions): FID, KID, PRDC; and pixel by pixel.
 
 FID and KID are torchmetrics', precision, recall, density and coverage are those of the package prdc. Both packages take
 a second to import, so they are when first wanted.
@@ -33,6 +33,11 @@ class _FeaturesAsImages(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return features
+
+
+def squared_error(reconstructed: Tensor, images: Tensor) -> float:
+    """Mean over images and pixels, which lie in [-1, 1]: in [0, 4]."""
+    return float((reconstructed.to(images.device) - images).square().double().mean())
 
 
 def fid(reference: Tensor, samples: Tensor) -> float:

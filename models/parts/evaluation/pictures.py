@@ -1,9 +1,13 @@
-"""Grids of images that are read row by row."""
+"""Pictures that several families draw: grids of images that are read row by row, and points in the plane."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.events import Images
+
+RECONSTRUCTED = 32  # images in a grid, and as many reconstructions
 
 
 def pairs(step: int, key: str, upper: Tensor, lower: Tensor, columns: int = 8) -> Images:
@@ -11,3 +15,17 @@ def pairs(step: int, key: str, upper: Tensor, lower: Tensor, columns: int = 8) -
     shape = upper.shape[1:]
     rows = torch.stack([upper, lower]).reshape(2, -1, columns, *shape).transpose(0, 1)
     return Images(step, key, rows.reshape(-1, *shape), columns)
+
+
+def reconstructions(images: Tensor, reconstructed: Tensor, step: int) -> Images:
+    """The first originals in the upper row, what is given back of them in the row below."""
+    n = min(RECONSTRUCTED, len(images)) // 8 * 8
+    return pairs(step, "reconstructions", images[:n], reconstructed[:n])
+
+
+def plane(points: NDArray[np.floating], seed: int) -> Tensor:
+    """Points (n, dimensions) in two dimensions by t-SNE, (n, 2): van der Maaten and Hinton 2008."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(points) - 1) / 3)
+    return torch.from_numpy(TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(points))

@@ -161,7 +161,7 @@ def test_references_are_the_mean_image_and_the_frequencies_of_each_place(env: En
     split = Split(images, torch.zeros(2, dtype=torch.int64))
     small = replace(data, train=split, validation=split, test=split)
     assert likelihood.levels(small) == 2
-    computed = evaluation.references(small)
+    computed = evaluation.references(small, 2)
     white, black, half = torch.tensor(2.5 / 3).log2(), torch.tensor(0.5 / 3), torch.tensor(1.5 / 3).log2()
     assert computed.independent_bits == pytest.approx(float(-(white + half) / 2), rel=1e-6) and black > 0
     assert computed.mean_image_error == pytest.approx(0.5)
