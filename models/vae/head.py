@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 
 from models.data.dataset import Data
 from models.env import Env
 from models.events import Event, Matrix, Scalars
 from models.parts.evaluation.classes import accuracy, confusion
-from models.parts.training.optimisation import learning_rate, set_learning_rate
+from models.parts.training import classifier
 from models.vae.config import Config
 from models.vae.networks import Autoencoder
 
@@ -35,15 +34,8 @@ def classification(config: Config, network: Autoencoder, data: Data, env: Env, s
 
 def learn(config: Config, network: Autoencoder, data: Data, env: Env) -> None:
     """Teach the head the labels of training images by their frozen codes: the encoder does not change."""
-    head = network.head
-    assert head is not None
+    assert network.head is not None
     codes, labels = network.codes(data.train.floats()), data.train.labels.to(env.device)
-    optimizer, generator = torch.optim.Adam(head.parameters()), env.generator("head")
-    for update in range(config.head_updates):
-        set_learning_rate(optimizer, learning_rate(LEARNING_RATE, update, config.head_updates))
-        indices = torch.randint(len(codes), (BATCH,), generator=generator, device=env.device)
-        with torch.enable_grad():
-            loss = F.cross_entropy(head(codes[indices]), labels[indices])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    settings = config.head_updates, BATCH, LEARNING_RATE, env.generator("head")
+    for _ in classifier.learn(network.head, codes, labels, *settings, least=0.05):
+        pass

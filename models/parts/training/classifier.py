@@ -31,19 +31,22 @@ def learn(
     vary: Callable[[Tensor], Tensor] = lambda images: images,
     warmup: int = optimisation.WARMUP,
     weight_decay: float = 0.0,
+    least: float = 0.0,
 ) -> Iterator[Step]:
-    """Teach ``network`` the ``labels`` of ``images``, bytes, all on its device: Adam, cross-entropy, a rate that falls to 0.
+    """Teach ``network`` the ``labels`` of ``images``, all on its device, by Adam and cross-entropy.
 
+    The rate falls to its ``least`` share. Images are bytes; what is no bytes, such as codes of images, is shown as it is.
     Batches are drawn by ``generator``; ``vary`` is what is done to images in [-1, 1] before they are shown. Yields after
     each update.
     """
     optimizer = torch.optim.Adam(network.parameters(), weight_decay=weight_decay)
     for update in range(updates):
         optimisation.set_learning_rate(
-            optimizer, optimisation.learning_rate(learning_rate, update, updates, warmup, 0.0)
+            optimizer, optimisation.learning_rate(learning_rate, update, updates, warmup, least)
         )
         indices = torch.randint(len(images), (batch_size,), generator=generator, device=images.device)
-        batch, truth = vary(floats(images[indices])), labels[indices]
+        batch, truth = images[indices], labels[indices]
+        batch = vary(floats(batch) if batch.dtype == torch.uint8 else batch)
         with torch.enable_grad():  # whatever the caller has open
             logits = network(batch)
             loss = F.cross_entropy(logits, truth)
