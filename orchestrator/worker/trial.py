@@ -86,9 +86,7 @@ class _Player:
         self.study: Study[Any, Any] = studies.load(task.study)
         self.values: tuple[float, ...] = ()
         self.groups = {objective.group for objective in self.study.objectives} | {self.study.fresh.partition("/")[0]}
-        self.group_values: dict[
-            str, float
-        ] = {}  # the last numbers of the objectives' groups, and of scores of new images
+        self.group_values: dict[str, float] = {}  # the last numbers of these groups
         self.reports = 0
         self.unanswered: list[Report] = []  # nobody may have heard of these, or what was thought of them is not known
         self.step = 0

@@ -2,6 +2,7 @@
 
 from collections import abc
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor, nn
@@ -65,13 +66,18 @@ class Quality:
         values = metrics.scores(self.reference, self.judge.features(images[: self.n]))
         return {f"{metric}/{name}": value for metric, value in values.items()}
 
+    @cached_property
+    def _real_classes(self) -> dict[str, float]:
+        """The same at every evaluation."""
+        return judged_classes(self.judge, "_real", self.real)
+
     def of_new_images(self, name: str, images: Tensor) -> dict[str, float]:
         """Everything that a family says of its new images, the same for all: ``scores``, classes and legibility beside those
         of real images, and ``fid/inception`` where its weights are given.
         """
         images = images[: self.n]
         values = self.scores(name, images)
-        values |= judged_classes(self.judge, "", images) | judged_classes(self.judge, "_real", self.real)
+        values |= judged_classes(self.judge, "", images) | self._real_classes
         if self.inception_weights is not None:
             device = str(self.reference.device)
             values["fid/inception"] = inception.fid(self.inception_weights, self.real, images, device)
