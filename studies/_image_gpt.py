@@ -1,6 +1,7 @@
 """What both studies of Image GPT have in common."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from models.autoregressive.config import ImageGPTConfig
@@ -13,9 +14,10 @@ def study(
     space: Callable[[Suggest, ImageGPTConfig], ImageGPTConfig],
     label: str,
     smallest: Mapping[str, Any],
+    trials: int,
 ) -> Study[Any, Any]:
-    """A study over transformers."""
-    return _autoregressive.study(
+    """A study over transformers, whose sweeps have so many ``trials`` unless their user says otherwise."""
+    study = _autoregressive.study(
         question,
         ImageGPTConfig,
         base,
@@ -31,3 +33,4 @@ def study(
             ),
         ),
     )
+    return replace(study, trials=trials)

@@ -39,4 +39,5 @@ STUDY = _image_gpt.study(
     space,
     label="{width} × {layers} × {heads}, {position}",
     smallest={"width": 8, "layers": 2, "heads": 2},
+    trials=8,
 )

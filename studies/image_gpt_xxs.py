@@ -31,4 +31,5 @@ STUDY = _image_gpt.study(
     space,
     label="{position}, rate {learning_rate:.2g}",
     smallest={"layers": 2},
+    trials=2,
 )

@@ -177,9 +177,20 @@ COMPARISONS = {
     "practice_1_conditional": ["compare", "conditional_ebm", "--vary", "wrong_label_weight=0,10", "--seeds", "3"],
     "practice_4": ["compare", "gan", "--vary", "loss=bce,wgan,wgan_gp", "--seeds", "3"],
     "fashion_gan_003": ["run", "fashion_003"],
+    "ae_vs_vae": ["compare", "vae", "--vary", "latent=gaussian,none", "--seeds", "3"],
+    "practice_3": [
+        *["compare", "dvae", "--vary", "embedding=spectral,none", "--seeds", "3"],
+        *["--set", "width=16,blocks=1,updates=600,plain=false"],
+        *["--set", "prior_updates=200,clustered_images=10000,codes_images=0"],
+    ],
     "practice_2": [*JEM_ABLATION, "--seeds", "1"],
 }
-DOWNLOADED = ("mnist", "cifar10", "fashion_mnist:80/20")  # default data of entry points that tests cannot have
+DOWNLOADED = (
+    "mnist",
+    "cifar10",
+    "mnist,fashion_mnist",
+    "fashion_mnist:80/20",
+)  # default data of entry points that tests cannot have
 
 
 def bare_command(entry_point: str) -> list[str]:

@@ -11,7 +11,14 @@ from studies import Study
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 # Of a sweep that is asked for without a number; else 12.
-TRIALS = {"autoregressive_sampling": 30, "dvae": 8, "fashion_003": 3, "ebm_sampling": 100}
+TRIALS = {
+    "autoregressive_sampling": 30,
+    "dvae": 8,
+    "fashion_003": 3,
+    "ebm_sampling": 100,
+    "image_gpt": 8,
+    "image_gpt_xxs": 2,
+}
 # Numbers that may be 0: a weight, a share or an amount of noise that is left out, or a stage that does not take place.
 MAY_BE_ZERO = {
     *(
