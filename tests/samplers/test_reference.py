@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from samplers import annealing, diagnostics, hmc, langevin, mala, preconditioned, tempering
+from samplers import annealing, denoising, diagnostics, hmc, langevin, mala, noise, preconditioned, tempering
 from samplers.kernel import Kernel, run
 from tests.samplers.targets import CENTRES, gaussian, generator, mixture
 
@@ -121,3 +121,52 @@ def test_diagnostics_are_those_of_arviz(rho: float, shape: tuple[int, int]) -> N
         ),
     ):
         assert ours(draws).item() == pytest.approx(float(theirs), rel=1e-4)
+
+
+@pytest.fixture
+def diffusers() -> Any:
+    return pytest.importorskip("diffusers", reason=REASON)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("linear", "linear"), ("cosine", "squaredcos_cap_v2")])
+def test_noise_schedules_are_those_of_diffusers(diffusers: Any, ours: str, theirs: str) -> None:
+    expected = diffusers.DDPMScheduler(beta_schedule=theirs).alphas_cumprod
+    torch.testing.assert_close(noise.build(ours, 1000).alpha_bar[1:].float(), expected, rtol=2e-3, atol=1e-7)
+
+
+DIFFUSERS: dict[str, Any] = {
+    "ddim": (denoising.ddim, {"eta": 0.0}, "DDIMScheduler", {}),
+    "ddim, eta 1": (denoising.ddim, {"eta": 1.0}, "DDIMScheduler", {}),
+    "ddpm, large": (denoising.ddpm, {"large": True}, "DDPMScheduler", {"variance_type": "fixed_large"}),
+    "ddpm, small": (denoising.ddpm, {"large": False}, "DDPMScheduler", {"variance_type": "fixed_small"}),
+    "dpm_solver": (denoising.dpm_solver, {}, "DPMSolverMultistepScheduler", {"final_sigmas_type": "zero"}),
+}
+
+
+@pytest.mark.parametrize("name", DIFFUSERS)
+def test_samplers_of_a_denoiser_step_as_those_of_diffusers(diffusers: Any, name: str) -> None:
+    """The same epsilon network, 10 steps of 1,000, the same draws of noise; clipping is off, as not all of theirs clip.
+
+    All steps but the last: with large variances theirs draws noise in a last stride, and the paper's draws none.
+    """
+    build, options, scheduler, more = DIFFUSERS[name]
+    schedule, clip = noise.build("linear", 1000), denoising.CLIPS["off"]
+
+    def epsilon(x: Tensor, time: int) -> Tensor:
+        return 0.9 * x * schedule.at(time).sigma + 0.05 * (3 * x).sin()
+
+    more = more | ({} if "Multistep" in scheduler else {"clip_sample": False})
+    theirs = getattr(diffusers, scheduler)(1000, 1e-4, 0.02, "linear", timestep_spacing="trailing", **more)
+    theirs.set_timesteps(10)
+    arguments = {"eta": options["eta"]} if "eta" in options else {}
+    expected, draws = START, generator(5)
+    for time in theirs.timesteps.tolist()[:-1]:
+        arguments |= {} if "Multistep" in scheduler else {"generator": draws}
+        expected = theirs.step(epsilon(expected, time + 1), time, expected, **arguments).prev_sample
+    times = noise.times("uniform", schedule, 10)
+
+    def denoiser(x: Tensor, time: int) -> Tensor:
+        return noise.clean_of("epsilon", epsilon(x, time), x, schedule.at(time))
+
+    kernel = build(denoiser, schedule, times, clip=clip, **options)
+    torch.testing.assert_close(run(kernel, START, 9, generator(5))[0], expected, rtol=1e-3, atol=1e-3)
