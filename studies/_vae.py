@@ -28,7 +28,8 @@ def space(suggest: Suggest, base: Config) -> Config:
     if base.latent == "gaussian":
         chosen["beta"] = suggest.suggest_float("beta", 0.1, 10.0, log=True)
         chosen["annealing"] = suggest.suggest_float("annealing", 0.0, 0.6)
-        chosen["free_nats"] = suggest.suggest_float("free_nats", 0.0, 0.5)
+        if base.bound == "elbo":
+            chosen["free_nats"] = suggest.suggest_float("free_nats", 0.0, 0.5)
     return Config.model_validate(base.model_dump() | chosen)
 
 
@@ -47,7 +48,13 @@ SECTIONS = (
         "Traversal: a row for each dimension of the code, ordered by its KL; the last ones may hold nothing. Interpolation: from "
         "an image of a class to one of the next. The map shows the codes of validation images by class. A dimension is "
         "active if its mean varies over images (variance above 0.01).",
-        pictures=("samples/traversal", "samples/interpolation", "latent/map", "latent/kl_by_dimension"),
+        pictures=(
+            "samples/traversal",
+            "samples/interpolation",
+            "latent/map",
+            "latent/kl_by_dimension",
+            "latent/kl_by_dimension_2",
+        ),
         numbers=("latent/",),
     ),
     Section(

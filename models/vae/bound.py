@@ -39,24 +39,38 @@ def terms(network: Autoencoder, posterior: Gaussian, z: Tensor, pixels: Pixels, 
     The divergence from N(0, I) is exact. From the prior p(z₁ | z₂) of a second layer it is that of the codes drawn.
     """
     log_probability = network.observation.log_probability(network.decoder(z), pixels.ranks, pixels.levels, pixels.cell)
+    return Terms(log_probability, divergences(network, posterior, z, generator))
+
+
+def divergences(network: Autoencoder, posterior: Gaussian, z: Tensor, generator: Generator) -> tuple[Tensor, ...]:
+    """KL of each layer by dimension, (n, dimensions), for a code ``z`` drawn from ``posterior``; see ``terms``."""
     if network.upper is None:
-        return Terms(log_probability, (posterior.kl_to_standard(),))
+        return (posterior.kl_to_standard(),)
     upper = network.upper.posterior(z)
     prior = network.upper.prior(upper.draw(generator))
-    return Terms(log_probability, (posterior.log_density(z) - prior.log_density(z), upper.kl_to_standard()))
+    return posterior.log_density(z) - prior.log_density(z), upper.kl_to_standard()
 
 
-def log_weights(network: Autoencoder, posterior: Gaussian, pixels: Pixels, generator: Generator) -> Tensor:
-    """log p(x, z) − log q(z | x) with one new code for each image: (n,)."""
+def by_layer(name: str, layers: tuple[Tensor, ...]) -> dict[str, float]:
+    """Mean KL in nats per image: ``name``, and of each of several layers ``name_1``, ``name_2``."""
+    nats = [kl.sum(1).mean().item() for kl in layers]
+    values = {f"{name}_{number}": kl for number, kl in enumerate(nats, 1)} if len(nats) > 1 else {}
+    return {name: sum(nats), **values}
+
+
+def log_weights(
+    network: Autoencoder, posterior: Gaussian, pixels: Pixels, generator: Generator, beta: float = 1.0
+) -> Tensor:
+    """log p(x | z) + β (log p(z) − log q(z | x)) with one new code for each image: (n,)."""
     z = posterior.draw(generator)
     log_probability = network.observation.log_probability(network.decoder(z), pixels.ranks, pixels.levels, pixels.cell)
     if network.upper is None:
-        return log_probability + (_standard(z).log_density(z) - posterior.log_density(z)).sum(1)
+        return log_probability + beta * (_standard(z).log_density(z) - posterior.log_density(z)).sum(1)
     upper = network.upper.posterior(z)
     z_upper = upper.draw(generator)
     first = network.upper.prior(z_upper).log_density(z) - posterior.log_density(z)
     second = _standard(z_upper).log_density(z_upper) - upper.log_density(z_upper)
-    return log_probability + first.sum(1) + second.sum(1)
+    return log_probability + beta * (first.sum(1) + second.sum(1))
 
 
 def _standard(z: Tensor) -> Gaussian:

@@ -1,12 +1,14 @@
 """Settings of a variational autoencoder, of its training, and of what is made of its latent space."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.parts.effect import OnlyWith
 from models.parts.settings import Activation, NamedFile
 
 Likelihood = Literal["logistic", "bernoulli", "gaussian"]
+RANDOM = OnlyWith("latent", ["gaussian"])
 
 
 class Config(BaseModel):
@@ -37,24 +39,38 @@ class Config(BaseModel):
     bound: Literal["elbo", "importance"] = Field(
         "elbo", description="what is maximised: the evidence lower bound, or that of importance_samples codes (IWAE)"
     )
-    importance_samples: int = Field(5, ge=2, le=64, description="codes for each image if bound=importance")
-    beta: float = Field(1.0, ge=0, description="weight of the KL divergence; 1: the evidence lower bound")
-    annealing: float = Field(0.3, ge=0, le=1, description="share of the training over which β rises from 0")
-    free_nats: float = Field(0.05, ge=0, description="KL of each dimension that costs nothing, in nats")
+    importance_samples: Annotated[int, OnlyWith("bound", ["importance"])] = Field(
+        5, ge=2, le=64, description="codes for each image if bound=importance"
+    )
+    beta: Annotated[float, RANDOM] = Field(
+        1.0, ge=0, description="weight of the KL divergence; 1: the evidence lower bound"
+    )
+    annealing: Annotated[float, RANDOM] = Field(
+        0.3, ge=0, le=1, description="share of the training over which β rises from 0"
+    )
+    free_nats: Annotated[float, RANDOM, OnlyWith("bound", ["elbo"])] = Field(
+        0.05, ge=0, description="KL of each dimension that costs nothing, in nats"
+    )
 
     prior: Literal["mixture", "normal"] = Field(
         "mixture",
         description="of new images: a mixture of Gaussians, fitted to training codes after training, or N(0, I)",
     )
-    mixture_components: int = Field(10, ge=1, le=500, description="Gaussians of the fitted prior")
+    mixture_components: Annotated[int, OnlyWith("prior", ["mixture"])] = Field(
+        10, ge=1, le=500, description="Gaussians of the fitted prior"
+    )
 
     head: Literal["after", "with", "none"] = Field(
         "after",
         description="classifier on the code: trained after the autoencoder on frozen codes, with it, or not at all",
     )
     classes: int = Field(10, ge=2, description="of the head; the data's number of classes")
-    head_weight: float = Field(10.0, ge=0, description="weight γ of the head's cross-entropy (head=with)")
-    head_updates: int = Field(1_000, ge=1, description="updates of the head on frozen codes (head=after)")
+    head_weight: Annotated[float, OnlyWith("head", ["with"])] = Field(
+        10.0, ge=0, description="weight γ of the head's cross-entropy (head=with)"
+    )
+    head_updates: Annotated[int, OnlyWith("head", ["after"])] = Field(
+        1_000, ge=1, description="updates of the head on frozen codes (head=after)"
+    )
 
     learning_rate: float = Field(2e-3, gt=0, description="of Adam, with warm-up; cosine decay to 1/20")
     batch_size: int = Field(64, ge=2, description="images per update")
@@ -64,8 +80,10 @@ class Config(BaseModel):
     inception_weights: NamedFile | None = Field(
         None, description="file with torch-fidelity's Inception weights, for fid/inception"
     )
-    bound_images: int = Field(200, ge=2, description="validation images whose importance bound is estimated")
-    evaluation_codes: int = Field(
+    bound_images: Annotated[int, RANDOM] = Field(
+        200, ge=2, description="validation images whose importance bound is estimated"
+    )
+    evaluation_codes: Annotated[int, RANDOM] = Field(
         50, ge=2, le=1000, description="codes for each image in likelihood/bits_per_dimension"
     )
 

@@ -18,7 +18,7 @@ from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
 from models.parts.training.reporting import finite
 from models.vae import pictures
-from models.vae.bound import Pixels, effective_samples, importance_bound, log_weights, terms
+from models.vae.bound import Pixels, by_layer, effective_samples, importance_bound, log_weights, terms
 from models.vae.config import Config
 from models.vae.divergence import References
 from models.vae.head import classification
@@ -115,6 +115,9 @@ def latent(result: Result, env: Env) -> dict[str, float]:
     values = {"reconstruction/validation": squared_error(network.decode(codes), images)}
     if result.config.variational:
         values["latent/active"] = float((codes.var(0) > ACTIVE).sum())
+        if network.upper is not None:
+            with torch.no_grad():
+                values["latent/active_2"] = float((network.upper.posterior(codes).mean.var(0) > ACTIVE).sum())
     return values
 
 
@@ -123,7 +126,7 @@ class Weighed(NamedTuple):
 
     weights: Tensor  # log p(x, z) − log q(z | x), (codes, images)
     elbo: Tensor  # evidence lower bounds, (images,)
-    kl: float  # mean, in nats per image
+    kl: dict[str, float]  # mean, in nats per image, of all layers and of each
 
     def first(self, n_codes: int) -> "Weighed":
         """The same with fewer codes."""
@@ -134,7 +137,7 @@ class Weighed(NamedTuple):
         values = likelihood.scores(importance_bound(self.weights), result.data.shape)
         values |= likelihood.scores(self.elbo, result.data.shape, "_elbo")
         effective = float(effective_samples(self.weights).mean())
-        return values | {"likelihood/effective_samples": effective, "latent/kl_validation": self.kl}
+        return values | {"likelihood/effective_samples": effective} | self.kl
 
 
 def weigh(result: Result, env: Env, n_codes: int) -> Weighed:
@@ -145,7 +148,7 @@ def weigh(result: Result, env: Env, n_codes: int) -> Weighed:
         posterior = network.posterior(pixels.images)
         bound = terms(network, posterior, posterior.draw(generator), pixels, generator)
         weights = torch.stack([log_weights(network, posterior, pixels, generator) for _ in range(n_codes)])
-    return Weighed(weights, bound.bound, sum(kl.sum(1).mean().item() for kl in bound.divergences))
+    return Weighed(weights, bound.bound, by_layer("latent/kl_validation", bound.divergences))
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:
@@ -156,7 +159,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield from nearest_training_images(fresh[:16], data, step)
     yield Progress("evaluation", 1, 4)
     yield reconstructed(result)
-    yield from pictures.code(network, data, env, step)
+    yield from pictures.code(config, network, data, env, step)
     yield Scalars(step, finite(latent(result, env)))
     if config.variational:
         yield from bounds(result, env)
@@ -218,3 +221,9 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
     network, generator = restored(Autoencoder(config, data.shape), weights, env.device), env.generator("samples")
     z = network.mixture.draw(n, generator) if config.prior == "mixture" else network.draw_prior(n, generator)
     return Images(0, "samples/new", network.decode(z))
+
+
+def traverse(config: Config, env: Env, weights: Mapping[str, Tensor]) -> Images:
+    """A traversal of the code of a trained network: a row for each dimension."""
+    data = datasets.load(env.data, env.data_folder)
+    return pictures.traversed(config, restored(Autoencoder(config, data.shape), weights, env.device), data, env)

@@ -9,36 +9,58 @@ from models.data.dataset import Data
 from models.env import Env
 from models.events import Curve, Event, Images, Points
 from models.parts.evaluation.pictures import plane
-from models.vae.networks import Autoencoder
+from models.vae.bound import divergences
+from models.vae.config import Config
+from models.vae.networks import Autoencoder, Gaussian
 
 REACH = 3.0  # standard deviations of a traversal, to either side
 STOPS = 9  # of a traversal, and of an interpolation
 DIMENSIONS = 16  # rows of a traversal, at most
+ENCODED = 1_000  # validation images whose codes are looked at, at most
 MAPPED = 500  # validation images in the map of the codes
 FEWEST = 10  # codes that t-SNE places; fewer are shown by their first dimension
 
 
-def code(network: Autoencoder, data: Data, env: Env, step: int) -> Iterator[Event]:
+def code(config: Config, network: Autoencoder, data: Data, env: Env, step: int) -> Iterator[Event]:
     """All pictures of the code, of validation images."""
-    images = data.validation.floats()[:1_000].to(env.device)
-    with torch.no_grad():
-        posterior = network.posterior(images)
-    divergences = posterior.kl_to_standard().mean(0)
-    order = divergences.argsort(descending=True)
-    yield traversal(network, posterior.mean, order[:DIMENSIONS], step)
-    yield interpolation(network, posterior.mean, data.validation.labels[:1_000], step)
-    rank = [float(number) for number in range(1, len(order) + 1)]
-    lines = {"KL": divergences[order].tolist()}
-    yield Curve(step, "latent/kl_by_dimension", rank, lines, "dimension, by its KL", "nats")
+    posterior, layers = _encoded(config, network, data, env)
+    yield traversal(network, posterior.mean, layers[0], step)
+    yield interpolation(network, posterior.mean, data.validation.labels[:ENCODED], step)
+    if config.variational:
+        for key, kl in zip(("latent/kl_by_dimension", "latent/kl_by_dimension_2"), layers, strict=False):
+            rank = [float(number) for number in range(1, len(kl) + 1)]
+            lines = {"KL": kl.sort(descending=True).values.tolist()}
+            yield Curve(step, key, rank, lines, "dimension, by its KL", "nats")
     yield map_of(posterior.mean[:MAPPED].cpu(), data, step)
 
 
-def traversal(network: Autoencoder, codes: Tensor, dimensions: Tensor, step: int) -> Images:
-    """A row for each of ``dimensions``: one image's code, with that dimension moved across the codes of all images.
+def traversed(config: Config, network: Autoencoder, data: Data, env: Env) -> Images:
+    """The traversal of a trained network."""
+    posterior, layers = _encoded(config, network, data, env)
+    return traversal(network, posterior.mean, layers[0], 0)
 
-    From 3 standard deviations of ``codes`` (n, latent_size) below their mean to 3 above. Dimensions are ordered by their KL:
-    the last ones, which hold nothing, change nothing.
+
+def _encoded(config: Config, network: Autoencoder, data: Data, env: Env) -> tuple[Gaussian, tuple[Tensor, ...]]:
+    """Gaussians over codes of validation images, and of each layer what its dimensions hold.
+
+    That is their mean KL. Of a plain autoencoder, which has none, it is the variance of the codes.
     """
+    with torch.no_grad():
+        posterior = network.posterior(data.validation.floats()[:ENCODED].to(env.device))
+        if not config.variational:
+            return posterior, (posterior.mean.var(0),)
+        generator = env.generator("traversal")
+        kl = divergences(network, posterior, posterior.draw(generator), generator)
+    return posterior, tuple(layer.mean(0) for layer in kl)
+
+
+def traversal(network: Autoencoder, codes: Tensor, held: Tensor, step: int) -> Images:
+    """A row for each dimension of the code: one image's code, with that dimension moved across the codes of all images.
+
+    From 3 standard deviations of ``codes`` (n, latent_size) below their mean to 3 above. The dimensions that hold most come
+    first, by ``held`` (latent_size,): the last ones, which hold nothing, change nothing.
+    """
+    dimensions = held.argsort(descending=True)[:DIMENSIONS]
     stops = torch.linspace(-REACH, REACH, STOPS, device=codes.device)
     mean, deviation = codes.mean(0), codes.std(0)
     z = codes[0].repeat(len(dimensions), STOPS, 1)

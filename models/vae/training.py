@@ -18,7 +18,7 @@ from models.parts.training.batches import Batches
 from models.parts.training.checkpoint import Part
 from models.parts.training.loop import Evaluation, LearningRate, Outcome
 from models.parts.training.optimisation import seeded_init
-from models.vae.bound import Pixels, importance_bound, log_weights, terms
+from models.vae.bound import Pixels, by_layer, importance_bound, log_weights, terms
 from models.vae.config import Config
 from models.vae.divergence import DivergenceMonitor
 from models.vae.evaluation import Result, evaluate, pixels_of, references
@@ -99,7 +99,7 @@ class AutoencoderLearner:
                 "training/learning_rate": self.optimizer.param_groups[0]["lr"],
             }
             if config.variational:
-                values["latent/kl"] = sum(kl.sum(1).mean().item() for kl in parts.divergences)
+                values |= by_layer("latent/kl", parts.divergences)
                 values["likelihood/training_bits"] = likelihood.bits(parts.bound.mean().item(), self.data.shape)
                 values["latent/beta"] = beta
             return values
@@ -113,7 +113,7 @@ class AutoencoderLearner:
         config = self.config
         if config.bound == "importance":
             weights = [
-                log_weights(self.network, posterior, pixels, self.codes) for _ in range(config.importance_samples)
+                log_weights(self.network, posterior, pixels, self.codes, beta) for _ in range(config.importance_samples)
             ]
             return -importance_bound(torch.stack(weights)).mean()
         kl = sum(kl.mean(0).clamp_min(config.free_nats).sum() for kl in divergences)
