@@ -97,6 +97,7 @@ def study(question: str | None, *objectives: Objective) -> Study[Config, Any]:
         takes=lambda config, shape: (config.latent_size,),
         workload=later("models.vae.networks:workload"),
         sample=later("models.vae.evaluation:draw"),
+        traverse=later("models.vae.evaluation:traverse"),
         sections=SECTIONS,
         smallest={
             "blocks": 0,

@@ -224,6 +224,6 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
 
 
 def traverse(config: Config, env: Env, weights: Mapping[str, Tensor]) -> Images:
-    """A traversal of the code of a trained network: a row for each dimension."""
+    """A traversal of the code of one validation image by a trained network; the seed chooses the image."""
     data = datasets.load(env.data, env.data_folder)
     return pictures.traversed(config, restored(Autoencoder(config, data.shape), weights, env.device), data, env)

@@ -35,9 +35,11 @@ def code(config: Config, network: Autoencoder, data: Data, env: Env, step: int) 
 
 
 def traversed(config: Config, network: Autoencoder, data: Data, env: Env) -> Images:
-    """The traversal of a trained network."""
+    """The traversal of the code of an image that the seed chooses."""
     posterior, layers = _encoded(config, network, data, env)
-    return traversal(network, posterior.mean, layers[0], 0)
+    codes, generator = posterior.mean, env.generator("image")
+    image = int(torch.randint(len(codes), (1,), generator=generator, device=generator.device).item())
+    return traversal(network, codes.roll(-image, 0), layers[0], 0)
 
 
 def _encoded(config: Config, network: Autoencoder, data: Data, env: Env) -> tuple[Gaussian, tuple[Tensor, ...]]:

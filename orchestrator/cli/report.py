@@ -14,29 +14,47 @@ OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 @sweep_command
 @click.argument("trial", type=click.IntRange(min=0), required=False, shell_complete=complete_trial)
-@click.option("--n", type=click.IntRange(1, 10_000), default=64, show_default=True, help="Images.")
+@click.option("--n", type=click.IntRange(1, 10_000), help="Images.  [default: 64]")
+@click.option(
+    "--traverse", is_flag=True, help="One image, a row for each dimension of its code, those that hold most first."
+)
 @click.option("-o", "--output", type=OUTPUT, metavar="FILE", help="A PNG file.  [default: NAME-TRIAL-samples.png]")
 @click.option("--seed", type=click.INT, default=0, show_default=True, help="Others for every seed.")
 @click.option("--device", type=TEXT, metavar="NAME", help="auto, cpu, cuda, cuda:1.  [default: auto]")
 def sample(
-    name: str, trial: int | None, n: int, output: Path | None, seed: int, device: str | None, storage: str | None
+    name: str,
+    trial: int | None,
+    n: int | None,
+    traverse: bool,
+    output: Path | None,
+    seed: int,
+    device: str | None,
+    storage: str | None,
 ) -> None:
     """Draw new images by a completed trial of the sweep NAME, the best one unless TRIAL says which, as one grid.
 
     \b
     sweep sample ebm-digits-1
     sweep sample ebm-digits-1 7 --n 100 --seed 3 -o grid.png
+    sweep sample vae-digits-1 --traverse
     """
+    if traverse and n is not None:
+        raise UserError("--traverse shows every dimension of the code; leave out --n")
     from orchestrator import devices
     from orchestrator.search import sampling
 
     book = load_book(open_books(storage), name)
-    path = _file(output or Path(f"{name}-{sampling.completed(book, trial).number}-samples.png"), ".png")
-    drawn = sampling.draw(book, trial, n, seed, devices.resolve(device or "auto", 1, 1).devices[0])
+    kind, number = "traversal" if traverse else "samples", sampling.completed(book, trial).number
+    path = _file(output or Path(f"{name}-{number}-{kind}.png"), ".png")
+    place = devices.resolve(device or "auto", 1, 1).devices[0]
+    drawn = (
+        sampling.traverse(book, trial, seed, place) if traverse else sampling.draw(book, trial, n or 64, seed, place)
+    )
     from orchestrator.figures import canvas, events
 
     files.write_output(path, canvas.png(events.grid(drawn.images)))
-    make_console().print(f"{n} images by trial {drawn.trial.number} of {name}: {path}", highlight=False, soft_wrap=True)
+    made = "traversal of the code" if traverse else f"{len(drawn.images.images)} images"
+    make_console().print(f"{made} by trial {number} of {name}: {path}", highlight=False, soft_wrap=True)
 
 
 @sweep_command

@@ -1,7 +1,11 @@
 """New images by the network of a finished trial."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from models.data import dataset as datasets
 from models.env import Env, derive_seed
@@ -11,7 +15,10 @@ from orchestrator.layout import WEIGHTS, trial_folder
 from orchestrator.search import trained
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
-from studies.parts.study import StudyError
+from studies.parts.study import Study, StudyError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 AT_MOST = 10_000  # images: more fit neither a grid nor a laptop's memory
 
@@ -29,18 +36,38 @@ def draw(book: Book, number: int | None, n: int, seed: int, device: str) -> Draw
 
     UserError where the study generates none, where the trial is not completed, and where its weights are gone.
     """
-    spec = book.spec
-    try:
-        sample = book.study.sample
-    except StudyError as error:
-        raise UserError(str(error)) from None
+    sample = _study(book).sample
     if sample is None:
         raise UserError(
-            f"the study {spec.study} says of no trial how it makes images; `sweep ui` shows what they logged"
+            f"the study {book.spec.study} says of no trial how it makes images; `sweep ui` shows what they logged"
         )
-    trial = completed(book, number)
+    return _drawn(book, number, seed, device, lambda config, env, weights: sample(config, env, weights, n))
+
+
+def traverse(book: Book, number: int | None, seed: int, device: str) -> Drawn:
+    """The code of one validation image, dimension by dimension, by trial ``number`` or the best one; ``seed`` chooses the image.
+
+    UserError as ``draw``, and where images of the study have no code.
+    """
+    function = _study(book).traverse
+    if function is None:
+        raise UserError(f"images of the study {book.spec.study} have no code to traverse; leave out --traverse")
+    return _drawn(book, number, seed, device, function)
+
+
+def _study(book: Book) -> Study[Any, Any]:
+    try:
+        return book.study
+    except StudyError as error:
+        raise UserError(str(error)) from None
+
+
+def _drawn(
+    book: Book, number: int | None, seed: int, device: str, function: Callable[[Any, Env, Mapping[str, Tensor]], Images]
+) -> Drawn:
+    spec, trial = book.spec, completed(book, number)
     weights = trial_folder(spec.folder, trial.number) / WEIGHTS
-    if not weights.exists() and not book.study.model_of:
+    if not weights.exists() and not _study(book).model_of:
         raise UserError(
             f"the weights of trial {trial.number} are not in {weights.parent} any more; choose another trial"
         )
@@ -48,9 +75,8 @@ def draw(book: Book, number: int | None, n: int, seed: int, device: str) -> Draw
         spec.data, derive_seed(seed, "new", trial.number), device, Path(spec.data_folder), Path(spec.cache_folder)
     )
     try:
-        return Drawn(
-            trial, sample(book.config(trial), env, trained.weights(weights.parent) if weights.exists() else {}, n)
-        )
+        stored = trained.weights(weights.parent) if weights.exists() else {}
+        return Drawn(trial, function(book.config(trial), env, stored))
     except datasets.DataError as error:
         raise UserError(f"trial {trial.number} cannot draw without its data: {error}") from None
 

@@ -8,6 +8,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+import studies
 from orchestrator.cli import main as cli
 from orchestrator.errors import UserError
 from orchestrator.layout import WEIGHTS
@@ -54,12 +55,28 @@ def test_the_command_writes_one_grid(finished: Book, folder: Path) -> None:
         (["-o", "grid.gif"], "grid.gif: what is written is a .png file; name it so"),
         (["-o", "no/grid.png"], "there is no folder"),
         (["--device", "cuda:9"], "no such device here"),
+        (["--traverse"], "have no code to traverse; leave out --traverse"),
+        (["--traverse", "--n", "9"], "--traverse shows every dimension of the code; leave out --n"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(finished: Book, arguments: list[str], words: str) -> None:
     done = CliRunner().invoke(cli.main, ["sample", "toy", *arguments])
     assert done.exit_code == 2 and words in done.output
     assert not list(Path().glob("*.png"))
+
+
+def test_a_traversal_has_a_row_for_each_dimension_of_the_code(folder: Path) -> None:
+    settings = {name: value for name, value in studies.load("vae").smallest.items() if name != "latent_size"}
+    changes = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    run = ["run", "vae", "--trials", "1", "--workers", "0", "--name", "toy", "--set", "latent_size=3"]
+    done = CliRunner().invoke(cli.main, [*run, *changes], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(cli.main, ["sample", "toy", "--traverse"], catch_exceptions=False)
+    assert done.exit_code == 0 and "traversal of the code by trial 0 of toy: toy-0-traversal.png" in done.output
+    with Image.open("toy-0-traversal.png") as picture:
+        assert picture.size == (9 * 52 + 4, 3 * 52 + 4)
+    other = CliRunner().invoke(cli.main, ["sample", "toy", "--traverse", "--seed", "1", "-o", "other.png"])
+    assert other.exit_code == 0 and Path("other.png").read_bytes() != Path("toy-0-traversal.png").read_bytes()
 
 
 def test_weights_that_are_gone_and_studies_that_do_not_generate(bench: Bench, finished: Book) -> None:
