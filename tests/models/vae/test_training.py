@@ -10,7 +10,7 @@ import studies
 from models.data import dataset as datasets
 from models.data.dataset import Split
 from models.env import Env
-from models.events import Diverged, Event, Scalars
+from models.events import Curve, Diverged, Event, Scalars
 from models.parts.evaluation import likelihood
 from models.parts.evaluation.attacks import fgsm, pgd
 from models.parts.evaluation.quality import Quality
@@ -112,6 +112,30 @@ def test_a_plain_autoencoder_has_no_prior_and_no_likelihood(env: Env) -> None:
     names = {name for event in events if isinstance(event, Scalars) for name in event.values}
     assert "fid/fitted_prior" in names and not {"fid/prior", "latent/kl"} & names
     assert not [name for name in names if name.startswith(("likelihood/bits", "ood"))]
+
+
+@pytest.mark.parametrize("changes", [{}, {"latent": "none"}, {"stochastic_layers": 2}])
+def test_a_traversal_has_a_row_for_each_dimension_and_the_seed_chooses_the_image(
+    changes: dict[str, Any], env: Env
+) -> None:
+    settings = config(latent_size=3, **changes)
+    weights = networks.network(settings, (1, 8, 8)).state_dict()
+    first, again, other = (evaluation.traverse(settings, replace(env, seed=seed), weights) for seed in (0, 0, 1))
+    assert first.columns == 9 and first.images.shape == (3 * 9, 1, 8, 8)
+    assert torch.equal(first.images, again.images) and not torch.equal(first.images, other.images)
+
+
+def test_two_layers_log_the_kl_of_each(env: Env) -> None:
+    events = list[Event]()
+    finished(studies.load("vae").play(config(stochastic_layers=2, head="none"), env), events.append)
+    values: dict[str, float] = {}
+    for event in events:
+        values |= event.values if isinstance(event, Scalars) else {}
+    for name in ("latent/kl", "latent/kl_validation"):
+        assert values[name] == pytest.approx(values[f"{name}_1"] + values[f"{name}_2"])
+    assert values["latent/active_2"] <= SMALL["latent_size"] // 2
+    curves = {event.key: event for event in events if isinstance(event, Curve)}
+    assert len(curves["latent/kl_by_dimension"].x) == 2 * len(curves["latent/kl_by_dimension_2"].x)
 
 
 def test_grey_images_are_refused_by_a_likelihood_of_two_levels(env: Env) -> None:
