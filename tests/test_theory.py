@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.theory import discriminator, frechet, slopes, supports
+from benchmarks.theory import discriminator, evidence, frechet, slopes, supports
 from benchmarks.theory.critics import Critics, train
 from benchmarks.theory.densities import GENERATED, GRID, REAL, WIDTH, Mixture
 from models.gan.config import Config
@@ -59,6 +59,22 @@ def test_fid_is_the_closed_form_of_two_gaussians() -> None:
     reference, samples = torch.randn(2, 20_000, 64, generator=torch.Generator().manual_seed(0)).double()
     found = metrics.fid(reference, samples * 1.5 + 2 / 8)
     assert found == pytest.approx(frechet.exact(2.0, 1.5), rel=0.03)
+
+
+def test_codes_from_the_encoder_find_the_evidence_and_codes_from_the_prior_do_not() -> None:
+    near, effective = evidence.estimates(0, (1, 200), encoder=True)
+    far, single = evidence.estimates(0, (1, 200), encoder=False)
+    assert near[0] < -0.1 and abs(near[1]) < 0.02 and effective[1] > 50
+    assert far[0] < far[1] < -50 and single[1] < 2
+
+
+def test_both_gradients_are_right_on_average_and_one_is_much_noisier() -> None:
+    n = 4_000
+    exact, ways = evidence.gradients(0, n)
+    for values in ways.values():
+        assert ((values.mean(0) - exact).abs() < 5 * values.std(0) / math.sqrt(n)).all()
+    errors = {name: float((values - exact).square().sum(1).mean()) for name, values in ways.items()}
+    assert 5 * errors["reparameterisation"] < errors["score function, less the mean"] < errors["score function"] / 20
 
 
 def test_replicates_learn_alone() -> None:
