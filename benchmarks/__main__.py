@@ -2,7 +2,7 @@
 
 import argparse
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +14,7 @@ USUAL = (
     "langevin",
     "samplers",
     "sampling",
+    "writing",
     "jem",
     "gan",
     "tracking",
@@ -42,8 +43,8 @@ def measure(name: str, quick: bool, picture: Path | None) -> Iterator[Figure]:
         yield from importlib.import_module(f"benchmarks.{name}").measure(quick)
 
 
-def main() -> int:
-    """Measure what was asked for, say each figure when it is there, and all of them in the end."""
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for; None: that of this process."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="What is fast, and what theory says, measured."
     )
@@ -58,11 +59,16 @@ def main() -> int:
         metavar="PATH",
         help=f"file that {MAIN_JOB} copies its best samples to, or folder of {THEORY}'s pictures (docs)",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     for name in options.names:
         if name not in known:
             parser.error(f"no benchmark '{name}'; there are {', '.join(known)}")
+    return options
 
+
+def main() -> int:
+    """Measure what was asked for, say each figure when it is there, and all of them in the end."""
+    options = arguments()
     console = Console(width=120)
     console.print(" · ".join(f"{key} {value}" for key, value in machine().items()), highlight=False)
     found = []

@@ -1,18 +1,28 @@
-"""What every reader of data returns, and how a data set that nobody has divided is split."""
+"""What every reader of data returns, and what it refuses."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 CLASSES = tuple("0123456789")
 LEAST_SIDE = 4  # pixels; networks halve an image down to that
 VALIDATION = 5_000  # images of an official training set: MNIST's customary number
+LONGEST = 300  # letters of a message about data of the user's own
+
+Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images and their labels
 
 
 class DataError(ValueError):
     """Data that cannot be used. The message is one sentence that says what is wrong and the way out."""
+
+
+def shortened(message: str) -> str:
+    """Without its middle, where names of the user's make it too long."""
+    half = LONGEST // 2 - 2
+    return message if len(message) <= LONGEST else f"{message[:half]} … {message[-half:]}"
 
 
 class Arrays(NamedTuple):
@@ -22,8 +32,9 @@ class Arrays(NamedTuple):
     images: NDArray[np.uint8]  # (n, channels, height, width)
     labels: NDArray[np.int64]  # (n,), an index into classes
     classes: tuple[str, ...]
-    validation: int  # images to hold out
-    test: int | tuple[NDArray[np.uint8], NDArray[np.int64]]  # images to hold out, or an official split
+    validation: int | Part  # images to hold out, or an official split
+    test: int | Part  # likewise
+    notes: tuple[str, ...] = ()  # what was converted or left out, a sentence each
 
 
 def held_out(n: int) -> tuple[int, int]:
@@ -53,6 +64,16 @@ def refuse_rare(where: str, counts: NDArray[np.int64], names: Sequence[str]) -> 
         )
 
 
+def refuse_large(where: str, n_bytes: int) -> None:
+    """Raises DataError where images of so many bytes would fill the memory: they are held twice while they are divided."""
+    available = psutil.virtual_memory().available
+    if n_bytes > available / 2:
+        raise DataError(
+            f"{where} would take {n_bytes / 1e9:,.1f} GB, and {available / 1e9:,.1f} GB of memory are free, of which half "
+            "can be used; take fewer or smaller images"
+        )
+
+
 def channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(n, H, W) or (n, H, W, C) -> (n, C, H, W)."""
-    return images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    """(n, H, W) or (n, H, W, C) -> (n, C, H, W), one image after another in memory."""
+    return np.ascontiguousarray(images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2))

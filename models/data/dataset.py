@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.arrays import Arrays, DataError
+from models.data.arrays import Arrays, DataError, Part, shortened
 from models.data.files import FORMS
 from models.data.halved import PREFIX as HALVED
 from models.data.halved import halved, halved_shape
@@ -77,6 +77,7 @@ class Data:
     test: Split
     classes: tuple[str, ...]
     digest: str  # sha256 of all images and labels, split by split
+    notes: tuple[str, ...] = ()  # what was converted or left out when it was read
 
     @property
     def shape(self) -> ImageShape:
@@ -134,7 +135,10 @@ class Reader:
         """The images, divided. Raises DataError where there are none, or none that can be used."""
         parts = _splits(self._arrays)
         train, validation, test = (Split(*part) for part in parts)
-        return Data(self.spec, self._arrays.source, train, validation, test, self._arrays.classes, _digest(parts))
+        arrays = self._arrays
+        return Data(
+            self.spec, arrays.source, train, validation, test, arrays.classes, _digest(parts), notes=arrays.notes
+        )
 
     @cached_property
     def _arrays(self) -> Arrays:
@@ -147,7 +151,10 @@ class Reader:
         form, read = FORMS[self.prefix]
         if not self.rest:
             raise DataError(f"'{self.spec}' says not where the images are; write {form}")
-        return read(Path(self.rest).expanduser())
+        try:
+            return read(Path(self.rest).expanduser())
+        except DataError as error:
+            raise DataError(shortened(str(error))) from error
 
 
 def load(spec: str, folder: Path) -> Data:
@@ -190,18 +197,21 @@ def _with_shares(arrays: Arrays, shares: Sequence[int]) -> Arrays:
     return arrays._replace(images=images, labels=labels, validation=validation, test=test)
 
 
-Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images and their labels
-
-
 def _splits(arrays: Arrays) -> list[Part]:
     """Train, validation and test."""
     images, labels = arrays.images, arrays.labels
-    if isinstance(arrays.test, int):
-        return [(images[indices], labels[indices]) for indices in _divide(labels, [arrays.validation, arrays.test])]
-    splits = [(images[indices], labels[indices]) for indices in _divide(labels, [arrays.validation])]
-    images, labels = arrays.test
+    held = [part for part in (arrays.validation, arrays.test) if isinstance(part, int)]
+    train, *divided = [(images[indices], labels[indices]) for indices in _divide(labels, held)]
+    return [
+        train,
+        *(divided.pop(0) if isinstance(part, int) else _in_order(part) for part in (arrays.validation, arrays.test)),
+    ]
+
+
+def _in_order(part: Part) -> Part:
+    images, labels = part
     order = _shuffled(len(labels))
-    return [*splits, (images[order], labels[order])]
+    return images[order], labels[order]
 
 
 def _tensor(values: Tensor | NDArray[Any]) -> Tensor:

@@ -1,15 +1,40 @@
-"""The user's own image files: a sub-folder for each class, as they are, or brought to one size and to black and white."""
+"""The user's own image files: a sub-folder for each class, as they are, or brought to one size and to black and white.
 
+What lies deeper below a class's folder belongs to the class. Folders train, val and test above the classes divide the images.
+"""
+
+import os
 import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.arrays import LEAST_SIDE, Arrays, DataError, channels_first, refuse_rare, refuse_small
+from models.data import image_file
+from models.data.arrays import (
+    LEAST_SIDE,
+    Arrays,
+    DataError,
+    Part,
+    channels_first,
+    refuse_large,
+    refuse_rare,
+    refuse_small,
+)
+from models.data.image_file import SUFFIXES, ImageFile
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
 SHARES = (70, 15, 15)  # percent of training, validation and test
 OPTIONS = "85/10/5, size=28, invert, binary"
 
@@ -17,7 +42,7 @@ OPTIONS = "85/10/5, size=28, invert, binary"
 class Options(NamedTuple):
     """What is said behind a folder's path, each after a colon."""
 
-    shares: tuple[int, int, int] = SHARES
+    shares: tuple[int, int, int] | None = None  # SHARES, or as folders of splits say
     size: int | None = None  # pixels of a side: images of any size and mode are made grey and this large
     invert: bool = False  # for dark figures on white paper
     binary: bool = False  # each pixel is black or white: above the middle of the image's darkest and brightest, or not
@@ -44,41 +69,151 @@ def parsed(text: str) -> tuple[Path, Options]:
 
 
 def image_folder(spec: Path) -> Arrays:
-    """The images below the path of ``spec``, see ``parsed``: without a size all of one size, and all grey or all RGB."""
+    """The images below the path of ``spec``, see ``parsed``: without a size all of one size; grey if all are grey, else RGB.
+
+    Raises DataError where there are none, or none that can be used.
+    """
     path, options = parsed(str(spec))
     if not path.is_dir():
         raise DataError(f"there is no folder {path}; folder:PATH wants one with a sub-folder of images for each class")
-    classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not classes:
-        raise DataError(f"{path} has no sub-folders; put the images of each class into a sub-folder named after it")
-    images: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
-    first: tuple[Path, str, tuple[int, int]] | None = None
-    for label, entry in enumerate(classes):
-        for file in sorted(entry.iterdir()):
-            if file.suffix.lower() not in SUFFIXES or file.name.startswith("."):
-                continue
-            mode, size, pixels = _read(file, options)
-            if mode not in ("L", "RGB"):
-                raise DataError(
-                    f"{file} has mode {mode}; convert all images to L (grey) or all to RGB, or say :size=28"
-                )
-            first = first or (file, mode, size)
-            if (mode, size) != first[1:]:
-                raise DataError(
-                    f"{file} is {size[0]}×{size[1]} {mode} but {first[0]} is {first[2][0]}×{first[2][1]} {first[1]}; "
-                    "bring all images to one size and mode, or say :size=28 behind the path"
-                )
-            images.append(pixels)
-            labels.append(label)
-    if not images:
-        raise DataError(f"the sub-folders of {path} hold no images; put files that end in .png or .jpg there")
-    names = tuple(entry.name for entry in classes)
-    refuse_small(str(path), images[0].shape)
-    refuse_rare(str(path), np.bincount(labels, minlength=len(names)), names)
-    _, validation, test = (round(share / 100 * len(images)) for share in options.shares)
-    pixels = channels_first(np.stack(images))
-    return Arrays(str(path.resolve()), pixels, np.asarray(labels, np.int64), names, validation, test)
+    try:
+        files, notes = _files_of_splits(path, options)
+    except OSError as error:
+        raise DataError(f"{path} cannot be looked through ({error}); make its folders readable") from error
+    classes = sorted({name for part in files.values() for name in part}, key=_natural)
+    in_training = {*files["train"]}
+    if unknown := [name for name in classes if name not in in_training]:
+        raise DataError(f"{path}: class {unknown[0]} is not among the training images; add images of it or remove it")
+    every = [
+        (part, label, file)
+        for part in files
+        for label, name in enumerate(classes)
+        for file in files[part].get(name, [])
+    ]
+    pixels, converted = _pixels(path, [file for _, _, file in every], options)
+    refuse_small(str(path), pixels.shape[1:])
+    images, labels = channels_first(pixels), np.array([label for _, label, _ in every], np.int64)
+    parts = np.array([part for part, _, _ in every])
+    split: dict[str, Part] = {part: (images[parts == part], labels[parts == part]) for part in files}
+    train_images, train_labels = split["train"]
+    refuse_rare(str(path), np.bincount(train_labels, minlength=len(classes)), classes)
+    _, validation, test = (round(share / 100 * len(train_labels)) for share in options.shares or SHARES)
+    return Arrays(
+        str(path.resolve()),
+        train_images,
+        train_labels,
+        tuple(classes),
+        split.get("validation", validation),
+        split.get("test", test),
+        (*notes, *converted),
+    )
+
+
+Files = Mapping[str, Sequence[Path]]  # by class
+
+
+def _files_of_splits(path: Path, options: Options) -> tuple[dict[str, Files], list[str]]:
+    """The files of each class for training, and for validation and test where folders say so; and what was left out."""
+    top = _visible(path)
+    splits = {SPLITS[entry.name.lower()]: entry for entry in top if entry.name.lower() in SPLITS}
+    divided = len(splits) == len(top) > 1 and "train" in splits and all(_visible(entry) for entry in top)
+    folders = splits if divided else {"train": path}
+    files: dict[str, Files] = {}
+    notes = [f"the images are divided as the folders {', '.join(entry.name for entry in top)} say"] if divided else []
+    for part, folder in folders.items():
+        classes = _visible(folder)
+        if not classes:
+            raise DataError(f"{path} has no sub-folders; put the images of each class into a sub-folder named after it")
+        by_class = {entry.name: [*_below(entry)] for entry in classes}
+        if empty := [name for name, found in by_class.items() if not found]:
+            notes.append(f"folders without images are left out: {', '.join(empty)}")
+        files[part] = {name: found for name, found in by_class.items() if found}
+        if not files[part]:
+            raise DataError(f"the sub-folders of {folder} hold no images; put files that end in .png or .jpg there")
+    if divided and options.shares:  # said anew, so all images are divided together
+        merged: dict[str, list[Path]] = {}
+        for part_files in files.values():
+            for name, found in part_files.items():
+                merged.setdefault(name, []).extend(found)
+        return {"train": merged}, [
+            f"the images of all folders are divided anew by {'/'.join(map(str, options.shares))}",
+            *notes[1:],
+        ]
+    return files, notes
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Sub-folders without what systems leave behind."""
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _hidden(entry.name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "__MACOSX"))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All image files of a class, those of its sub-folders too. A link back to a folder above is not followed."""
+    seen = {os.path.realpath(above) for above in folder.absolute().parents}
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
+        seen.add(os.path.realpath(root))
+        folders[:] = sorted(
+            name for name in folders if not _hidden(name) and os.path.realpath(os.path.join(root, name)) not in seen
+        )
+        for name in sorted(files):
+            if not _hidden(name) and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(root, name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts 2 before 10."""
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def _pixels(path: Path, files: Sequence[Path], options: Options) -> tuple[NDArray[np.uint8], list[str]]:
+    """All images, (n, height, width) or (n, height, width, 3), and what was converted."""
+    images, modes = list[NDArray[np.uint8]](), Counter[str]()
+    for file in files:
+        image = image_file.read(file)
+        modes[image.mode] += 1
+        images.append(_with(options, image))
+        if images[-1].shape[:2] != images[0].shape[:2]:
+            (height, width), (first_height, first_width) = images[-1].shape[:2], images[0].shape[:2]
+            raise DataError(
+                f"{file} is {width}×{height} but {files[0]} is {first_width}×{first_height}; "
+                "bring all images to one size, or say :size=28 behind the path"
+            )
+        if len(images) == 1:
+            refuse_large(str(path), images[0].nbytes * len(files))
+    colours = any(image.ndim == 3 for image in images)
+    if colours:
+        images = [
+            np.broadcast_to(image[..., None], (*image.shape, 3)) if image.ndim == 2 else image for image in images
+        ]
+    kept = "RGB" if colours else "L"
+    others = " and ".join(f"{count} of mode {mode}" for mode, count in sorted(modes.items()) if mode != kept)
+    colour = "colour" if colours else "grey"
+    notes = [f"images were converted to {colour}: {others}"] if others and options.size is None else []
+    return np.stack(images), notes
+
+
+def _with(options: Options, image: ImageFile) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    pixels = image.pixels
+    if options.size is not None:
+        grey = Image.fromarray(pixels).convert("L")
+        resample = Image.Resampling.BOX if min(grey.size) >= options.size else None
+        pixels = np.asarray(grey.resize((options.size, options.size), resample))
+    if options.invert:
+        pixels = 255 - pixels
+    if options.binary:
+        middle = (int(pixels.min()) + int(pixels.max())) / 2
+        pixels = np.where(pixels > middle, 255, 0).astype(np.uint8)
+    return pixels
 
 
 def _shares(text: str) -> tuple[int, int, int] | None:
@@ -89,26 +224,3 @@ def _shares(text: str) -> tuple[int, int, int] | None:
     if len(shares) != 3 or min(shares) < 1 or sum(shares) != 100:
         return None
     return shares[0], shares[1], shares[2]
-
-
-def _read(file: Path, options: Options) -> tuple[str, tuple[int, int], NDArray[np.uint8]]:
-    """Mode, size and pixels of an image file, as the options have it. Raises DataError where it cannot be read."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            if options.size is not None:
-                ground = Image.new("RGBA", image.size, "white")  # what is transparent is paper
-                grey = Image.alpha_composite(ground, image.convert("RGBA")).convert("L")
-                mode, size = "L", (options.size, options.size)
-                pixels = np.asarray(grey.resize(size, Image.Resampling.BOX if min(grey.size) >= options.size else None))
-            else:
-                mode, size, pixels = image.mode, image.size, np.asarray(image)
-    except Exception as error:  # Pillow's decoders raise whatever they meet
-        raise DataError(f"{file} cannot be read as an image ({error}); repair or remove it") from error
-    if options.invert:
-        pixels = 255 - pixels
-    if options.binary:
-        middle = (int(pixels.min()) + int(pixels.max())) / 2
-        pixels = np.where(pixels > middle, 255, 0).astype(np.uint8)
-    return mode, size, pixels

@@ -22,8 +22,11 @@ def halved_shape(spec: str, shape: tuple[int, int, int]) -> tuple[int, int, int]
 
 def halved(arrays: Arrays) -> Arrays:
     """Each pixel is the mean of 2×2, rounded; labels and splits stay."""
-    test = arrays.test if isinstance(arrays.test, int) else (_halved(arrays.test[0]), arrays.test[1])
-    return arrays._replace(source=f"{arrays.source}, 2×2 pixels averaged", images=_halved(arrays.images), test=test)
+    validation, test = (
+        part if isinstance(part, int) else (_halved(part[0]), part[1]) for part in (arrays.validation, arrays.test)
+    )
+    source = f"{arrays.source}, 2×2 pixels averaged"
+    return arrays._replace(source=source, images=_halved(arrays.images), validation=validation, test=test)
 
 
 def _halved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

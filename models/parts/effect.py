@@ -30,12 +30,14 @@ def conditions(config: type[BaseModel]) -> dict[str, list[OnlyWith]]:
 def without_effect(config: type[BaseModel], possible: Mapping[str, Sequence[Any] | None]) -> dict[str, str]:
     """The settings that have no effect, each with what takes it from them, such as "rule=textbook".
 
-    ``possible`` has the values that each setting may have; None: any.
+    ``possible`` has the values that each setting may have; None: any. A setting that it lacks has its default, as in
+    a sweep that is older than the setting.
     """
     reasons = dict[str, str]()
     for name, needed in conditions(config).items():
         for condition in needed:
-            values = possible[condition.setting]
+            default = config.model_fields[condition.setting].default
+            values = possible.get(condition.setting, [default])
             if values is not None and not set(values) & set(condition.values):
                 reasons[name] = f"{condition.setting}={'|'.join(map(str, values))}"
                 break

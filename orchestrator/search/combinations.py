@@ -156,13 +156,13 @@ def blocked(spec: Spec, study: Study[Any, Any]) -> Misfit | None:
 def notes(spec: Spec, study: Study[Any, Any]) -> list[str]:
     """What a user may not expect of this combination, a sentence each, for the plan."""
     asked = problem(spec, study)
-    idle = _without_effect(spec, study, asked)
+    always = [*spec.data_notes, *_without_effect(spec, study, asked)]
     if spec.comparison:
         if spec.comparison.race and asked.objectives > 1:
-            return [f"the race compares arms by {spec.objectives[0][0]} alone", *idle]
-        return idle
+            return [f"the race compares arms by {spec.objectives[0][0]} alone", *always]
+        return always
     sentences = [_size(spec, asked), _random(spec.sampler, asked), _first(spec.sampler, asked), _pruning(spec, asked)]
-    sentences += idle
+    sentences += always
     if asked.together > 1 and spec.deterministic:
         sentences.append(f"--deterministic runs one trial at a time, where {asked.together} could run together")
     return [sentence for sentence in sentences if sentence]

@@ -94,7 +94,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
         check(study, configs, data)
     except datasets.DataError as error:
         raise UserError(str(error)) from None
-    return spec.model_copy(update={"data_digest": data.digest})
+    return spec.model_copy(update={"data_digest": data.digest, "data_notes": [*data.notes]})
 
 
 def settle(spec: Spec, storage: Storage) -> books.Book | None:

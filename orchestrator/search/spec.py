@@ -52,6 +52,7 @@ class Spec(BaseModel, frozen=True):
     data: str
     data_digest: str
     data_folder: str
+    data_notes: list[str] = []  # what was converted or left out when the data were read, a sentence each
     image_shape: ImageShape
     base: dict[str, Any]  # the config that trials vary
     set: dict[str, Any]  # what the user changed in it

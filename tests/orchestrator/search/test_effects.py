@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 
 import studies
-from models.parts.effect import conditions
+from models.parts.effect import conditions, without_effect
 from orchestrator.search import combinations, plan
 from orchestrator.search.options import request
 from tests.support.bench import Bench
@@ -67,3 +67,9 @@ def test_a_condition_names_a_setting_and_some_of_its_values(name: str) -> None:
             possible = get_args(fields[condition.setting].annotation)
             if fields[condition.setting].annotation is not str:
                 assert set(condition.values) < {*possible} | {None}, condition
+
+
+def test_a_setting_that_a_sweep_is_older_than_has_its_default() -> None:
+    ebm = studies.load("ebm").config
+    assert "step_size" not in without_effect(ebm, {"step_size": [10.0]})
+    assert without_effect(ebm, {"step_size": [10.0], "rule": ["textbook"]})["step_size"] == "rule=textbook"

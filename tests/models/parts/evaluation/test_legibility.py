@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.gan.evaluation import judged_classes
 from models.parts.evaluation.judge import Judge
+from models.parts.evaluation.legibility import judged_classes
 
 
 class Probabilities:
