@@ -115,20 +115,23 @@ def _ancestral(
 
 
 def heun(denoiser: Denoiser, schedule: NoiseSchedule, times: Sequence[int], clip: Clip = CLIPS["on"]) -> Kernel:
-    """Heun's method of order 2 for dy/dρ = ε̂ with y = x/α, ρ = σ/α (Karras et al. 2022, arXiv:2206.00364).
+    """Heun's method of order 2 for the probability-flow equation dx/dφ = α ε̂ − σ x̂₀, with α = cos φ and σ = sin φ.
 
-    Two evaluations a step, but one for a step to t = 0, which is Euler's: there is no noise to be predicted.
+    Karras et al. 2022, arXiv:2206.00364, step in σ/α, which has no bounds near t = T; the angle has. Two evaluations a step,
+    but one for a step to t = 0, which is DDIM's: there is no noise to be predicted.
     """
 
     def step(state: State, generator: Generator) -> tuple[State, Info]:
         x, (time, then) = state.position, _leg(times, state.step)
         now, next_ = schedule.at(time), schedule.at(then)
         clean = clip(denoiser(x, time))
-        slope = noise_of(clean, x, now)
-        end = next_.alpha * clean + next_.sigma * slope
+        epsilon = noise_of(clean, x, now)
+        end = next_.alpha * clean + next_.sigma * epsilon
         if then > 0:
-            later = noise_of(clip(denoiser(end, then)), end, next_)
-            end = next_.alpha * (x / now.alpha + (_ratio(next_) - _ratio(now)) * (slope + later) / 2)
+            later = clip(denoiser(end, then))
+            slope = now.alpha * epsilon - now.sigma * clean
+            slope = slope + next_.alpha * noise_of(later, end, next_) - next_.sigma * later
+            end = x + (math.atan(_ratio(next_)) - math.atan(_ratio(now))) / 2 * slope
         return State(end, state.step + 1), Info(clean)
 
     return Kernel(_start, step, 2)

@@ -177,6 +177,9 @@ COMPARISONS = {
     "practice_1_conditional": ["compare", "conditional_ebm", "--vary", "wrong_label_weight=0,10", "--seeds", "3"],
     "practice_4": ["compare", "gan", "--vary", "loss=bce,wgan,wgan_gp", "--seeds", "3"],
     "fashion_gan_003": ["run", "fashion_003"],
+    "predictions_and_weights": [
+        *["compare", "diffusion", "--vary", "prediction=epsilon,v,clean weight=simple,min_snr", "--seeds", "3"],
+    ],
     "ae_vs_vae": ["compare", "vae", "--vary", "latent=gaussian,none", "--seeds", "3"],
     "practice_3": [
         *["compare", "dvae", "--vary", "embedding=spectral,none", "--seeds", "3"],

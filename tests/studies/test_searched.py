@@ -18,6 +18,8 @@ ANNEALED = {"noise_end", "coupled"}
 CLUSTERS = {"k_least", "k_most"}
 BAYES_NET = {"neighbours", "cpd", "position", "learning_rate", "weight_decay"}
 TRAINED_GPT = {"position", "learning_rate", "batch_size", "dropout"}
+DIFFUSION = {"schedule", "prediction", "weight", "learning_rate", "batch_size", "ema_decay"}
+DENOISING = {"sampler", "steps", "spacing", "clip"}
 IMAGE_GPT = TRAINED_GPT | {"width", "layers", "heads", "deformation"}
 
 # study, what its recipe is changed to, what is chosen, what is searched then
@@ -53,6 +55,13 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ("autoregressive_sampling", {}, {}, {"temperature", "top_k", "top_p"}),
     *[(study, {}, {}, VAE | {"beta", "annealing", "free_nats"}) for study in ("vae", "vae_likelihood")],
     ("vae", {"latent": "none"}, {}, VAE),
+    ("diffusion", {}, {"weight": "simple"}, DIFFUSION),
+    ("diffusion", {}, {"weight": "min_snr"}, DIFFUSION | {"gamma"}),
+    ("ddpm_004", {}, {}, {"learning_rate", "batch_size"}),
+    ("diffusion_sampling", {}, {"sampler": "heun"}, DENOISING),
+    ("diffusion_sampling", {}, {"sampler": "ddim"}, DENOISING | {"eta"}),
+    ("diffusion_sampling", {}, {"sampler": "corrected"}, DENOISING | {"eta", "corrector_size"}),
+    ("diffusion_sampling", {"labels": True}, {"sampler": "ddpm"}, DENOISING | {"guidance"}),
 ]
 
 

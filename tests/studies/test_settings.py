@@ -15,6 +15,8 @@ TRIALS = {
     "autoregressive_sampling": 30,
     "dvae": 8,
     "fashion_003": 3,
+    "ddpm_004": 4,
+    "diffusion_sampling": 60,
     "ebm_sampling": 100,
     "image_gpt": 8,
     "image_gpt_xxs": 2,
@@ -35,6 +37,7 @@ MAY_BE_ZERO = {
     *("commitment", "kl_weight", "penalty", "zero_penalty", "label_smoothing", "embedding_margin", "restart_below"),
     *("decay", "ema_decay", "least_accuracy", "hidden_classes", "weight_decay", "dropout", "top_k"),
     *("beta", "annealing", "free_nats", "head_weight"),
+    *("eta", "guidance", "label_dropout"),
 }
 ALSO_ZERO = {
     "dvae": {"blocks"},
