@@ -1,5 +1,6 @@
 """What the studies of variational autoencoders have in common: the recipe, the space and the report."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from models.vae.config import Config
@@ -47,7 +48,8 @@ SECTIONS = (
         "The latent space",
         "Traversal: a row for each dimension of the code, ordered by its KL; the last ones may hold nothing. Interpolation: from "
         "an image of a class to one of the next. The map shows the codes of validation images by class. A dimension is "
-        "active if its mean varies over images (variance above 0.01).",
+        "active if its mean varies over images (variance above 0.01). latent/kl_validation is the rate, reconstruction/nats the "
+        "distortion, −log p(x | z): their sum is the negative evidence lower bound of validation images.",
         pictures=(
             "samples/traversal",
             "samples/interpolation",
@@ -78,7 +80,15 @@ SECTIONS = (
 )
 
 
-def study(question: str | None, *objectives: Objective) -> Study[Config, Any]:
+def study(
+    question: str | None,
+    *objectives: Objective,
+    base: Callable[[ImageShape], Config] = base,
+    space: Callable[[Suggest, Config], Config] = space,
+    first: tuple[Mapping[str, Any], ...] = ({}, {"beta": 0.5}),
+    trials: int = 12,
+    label: str = "{latent_size} dimensions",
+) -> Study[Config, Any]:
     """The study of autoencoders that asks ``question``, a module's docstring, and compares trials by ``objectives``."""
     return Study(
         question=question or "",
@@ -90,9 +100,10 @@ def study(question: str | None, *objectives: Objective) -> Study[Config, Any]:
         check=later("models.vae.training:check"),
         reports=lambda config: config.evaluations,
         objectives=objectives,
-        first=({}, {"beta": 0.5}),
-        label="{latent_size} dimensions",
-        charts=("loss", "latent/kl"),
+        first=first,
+        trials=trials,
+        label=label,
+        charts=("latent/kl", "loss/reconstruction", "latent/beta"),
         restore=later("models.vae.networks:network"),
         takes=lambda config, shape: (config.latent_size,),
         workload=later("models.vae.networks:workload"),

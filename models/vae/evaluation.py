@@ -126,7 +126,8 @@ class Weighed(NamedTuple):
 
     weights: Tensor  # log p(x, z) − log q(z | x), (codes, images)
     elbo: Tensor  # evidence lower bounds, (images,)
-    kl: dict[str, float]  # mean, in nats per image, of all layers and of each
+    kl: dict[str, float]  # mean, in nats per image, of all layers and of each: the rate
+    distortion: float  # mean of −log p(x | z), in nats per image
 
     def first(self, n_codes: int) -> "Weighed":
         """The same with fewer codes."""
@@ -137,7 +138,7 @@ class Weighed(NamedTuple):
         values = likelihood.scores(importance_bound(self.weights), result.data.shape)
         values |= likelihood.scores(self.elbo, result.data.shape, "_elbo")
         effective = float(effective_samples(self.weights).mean())
-        return values | {"likelihood/effective_samples": effective} | self.kl
+        return values | {"likelihood/effective_samples": effective, "reconstruction/nats": self.distortion} | self.kl
 
 
 def weigh(result: Result, env: Env, n_codes: int) -> Weighed:
@@ -148,7 +149,8 @@ def weigh(result: Result, env: Env, n_codes: int) -> Weighed:
         posterior = network.posterior(pixels.images)
         bound = terms(network, posterior, posterior.draw(generator), pixels, generator)
         weights = torch.stack([log_weights(network, posterior, pixels, generator) for _ in range(n_codes)])
-    return Weighed(weights, bound.bound, by_layer("latent/kl_validation", bound.divergences))
+    kl = by_layer("latent/kl_validation", bound.divergences)
+    return Weighed(weights, bound.bound, kl, -bound.log_probability.mean().item())
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:

@@ -62,6 +62,8 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ("diffusion_sampling", {}, {"sampler": "ddim"}, DENOISING | {"eta"}),
     ("diffusion_sampling", {}, {"sampler": "corrected"}, DENOISING | {"eta", "corrector_size"}),
     ("diffusion_sampling", {"labels": True}, {"sampler": "ddpm"}, DENOISING | {"guidance"}),
+    ("vae", {"bound": "importance"}, {}, VAE | {"beta", "annealing"}),
+    ("vae_rate_distortion", {}, {}, {"beta"}),
 ]
 
 

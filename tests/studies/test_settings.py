@@ -14,6 +14,7 @@ SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 TRIALS = {
     "autoregressive_sampling": 30,
     "dvae": 8,
+    "vae_rate_distortion": 8,
     "fashion_003": 3,
     "ddpm_004": 4,
     "diffusion_sampling": 60,
@@ -43,6 +44,7 @@ ALSO_ZERO = {
     "dvae": {"blocks"},
     "vae": {"blocks"},
     "vae_likelihood": {"blocks"},
+    "vae_rate_distortion": {"blocks"},
     "image_gpt": {"classes"},
     "image_gpt_xxs": {"classes"},
 }  # of one study
