@@ -72,10 +72,10 @@ def fresh_codes(config: Config, network: Autoencoder, data: datasets.Data, n: in
     generator, codes = env.generator("samples"), dict[str, Tensor]()
     if config.variational:
         codes["prior"] = network.draw_prior(n, generator)
-    if config.prior == "mixture":
+    if network.fitted_prior is not None:
         trained = data.train.floats(torch.arange(min(IMAGES, len(data.train))))
-        network.mixture.fit(network.codes(trained), env.generator("mixture").initial_seed())
-        codes["fitted_prior"] = network.mixture.draw(n, generator)
+        network.fitted_prior.fit(network.codes(trained), env.generator("mixture").initial_seed())
+        codes["fitted_prior"] = network.fitted_prior.draw(n, generator)
     return codes
 
 
@@ -94,7 +94,7 @@ def fresh_images(result: Result, env: Env, values: Mapping[str, float]) -> Gener
     config, network, step, quality = result.config, result.network, result.step, result.quality
     codes = fresh_codes(config, network, result.data, max(SHOWN, config.evaluation_samples), env)
     images = {name: network.decode(z) for name, z in codes.items()}
-    fresh = images["fitted_prior" if config.prior == "mixture" else "prior"]
+    fresh = images["prior" if network.fitted_prior is None else "fitted_prior"]
     for name, batch in {**images, "fresh": fresh}.items():
         yield Images(step, f"samples/{name}", batch[:SHOWN])
     scores = {f"fid/{name}": quality.fid(batch) for name, batch in images.items()}
@@ -221,8 +221,7 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
     """``n`` new images by a trained network: of its fitted prior, or of its own where the settings say so."""
     data = datasets.load(env.data, env.data_folder)
     network, generator = restored(Autoencoder(config, data.shape), weights, env.device), env.generator("samples")
-    z = network.mixture.draw(n, generator) if config.prior == "mixture" else network.draw_prior(n, generator)
-    return Images(0, "samples/new", network.decode(z))
+    return Images(0, "samples/new", network.decode(network.draw_codes(n, generator)))
 
 
 def traverse(config: Config, env: Env, weights: Mapping[str, Tensor]) -> Images:

@@ -10,7 +10,7 @@ from models.parts.networks.blocks import ACTIVATIONS, ResidualBlock
 from models.parts.training.workload import Workload
 from models.vae.config import Config
 from models.vae.observation import OBSERVATIONS, Observation
-from models.vae.prior import Mixture
+from models.vae.prior import FITTED_PRIORS, FittedPrior
 
 BATCH = 512  # images at a time when nothing is learned
 LARGEST_LOG_VARIANCE = 10.0  # of a Gaussian over codes, to either side of 0
@@ -97,7 +97,9 @@ class Autoencoder(nn.Module):
         )
         two = config.stochastic_layers == 2
         self.upper = UpperLayer(config.latent_size, config.upper_size, config.hidden) if two else None
-        self.mixture = Mixture(config.mixture_components, config.latent_size)  # fitted when all else is learned
+        self.latent_size, self.prior = config.latent_size, config.prior
+        if config.prior in FITTED_PRIORS:
+            self.add_module(config.prior, FITTED_PRIORS[config.prior](config))
         self.head = None
         if config.head != "none":
             self.head = _perceptron(config.latent_size, HEAD_UNITS, config.classes)
@@ -122,9 +124,18 @@ class Autoencoder(nn.Module):
         with torch.no_grad():
             return torch.cat([self(batch) for batch in torch.split(z, BATCH)])
 
+    @property
+    def fitted_prior(self) -> FittedPrior | None:
+        """The model of codes that is fitted when all else is learned, if the settings name one."""
+        return getattr(self, self.prior, None)
+
+    def draw_codes(self, n: int, generator: Generator) -> Tensor:
+        """Codes (n, latent_size) of new images: of the fitted prior, or of the model's own where none is fitted."""
+        return self.fitted_prior.draw(n, generator) if self.fitted_prior else self.draw_prior(n, generator)
+
     def draw_prior(self, n: int, generator: Generator) -> Tensor:
         """Codes (n, latent_size) of the model's own prior: N(0, I), or p(z₁ | z₂) where there are two layers."""
-        size = self.upper.size if self.upper is not None else self.mixture.dimensions
+        size = self.upper.size if self.upper is not None else self.latent_size
         z = torch.empty(n, size, device=generator.device).normal_(generator=generator)
         if self.upper is None:
             return z

@@ -1,20 +1,37 @@
 """A prior that is fitted to the codes of training images when training is over: a mixture of Gaussians.
 
 The decoder knows codes of images, and N(0, I) has others: Ghosh et al. 2020, arXiv:1903.12436; Dai and Wipf 2019,
-arXiv:1903.05789. It is a second stage of its own, so another model of codes could stand here.
+arXiv:1903.05789. It is a second stage of its own: another model of codes is a class here, a line of ``FITTED_PRIORS`` and a
+value of the setting ``prior``.
 """
 
 import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor, nn
+
+from models.vae.config import Config
 
 IMAGES = 10_000  # training images whose codes it is fitted to, at most
 RIDGE = 1e-3  # added to variances: below it, single precision leaves covariances that are not positive
 
 
-class Mixture(nn.Module):
-    """Gaussians over codes, kept with the weights of a network so that they are saved with them."""
+class FittedPrior(nn.Module, ABC):
+    """A model of codes (n, latent_size). It is a part of the network, so it is saved with the weights."""
+
+    @abstractmethod
+    def fit(self, codes: Tensor, seed: int) -> None:
+        """Learn from ``codes`` of training images; the rest of the network does not change any more."""
+
+    @abstractmethod
+    def draw(self, n: int, generator: Generator) -> Tensor:
+        """New codes (n, latent_size), without gradients."""
+
+
+class Mixture(FittedPrior):
+    """Gaussians over codes."""
 
     shares: Tensor  # (components,)
     means: Tensor  # (components, dimensions)
@@ -52,3 +69,8 @@ class Mixture(nn.Module):
         components = torch.multinomial(self.shares, n, replacement=True, generator=generator)
         noise = torch.empty(n, self.dimensions, 1, device=generator.device).normal_(generator=generator)
         return self.means[components] + (self.factors[components] @ noise).squeeze(2)
+
+
+FITTED_PRIORS: dict[str, Callable[[Config], FittedPrior]] = {
+    "mixture": lambda config: Mixture(config.mixture_components, config.latent_size)
+}

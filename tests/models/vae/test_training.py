@@ -14,11 +14,12 @@ from models.events import Curve, Diverged, Event, Scalars
 from models.parts.evaluation import likelihood
 from models.parts.evaluation.attacks import fgsm, pgd
 from models.parts.evaluation.quality import Quality
+from models.parts.training import loop
 from models.vae import evaluation, networks, training
 from models.vae.bound import terms
 from models.vae.config import Config
 from models.vae.divergence import DivergenceMonitor, References
-from models.vae.prior import Mixture
+from models.vae.prior import FITTED_PRIORS, FittedPrior, Mixture
 from models.vae.robustness import _Head
 from tests.support.playing import finished
 
@@ -176,6 +177,53 @@ def test_a_heavy_price_of_the_code_ends_as_posterior_collapse(env: Env) -> None:
     settings = config(beta=100.0, annealing=0.0, free_nats=0.0, updates=1_200, evaluations=1, learning_rate=3e-3)
     with pytest.raises(Diverged, match="posterior_collapse"):
         finished(training.train(settings, env))
+
+
+def test_a_rate_of_learning_of_nothing_ends_as_worse_than_mean(env: Env) -> None:
+    settings = config(learning_rate=1e-9, annealing=1.0, updates=1_200, evaluations=1)
+    with pytest.raises(Diverged, match="worse_than_mean"):
+        finished(training.train(settings, env))
+
+
+def test_a_code_that_costs_nothing_ends_as_worse_than_independent(env: Env) -> None:
+    settings = config(beta=0.0, annealing=0.0, free_nats=0.0, updates=1_200, evaluations=1, learning_rate=3e-3)
+    with pytest.raises(Diverged, match="worse_than_independent"):
+        finished(training.train(settings, env))
+
+
+def test_densities_at_the_middle_of_cells_end_as_likelihood_unbounded(
+    env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault of who forgets to draw where in its cell a level is: a Gaussian as narrow as it likes."""
+    digits = datasets.load("digits", env.data_folder)
+    images = torch.zeros(200, 1, 8, 8, dtype=torch.uint8)
+    images[::2] = 255
+    split = Split(images, digits.train.labels[:200])
+    data = replace(digits, train=split, validation=split, test=split)
+    honest = training.pixels_of
+    monkeypatch.setattr(training, "pixels_of", lambda *arguments: honest(*arguments)._replace(cell=torch.tensor(0.5)))
+    settings = config(likelihood="gaussian", learning_rate=1e-2, updates=1_200, evaluations=1)
+    learner = training.AutoencoderLearner(settings, env, data, finished(Quality.obtain(digits, env, 16)))
+    with pytest.raises(Diverged, match="likelihood_unbounded"):
+        finished(loop.run(learner, None))
+
+
+def test_another_fitted_prior_is_a_class_and_a_line_of_the_registry(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nearest(FittedPrior):
+        """The codes of training images themselves."""
+
+        def fit(self, codes: torch.Tensor, seed: int) -> None:
+            self.codes = codes
+
+        def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
+            return self.codes[:n]
+
+    monkeypatch.setitem(FITTED_PRIORS, "mixture", lambda settings: Nearest())
+    data = datasets.load("digits", env.data_folder)
+    network = networks.network(config(), data.shape)
+    codes = evaluation.fresh_codes(config(), network, data, 32, env)
+    assert torch.equal(codes["fitted_prior"], network.codes(data.train.floats()[:32]))
+    assert torch.equal(network.draw_codes(32, env.generator("samples")), codes["fitted_prior"])
 
 
 def test_references_are_the_mean_image_and_the_frequencies_of_each_place(env: Env) -> None:
