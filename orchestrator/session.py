@@ -215,11 +215,14 @@ def sync(book: Book, console: Console) -> int:
         closing = Closing(book, store, closings.serve(book, store))
         waiting = closing.courier.pending()
         closing.deliver(DELIVERY_SECONDS)
+        taken = closings.deliver_refused(book, store) if closing.delivered else 0
         if not closing.delivered:
             raise UserError(
                 f"{book.spec.tracking_uri} is out of reach ({closing.courier.trouble}); what waits is kept, try again later"
             )
         console.print(f"{waiting / 1000:.1f} kB delivered to {book.spec.tracking_uri}" if waiting else "nothing waits")
+        if taken:
+            console.print(f"{taken} that had been refused {'is' if taken == 1 else 'are'} there now")
         if completion.is_closing(book):
             closing = closings.complete(book, store)
         elif book.finished() and not book.trials_running() and not completion.is_closed(book):
@@ -250,7 +253,15 @@ def _remarks(closing: Closing, console: Console) -> None:
             soft_wrap=True,
         )
     for reason, count in closing.refused.items():
-        console.print(f"{count} entries were refused by the tracker: {reason}", highlight=False, soft_wrap=True)
+        console.print(
+            f"{count} entries were refused by the tracker: {reason}. They are kept; deliver them once more:  "
+            f"[bold]{_typed(closing.book.spec, 'sync', name)}[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if renamed := closing.store.renamed:
+        pairs = ", ".join(f"{key} as {value}" for key, value in sorted(renamed.items()))
+        console.print(f"MLflow keeps {pairs}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _ending(book: Book, console: Console, champion: str = "") -> None:

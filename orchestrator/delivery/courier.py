@@ -4,15 +4,24 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestrator.delivery import outbox
 from orchestrator.delivery.delivery import Delivery
-from orchestrator.delivery.store import Store
+from orchestrator.delivery.store import Store, Unclear
 from orchestrator.stores import failures
 from orchestrator.text import first_line
 
 LOOK_SECONDS = 0.25  # between looks into outboxes that had nothing
 RETRY_SECONDS = (0.5, 10.0)  # the first and the longest pause while the store is out of reach
+
+
+class Pause(NamedTuple):
+    """Until when an outbox is left alone."""
+
+    end: float  # of time.monotonic
+    seconds: float
+    trouble: str  # why the store cannot be reached, '' where it answers
 
 
 class Courier:
@@ -25,6 +34,7 @@ class Courier:
         self.lock = threading.Lock()  # of deliveries
         self.leaving = threading.Event()
         self.trouble = ""  # why the store cannot be reached, '' where it can
+        self.waiting: dict[Path, Pause] = {}  # outboxes that were not delivered
         self.thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self.thread.start()
 
@@ -68,18 +78,34 @@ class Courier:
     def _run(self) -> None:
         pause = RETRY_SECONDS[0]
         while not self.leaving.is_set():
-            delivered = 0
-            try:
-                for folder, delivery in self._serving():
+            delivered, away = 0, False
+            for folder, delivery in self._serving():
+                if folder in self.waiting and time.monotonic() < self.waiting[folder].end:
+                    continue
+                try:
                     delivered += self._once(folder, delivery)
-                self.trouble, pause = "", RETRY_SECONDS[0]
-            except Exception as error:  # a store may be out of reach in as many ways as there are stores
-                self.trouble = first_line(failures.of_store(error) or error, most=400)
+                    self.waiting.pop(folder, None)
+                except Unclear:  # it is about this outbox, and ends after some tries
+                    self._put_off(folder, "")
+                except Exception as error:  # a store may be out of reach in as many ways as there are stores
+                    self._put_off(folder, first_line(failures.of_store(error) or error, most=400))
+                    away = not delivered
+                    if away:  # the others would meet the same, each after its own wait for an answer
+                        break
+            self.trouble = next((wait.trouble for wait in self.waiting.values() if wait.trouble), "")
+            if away:
                 self.leaving.wait(pause)
                 pause = min(2 * pause, RETRY_SECONDS[1])
                 continue
+            pause = RETRY_SECONDS[0]
             if not delivered:
                 self.leaving.wait(LOOK_SECONDS)
+
+    def _put_off(self, folder: Path, trouble: str) -> None:
+        """Try this outbox again later, the others meanwhile."""
+        first, longest = RETRY_SECONDS
+        seconds = min(2 * self.waiting[folder].seconds, longest) if folder in self.waiting else first
+        self.waiting[folder] = Pause(time.monotonic() + seconds, seconds, trouble)
 
     def _once(self, folder: Path, delivery: Delivery) -> int:
         refused = delivery.sent.refused

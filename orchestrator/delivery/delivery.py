@@ -3,18 +3,22 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from orchestrator import files
 from orchestrator.delivery import outbox
-from orchestrator.delivery.entries import Begin, End, Entry, Numbers, Picture, Select
+from orchestrator.delivery.entries import Begin, End, Entry, Numbers, Picture, Select, Tags
 from orchestrator.delivery.outbox import Sent
-from orchestrator.delivery.store import Refused, Store
+from orchestrator.delivery.store import Refused, Store, Unclear
 from orchestrator.errors import UserError
 from orchestrator.layout import OUTBOX, REFUSED, SENT
 from orchestrator.stores import failures
 
 BATCH = 500  # entries that are delivered together
-BEFORE = -(10**18)  # a step before all steps
+BEFORE = -(2**70)  # a step before all steps
+TRIES = 5  # of a batch whose answers are unclear; then it is refused
+
+T = TypeVar("T")
 
 
 class Delivery:
@@ -25,6 +29,7 @@ class Delivery:
         self.folder, self.store = folder / OUTBOX, store
         self.sent = outbox.sent(self.folder)
         self._on_run: Callable[[str], None] = lambda run: None
+        self._tries = 0  # of the next batch, with unclear answers
         self._torn = 0  # bytes of a line that has no end: its writer is at it, or was killed
 
     def call_back(self, on_run: Callable[[str], None]) -> None:
@@ -38,6 +43,8 @@ class Delivery:
 
     def step(self) -> int:
         """Deliver one batch; returns the number of entries, 0 where nothing is left. Raises what the store raises.
+
+        An answer that is Unclear is raised a few times; then what it is about is refused.
 
         A batch may span segments: they are listed before they are read, so all but the last are written no more.
         """
@@ -64,6 +71,7 @@ class Delivery:
             if damaged:
                 self._refuse([], f"{damaged} damaged lines", damaged, sent)
             self._note(sent)
+            self._tries = 0
         self._torn = 0 if entries or damaged else undelivered
         finished = sent.closed and not self._undelivered(outbox.segments(self.folder))
         for segment in segments:
@@ -119,7 +127,7 @@ class Delivery:
         """Open the record; False where that is refused. What follows is then refused as well, for the same reason."""
         sent.run = ""
         try:
-            record = self.store.begin(entry)
+            record = self._asked(lambda: self.store.begin(entry))
         except Refused as error:
             sent.gone |= error.record
             self._refuse([entry], str(error), 1, sent)
@@ -150,15 +158,60 @@ class Delivery:
         try:
             if not sent.run:
                 raise Refused(sent.reason or "its record was never begun", record=True)
-            self.store.deliver(sent.run, entries)
+            self._asked(lambda: self.store.deliver(sent.run, entries))
         except Refused as error:
-            if len(entries) == 1 or error.record:
+            parts = entries if len(entries) > 1 else _parts(entries[0])
+            if len(parts) == 1 or error.record:
                 sent.gone |= error.record
                 self._refuse(entries, str(error), len(entries), sent)
                 return
-            half = len(entries) // 2
-            self._hand_over(entries[:half], sent)
-            self._hand_over(entries[half:], sent)
+            half = len(parts) // 2
+            self._hand_over(parts[:half], sent)
+            self._hand_over(parts[half:], sent)
+
+    def _asked(self, ask: Callable[[], T]) -> T:
+        """What the store answers. An answer that stays unclear is a refusal."""
+        try:
+            return ask()
+        except Unclear as error:
+            self._tries += 1
+            if self._tries < TRIES:
+                raise
+            raise Refused(str(error)) from error
+
+    def deliver_refused(self) -> int:
+        """Deliver once more what was refused; returns how many entries were taken. What is refused again is kept.
+
+        Raises what the store raises.
+        """
+        refused = [entry for entry in outbox.refused(self.folder) if not isinstance(entry, Select)]
+        if not refused:
+            return 0
+        sent = self.sent.model_copy(deep=True, update={"refused": 0, "reason": "", "gone": False})
+        place = self.folder / REFUSED
+        before = place.read_bytes()
+        self._tries = TRIES  # they have been tried often
+        try:
+            files.replace(place, b"")
+            if sent.run or self._opened(refused, sent):
+                self._hand_over(refused, sent)
+        except BaseException:
+            files.replace(place, before)
+            raise
+        finally:
+            self._tries = 0
+        if not sent.run:
+            files.replace(place, before)
+            return 0
+        self._note(sent)
+        if not sent.refused:
+            place.unlink()
+        return len(refused) - sent.refused
+
+    def _opened(self, refused: Sequence[Entry], sent: Sent) -> bool:
+        """Open the record whose beginning was refused."""
+        begin = next((entry for entry in refused if isinstance(entry, Begin)), None)
+        return begin is not None and self._begin(begin, sent)
 
     def _refuse(self, entries: Sequence[Entry], reason: str, count: int, sent: Sent) -> None:
         """Keep what is not taken, so that it can be looked at, and go on with the rest."""
@@ -166,6 +219,20 @@ class Delivery:
             file.writelines(entry.model_dump_json() + "\n" for entry in entries)
         sent.refused += count
         sent.reason = reason
+
+
+def _parts(entry: Entry) -> list[Entry]:
+    """The entries of one key each that together say the same; the entry itself where it has no keys, or one."""
+    match entry:
+        case Numbers() | Tags():
+            return [entry.model_copy(update={"values": {key: value}}) for key, value in entry.values.items()]
+        case Begin():
+            return [entry.model_copy(update={"params": {key: value}}) for key, value in entry.params.items()] or [entry]
+        case End() if entry.tags:
+            tags = [Tags(at=entry.at, values={key: value}) for key, value in entry.tags.items()]
+            return [*tags, entry.model_copy(update={"tags": {}})]
+        case _:
+            return [entry]
 
 
 def deliver_now(folder: Path, store: Store, uri: str) -> str:

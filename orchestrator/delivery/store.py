@@ -15,6 +15,10 @@ class Refused(Exception):
         self.record = record
 
 
+class Unclear(Exception):
+    """An answer that may be the store's last word or a fault that passes, such as a proxy's 400."""
+
+
 class Found(NamedTuple):
     """A record that is open."""
 
@@ -25,7 +29,8 @@ class Found(NamedTuple):
 class Store(Protocol):
     """Takes records. To deliver the same entries twice must be the same as once.
 
-    Both methods raise Refused for what the store will never take, and any other error while it is out of reach.
+    Both methods raise Refused for what the store will never take, Unclear for what it may take, and any other error while it
+    is out of reach.
     """
 
     def begin(self, entry: Begin) -> Found:

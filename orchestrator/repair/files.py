@@ -13,7 +13,7 @@ from typing import Any
 from orchestrator import files
 from orchestrator.delivery import outbox
 from orchestrator.delivery.delivery import Delivery
-from orchestrator.delivery.entries import Begin, End, Entry, File, Numbers, Picture, Select, Tags
+from orchestrator.delivery.entries import Begin, End, Entry, File, Numbers, Picture, Tags
 from orchestrator.delivery.outbox import Outbox, Position
 from orchestrator.delivery.store import Refused, Store
 from orchestrator.layout import (
@@ -150,26 +150,26 @@ def folders(book: Book) -> list[Finding]:
 
 
 def refusals(book: Book, reach: Callable[[], Store], run_of: Callable[[int | None], str]) -> Iterator[Finding]:
-    """What the tracker did not take. What was refused because the run was deleted is delivered once it is there again."""
+    """What the tracker did not take, to be delivered again. Where the run was deleted, that waits until it is restored."""
     for number in (None, *(trial.number for trial in book.trials())):
         folder = folder_of(book, number) / OUTBOX
         sent = outbox.sent(folder)
         if sent.refused:
             what = f"the tracker refused {sent.refused} of its entries ({sent.reason})"
-            if not sent.gone:
+            run = run_of(number) if sent.gone else sent.run
+            if run and outbox.refused(folder):
+                yield Finding(number, what, "delivered once more", partial(_again, folder.parent, run, reach))
+            elif not sent.gone:  # else it is found missing, and this again when it is restored
                 yield Finding(number, what, f"none; they are kept in {folder / REFUSED}, as far as they can be read")
-            elif run := run_of(number):  # else it is found missing, and this again when it is restored
-                yield Finding(number, what, "delivered", partial(_again, folder, run, reach))
 
 
-def _again(place: Path, run: str, reach: Callable[[], Store]) -> None:
+def _again(folder: Path, run: str, reach: Callable[[], Store]) -> None:
     """Deliver refused entries again; Refused where they are refused again."""
-    entries = [entry for entry in outbox.refused(place) if not isinstance(entry, Begin | Select)]
-    reach().deliver(run, entries)
-    sent = outbox.sent(place)
-    changes = {"run": run, "refused": 0, "reason": "", "gone": False}
-    files.replace(place / SENT, sent.model_copy(update=changes).model_dump_json().encode())
-    (place / REFUSED).unlink(missing_ok=True)
+    lead(folder, run)
+    delivery = Delivery(folder, reach())
+    delivery.deliver_refused()
+    if delivery.sent.refused:
+        raise Refused(delivery.sent.reason)
 
 
 def folder_of(book: Book, number: int | None) -> Path:

@@ -18,7 +18,7 @@ from orchestrator.repair.files import Finding, Waiting, folder_of
 from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
-from orchestrator.tracking import comparison_runs, publish, trial_record
+from orchestrator.tracking import comparison_runs, names, publish, trial_record
 from orchestrator.tracking.stored_run import KEY, RunReader, StoredRun
 from orchestrator.worker import result
 
@@ -188,7 +188,7 @@ class Runs:
         return ["stopped"] if end is None else [end.outcome, "stopped"]
 
     def _lacking(self, trial: Trial, run: StoredRun) -> list[str]:
-        lacking = [key for key in rebuild.numbers(self.book, trial) if key not in run.numbers]
+        lacking = [key for key in rebuild.numbers(self.book, trial) if names.metric(key) not in run.numbers]
         file_names = self._files(trial.number, run)
         if rebuild.CONFIG not in file_names:
             lacking.append(rebuild.CONFIG)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.delivery.courier import Courier
+from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.entries import Status
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.files import CannotWrite
-from orchestrator.layout import OUTBOX
+from orchestrator.layout import OUTBOX, REFUSED
 from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.home import Moved
@@ -138,3 +139,9 @@ def serve(book: Book, store: "MlflowStore") -> Courier:
     for outbox in {path.parent for path in Path(folder).glob(f"**/{OUTBOX}/*.jsonl")} | {Path(folder, OUTBOX)}:
         courier.serve(outbox.parent)
     return courier
+
+
+def deliver_refused(book: Book, store: "MlflowStore") -> int:
+    """Deliver once more what the tracker refused of the outboxes of a sweep; returns how many entries it took now."""
+    folders = sorted(path.parent.parent for path in Path(book.spec.folder).glob(f"**/{OUTBOX}/{REFUSED}"))
+    return sum(Delivery(folder, store).deliver_refused() for folder in folders)

@@ -16,16 +16,16 @@ from PIL import Image
 
 from orchestrator.delivery.entries import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
 from orchestrator.delivery.outbox import of_picture
-from orchestrator.delivery.store import Found, Refused
+from orchestrator.delivery.store import Found, Refused, Unclear
 from orchestrator.errors import UserError
 from orchestrator.pictures import whole
 from orchestrator.stores import artifact_locations, failures
-from orchestrator.tracking import mlflow_pages
+from orchestrator.tracking import answers, mlflow_pages, names
 from orchestrator.tracking.mlflow_tables import prepare
 from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
-NEVER = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # do not ask again
+STEPS = range(-(2**63), 2**63)  # that a database can hold
 ALIAS = "champion"  # of a registered model's version
 AWAY = (MlflowException, OSError)  # what MLflow raises while it is out of reach
 
@@ -36,6 +36,7 @@ class MlflowStore:
     def __init__(self, uri: str, experiment: str) -> None:
         """``experiment`` is the id of the one that new runs go to."""
         self.client, self.experiment = MlflowClient(uri), experiment
+        self.renamed: dict[str, str] = {}  # numbers whose own names MLflow refuses, and what they are called there
         self.guard: Callable[[], None] = lambda: None  # raises where no file may be written: in a folder that is gone
         prepare(self.client._tracking_client.store)
 
@@ -61,7 +62,7 @@ class MlflowStore:
         try:
             self.experiment = self.client.get_experiment(id).experiment_id
         except MlflowException as error:
-            if error.error_code not in NEVER:
+            if not answers.is_final(error):
                 raise
         return self.experiment == id
 
@@ -88,7 +89,7 @@ class MlflowStore:
     def deliver(self, run: str, entries: Sequence[Entry]) -> None:
         """See Store. Numbers become metrics, pictures images that play over steps, data a dataset input."""
         metrics = [
-            Metric(key, value, entry.at, entry.step)
+            Metric(self._name(key, entry.step), value, entry.at, entry.step)
             for entry in entries
             if isinstance(entry, Numbers)
             for key, value in entry.values.items()
@@ -162,7 +163,7 @@ class MlflowStore:
 
     def history(self, run: str, key: str) -> list[tuple[int, float]]:
         """Steps and values of a metric, in the order of steps."""
-        return sorted((metric.step, metric.value) for metric in self.client.get_metric_history(run, key))
+        return sorted((metric.step, metric.value) for metric in self.client.get_metric_history(run, names.metric(key)))
 
     def forget(self, id: str, name: str) -> None:
         """Delete a sweep's runs, which MLflow can restore, and the model that bears its name."""
@@ -224,6 +225,14 @@ class MlflowStore:
         steps = {metric.key: metric.step for metric in self.client.get_run(run).data.to_proto().metrics}
         return steps | {of_picture(key): step for key, step, _ in self.pictures(run)}
 
+    def _name(self, key: str, step: int) -> str:
+        """What a number is called in MLflow; Refused where its step cannot be kept."""
+        if step not in STEPS:
+            raise Refused(f"{key} was said at step {step}, and steps end at {STEPS[-1]}")
+        if (name := names.metric(key)) != key:
+            self.renamed[key] = name
+        return name
+
     def _find(self, key: str) -> str | None:
         runs = self.client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
         return runs[0].info.run_id if runs else None
@@ -245,8 +254,7 @@ class MlflowStore:
                     self.client.log_artifact(run, str(path), parent if parent != "." else None)
                     continue
                 tags["mlflow.loggedImages"] = "True"
-                key = entry.key.replace("/", "~")
-                path = Path(folder, f"{key}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
+                path = Path(folder, f"{names.picture(entry.key)}+step+{entry.step}+timestamp+{entry.at}+{entry.id}")
                 small = path.with_name(f"{path.name}+compressed.webp")
                 path = path.with_name(f"{path.name}.png")
                 if not whole(entry.png):
@@ -267,11 +275,16 @@ class MlflowStore:
         """Tell what MLflow will never take from what it cannot take now."""
         try:
             yield
-        except AWAY as error:
-            if isinstance(error, MlflowException) and error.error_code in NEVER:
-                raise Refused(str(error).splitlines()[0][:300], run is not None and self._gone(run)) from error
-            failures.mark(error, self.client.tracking_uri)
+        except Refused:
             raise
+        except Exception as error:
+            reason = str(error).partition("\n")[0][:300]
+            if answers.is_final(error):
+                raise Refused(reason, run is not None and self._gone(run)) from error
+            failures.mark(error, self.client.tracking_uri)
+            if answers.is_later(error):
+                raise
+            raise Unclear(reason) from error
 
     def _gone(self, run: str) -> bool:
         record = self.record(run)

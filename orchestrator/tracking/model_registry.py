@@ -17,12 +17,21 @@ from mlflow.models import Model
 from torch import nn
 
 from orchestrator.text import first_line
+from orchestrator.tracking.answers import NEVER
 from orchestrator.tracking.default_tracker import default_tracker
-from orchestrator.tracking.mlflow_store import ALIAS, NEVER, MlflowStore
+from orchestrator.tracking.mlflow_store import ALIAS, MlflowStore
 
 NAME = "network"  # of the model below its run
 # What a tracker that answers says of an account or a store that may not keep models.
-REFUSALS = (*NEVER, "PERMISSION_DENIED", "UNAUTHENTICATED", "NOT_IMPLEMENTED", "FEATURE_DISABLED", "ENDPOINT_NOT_FOUND")
+REFUSALS = (
+    *NEVER,
+    "BAD_REQUEST",
+    "PERMISSION_DENIED",
+    "UNAUTHENTICATED",
+    "NOT_IMPLEMENTED",
+    "FEATURE_DISABLED",
+    "ENDPOINT_NOT_FOUND",
+)
 
 
 class NotRegistered(Exception):

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from PIL import Image
 
 from models.events import DataUsed
-from orchestrator.delivery.delivery import Delivery
+from orchestrator.delivery.delivery import TRIES, Delivery
 from orchestrator.delivery.entries import Begin, End, Entry, File, Note, Numbers, Picture, Tags
 from orchestrator.delivery.outbox import Outbox
-from orchestrator.delivery.store import Refused
+from orchestrator.delivery.store import Refused, Unclear
 from orchestrator.errors import UserError
 from orchestrator.stores import sqlite, urls
 from orchestrator.tracking import connection, model_registry
@@ -172,7 +174,7 @@ def test_what_mlflow_never_takes_is_refused_and_what_it_cannot_take_now_is_not(
     ours, client = mlflow_store
     run = ours.begin(begin()).run
     with pytest.raises(Refused):
-        ours.deliver(run, [Numbers(step=1, values={"a name: with a colon?": 1.0})])
+        ours.deliver(run, [Numbers(step=1, values={"loss": 1.0}), Tags(values={"a tag?": "b"})])
     client.delete_run(run)
     with pytest.raises(Refused) as gone:
         ours.deliver(run, [Numbers(step=1, values={"loss": 1.0})])
@@ -246,3 +248,55 @@ def test_addresses_are_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert sqlite.absolute("http://host:5000") == "http://host:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host")
     assert urls.tracking() == "http://host"
+
+
+def test_names_and_steps_that_mlflow_refuses_take_no_other_number_along(mlflow_store: Store, tmp_path: Path) -> None:
+    ours, client = mlflow_store
+    outbox, long = Outbox(tmp_path), "x" * 190
+    outbox.begin("k/0", "trial 0", {"width": 16}, {"sweep": "s"})
+    for step in (1, 2, 2**63):
+        outbox.numbers(
+            step, {"loss": 1.0 / step, "acc@5": 0.5, "f1(macro)": 0.2, "دقت": 0.1, "a//b/../c": 3.0, long * 2: 1.0}
+        )
+    outbox.picture(long, 1, png())
+    outbox.picture("fine", 1, png())
+    outbox.end("FINISHED", {})
+    delivery = Delivery(tmp_path, ours)
+    delivery.drain()
+    stored = client.get_run(delivery.sent.run)
+    assert stored.info.status == "FINISHED"
+    for key in ("loss", "acc@5", "f1(macro)", "دقت", "a//b/../c", long * 2):
+        assert [step for step, _ in ours.history(delivery.sent.run, key)] == [1, 2], key
+    assert {"acc_5", "f1_macro_", "دقت"} <= {*stored.data.metrics}
+    assert ours.renamed["acc@5"] == "acc_5"
+    assert delivery.sent.refused == 6 and "steps end at 9223372036854775807" in delivery.sent.reason
+    files = {file.path.partition("+")[0] for file in client.list_artifacts(delivery.sent.run, "images")}
+    assert "images/fine" in files and len(files) == 2
+
+
+def test_what_a_proxy_refuses_for_a_while_arrives(
+    mlflow_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its 400 is not MLflow's; what came after many of them is kept, and delivered when somebody asks for it."""
+    ours, client = mlflow_store
+    outbox = Outbox(tmp_path)
+    outbox.begin("k/0", "trial 0", {}, {})
+    outbox.numbers(1, {"loss": 0.5})
+    outbox.end(None, {})
+    answer = MlflowException("API request to endpoint failed with error code 400", error_code=BAD_REQUEST)
+
+    def refuse(*arguments: Any, **named: Any) -> None:
+        raise answer
+
+    delivery = Delivery(tmp_path, ours)
+    with monkeypatch.context() as patch:
+        patch.setattr(ours.client, "log_batch", refuse)
+        for _ in range(TRIES - 1):
+            with pytest.raises(Unclear):
+                delivery.step()
+        delivery.drain()
+        assert delivery.deliver_refused() == 0
+    assert delivery.sent.refused == 3
+    assert delivery.deliver_refused() == 3
+    assert ours.history(delivery.sent.run, "loss") == [(1, 0.5)]
+    assert len(client.search_runs([ours.experiment])) == 1

@@ -1,0 +1,26 @@
+"""What an error of MLflow means for what was to be delivered: never, later, or not clear yet."""
+
+import errno
+
+NEVER = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # MLflow's own word: do not ask again
+LATER_STATUS = (401, 403, 429)  # and all from 500
+THIS_FILE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # errors of one file, not of the disk
+DATABASES = ("sqlalchemy", "psycopg", "sqlite3")
+
+
+def is_final(error: Exception) -> bool:
+    """Whether MLflow will never take this."""
+    return getattr(error, "error_code", None) in NEVER  # of an MlflowException
+
+
+def is_later(error: Exception) -> bool:
+    """Whether the store is out of reach, full, or closed to us at present: nothing is wrong with what was to be delivered.
+
+    A proxy's 400 or 404 and an answer that cannot be read are neither final nor this.
+    """
+    if status_of := getattr(error, "get_http_status_code", None):  # of an MlflowException
+        status: int = status_of()
+        return status in LATER_STATUS or status >= 500
+    if isinstance(error, OSError):  # those of requests among them
+        return error.errno not in THIS_FILE
+    return type(error).__module__.partition(".")[0] in DATABASES

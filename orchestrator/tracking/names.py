@@ -1,0 +1,31 @@
+"""Names that MLflow takes for numbers and pictures whose own names it refuses."""
+
+import hashlib
+import posixpath
+import re
+
+LONGEST_METRIC = 250  # letters: MLflow's own limit
+LONGEST_FILE = 120  # bytes of a picture's key: with step, time and id its file's name stays below 255
+REFUSED = re.compile(r"[^/\w.\- :]")  # MLflow's rule for metrics, without the colon's exception on Windows
+
+
+def metric(key: str) -> str:
+    """``key`` where MLflow takes it; else the nearest name that it takes: acc@5 becomes acc_5."""
+    name = REFUSED.sub("_", key)
+    if name != posixpath.normpath(name) or name.startswith(("/", "..")) or name == ".":  # MLflow makes a path of it
+        name = "/".join(part.replace("..", "_") for part in name.split("/") if part not in ("", ".")) or "_"
+    return _short(name, LONGEST_METRIC)
+
+
+def picture(key: str) -> str:
+    """The part of a picture's file name that says its key."""
+    return _short(key.replace("/", "~"), LONGEST_FILE)
+
+
+def _short(name: str, most: int) -> str:
+    """At most so many bytes; what is cut off is told apart by a hash."""
+    encoded = name.encode()
+    if len(encoded) <= most:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    return f"{encoded[: most - 9].decode(errors='ignore')}-{digest}"
