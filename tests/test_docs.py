@@ -47,7 +47,8 @@ PLAYED = (
     "run ebm --name trained --trials 1 --workers 0 --pruner none --fix start=noise,n_steps=10 --set blocks=1,width=4,"
     "evaluation_samples=16,evaluation_length=1,evaluations=1,buffer_size=100,network_evaluations=24",
     # An autoregressive model, for the study that samples one.
-    "run bayes_net --name parents --data digits --trials 1 --workers 0 --pruner none --set updates=20,evaluations=1,evaluation_samples=16",
+    "run bayes_net --name parents --data digits --trials 1 --workers 0 --pruner none "
+    "--set updates=20,evaluations=1,evaluation_samples=16",
 )
 # What is typed to administer a server of one's own, in docs/servers.md; tests/support/servers.py starts the like.
 ADMINISTRATION = {"apt-get", "su", "echo", "pg_ctlcluster", "adduser", "cp", "chown", "chmod", "curl", "nginx"}

@@ -26,7 +26,19 @@ from models.hints import did_you_mean
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Data", "DataError", "Reader", "Split", "available_offline", "floats", "kind", "load", "names"]
+__all__ = [
+    "Data",
+    "DataError",
+    "Reader",
+    "Split",
+    "available_offline",
+    "floats",
+    "is_named",
+    "is_path",
+    "kind",
+    "load",
+    "names",
+]
 ImageShape = tuple[int, int, int]  # channels, height, width
 
 
@@ -160,6 +172,17 @@ class Reader:
 def load(spec: str, folder: Path) -> Data:
     """The data set that ``spec`` names; see Reader. Raises DataError where there is none, or none that can be used."""
     return Reader(spec, folder).load()
+
+
+def is_path(spec: str) -> bool:
+    """Whether ``spec`` names files of the user's own: what stands behind the colon is a path."""
+    prefix, colon, rest = spec.partition(":")
+    return is_path(rest) if prefix == HALVED else bool(colon) and prefix in FORMS
+
+
+def is_named(spec: str) -> bool:
+    """Whether ``spec`` begins as a data set does, be it there or not."""
+    return spec.partition(":")[0] in KNOWN or is_path(spec) or spec.startswith(f"{HALVED}:")
 
 
 def kind(spec: str) -> str:

@@ -18,8 +18,13 @@ def map_size(config: Config, shape: tuple[int, int, int]) -> tuple[int, int]:
     factor = 2**config.halvings
     height, width = shape[1:]
     if height % factor or width % factor:
+        possible = next((n for n in range(config.halvings - 1, 0, -1) if not (height % 2**n or width % 2**n)), 0)
+        even = "×".join(str(-(-side // factor) * factor) for side in (height, width))
+        lower = f"lower it by --set halvings={possible}, or " if possible else ""
+        times = "" if config.halvings == 1 else f" {config.halvings} times"
         raise DataError(
-            f"images of {height}×{width} pixels cannot be halved {config.halvings} times; lower it by --set halvings=1"
+            f"images of {height}×{width} pixels cannot be halved{times}; {lower}pad or scale them to {even}, for files by "
+            f"folder:PATH:size={max(-(-side // factor) * factor for side in (height, width))}"
         )
     return height // factor, width // factor
 

@@ -108,7 +108,16 @@ class Pairs(click.ParamType[list[str]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         """See click."""
-        return value if isinstance(value, list) else [part for part in re.split(self.several, value) if part]
+        if isinstance(value, list):
+            return value
+        pairs = list[str]()
+        parts = re.split(f"({self.several})", value)
+        for part, separator in zip(parts[::2], ["", *parts[1::2]], strict=True):
+            if pairs and part and "=" not in part and "/" in pairs[-1]:  # a path with a space or a comma
+                pairs[-1] += separator + part
+            elif part:
+                pairs.append(part)
+        return pairs
 
 
 class AliasedOption(click.Option):

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from orchestrator.worker import lock, log
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PRELOAD = ["orchestrator.launchers.server_signals", "orchestrator.launchers.preload"]
+LONGEST_TEMPORARY = 60  # letters of the folder for temporary files
 FORK_SECONDS = 30.0  # how long a server that dies is started anew
 ORPHAN_SECONDS = 8.0  # how long a worker may take to leave once its supervisor is gone
 
@@ -176,6 +178,7 @@ class LocalLauncher(Launcher):
         self.context.set_forkserver_preload(modules)
         from multiprocessing import forkserver
 
+        _choose_socket_folder()
         forkserver.ensure_running()
 
     def launch(self, task: Task) -> LocalJob:
@@ -209,6 +212,19 @@ class LocalLauncher(Launcher):
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _choose_socket_folder() -> None:
+    """Have the server's socket in a folder with a short name: its path may have 107 letters, and TMPDIR alone may have more."""
+    from multiprocessing import util
+
+    if len(tempfile.gettempdir()) <= LONGEST_TEMPORARY:
+        return
+    before, tempfile.tempdir = tempfile.tempdir, "/tmp"
+    try:
+        util.get_temp_dir()  # which is made once for the process
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager

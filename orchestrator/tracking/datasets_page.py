@@ -29,7 +29,7 @@ def data_sets(text: str | None) -> list[str | None]:
 
     UserError where one is there twice, or is no data set.
     """
-    named = [part.strip() for part in (text or "").split(",")]
+    named = _parted(text or "")
     twice = [name for name, count in Counter(named).items() if count > 1]
     if twice:
         raise UserError(f"--data {text}: {twice[0] or 'nothing'} is there twice; name each data set once")
@@ -43,6 +43,18 @@ def data_sets(text: str | None) -> list[str | None]:
     except datasets.DataError as error:
         raise UserError(str(error)) from None
     return [name or None for name in named]
+
+
+def _parted(text: str) -> list[str]:
+    """The names between commas. A comma in the path of a folder or a file parts nothing: no data set is named behind it."""
+    parts = list[str]()
+    for part in text.split(","):
+        known = datasets.is_named(part.strip()) or not part.strip()
+        if parts and not known and datasets.is_path(parts[-1].strip()):
+            parts[-1] = f"{parts[-1]},{part}"
+        else:
+            parts.append(part)
+    return [part.strip() for part in parts]
 
 
 def names(name: str | None, data: Sequence[str | None]) -> list[str | None]:

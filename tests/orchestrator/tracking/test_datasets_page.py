@@ -81,6 +81,17 @@ def test_what_cannot_be_is_refused_before_anything_starts(folder: Path, data: st
     assert not Path("mlflow.db").exists() and not Path(".sweeps").exists()
 
 
+def test_a_comma_in_a_path_parts_nothing() -> None:
+    assert datasets_page.data_sets("folder:my data, final") == ["folder:my data, final"]
+    assert datasets_page.data_sets("npz:a,b.npz, mnist,halved:folder:x,y") == [
+        "npz:a,b.npz",
+        "mnist",
+        "halved:folder:x,y",
+    ]
+    with pytest.raises(UserError, match="no data set 'final'"):
+        datasets_page.data_sets("digits, final")
+
+
 def test_names_tell_the_data_sets_apart() -> None:
     assert datasets_page.data_sets(None) == [None] and datasets_page.data_sets("mnist, hoda:X") == ["mnist", "hoda:X"]
     assert datasets_page.names("n", ["mnist", "hoda:X"]) == ["n-mnist", "n-hoda"]
