@@ -38,6 +38,8 @@ SECTIONS = (
     NEIGHBOURS,
 )
 
+REDRAWN = ("steps", "guidance", "label")
+
 
 def study(
     question: str | None,
@@ -66,6 +68,7 @@ def study(
         takes=later("models.diffusion.networks:takes"),
         workload=later("models.diffusion.networks:workload"),
         sample=later("models.diffusion.evaluation:sample"),
+        redrawn=REDRAWN,
         sections=SECTIONS,
         smallest={
             "width": 8,

@@ -5,6 +5,7 @@ from typing import Any
 from models.diffusion.frozen_sampling.config import Config
 from models.diffusion.sampling import SAMPLERS
 from studies import ImageShape, Objective, Section, Study, Suggest, later
+from studies._diffusion import REDRAWN
 from studies.parts.sections import SCORES
 
 MOST_STEPS = 200
@@ -53,6 +54,7 @@ STUDY = Study(
         ),
     ),
     sample=later("models.diffusion.frozen_sampling.evaluation:sample"),
+    redrawn=REDRAWN,
     smallest={"steps": 3, "samples": 16, "timesteps": 20},
     model_of=("diffusion", "ddpm_004"),
     label="{sampler}, {steps} steps, {spacing}",

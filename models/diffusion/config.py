@@ -59,8 +59,7 @@ class Config(Sampling):
             raise ValueError(f"steps={self.steps} is more than timesteps={self.timesteps}; take as many or fewer")
         if (channels := self.deepest) % self.heads:
             raise ValueError(f"{channels} channels do not divide into heads={self.heads}; change width or heads")
-        if self.guidance and not self.labels:
-            raise ValueError("guidance needs a network that knows labels; take labels=True or guidance=0")
+        self.check_labels(self.known_classes)
         return self
 
     @property

@@ -65,9 +65,13 @@ def standard_noise(n: int, shape: tuple[int, ...], generator: Generator) -> Tens
     return torch.empty(n, *shape, device=generator.device).normal_(generator=generator)
 
 
-def labels_in_turn(n: int, classes: int, device: str, first: int = 0) -> Tensor | None:
-    """Each class in turn (n,), from that of image number ``first``; None for a network that knows no classes."""
-    return (first + torch.arange(n, device=device)) % classes if classes else None
+def asked_labels(settings: Sampling, known: int, n: int, device: str, first: int = 0) -> Tensor | None:
+    """The class that the settings name (n,), or each in turn from image number ``first``; None where none is ``known``."""
+    if not known:
+        return None
+    if settings.label is not None:
+        return torch.full((n,), settings.label, device=device)
+    return (first + torch.arange(n, device=device)) % known
 
 
 class Cost(NamedTuple):
@@ -77,13 +81,15 @@ class Cost(NamedTuple):
     flops: int
 
     @staticmethod
-    def of(network: Diffusion, settings: Sampling, classes: int, env: Env) -> "Cost":
+    def of(network: Diffusion, settings: Sampling, known: int, env: Env) -> "Cost":
         """Counted while one image is drawn."""
         calls = list[int]()
         hook = network.unet.register_forward_hook(lambda *_: calls.append(1))
         generator = env.generator("cost")
         noise = standard_noise(1, network.shape, generator)
-        _, flops = counted(lambda: draw(network, settings, noise, generator, labels_in_turn(1, classes, env.device)))
+        _, flops = counted(
+            lambda: draw(network, settings, noise, generator, asked_labels(settings, known, 1, env.device))
+        )
         hook.remove()
         return Cost(len(calls), flops)
 

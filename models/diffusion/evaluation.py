@@ -10,7 +10,7 @@ from models.data import dataset as datasets
 from models.diffusion import pictures
 from models.diffusion.bound import bound, level_decoder
 from models.diffusion.config import Config
-from models.diffusion.drawing import Cost, draw, labels_in_turn, standard_noise
+from models.diffusion.drawing import Cost, asked_labels, draw, standard_noise
 from models.diffusion.networks import Diffusion
 from models.env import Env
 from models.events import Curve, Event, Facts, Images, Progress, Scalars, Weights
@@ -47,7 +47,7 @@ def fresh(result: Result, network: Diffusion, env: Env) -> Tensor:
     config, generator = result.config, env.generator("samples")
     n = max(SHOWN, config.evaluation_samples)
     start = standard_noise(n, result.data.shape, generator)
-    return draw(network, config, start, generator, labels_in_turn(n, config.known_classes, env.device))
+    return draw(network, config, start, generator, asked_labels(config, config.known_classes, n, env.device))
 
 
 def evaluate(result: Result, env: Env) -> Generator[Event, None, dict[str, float]]:
@@ -86,7 +86,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     values = quality.of_new_images("fresh", images) | noise_errors(result, env)
     values["fid/raw"] = quality.fid(fresh(result, result.raw, env))
     values |= quality.anchors(data, env.generator("anchors"))
-    if (labels := labels_in_turn(len(images), config.known_classes, env.device)) is not None:
+    if (labels := asked_labels(config, config.known_classes, len(images), env.device)) is not None:
         values["classes/read_as_asked"] = quality.read_as(images, labels)
         yield rows(step, "samples/classes", images, labels)
     yield Scalars(step, finite(values | Cost.of(network, config, config.known_classes, env).scores()))
@@ -143,5 +143,5 @@ def sample(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> I
     data = datasets.load(env.data, env.data_folder)
     network, generator = restored(Diffusion(config, data.shape), weights, env.device), env.generator("samples")
     start = standard_noise(n, data.shape, generator)
-    images = draw(network, config, start, generator, labels_in_turn(n, config.known_classes, env.device))
+    images = draw(network, config, start, generator, asked_labels(config, config.known_classes, n, env.device))
     return Images(0, "samples/new", images.cpu())

@@ -96,7 +96,7 @@ def guided(config: Config, network: Diffusion, data: Data, env: Env, step: int) 
 
 def deterministic(config: Config, steps: int) -> Config:
     """The settings with DDIM's deterministic sampler of so many steps."""
-    return config.model_copy(update={"sampler": "ddim", "eta": 0.0, "steps": steps, "guidance": 0.0})
+    return config.model_copy(update={"sampler": "ddim", "eta": 0.0, "steps": steps, "guidance": 0.0, "label": None})
 
 
 def signal_to_noise(network: Diffusion, step: int) -> Curve:

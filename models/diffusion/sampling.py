@@ -37,3 +37,16 @@ class Sampling(BaseModel):
     guidance: float = Field(
         0.0, ge=0, le=20, description="weight of classifier-free guidance, for networks that know labels; 0: none"
     )
+    label: int | None = Field(
+        None,
+        ge=0,
+        description="number of the class of all new images, for networks that know labels; None: each in turn",
+    )
+
+    def check_labels(self, known: int) -> None:
+        """Raises ValueError where classes are asked for and the network knows ``known`` others, or none (0)."""
+        if self.guidance and not known:
+            raise ValueError("guidance needs a network that knows labels; take labels=True or guidance=0")
+        if self.label is not None and self.label >= known:
+            classes = f"the classes 0 to {known - 1}" if known else "no classes; train one with labels=True"
+            raise ValueError(f"label={self.label}: the network knows {classes}")

@@ -18,6 +18,15 @@ OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 @click.option(
     "--traverse", is_flag=True, help="One image, a row for each dimension of its code, those that hold most first."
 )
+@click.option(
+    "--steps", type=click.IntRange(1), help="From noise to image, by a diffusion model.  [default: the trial's]"
+)
+@click.option(
+    "--guidance", type=click.FloatRange(0), help="Towards the class, if it knows classes.  [default: the trial's]"
+)
+@click.option(
+    "--class", "label", type=TEXT, metavar="CLASS", help="Of all images, by name or number.  [default: each in turn]"
+)
 @click.option("-o", "--output", type=OUTPUT, metavar="FILE", help="A PNG file.  [default: NAME-TRIAL-samples.png]")
 @click.option("--seed", type=click.INT, default=0, show_default=True, help="Others for every seed.")
 @click.option("--device", type=TEXT, metavar="NAME", help="auto, cpu, cuda, cuda:1.  [default: auto]")
@@ -26,6 +35,9 @@ def sample(
     trial: int | None,
     n: int | None,
     traverse: bool,
+    steps: int | None,
+    guidance: float | None,
+    label: str | None,
     output: Path | None,
     seed: int,
     device: str | None,
@@ -37,9 +49,12 @@ def sample(
     sweep sample ebm-digits-1
     sweep sample ebm-digits-1 7 --n 100 --seed 3 -o grid.png
     sweep sample vae-digits-1 --traverse
+    sweep sample diffusion-digits-1 --steps 50 --guidance 2 --class 7
     """
-    if traverse and n is not None:
-        raise UserError("--traverse shows every dimension of the code; leave out --n")
+    given = {"steps": steps, "guidance": guidance, "label": label}
+    changes = {setting: value for setting, value in given.items() if value is not None}
+    if traverse and (n is not None or changes):
+        raise UserError("--traverse shows every dimension of the code; leave out --n, --steps, --guidance and --class")
     from orchestrator import devices
     from orchestrator.search import sampling
 
@@ -48,7 +63,9 @@ def sample(
     path = _file(output or Path(f"{name}-{number}-{kind}.png"), ".png")
     place = devices.resolve(device or "auto", 1, 1).devices[0]
     drawn = (
-        sampling.traverse(book, trial, seed, place) if traverse else sampling.draw(book, trial, n or 64, seed, place)
+        sampling.traverse(book, trial, seed, place)
+        if traverse
+        else sampling.draw(book, trial, n or 64, seed, place, changes)
     )
     from orchestrator.figures import canvas, events
 

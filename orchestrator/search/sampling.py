@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from models.data import dataset as datasets
 from models.env import Env, derive_seed
 from models.events import Images
@@ -15,6 +17,7 @@ from orchestrator.layout import WEIGHTS, trial_folder
 from orchestrator.search import trained
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
+from studies.parts import space
 from studies.parts.study import Study, StudyError
 
 if TYPE_CHECKING:
@@ -31,17 +34,54 @@ class Drawn:
     images: Images
 
 
-def draw(book: Book, number: int | None, n: int, seed: int, device: str) -> Drawn:
+OPTIONS = {
+    "steps": "--steps",
+    "guidance": "--guidance",
+    "label": "--class",
+}  # of `sweep sample`, by the settings they change
+
+
+def draw(
+    book: Book, number: int | None, n: int, seed: int, device: str, changes: Mapping[str, Any] | None = None
+) -> Drawn:
     """``n`` new images by trial ``number``, or by the best one: others for every ``seed``, none that training has seen.
 
-    UserError where the study generates none, where the trial is not completed, and where its weights are gone.
+    ``changes`` are settings with which it draws otherwise than it did, by name; a label is the name or number of a class.
+    UserError where the study generates none, where the trial is not completed, where its weights are gone, and for changes
+    that it cannot draw with.
     """
+    changes = _checked(book, changes or {})
     sample = _study(book).sample
     if sample is None:
         raise UserError(
             f"the study {book.spec.study} says of no trial how it makes images; `sweep ui` shows what they logged"
         )
-    return _drawn(book, number, seed, device, lambda config, env, weights: sample(config, env, weights, n))
+
+    def changed(config: Any, env: Env, weights: Mapping[str, Tensor]) -> Images:
+        return sample(_with(config, changes), env, weights, n)
+
+    return _drawn(book, number, seed, device, changed)
+
+
+def _checked(book: Book, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes, a label as the number of its class."""
+    for name in changes:
+        if name not in _study(book).redrawn:
+            raise UserError(f"{OPTIONS[name]}: the study {book.spec.study} draws without it; leave it out")
+    if "label" not in changes:
+        return dict(changes)
+    text, classes = str(changes["label"]), datasets.load(book.spec.data, Path(book.spec.data_folder)).classes
+    if text not in classes and not text.isdecimal():
+        raise UserError(f"--class {text}: no such class; there are: {', '.join(classes)}")
+    return {**changes, "label": classes.index(text) if text in classes else int(text)}
+
+
+def _with(config: Any, changes: Mapping[str, Any]) -> Any:
+    try:
+        return type(config).model_validate(config.model_dump() | dict(changes))
+    except ValidationError as error:
+        options = " ".join(f"{OPTIONS[name]} {value}" for name, value in changes.items())
+        raise UserError(f"{options}: {space.sentence(error)}") from None
 
 
 def traverse(book: Book, number: int | None, seed: int, device: str) -> Drawn:

@@ -101,6 +101,9 @@ class Study(Generic[C, R]):
     takes: Callable[[C, ImageShape], tuple[int, ...]] = lambda config, shape: shape  # the shape of one of its inputs
     sample: Callable[[C, Env, Mapping[str, Tensor], int], Images] | None = None  # so many new images by its weights
     traverse: Callable[[C, Env, Mapping[str, Tensor]], Images] | None = None  # a row for each dimension of its code
+    redrawn: tuple[
+        str, ...
+    ] = ()  # settings with which a trial may draw otherwise than it did: of steps, guidance, label
     # What training a trial computes: from it the time of a sweep is estimated before it starts. None: not known.
     workload: Callable[[C, ImageShape], Workload] | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor
 
 from models.data import dataset as datasets
-from models.diffusion.drawing import draw, labels_in_turn, standard_noise
+from models.diffusion.drawing import asked_labels, draw, standard_noise
 from models.diffusion.frozen_sampling.config import Config
 from models.diffusion.frozen_sampling.training import Result, load_network
 from models.env import Env
@@ -20,9 +20,9 @@ STEP = 1
 def sample(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:
     """``n`` new images by the network that is named in the settings. There are no ``weights``."""
     shape = datasets.load(env.data, env.data_folder).shape
-    network, classes = load_network(config.model, shape, env.device)
+    network = load_network(config.model, shape, env.device)
     generator = env.generator("samples")
-    noise, labels = standard_noise(n, shape, generator), labels_in_turn(n, classes, env.device)
+    noise, labels = standard_noise(n, shape, generator), asked_labels(config, config.known_classes, n, env.device)
     return Images(0, "samples/new", draw(network, config, noise, generator, labels).cpu())
 
 

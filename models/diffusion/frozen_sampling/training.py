@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.diffusion.config import Config as TrainedConfig
-from models.diffusion.drawing import Cost, draw, labels_in_turn, standard_noise
+from models.diffusion.drawing import Cost, asked_labels, draw, standard_noise
 from models.diffusion.frozen_sampling.config import Config
 from models.diffusion.networks import Diffusion
 from models.env import Env
@@ -28,7 +28,6 @@ class TrainedNetwork:
     """What trials on one network have in common; made once in a process."""
 
     network: Diffusion
-    classes: int
     references: References
 
 
@@ -46,15 +45,14 @@ class Result:
 def load(model: str, data: str, data_folder: Path, cache_folder: Path, device: str, samples: int) -> TrainedNetwork:
     """The trained network in the folder ``model``, with reference values for ``samples`` images."""
     references = frozen.references(data, data_folder, cache_folder, device, samples)
-    network, classes = load_network(model, references.data.shape, device)
-    return TrainedNetwork(network, classes, references)
+    return TrainedNetwork(load_network(model, references.data.shape, device), references)
 
 
-def load_network(model: str, shape: tuple[int, int, int], device: str) -> tuple[Diffusion, int]:
-    """The network that a trial left in the folder ``model``, and the number of classes that it knows, or 0."""
+def load_network(model: str, shape: tuple[int, int, int], device: str) -> Diffusion:
+    """The network that a trial left in the folder ``model``."""
     settings, weights = frozen.read(model)
     config = TrainedConfig.model_validate(settings)
-    return restored(Diffusion(config, shape), weights, device), config.classes if config.labels else 0
+    return restored(Diffusion(config, shape), weights, device)
 
 
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, Any, Result]:
@@ -72,11 +70,11 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
         n = min(size_of_batch(config), config.samples - first)
         generator = env.generator(f"samples, batch {index}")  # of its own: a resumed trial needs no state of it
         noise = standard_noise(n, trained.references.data.shape, generator)
-        labels = labels_in_turn(n, trained.classes, env.device, first)
+        labels = asked_labels(config, config.known_classes, n, env.device, first)
         batches.append(draw(trained.network, config, noise, generator, labels).cpu())
         yield Progress("samples", index + 1, total)
         yield Checkpoint(index + 1, partial(_state, batches))
-    return Result(config, trained, torch.cat(batches), Cost.of(trained.network, config, trained.classes, env))
+    return Result(config, trained, torch.cat(batches), Cost.of(trained.network, config, config.known_classes, env))
 
 
 def size_of_batch(config: Config) -> int:

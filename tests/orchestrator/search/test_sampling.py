@@ -55,7 +55,9 @@ def test_the_command_writes_one_grid(finished: Book, folder: Path) -> None:
         (["-o", "no/grid.png"], "there is no folder"),
         (["--device", "cuda:9"], "no such device here"),
         (["--traverse"], "have no code to traverse; leave out --traverse"),
-        (["--traverse", "--n", "9"], "--traverse shows every dimension of the code; leave out --n"),
+        (["--steps", "9"], "--steps: the study"),
+        (["--class", "7"], "draws without it; leave it out"),
+        (["--traverse", "--n", "9"], "--traverse shows every dimension of the code; leave out --n, --steps"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(finished: Book, arguments: list[str], words: str) -> None:
