@@ -30,11 +30,13 @@ from models.data.known import KNOWN, KnownSet
 from models.parts.evaluation import judge
 from models.parts.training import cache
 from orchestrator.cli.main import main
+from orchestrator.supervisor import estimate
 from orchestrator.tracking import server
 from tests.support import variables
 from tests.support.documented import ROOT, Shown, everywhere
 from tests.support.paths import PROJECT
 from tests.support.processes import environment
+from tests.support.timing import timed_here
 
 pytestmark = pytest.mark.slow
 TOY = "run path/to/yours.py --workers 0 --pruner none"
@@ -80,6 +82,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Itera
             "persian": stand_in(28),
         }
         patch.setattr(datasets, "KNOWN", {**KNOWN, **sets})
+        patch.setattr(estimate, "_timed_elsewhere", timed_here)
         cache.at_once(judge.obtain(datasets.load("digits", Path("data")), cache_folder, "cpu"))
         shutil.copytree(cache_folder, folder / ".sweeps" / "cache")
         for label in range(26):

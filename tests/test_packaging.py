@@ -257,8 +257,11 @@ def test_an_entry_point_given_nothing_plans_what_the_bare_command_plans(
     from click.testing import CliRunner
 
     from orchestrator.cli import main as cli
+    from orchestrator.supervisor import estimate
+    from tests.support.timing import timed_here
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(estimate, "_timed_elsewhere", timed_here)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "SWEEP_DATA", "SWEEP_STORAGE"):
         monkeypatch.delenv(name, raising=False)
     study = studies.load(bare_command(entry_point)[1])

@@ -10,7 +10,7 @@ from models.autoregressive.bayes_net import BayesNet
 from models.autoregressive.config import BayesNetConfig, Config, ImageGPTConfig
 from models.autoregressive.transformer import ImageGPT
 from models.data.dataset import Data, DataError
-from models.parts.evaluation import inception
+from models.parts.evaluation import needs
 from models.parts.networks.blocks import restored
 from models.parts.training.workload import Workload
 
@@ -28,7 +28,7 @@ def network(config: Config, shape: tuple[int, int, int]) -> Network:
 
 def check(config: Config, data: Data) -> None:
     """Raises DataError where the network cannot write images of these data."""
-    inception.refuse(config.inception_weights)
+    needs.refuse(data, config.inception_weights)
     channels, height, width = data.shape
     if channels != 1:
         raise DataError(

@@ -14,7 +14,7 @@ from models.diffusion.losses import loss, weights
 from models.diffusion.networks import network
 from models.env import Env
 from models.events import Event
-from models.parts.evaluation import inception, likelihood
+from models.parts.evaluation import likelihood, needs
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
 from models.parts.training.batches import Batches
@@ -27,7 +27,7 @@ GRADIENT_CLIP = 1.0  # largest norm of the gradient in the weights
 
 def check(config: Config, data: datasets.Data) -> None:
     """Raises DataError where patches do not fit the images, labels not the classes, or Inception's weights cannot be used."""
-    inception.refuse(config.inception_weights)
+    needs.refuse(data, config.inception_weights)
     sides = data.shape[1:]
     if any(side % config.patch for side in sides):
         raise datasets.DataError(

@@ -15,7 +15,7 @@ from models.dvae.networks import Autoencoder, map_size, network
 from models.dvae.quantisers import perplexity, usage
 from models.env import Env
 from models.events import Event
-from models.parts.evaluation import inception
+from models.parts.evaluation import needs
 from models.parts.evaluation.metrics import squared_error
 from models.parts.training import loop
 from models.parts.training.augmentation import deform
@@ -30,7 +30,7 @@ GRADIENT_CLIP = 1.0  # largest norm of the gradient in the weights, of either ne
 def check(config: Config, data: datasets.Data) -> None:
     """Raises DataError for images that cannot be halved as often as the settings say, or unusable Inception weights."""
     map_size(config, data.shape)
-    inception.refuse(config.inception_weights)
+    needs.refuse(data, config.inception_weights)
 
 
 class AutoencoderLearner:

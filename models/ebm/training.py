@@ -21,7 +21,7 @@ from models.ebm.networks import frozen
 from models.ebm.variant import UNCONDITIONAL, Variant
 from models.env import Env
 from models.events import Event
-from models.parts.evaluation import inception
+from models.parts.evaluation import needs
 from models.parts.evaluation.classes import of_slots
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
@@ -36,7 +36,7 @@ from samplers import replay, starts
 
 def check(config: Config, data: datasets.Data) -> None:
     """Raises DataError where Inception's weights cannot be used."""
-    inception.refuse(config.inception_weights)
+    needs.refuse(data, config.inception_weights)
 
 
 class EnergyLearner:

@@ -19,7 +19,7 @@ from models.gan.divergence import DivergenceMonitor
 from models.gan.evaluation import Result, evaluate, introduce
 from models.gan.measurements import CriticUpdate, GeneratorUpdate, Spent, measure
 from models.gan.players import Batch, Players
-from models.parts.evaluation import inception
+from models.parts.evaluation import needs
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
 from models.parts.training.loop import Evaluation, Outcome
@@ -29,7 +29,7 @@ from models.parts.training.optimisation import update_ema
 def check(config: Config, data: datasets.Data) -> None:
     """Raises DataError where the data have too many classes for the networks, or Inception's weights cannot be used."""
     check_classes(config, data)
-    inception.refuse(config.inception_weights)
+    needs.refuse(data, config.inception_weights)
 
 
 class AdversarialLearner:

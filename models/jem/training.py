@@ -24,7 +24,7 @@ from models.jem.losses import joint_loss, warmup_share
 from models.jem.measurements import Update, measure
 from models.jem.networks import in_mode, marginal, network
 from models.jem.pretraining import Pretrained, load_classifier, obtain, same_classes
-from models.parts.evaluation import inception
+from models.parts.evaluation import needs
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
 from models.parts.training.augmentation import noisy, vary
@@ -39,7 +39,7 @@ N_QUICK_EVALUATIONS = 20  # readings of validation images over training; scores 
 def check(config: Config, data: datasets.Data) -> None:
     """Raises DataError for other classes than the data's, or files of the user's that cannot be used."""
     same_classes(config, data)
-    inception.refuse(config.inception_weights)
+    needs.refuse(data, config.inception_weights)
     if config.classifier is not None:
         load_classifier(config.classifier, config, data.shape)
 

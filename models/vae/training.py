@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Event
-from models.parts.evaluation import inception, likelihood
+from models.parts.evaluation import likelihood, needs
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
 from models.parts.training.batches import Batches
@@ -31,7 +31,7 @@ def check(config: Config, data: datasets.Data) -> None:
     """Raises DataError for a likelihood of two levels where images are grey, a head with another number of classes, or
     unusable Inception weights.
     """
-    inception.refuse(config.inception_weights)
+    needs.refuse(data, config.inception_weights)
     if config.likelihood == "bernoulli" and (n := likelihood.levels(data)) > 2:
         raise datasets.DataError(
             f"likelihood=bernoulli is for images of two grey levels, and '{data.name}' has {n}; use --set likelihood=logistic"

@@ -15,12 +15,12 @@ from models.ebm.evaluation import Result
 from models.ebm.variant import Variant
 from models.env import Env
 from models.events import Event
-from models.parts.evaluation import inception
+from models.parts.evaluation import needs
 
 
 def check(config: Config, data: datasets.Data) -> None:
     """Raises DataError where the data have more classes than the network has room for, or Inception's weights cannot be used."""
-    inception.refuse(config.inception_weights)
+    needs.refuse(data, config.inception_weights)
     if len(data.classes) > config.classes:
         raise datasets.DataError(
             f"{data.name} has {len(data.classes)} classes; make room by --set classes={len(data.classes)}"

@@ -50,7 +50,10 @@ def fid(reference: Tensor, samples: Tensor) -> float:
     return _fid(reference, samples)
 
 
-def scores(reference: Tensor, samples: Tensor, *, nearest: int = 5) -> dict[str, float]:
+NEAREST = 5  # neighbours that precision, recall, density and coverage look at
+
+
+def scores(reference: Tensor, samples: Tensor, *, nearest: int = NEAREST) -> dict[str, float]:
     """fid, kid, precision, recall, density and coverage of ``samples`` against ``reference``.
 
     KID is an unbiased estimate, and so may be a little below 0. The last four look at the ``nearest`` neighbours within

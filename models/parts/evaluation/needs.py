@@ -1,0 +1,21 @@
+"""What scores need of data and of files: asked before anything starts."""
+
+from models.data.dataset import Data, DataError
+from models.parts.evaluation import inception
+from models.parts.evaluation.metrics import NEAREST
+
+LEAST = NEAREST + 2  # validation images: those that precision and recall look at, and more than FID needs
+
+
+def refuse(data: Data, inception_weights: str | None) -> None:
+    """Raises DataError where there are too few validation images for scores, or Inception's weights cannot be used."""
+    inception.refuse(inception_weights)
+    present, total = len(data.validation), sum(data.sizes.values())
+    if present >= LEAST:
+        return
+    share = present / total
+    wanted = next(n for n in range(total + 1, 100 * LEAST + total) if round(n * share) >= LEAST)
+    raise DataError(
+        f"'{data.name}' has {present} validation images among its {total}, and scores need {LEAST}; add images until there "
+        f"are {wanted}"
+    )
