@@ -63,7 +63,8 @@ def samples(
 
 def edits(network: Autoencoder, tokens: Tensor, step: int) -> Iterator[Event]:
     """A row for each pair: an image, then ever more of its tokens replaced by the other's, from above, to the other image."""
-    first, second = tokens[:EDITED], tokens[EDITED : 2 * EDITED]
+    pairs = min(EDITED, len(tokens) // 2)
+    first, second = tokens[:pairs], tokens[pairs : 2 * pairs]
     rows, columns = network.map
     place = torch.arange(rows * columns, device=tokens.device).view(rows, columns)
     steps = [torch.where(place < rows * columns * k // 7, second, first) for k in range(8)]
