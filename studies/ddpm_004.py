@@ -8,7 +8,8 @@ def base(shape: ImageShape) -> Config:
     """Noise is predicted with the simple loss on the linear schedule, and taken away step by step, all of them."""
     written = {"prediction": "epsilon", "weight": "simple", "schedule": "linear", "sampler": "ddpm", "patch": 1}
     if max(shape[1:]) <= 16:
-        size = {"timesteps": 200, "steps": 200, "updates": 1_500, "evaluations": 2, "ema_decay": 0.995}
+        size = {"timesteps": 200, "steps": 200, "updates": 1_200, "evaluations": 4, "ema_decay": 0.995}
+        size |= {"batch_size": 64, "learning_rate": 3e-3}
     elif max(shape[1:]) <= 28:
         size = {"timesteps": 200, "steps": 200, "updates": 1_500, "evaluations": 1, "evaluation_samples": 500}
     else:

@@ -34,9 +34,9 @@ class Config(Sampling):
     heads: int = Field(4, ge=1, le=64, description="of attention, on the smallest maps")
 
     labels: bool = Field(False, description="the network knows the class of an image, so it can be asked for")
-    classes: Annotated[int, OnlyWith("labels", [True])] = Field(10, ge=2, description="the data's number of classes")
-    label_dropout: Annotated[float, OnlyWith("labels", [True])] = Field(
-        0.1, ge=0, lt=1, description="share of images whose class is not told; guidance needs some"
+    classes: int = Field(10, ge=2, description="with labels: the number of classes of the data")
+    label_dropout: float = Field(
+        0.1, ge=0, lt=1, description="with labels: share of images whose class is not told; guidance needs some"
     )
 
     learning_rate: float = Field(2e-3, gt=0, description="of Adam, with warm-up; cosine decay to 1/20")
