@@ -10,7 +10,7 @@ def base(shape: ImageShape) -> Config:
     """By the size of the images: measured at 8×8 and 28×28 on one processor core; the last is for a GPU."""
     side = max(shape[1:])
     if side <= 16:
-        return Config(batch_size=64, learning_rate=3e-3, updates=1_200, eta=1.0, evaluations=6)
+        return Config(batch_size=64, learning_rate=3e-3, updates=1_200, evaluations=6)
     if side <= 28:
         return Config(patch=2, width=24, updates=5_000, evaluations=5, evaluation_samples=500, ema_decay=0.998)
     return Config(
