@@ -12,7 +12,7 @@ def base(shape: ImageShape) -> Config:
 
 def space(suggest: Suggest, base: Config) -> Config:
     """β alone: each is the slope of the curve at another place (Alemi et al. 2018, arXiv:1711.00464)."""
-    beta = suggest.suggest_float("beta", 0.01, 20.0, log=True)
+    beta = suggest.suggest_float("beta", 0.01, 4.0, log=True)
     return Config.model_validate(base.model_dump() | {"beta": beta})
 
 
@@ -22,7 +22,7 @@ STUDY = autoencoders.study(
     Objective("reconstruction/nats"),
     base=base,
     space=space,
-    first=tuple({"beta": beta} for beta in (1.0, 0.05, 0.2, 0.5, 2.0, 4.0, 8.0, 0.01)),
+    first=tuple({"beta": beta} for beta in (1.0, 0.05, 0.2, 0.5, 2.0, 0.1, 1.5, 0.02)),
     trials=8,
     label="β {beta:.3g}",
 )
