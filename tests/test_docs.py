@@ -48,9 +48,13 @@ PLAYED = (
     # A true energy, as small as can be, for the study that begins with one.
     "run ebm --name trained --trials 1 --workers 0 --pruner none --fix start=noise,n_steps=10 --set blocks=1,width=4,"
     "evaluation_samples=16,evaluation_length=1,evaluations=1,buffer_size=100,network_evaluations=24",
-    # An autoregressive model, for the study that samples one.
+    # Trained models, for the studies that sample one and for commands of one family.
     "run bayes_net --name parents --data digits --trials 1 --workers 0 --pruner none "
     "--set updates=20,evaluations=1,evaluation_samples=16",
+    "run diffusion --name denoiser --trials 1 --workers 0 --pruner none "
+    "--set updates=20,evaluations=1,evaluation_samples=16,bound_images=2,bound_times=1",
+    "run vae --name vae-digits-1 --trials 1 --workers 0 --pruner none "
+    "--set updates=20,evaluations=1,evaluation_samples=16,bound_images=2",
 )
 # What is typed to administer a server of one's own, in docs/servers.md; tests/support/servers.py starts the like.
 ADMINISTRATION = {"apt-get", "su", "echo", "pg_ctlcluster", "adduser", "cp", "chown", "chmod", "curl", "nginx"}
