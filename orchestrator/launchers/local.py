@@ -102,18 +102,33 @@ def _converse(pipe: Connection, message: Message | None) -> Reply | None:
         return "stop"
 
 
+def _process(pid: int | None) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid) if pid is not None else None
+    except psutil.Error:  # it has left already
+        return None
+
+
+def _runs(process: psutil.Process | None) -> bool:
+    try:
+        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 class LocalJob:
     """A worker process and the pipe to it."""
 
     def __init__(self, process: multiprocessing.process.BaseProcess, pipe: Connection) -> None:
         self.process, self.pipe = process, pipe
+        self.worker = _process(process.pid)
         self.ended = False
         self.kills = _memory_kills()
 
     def hear(self) -> list[Message]:
         """Everything that has come. See Job."""
         heard: list[Message] = []
-        gone = self.process.exitcode is not None  # asked first: what it said before is in the pipe
+        gone = self.is_gone()  # asked first: what it said before is in the pipe
         try:
             while not self.ended and self.pipe.poll():
                 message = self.pipe.recv()
@@ -126,6 +141,10 @@ class LocalJob:
         elif gone and not heard:
             raise self._died()
         return heard
+
+    def is_gone(self) -> bool:
+        """Whether the worker runs no more. A server that has died says so of all its workers, which live on without it."""
+        return self.process.exitcode is not None and not _runs(self.worker)
 
     def reply(self, reply: Reply) -> None:
         """See Job; a worker that has just died will be noticed when it is listened to."""
@@ -203,7 +222,9 @@ class LocalLauncher(Launcher):
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
         """See Launcher."""
         local = [job for job in jobs if isinstance(job, LocalJob)]
-        wait([job.pipe for job in local] + [job.process.sentinel for job in local], seconds)
+        # The sentinel of a worker whose server has died says nothing any more; its pipe closes when it leaves.
+        sentinels = [job.process.sentinel for job in local if job.process.exitcode is None or job.is_gone()]
+        wait([*[job.pipe for job in local], *sentinels], seconds)
 
     def close(self) -> None:
         """The server leaves with this process."""

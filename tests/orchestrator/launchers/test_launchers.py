@@ -144,6 +144,27 @@ def test_a_killed_worker_is_noticed_and_leaves_nothing(folder: Path) -> None:
     assert not psutil.pid_exists(pid)
 
 
+def test_the_death_of_the_server_is_no_death_of_its_workers(folder: Path) -> None:
+    """They go on, and are heard to their end; the next one comes from a new server."""
+    from multiprocessing import forkserver
+
+    launcher = LocalLauncher(ONE, QUADRATIC)
+    job = launcher.launch(toy_task(folder))
+
+    def kill_the_server(report: Report) -> str:
+        if report.index == 2:
+            psutil.Process(forkserver._forkserver._forkserver_pid).kill()  # type: ignore[attr-defined]
+            wait_for(lambda: job.process.exitcode is not None, "the news of the server's death")
+        return "go"
+
+    said = hear_all(launcher, job, kill_the_server)
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "complete"
+    (folder / "other").mkdir()
+    again = launcher.launch(toy_task(folder / "other"))
+    assert isinstance(hear_all(launcher, again)[-1], Ended)
+    launcher.close()
+
+
 def test_a_worker_that_the_system_kills_for_memory_is_told_from_one_that_somebody_kills(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
