@@ -221,6 +221,8 @@ def sync(book: Book, console: Console) -> int:
                 f"{book.spec.tracking_uri} is out of reach ({closing.courier.trouble}); what waits is kept, try again later"
             )
         console.print(f"{waiting / 1000:.1f} kB delivered to {book.spec.tracking_uri}" if waiting else "nothing waits")
+        if left := closings.refused(book):
+            console.print(f"{left} entries are refused still; `{_typed(book.spec, 'doctor', book.spec.name)}` says why")
         if taken:
             console.print(f"{taken} that had been refused {'is' if taken == 1 else 'are'} there now")
         if completion.is_closing(book):

@@ -20,6 +20,7 @@ from models.data.files import FORMS
 from models.data.halved import PREFIX as HALVED
 from models.data.halved import halved, halved_shape
 from models.data.known import KNOWN, available_offline
+from models.data.values import dark
 from models.events import DataUsed
 from models.hints import did_you_mean
 
@@ -145,12 +146,19 @@ class Reader:
 
     def load(self) -> Data:
         """The images, divided. Raises DataError where there are none, or none that can be used."""
-        parts = _splits(self._arrays)
-        train, validation, test = (Split(*part) for part in parts)
         arrays = self._arrays
-        return Data(
-            self.spec, arrays.source, train, validation, test, arrays.classes, _digest(parts), notes=arrays.notes
-        )
+        parts = _splits(arrays)
+        counts = np.bincount(parts[0][1], minlength=len(arrays.classes))
+        if counts.min() == 0:
+            raise DataError(
+                f"'{self.spec}': no image of class {arrays.classes[int(counts.argmin())]} is left for training; add some, or "
+                "hold out fewer"
+            )
+        train, validation, test = (Split(*part) for part in parts)
+        notes = arrays.notes
+        if is_path(self.spec) and (word := dark(int(arrays.images.max()))):
+            notes = (*notes, word)
+        return Data(self.spec, arrays.source, train, validation, test, arrays.classes, _digest(parts), notes=notes)
 
     @cached_property
     def _arrays(self) -> Arrays:
@@ -167,6 +175,13 @@ class Reader:
             return read(Path(self.rest).expanduser())
         except DataError as error:
             raise DataError(shortened(str(error))) from error
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # a path that the system does not take, or of a user who is none
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(shortened(f"'{self.spec}' cannot be read ({reason}); give another path")) from error
 
 
 def load(spec: str, folder: Path) -> Data:

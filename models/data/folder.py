@@ -27,14 +27,11 @@ from models.data.arrays import (
 from models.data.image_file import SUFFIXES, ImageFile
 
 SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
+LARGEST_SIDE = 4096
 SHARES = (70, 15, 15)  # percent of training, validation and test
 OPTIONS = "85/10/5, size=28, invert, binary"
 
@@ -56,14 +53,14 @@ def parsed(text: str) -> tuple[Path, Options]:
         name, _, value = part.partition("=")
         if name in ("invert", "binary") and not value:
             options[name] = True
-        elif name == "size" and value.isdecimal() and int(value) >= LEAST_SIDE:
+        elif name == "size" and value.isdecimal() and LEAST_SIDE <= int(value) <= LARGEST_SIDE:
             options["size"] = int(value)
         elif "/" in part and (shares := _shares(part)):
             options["shares"] = shares
         else:
             raise DataError(
                 f"'{part}' is no option of folder:{path}; there are {OPTIONS}, each after a colon, "
-                f"with percentages that make 100 and a size of at least {LEAST_SIDE}"
+                f"with percentages that make 100 and a size from {LEAST_SIDE} to {LARGEST_SIDE}"
             )
     return Path(path), Options(**options)
 
@@ -114,23 +111,31 @@ Files = Mapping[str, Sequence[Path]]  # by class
 
 def _files_of_splits(path: Path, options: Options) -> tuple[dict[str, Files], list[str]]:
     """The files of each class for training, and for validation and test where folders say so; and what was left out."""
-    top = _visible(path)
-    splits = {SPLITS[entry.name.lower()]: entry for entry in top if entry.name.lower() in SPLITS}
-    divided = len(splits) == len(top) > 1 and "train" in splits and all(_visible(entry) for entry in top)
-    folders = splits if divided else {"train": path}
+    splits = _splits(path)
     files: dict[str, Files] = {}
-    notes = [f"the images are divided as the folders {', '.join(entry.name for entry in top)} say"] if divided else []
-    for part, folder in folders.items():
+    notes = [f"the images are divided as the folders {', '.join(folder.name for folder in splits.values())} say"]
+    if len(splits) < 2:
+        notes.clear()
+    unread = list[Path]()
+    for part, folder in (splits or {"train": path}).items():
         classes = _visible(folder)
         if not classes:
-            raise DataError(f"{path} has no sub-folders; put the images of each class into a sub-folder named after it")
+            raise DataError(
+                f"{folder} has no sub-folders; put the images of each class into a sub-folder named after it"
+            )
         by_class = {entry.name: [*_below(entry)] for entry in classes}
+        unread += [file for found in by_class.values() for file in found if file.suffix.lower() not in SUFFIXES]
+        unread += [file for file in folder.iterdir() if _is_image(file)]
+        by_class = {name: [file for file in found if _is_image(file)] for name, found in by_class.items()}
         if empty := [name for name, found in by_class.items() if not found]:
             notes.append(f"folders without images are left out: {', '.join(empty)}")
         files[part] = {name: found for name, found in by_class.items() if found}
         if not files[part]:
             raise DataError(f"the sub-folders of {folder} hold no images; put files that end in .png or .jpg there")
-    if divided and options.shares:  # said anew, so all images are divided together
+    if unread:
+        names = ", ".join(file.name for file in unread[:3])
+        notes.append(f"{len(unread)} files are no images by their names, or lie in no class, and are left out: {names}")
+    if len(splits) > 1 and options.shares:  # said anew, so all images are divided together
         merged: dict[str, list[Path]] = {}
         for part_files in files.values():
             for name, found in part_files.items():
@@ -140,6 +145,50 @@ def _files_of_splits(path: Path, options: Options) -> tuple[dict[str, Files], li
             *notes[1:],
         ]
     return files, notes
+
+
+def _splits(path: Path) -> dict[str, Path]:
+    """The folders train, val and test, by what they are; {} where the folders are classes. Raises DataError for a half of it."""
+    top = _visible(path)
+    named = [(part, folder) for folder in top if (part := _split_of(folder.name))]
+    splits = dict(named)
+    if len(top) == 1 and (
+        named or any(_visible(folder) for folder in top) and not any(map(_is_image, top[0].iterdir()))
+    ):
+        if named and named[0][0] == "train" and _visible(top[0]):
+            return splits
+        raise DataError(
+            f"{path} holds the folder {top[0].name} alone; if the classes are inside it, say folder:{path / top[0].name}"
+        )
+    if len(named) < 2:
+        return {}
+    others = [folder.name for folder in top if not _split_of(folder.name)]
+    flat = [folder.name for _, folder in named if not _visible(folder)]
+    if "train" not in splits or len(splits) < len(named) or others or flat:
+        wrong = (
+            f"{flat[0]} has no sub-folders of classes"
+            if flat
+            else f"{others[0]} is neither"
+            if others
+            else "there is no train"
+            if "train" not in splits
+            else "two of them are the same part"
+        )
+        raise DataError(
+            f"{path} looks divided into {', '.join(folder.name for _, folder in named)}, but {wrong}; keep train, val and "
+            "test with the classes in each, and nothing beside them"
+        )
+    return splits
+
+
+def _split_of(name: str) -> str | None:
+    """Of "train", "Test_set" and "validation images"."""
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    return SPLITS.get(letters) or SPLITS.get(re.sub(r"(set|images|data)$", "", letters))
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not _hidden(file.name) and not file.is_dir()
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -152,7 +201,7 @@ def _hidden(name: str) -> bool:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """All image files of a class, those of its sub-folders too. A link back to a folder above is not followed."""
+    """All files of a class, those of its sub-folders too. A link back to a folder above is not followed."""
     seen = {os.path.realpath(above) for above in folder.absolute().parents}
     for root, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
         seen.add(os.path.realpath(root))
@@ -160,7 +209,7 @@ def _below(folder: Path) -> Iterator[Path]:
             name for name in folders if not _hidden(name) and os.path.realpath(os.path.join(root, name)) not in seen
         )
         for name in sorted(files):
-            if not _hidden(name) and Path(name).suffix.lower() in SUFFIXES:
+            if not _hidden(name):
                 yield Path(root, name)
 
 
@@ -175,10 +224,11 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 def _pixels(path: Path, files: Sequence[Path], options: Options) -> tuple[NDArray[np.uint8], list[str]]:
     """All images, (n, height, width) or (n, height, width, 3), and what was converted."""
-    images, modes = list[NDArray[np.uint8]](), Counter[str]()
+    images, modes, several = list[NDArray[np.uint8]](), Counter[str](), 0
     for file in files:
         image = image_file.read(file)
         modes[image.mode] += 1
+        several += image.frames > 1
         images.append(_with(options, image))
         if images[-1].shape[:2] != images[0].shape[:2]:
             (height, width), (first_height, first_width) = images[-1].shape[:2], images[0].shape[:2]
@@ -197,6 +247,8 @@ def _pixels(path: Path, files: Sequence[Path], options: Options) -> tuple[NDArra
     others = " and ".join(f"{count} of mode {mode}" for mode, count in sorted(modes.items()) if mode != kept)
     colour = "colour" if colours else "grey"
     notes = [f"images were converted to {colour}: {others}"] if others and options.size is None else []
+    if several:
+        notes.append(f"{several} files hold several pictures each, of which the first is taken")
     return np.stack(images), notes
 
 

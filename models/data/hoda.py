@@ -21,11 +21,13 @@ def hoda(path: Path) -> Arrays:
         raise DataError(f"there are no .cdb files in {path}; hoda:FOLDER wants the folder where Hoda's are")
     images, labels = [], []
     for file in files:
+        if not file.is_file():
+            raise DataError(f"{file} is no regular file; remove it")
         try:
             for label, digit in records(file.read_bytes()):
                 images.append(fit_to_side(digit))
                 labels.append(label)
-        except (struct.error, ValueError, IndexError, OSError) as error:
+        except (struct.error, ArithmeticError, ValueError, IndexError, OSError) as error:
             raise DataError(
                 f"{file} is no whole .cdb file of binary digits ({error}); put an undamaged one there"
             ) from error

@@ -39,7 +39,7 @@ def npz_file(path: Path) -> Arrays:
     if not path.is_file():
         wrong = f"{path} is no regular file" if path.exists() else f"there is no file {path}"
         raise DataError(f"{wrong}; npz:FILE wants one with {WANTED}")
-    arrays = _arrays(path)
+    arrays, unused = _arrays(path)
     layout = MEDMNIST if MEDMNIST["train"].images in arrays else KERAS
     parts = {part: names for part, names in layout.items() if names.images in arrays}
     values.pixels(str(path), {names.images: arrays[names.images] for names in parts.values()})
@@ -68,11 +68,13 @@ def npz_file(path: Path) -> Arrays:
         )
     validation = official.get("val", min(round(len(train) / 6), VALIDATION))
     images = channels_first(train)
-    return Arrays(str(path.resolve()), images, numbered.astype(np.int64), classes, validation, official["test"])
+    notes = [f"arrays of the file that are left out: {', '.join(unused[:5])}"] if unused else []
+    labels_of_train = numbered.astype(np.int64)
+    return Arrays(str(path.resolve()), images, labels_of_train, classes, validation, official["test"], (*notes,))
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a layout, all that it must have and those for validation."""
+def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The arrays of a layout, all that it must have and those for validation; and the names of the others."""
     try:
         with path.open("rb") as opened:  # numpy leaves a file open that it cannot read
             file = np.load(opened, allow_pickle=False)
@@ -81,12 +83,14 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             layout = MEDMNIST if MEDMNIST["train"].images in file.files else KERAS
             names = [name for part in ("train", "test") for name in layout[part]]
             missing = [name for name in names if name not in file.files]
-            if {*layout["val"]} <= {*file.files}:
+            if halves := {*layout["val"]} & {*file.files}:
+                if lacking := {*layout["val"]} - halves:
+                    raise DataError(f"{path} has {halves.pop()} without {lacking.pop()}; add it, or leave both out")
                 names += layout["val"]
             if not missing:
                 with zipfile.ZipFile(path) as archive:
                     _refuse_hostile(path, names, archive)
-                return {name: file[name] for name in names}
+                return {name: file[name] for name in names}, [name for name in file.files if name not in names]
             present = ", ".join(file.files) or "nothing"
     except DataError:
         raise

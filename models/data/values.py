@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.data.arrays import DataError
 
 Array = NDArray[Any]
+DARK = 64  # images without a brighter pixel are almost black
 
 
 def pixels(where: str, arrays: Mapping[str, Array]) -> None:
@@ -16,7 +17,8 @@ def pixels(where: str, arrays: Mapping[str, Array]) -> None:
     for name, x in arrays.items():
         if x.dtype != np.uint8:
             wrong = f"{where}: {name} is {x.dtype} where uint8 from 0 to 255 is wanted"
-            raise DataError(f"{wrong}; {_advice(name, [*arrays.values()])}")
+            alike = [other for other in arrays.values() if other.dtype == x.dtype]
+            raise DataError(f"{wrong}; {_advice(name, alike)}")
         if x.size and x.max() == 1:
             raise DataError(f"{where}: {name} holds only 0 and 1, which are both black; multiply it by 255")
 
@@ -31,23 +33,31 @@ def _advice(name: str, arrays: list[Array]) -> str:
     finite = [x[np.isfinite(x)] if x.dtype.kind == "f" else x for x in arrays]
     low = min((float(x.min()) for x in finite if x.size), default=0.0)
     high = max((float(x.max()) for x in finite if x.size), default=0.0)
-    way = _scaled(name, low, high, "f" in kinds)
+    way = _scaled(name, low, high, arrays[0].dtype)
     if unusable:
         return f"{unusable} values are not finite (NaN or infinite): replace them; {way}"
     return way
 
 
-def _scaled(name: str, low: float, high: float, fractions: bool) -> str:
-    values = f"values from {low:g} to {high:g}"
+def _scaled(name: str, low: float, high: float, dtype: np.dtype[Any]) -> str:
+    values, fractions = f"values from {low:g} to {high:g}", dtype.kind == "f"
+    if low == high:
+        return f"all its values are {low:g}, so there is nothing to see"
     if 0 <= low and high <= 1:
         return f"for {values}, multiply by 255: ({name} * 255.0).round().astype('uint8')"
     if -1 <= low and high <= 1:
         return f"for {values}, use (({name} + 1) * 127.5).round().astype('uint8')"
-    if 0 <= low and high <= 255:
+    if 0 <= low and DARK <= high <= 255:
         return f"for {values}, use {name}{'.round()' if fractions else ''}.astype('uint8')"
-    if 4095 < high <= 65_535 and low >= 0 and not fractions:
+    if dtype == np.uint16 and high > 4095:
         return f"for 16 bits, divide by 257: ({name} // 257).astype('uint8')"
-    return f"for {values}, use (({name} - {low:g}) * (255 / {high - low:g})).round().astype('uint8')"
+    minus = f"+ {-low}" if low < 0 else f"- {low}"
+    return f"for {values}, use (({name} {minus}) * (255 / {high - low})).round().astype('uint8')"
+
+
+def dark(highest: int) -> str:
+    """A word about images whose brightest pixel is ``highest``; '' where they are as bright as images are."""
+    return f"the brightest pixel of all images is {highest} of 255: see that they are scaled" if highest < DARK else ""
 
 
 def labels(where: str, name: str, y: Array) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.entries import Status
-from orchestrator.delivery.outbox import Outbox
+from orchestrator.delivery.outbox import Outbox, sent
 from orchestrator.files import CannotWrite
 from orchestrator.layout import OUTBOX, REFUSED
 from orchestrator.search import completion
@@ -143,5 +143,13 @@ def serve(book: Book, store: "MlflowStore") -> Courier:
 
 def deliver_refused(book: Book, store: "MlflowStore") -> int:
     """Deliver once more what the tracker refused of the outboxes of a sweep; returns how many entries it took now."""
-    folders = sorted(path.parent.parent for path in Path(book.spec.folder).glob(f"**/{OUTBOX}/{REFUSED}"))
-    return sum(Delivery(folder, store).deliver_refused() for folder in folders)
+    return sum(Delivery(folder, store).deliver_refused() for folder in _with_refused(book))
+
+
+def refused(book: Book) -> int:
+    """How many entries of the sweep's outboxes the tracker has refused."""
+    return sum(sent(folder / OUTBOX).refused for folder in _with_refused(book))
+
+
+def _with_refused(book: Book) -> list[Path]:
+    return sorted(path.parent.parent for path in Path(book.spec.folder).glob(f"**/{OUTBOX}/{REFUSED}"))

@@ -10,16 +10,17 @@ REFUSED = re.compile(r"[^/\w.\- :]")  # MLflow's rule for metrics, without the c
 
 
 def metric(key: str) -> str:
-    """``key`` where MLflow takes it; else the nearest name that it takes: acc@5 becomes acc_5."""
+    """``key`` where MLflow takes it; else a name near to it, such as acc_5-1f3a of acc@5, that no other key has."""
     name = REFUSED.sub("_", key)
     if name != posixpath.normpath(name) or name.startswith(("/", "..")) or name == ".":  # MLflow makes a path of it
         name = "/".join(part.replace("..", "_") for part in name.split("/") if part not in ("", ".")) or "_"
-    return _short(name, LONGEST_METRIC)
+    return _short(name if name == key else f"{name}-{_digest(key)[:4]}", LONGEST_METRIC)
 
 
 def picture(key: str) -> str:
     """The part of a picture's file name that says its key."""
-    return _short(key.replace("/", "~"), LONGEST_FILE)
+    mark = f"-{_digest(key)[:4]}" if "~" in key else ""  # else a/b and a~b were one
+    return _short(key.replace("/", "~") + mark, LONGEST_FILE)
 
 
 def _short(name: str, most: int) -> str:
@@ -27,5 +28,8 @@ def _short(name: str, most: int) -> str:
     encoded = name.encode()
     if len(encoded) <= most:
         return name
-    digest = hashlib.sha256(encoded).hexdigest()[:8]
-    return f"{encoded[: most - 9].decode(errors='ignore')}-{digest}"
+    return f"{encoded[: most - 9].decode(errors='ignore')}-{_digest(name)[:8]}"
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

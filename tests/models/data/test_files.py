@@ -40,8 +40,14 @@ def test_npz_with_colour_has_its_channels_moved_first(tmp_path: Path) -> None:
     ("changed", "message"),
     [
         ({"x_test": None, "y_test": None}, "has no x_test, y_test but holds x_train, y_train; rename or add"),
-        ({"x_train": numbered(60) / 255}, "x_train is float64 where uint8 .* use x_train.round"),
-        ({"x_test": numbered(30).astype(np.int32)}, r"x_test is int32 where uint8 .* use x_test.astype\('uint8'\)"),
+        (
+            {"x_train": numbered(60) / 255},
+            "x_train is float64 where uint8 .* multiply by 255",
+        ),
+        (
+            {"x_test": numbered(30).astype(np.int32)},
+            "x_test is int32 where uint8 .* for values from 0 to 29, use",
+        ),
         ({"x_train": numbered(60, shape=(16,))}, r"x_train has shape \(60, 16\); make it \(n, height, width\)"),
         ({"x_train": numbered(60, shape=(3, 8, 8))}, "8 channels in its last axis; move 1 or 3"),
         ({"x_train": numbered(60, shape=(3, 8))}, "images of 3×8 pixels; scale them to at least 4×4"),

@@ -1,6 +1,7 @@
 """Data as people have them: arrays of every type and order, images of every mode, folders as they come out of archives."""
 
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.data.dataset import DataError, load
+from models.data.dataset import Data, DataError, load
 from tests.models.data.written import labelled, numbered, write_folder, write_npz
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (60, 8, 8)).astype(np.uint8)
 CLASSES = labelled(60, 3)
+
+
+def bright(data: Data) -> list[str]:
+    """Its notes without the word about images that are almost black, as numbered ones are."""
+    return [note for note in data.notes if "brightest pixel" not in note]
 
 
 def both(x: Any, y: Any = CLASSES) -> dict[str, Any]:
@@ -47,7 +53,7 @@ ADVICE = [
     (PIXELS / 127.5 - 1, "((x_train + 1) * 127.5).round().astype('uint8')"),
     (PIXELS.astype(np.int32), "x_train.astype('uint8')"),
     (PIXELS.astype(">f4"), "x_train.round().astype('uint8')"),
-    (PIXELS * 4.0 - 20, "((x_train - -20) * (255 / 1020)).round().astype('uint8')"),
+    (PIXELS * 4.0 - 20, "((x_train + 20.0) * (255 / 1020.0)).round().astype('uint8')"),
 ]
 
 
@@ -197,7 +203,7 @@ def test_what_lies_deeper_and_what_archives_leave_behind(tmp_path: Path) -> None
     data = load(spec, tmp_path)
     assert data.classes == ("1", "2", "10")
     assert sum(data.sizes.values()) == 90
-    assert data.notes == ("folders without images are left out: empty",)
+    assert bright(data) == ["folders without images are left out: empty"]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +221,7 @@ def test_folders_of_splits_are_the_split(names: tuple[str, ...], sizes: dict[str
         write_folder(tmp_path / "set" / name, dict.fromkeys("ab", counts[name[:2].lower()]))
     data = load(f"folder:{tmp_path / 'set'}", tmp_path)
     assert data.sizes == sizes and data.classes == ("a", "b")
-    assert data.notes == (f"the images are divided as the folders {', '.join(sorted(names))} say",)
+    assert bright(data) == [f"the images are divided as the folders {', '.join(sorted(names))} say"]
     anew = load(f"folder:{tmp_path / 'set'}:80/10/10", tmp_path)
     assert sum(anew.sizes.values()) == sum(2 * counts[name[:2].lower()] for name in names)
 
@@ -240,3 +246,92 @@ def test_a_picture_that_unpacks_to_very_much_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 29)
     with pytest.raises(DataError, match="cannot be read as an image .*30 pixels.* repair or remove it"):
         load(spec, tmp_path)
+
+
+def nothing(path: Path) -> None:
+    """No change."""
+
+
+def flat_test(path: Path) -> None:
+    """Kaggle's: the test images have no classes."""
+    shutil.rmtree(path / "test")
+    (path / "test").mkdir()
+    Image.new("L", (6, 5), 200).save(path / "test" / "1.png")
+
+
+@pytest.mark.parametrize(
+    ("names", "change", "message"),
+    [
+        (
+            ("train", "test", "unlabeled"),
+            nothing,
+            "looks divided into test, train, but unlabeled is neither; keep train",
+        ),
+        (("train", "test"), flat_test, "but test has no sub-folders of classes"),
+        (("val", "test"), nothing, "but there is no train"),
+        (("train", "val", "valid"), nothing, "but two of them are the same part"),
+        (("images",), nothing, "holds the folder images alone; if the classes are inside it, say folder:.*/set/images"),
+    ],
+)
+def test_folders_that_look_like_splits_are_no_classes(
+    names: tuple[str, ...], change: Callable[[Path], None], message: str, tmp_path: Path
+) -> None:
+    for name in names:
+        write_folder(tmp_path / "set" / name, {"a": 20, "b": 20})
+    change(tmp_path / "set")
+    with pytest.raises(DataError, match=message):
+        load(f"folder:{tmp_path / 'set'}", tmp_path)
+
+
+@pytest.mark.parametrize("names", [("train", "dev", "test"), ("train_set", "test_set"), ("Train ", "eval")])
+def test_folders_of_splits_have_many_names(names: tuple[str, ...], tmp_path: Path) -> None:
+    for name in names:
+        write_folder(tmp_path / "set" / name, {"a": 20, "b": 20})
+    assert load(f"folder:{tmp_path / 'set'}", tmp_path).classes == ("a", "b")
+
+
+def test_nothing_is_left_out_without_a_word(tmp_path: Path) -> None:
+    spec = write_folder(tmp_path / "set", {"a": 20, "b": 20})
+    (tmp_path / "set" / "a" / "notes.txt").write_text("no image")
+    Image.new("L", (6, 5), 200).save(tmp_path / "set" / "loose.png")
+    Image.new("L", (6, 5), 200).save(tmp_path / "set" / "b" / "x.jfif", format="JPEG")
+    frames = [Image.new("L", (6, 5), value) for value in (200, 100)]
+    frames[0].save(tmp_path / "set" / "b" / "y.tif", save_all=True, append_images=frames[1:])
+    data = load(spec, tmp_path)
+    assert sum(data.sizes.values()) == 42
+    assert bright(data) == [
+        "2 files are no images by their names, or lie in no class, and are left out: notes.txt, loose.png",
+        "1 files hold several pictures each, of which the first is taken",
+    ]
+    plain = write_npz(tmp_path / "set.npz", **both(PIXELS), x_other=PIXELS)
+    assert load(plain, tmp_path).notes == ("arrays of the file that are left out: x_other",)
+    with pytest.raises(DataError, match="has x_val without y_val; add it, or leave both out"):
+        load(write_npz(tmp_path / "set.npz", **both(PIXELS), x_val=PIXELS), tmp_path)
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path) -> None:
+    image = Image.fromarray(PIXELS[0])
+    exif = image.getexif()
+    exif[0x0112] = 3  # upside down
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            image.save(tmp_path / name / f"{number}.png", exif=exif)
+    assert (load(f"folder:{tmp_path}", tmp_path).train.images[0, 0].numpy() == PIXELS[0, ::-1, ::-1]).all()
+
+
+def test_dark_images_and_classes_without_training_images(tmp_path: Path) -> None:
+    spec = write_folder(tmp_path / "set", {"a": 3, "b": 100})
+    dark = write_folder(tmp_path / "dark", {"a": 10, "b": 10})
+    assert load(dark, tmp_path).notes == ("the brightest pixel of all images is 19 of 255: see that they are scaled",)
+    with pytest.raises(DataError, match="no image of class a is left for training; add some, or hold out fewer"):
+        load(f"{spec}:20/20/60", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "spec", [f"npz:{'x' * 300}", f"folder:{'x' * 300}", "npz:~nobody-at-all/x.npz", "folder:a:size=99999"]
+)
+def test_paths_that_cannot_be(spec: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        load(spec, tmp_path)
+    assert len(str(refused.value)) <= 300
