@@ -215,16 +215,15 @@ def sync(book: Book, console: Console) -> int:
         closing = Closing(book, store, closings.serve(book, store))
         waiting = closing.courier.pending()
         closing.deliver(DELIVERY_SECONDS)
-        taken = closings.deliver_refused(book, store) if closing.delivered else 0
         if not closing.delivered:
             raise UserError(
                 f"{book.spec.tracking_uri} is out of reach ({closing.courier.trouble}); what waits is kept, try again later"
             )
         console.print(f"{waiting / 1000:.1f} kB delivered to {book.spec.tracking_uri}" if waiting else "nothing waits")
-        if left := closings.refused(book):
-            console.print(f"{left} entries are refused still; `{_typed(book.spec, 'doctor', book.spec.name)}` says why")
-        if taken:
-            console.print(f"{taken} that had been refused {'is' if taken == 1 else 'are'} there now")
+        if (taken := closings.deliver_refused(book, store)) or closings.refused(book):
+            console.print(
+                f"{taken} entries that had been refused are there now, {closings.refused(book)} are refused again"
+            )
         if completion.is_closing(book):
             closing = closings.complete(book, store)
         elif book.finished() and not book.trials_running() and not completion.is_closed(book):
@@ -261,8 +260,7 @@ def _remarks(closing: Closing, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    if renamed := closing.store.renamed:
-        pairs = ", ".join(f"{key} as {value}" for key, value in sorted(renamed.items()))
+    if pairs := ", ".join(f"{key!r} as {value}" for key, value in sorted(closing.store.renamed.items())):
         console.print(f"MLflow keeps {pairs}", highlight=False, markup=False, soft_wrap=True)
 
 

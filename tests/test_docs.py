@@ -51,8 +51,8 @@ PLAYED = (
     # Trained models, for the studies that sample one and for commands of one family.
     "run bayes_net --name parents --data digits --trials 1 --workers 0 --pruner none "
     "--set updates=20,evaluations=1,evaluation_samples=16",
-    "run diffusion --name denoiser --trials 1 --workers 0 --pruner none "
-    "--set updates=20,evaluations=1,evaluation_samples=16,bound_images=2,bound_times=1",
+    "run diffusion --name diffusion-digits-1 --trials 1 --workers 0 --pruner none --set labels=true,width=8,heads=2,"
+    "updates=20,evaluations=1,evaluation_samples=16,bound_images=2,bound_times=1",
     "run vae --name vae-digits-1 --trials 1 --workers 0 --pruner none "
     "--set updates=20,evaluations=1,evaluation_samples=16,bound_images=2",
 )

@@ -151,13 +151,10 @@ class Reader:
         counts = np.bincount(parts[0][1], minlength=len(arrays.classes))
         if counts.min() == 0:
             raise DataError(
-                f"'{self.spec}': no image of class {arrays.classes[int(counts.argmin())]} is left for training; add some, or "
-                "hold out fewer"
+                f"'{self.spec}': no image of class {arrays.classes[int(counts.argmin())]} is left for training; add some"
             )
         train, validation, test = (Split(*part) for part in parts)
-        notes = arrays.notes
-        if is_path(self.spec) and (word := dark(int(arrays.images.max()))):
-            notes = (*notes, word)
+        notes = (*arrays.notes, *(dark(int(arrays.images.max())) if is_path(self.spec) else ()))
         return Data(self.spec, arrays.source, train, validation, test, arrays.classes, _digest(parts), notes=notes)
 
     @cached_property

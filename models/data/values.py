@@ -55,9 +55,11 @@ def _scaled(name: str, low: float, high: float, dtype: np.dtype[Any]) -> str:
     return f"for {values}, use (({name} {minus}) * (255 / {high - low})).round().astype('uint8')"
 
 
-def dark(highest: int) -> str:
-    """A word about images whose brightest pixel is ``highest``; '' where they are as bright as images are."""
-    return f"the brightest pixel of all images is {highest} of 255: see that they are scaled" if highest < DARK else ""
+def dark(highest: int) -> list[str]:
+    """A word about images whose brightest pixel is ``highest``; none where they are as bright as images are."""
+    return (
+        [f"the brightest pixel of all images is {highest} of 255: see that they are scaled"] if highest < DARK else []
+    )
 
 
 def labels(where: str, name: str, y: Array) -> NDArray[np.int64]:

@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from models.diffusion.sampling import Sampling
 from models.parts.effect import OnlyWith
 from models.parts.settings import NamedFile
-from samplers.noise import Prediction
 
 
 class Config(Sampling):
@@ -15,7 +14,7 @@ class Config(Sampling):
 
     schedule: Literal["linear", "cosine", "sigmoid"] = Field("cosine", description="how images turn into noise")
     timesteps: int = Field(200, ge=2, le=4_000, description="times of the schedule, T")
-    prediction: Prediction = Field(
+    prediction: Literal["epsilon", "v", "clean"] = Field(
         "v", description="what the network predicts: the noise epsilon, v = α ε − σ x₀, or the clean image"
     )
     weight: Literal["simple", "min_snr", "bound"] = Field(

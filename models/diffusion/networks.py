@@ -156,7 +156,7 @@ class Diffusion(nn.Module):
     """A U-Net with its noise schedule. Called with noised images and their times, it says x̂₀, cut to [-1, 1].
 
     The time is one more channel, (n, channels + 1, height, width): a network that is kept takes one tensor. All steps from
-    noise to image as one network would be ten copies of this one, and take ten times as long to be exported.
+    noise to image as one network would be ten copies of this one, and its export takes a minute.
     """
 
     def __init__(self, config: Config, shape: tuple[int, int, int]) -> None:

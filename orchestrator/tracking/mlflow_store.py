@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking.multimedia import compress_image_size
@@ -19,10 +19,10 @@ from orchestrator.delivery.outbox import of_picture
 from orchestrator.delivery.store import Found, Refused, Unclear
 from orchestrator.errors import UserError
 from orchestrator.pictures import whole
-from orchestrator.stores import artifact_locations, failures
-from orchestrator.tracking import answers, mlflow_pages, names
+from orchestrator.stores import answers, artifact_locations, failures
+from orchestrator.tracking import mlflow_pages, names
 from orchestrator.tracking.mlflow_tables import prepare
-from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures
+from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures, recorded
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
 STEPS = range(-(2**63), 2**63)  # that a database can hold
@@ -138,7 +138,7 @@ class MlflowStore:
     def record(self, run: str) -> StoredRun | None:
         """The run with this id, deleted or not; None where there is none."""
         try:
-            return _recorded(self.client.get_run(run))
+            return recorded(self.client.get_run(run))
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
@@ -216,7 +216,7 @@ class MlflowStore:
         token = None
         while True:
             page = self.client.search_runs([self.experiment], filter, view, 1000, ["attributes.start_time ASC"], token)
-            runs += map(_recorded, page)
+            runs += map(recorded, page)
             token = page.token
             if not token:
                 return runs
@@ -289,20 +289,6 @@ class MlflowStore:
     def _gone(self, run: str) -> bool:
         record = self.record(run)
         return record is None or record.deleted
-
-
-def _recorded(run: Run) -> StoredRun:
-    info, data = run.info, run.data
-    return StoredRun(
-        run=info.run_id,
-        key=data.tags.get(KEY, ""),
-        status=info.status,
-        tags=dict(data.tags),
-        numbers=frozenset(data.metrics),
-        ended=info.end_time,
-        deleted=info.lifecycle_stage != "active",
-        last=dict(data.metrics),
-    )
 
 
 def _tags(values: Mapping[str, str]) -> list[RunTag]:

@@ -16,8 +16,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from torch import nn
 
+from orchestrator.stores.answers import NEVER
 from orchestrator.text import first_line
-from orchestrator.tracking.answers import NEVER
 from orchestrator.tracking.default_tracker import default_tracker
 from orchestrator.tracking.mlflow_store import ALIAS, MlflowStore
 

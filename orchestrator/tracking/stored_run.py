@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 KEY = "sweep.key"  # the tag that holds a record's own key
 PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures in
@@ -65,3 +65,18 @@ def pictures(paths: Iterable[str]) -> list[tuple[str, int, str]]:
         if separator and path.endswith(".png"):
             named.append((key.replace("~", "/"), int(rest.partition("+")[0]), path))
     return sorted(named)
+
+
+def recorded(run: Any) -> StoredRun:
+    """Of MLflow's own Run."""
+    info, data = run.info, run.data
+    return StoredRun(
+        run=info.run_id,
+        key=data.tags.get(KEY, ""),
+        status=info.status,
+        tags=dict(data.tags),
+        numbers=frozenset(data.metrics),
+        ended=info.end_time,
+        deleted=info.lifecycle_stage != "active",
+        last=dict(data.metrics),
+    )
