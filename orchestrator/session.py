@@ -221,9 +221,7 @@ def sync(book: Book, console: Console) -> int:
             )
         console.print(f"{waiting / 1000:.1f} kB delivered to {book.spec.tracking_uri}" if waiting else "nothing waits")
         if (taken := closings.deliver_refused(book, store)) or closings.refused(book):
-            console.print(
-                f"{taken} entries that had been refused are there now, {closings.refused(book)} are refused again"
-            )
+            console.print(f"{taken} refused entries are there now, {closings.refused(book)} are refused again")
         if completion.is_closing(book):
             closing = closings.complete(book, store)
         elif book.finished() and not book.trials_running() and not completion.is_closed(book):

@@ -13,27 +13,17 @@ from orchestrator.delivery import outbox as outboxes
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.entries import Entry, Numbers
-from orchestrator.delivery.memory import MemoryStore, Record
+from orchestrator.delivery.memory import MemoryStore
 from orchestrator.delivery.outbox import Outbox, Position
 from orchestrator.delivery.store import Refused
 from orchestrator.files import CannotWrite
+from tests.support.outboxes import begun, only
 from tests.support.processes import LIMIT, wait_for
 
 
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore()
-
-
-def begun(folder: Path) -> Outbox:
-    outbox = Outbox(folder)
-    outbox.begin("key", "trial 0", {"x": 0.5}, {"sweep": "toy"})
-    return outbox
-
-
-def only(store: MemoryStore) -> Record:
-    (record,) = store.records.values()
-    return record
 
 
 def test_everything_arrives_in_its_order_and_the_file_goes(tmp_path: Path, store: MemoryStore) -> None:

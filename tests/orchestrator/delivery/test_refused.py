@@ -14,7 +14,7 @@ from orchestrator.delivery.entries import Begin, End, Entry, Numbers, Tags
 from orchestrator.delivery.memory import MemoryStore
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.delivery.store import Refused, Unclear
-from tests.orchestrator.delivery.test_courier import begun, only
+from tests.support.outboxes import begun, only
 from tests.support.processes import LIMIT, wait_for
 
 
