@@ -163,8 +163,8 @@ def test_independent_pixels_by_hand() -> None:
 
 def test_data_that_a_network_cannot_write_are_refused_with_the_way_out() -> None:
     digits = datasets.load("digits", Path("data"))
-    colours = Split(np.zeros((2, 3, 8, 8), np.uint8), np.zeros(2, np.int64))
-    odd = Split(np.zeros((2, 1, 7, 8), np.uint8), np.zeros(2, np.int64))
+    colours = Split(np.zeros((7, 3, 8, 8), np.uint8), np.zeros(7, np.int64))
+    odd = Split(np.zeros((7, 1, 7, 8), np.uint8), np.zeros(7, np.int64))
     with pytest.raises(
         DataError, match="images in colour, and these models write grey ones; choose grey data, such as mnist"
     ):
