@@ -34,6 +34,14 @@ def space(suggest: Suggest, base: Config) -> Config:
     return Config.model_validate(base.model_dump() | chosen)
 
 
+CLASSIFIER = Section(
+    "A classifier on the code, and attacks",
+    "Accuracy of the head, and what attacks leave of it. The autoencoder may also stand before the judge, to remove "
+    "what an attack added. Read that only where the attack knows the autoencoder (attack on both): an attack on the judge "
+    "alone was not made against this defence, and so it flatters it. The picture has real, attacked and purified images.",
+    pictures=("adversarial/accuracy", "samples/attacked", "classifier/confusion_validation"),
+    numbers=("accuracy/", "adversarial/"),
+)
 SECTIONS = (
     Section(
         "New images",
@@ -67,14 +75,7 @@ SECTIONS = (
         pictures=("likelihood/importance", "likelihood/effective"),
         numbers=("likelihood/",),
     ),
-    Section(
-        "A classifier on the code, and attacks",
-        "Accuracy of the head, and what attacks leave of it. The autoencoder may also stand before the judge, to remove "
-        "what an attack added. Read that only where the attack knows the autoencoder (attack on both): an attack on the judge "
-        "alone was not made against this defence, and so it flatters it. The picture has real, attacked and purified images.",
-        pictures=("adversarial/accuracy", "samples/attacked", "classifier/confusion_validation"),
-        numbers=("accuracy/", "adversarial/"),
-    ),
+    CLASSIFIER,
     Section(OUTLIERS.title.replace("the energy", "the bound"), OUTLIERS.text, numbers=OUTLIERS.numbers),
     NEIGHBOURS,
 )
@@ -88,6 +89,7 @@ def study(
     first: tuple[Mapping[str, Any], ...] = ({}, {"beta": 0.5}),
     trials: int = 12,
     label: str = "{latent_size} dimensions",
+    sections: tuple[Section, ...] = SECTIONS,
 ) -> Study[Config, Any]:
     """The study of autoencoders that asks ``question``, a module's docstring, and compares trials by ``objectives``."""
     return Study(
@@ -109,8 +111,9 @@ def study(
         workload=later("models.vae.networks:workload"),
         sample=later("models.vae.evaluation:draw"),
         traverse=later("models.vae.evaluation:traverse"),
-        sections=SECTIONS,
+        sections=sections,
         smallest={
+            "stochastic_layers": 2,
             "blocks": 0,
             "width": 4,
             "latent_size": 4,

@@ -25,4 +25,5 @@ STUDY = autoencoders.study(
     first=tuple({"beta": beta} for beta in (1.0, 0.05, 0.2, 0.5, 2.0, 0.1, 1.5, 0.02)),
     trials=8,
     label="β {beta:.3g}",
+    sections=tuple(section for section in autoencoders.SECTIONS if section != autoencoders.CLASSIFIER),
 )

@@ -1,12 +1,17 @@
 """What tests share: quiet threads, and one folder for the judge of the digits, which is trained once a session."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # in the background of a script: processes of tests would not hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest_plugins = ["tests.support.servers"]
 
 
