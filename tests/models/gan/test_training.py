@@ -250,7 +250,9 @@ def said(events: list[Event]) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", ("bce", "minimax", "kl", "hinge", "wgan", "wgan_gp"))
+@pytest.mark.parametrize(
+    "loss", ("bce", "minimax", "kl", "hinge", pytest.param("wgan", marks=pytest.mark.long), "wgan_gp")
+)
 def test_every_loss_learns_to_draw_digits(loss: str, cache_folder: Path) -> None:
     """Far better than an untrained generator, and all that belongs to a report is there."""
     budget = {"wgan": 6_000, "wgan_gp": 4_000}.get(loss, 2_000)
