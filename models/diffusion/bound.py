@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from models.diffusion.losses import clean_error_weights, decoder_variance
 from samplers.denoising import Denoiser
+from samplers.kernel import standard_normal
 from samplers.noise import NoiseSchedule, noised
 
 
@@ -44,7 +45,7 @@ def bound(
     """
 
     def clean_at(time: int) -> Tensor:
-        drawn = torch.empty_like(images).normal_(generator=generator)
+        drawn = standard_normal(images, generator)
         return denoiser(noised(images, drawn, schedule.at(time)), time)
 
     alpha_bar = float(schedule.alpha_bar[-1])

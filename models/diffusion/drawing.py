@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from models.diffusion.networks import Diffusion
 from models.diffusion.sampling import Sampling
 from models.env import Env
+from models.parts.evaluation.classes import in_turn
 from models.parts.training.cost import counted
 from samplers import denoising, noise
 from samplers.denoising import CLIPS, Denoiser
@@ -71,7 +72,7 @@ def asked_labels(settings: Sampling, known: int, n: int, device: str, first: int
         return None
     if settings.label is not None:
         return torch.full((n,), settings.label, device=device)
-    return (first + torch.arange(n, device=device)) % known
+    return in_turn(n, known, device, first)
 
 
 class Cost(NamedTuple):

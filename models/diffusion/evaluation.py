@@ -20,6 +20,7 @@ from models.parts.evaluation.neighbours import nearest_training_images
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import restored
 from models.parts.training.reporting import finite
+from samplers.kernel import standard_normal
 from samplers.noise import noise_of, noised
 
 SHOWN = 64  # images in a grid
@@ -63,7 +64,7 @@ def noise_errors(result: Result, env: Env) -> dict[str, float]:
     """``noise_error/1`` … ``6``: mean squared error of ε̂ on validation images, in parts of the times from 1 to T."""
     network, generator = result.network, env.generator("errors")
     images = result.data.validation.floats()[:ERROR_IMAGES].to(env.device)
-    drawn, share = torch.empty_like(images).normal_(generator=generator), torch.arange(len(images)) / len(images)
+    drawn, share = standard_normal(images, generator), torch.arange(len(images)) / len(images)
     values = {}
     for part in range(BINS):
         times = (1 + (part + share) / BINS * (network.schedule.timesteps - 1)).round().long().to(env.device)
@@ -130,7 +131,7 @@ def denoising_error(result: Result, env: Env) -> outliers.Measure:
         total = torch.zeros(len(images), device=images.device)
         for share in NOISED_TO:
             time = max(1, round(share * network.schedule.timesteps))
-            drawn = torch.empty_like(images).normal_(generator=generator)
+            drawn = standard_normal(images, generator)
             clean = network.denoiser()(noised(images, drawn, network.schedule.at(time)), time)
             total += (clean - images).square().flatten(1).mean(1)
         return total

@@ -6,6 +6,7 @@ from torch import Generator, Tensor
 from models.diffusion.config import Config
 from models.diffusion.networks import Diffusion
 from samplers import noise
+from samplers.kernel import standard_normal
 from samplers.noise import NoiseSchedule
 
 
@@ -50,7 +51,7 @@ def loss(
     """Of a batch in [-1, 1] (n, *shape), each noised to a time of its own: one number each, (n,)."""
     n, device = len(images), images.device
     times = torch.randint(1, network.schedule.timesteps + 1, (n,), generator=generator, device=device)
-    drawn = torch.empty_like(images).normal_(generator=generator)
+    drawn = standard_normal(images, generator)
     told = None
     if config.labels:
         hidden = torch.rand(n, generator=generator, device=device) < config.label_dropout

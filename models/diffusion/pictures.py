@@ -13,6 +13,7 @@ from models.env import Env
 from models.events import Curve, Event, Images
 from models.parts.evaluation.classes import in_turn
 from samplers import noise
+from samplers.kernel import standard_normal
 from samplers.noise import noised
 
 MOMENTS = 8  # of a trajectory, and of a forward process
@@ -44,7 +45,7 @@ def moments(timesteps: int) -> list[int]:
 def forward_process(network: Diffusion, data: Data, generator: Generator, step: int) -> Images:
     """A row for each of some validation images: from the image to noise, always by the same noise."""
     images = data.validation.floats()[:ROWS].to(generator.device)
-    drawn = torch.empty_like(images).normal_(generator=generator)
+    drawn = standard_normal(images, generator)
     times = moments(network.schedule.timesteps)[::-1]
     x = torch.stack([noised(images, drawn, network.schedule.at(time)) for time in times], 1)
     return Images(step, "samples/forward", x.flatten(0, 1).clamp(-1, 1).cpu(), columns=MOMENTS)

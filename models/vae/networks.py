@@ -11,6 +11,7 @@ from models.parts.training.workload import Workload
 from models.vae.config import Config
 from models.vae.observation import OBSERVATIONS, Observation
 from models.vae.prior import FITTED_PRIORS, FittedPrior
+from samplers.kernel import standard_normal
 
 BATCH = 512  # images at a time when nothing is learned
 LARGEST_LOG_VARIANCE = 10.0  # of a Gaussian over codes, to either side of 0
@@ -31,7 +32,7 @@ class Gaussian(NamedTuple):
 
     def draw(self, generator: Generator) -> Tensor:
         """A code each, (n, dimensions), by reparameterisation: gradients pass through it."""
-        noise = torch.empty_like(self.mean).normal_(generator=generator)
+        noise = standard_normal(self.mean, generator)
         return self.mean + (self.log_variance / 2).exp() * noise
 
     def log_density(self, z: Tensor) -> Tensor:

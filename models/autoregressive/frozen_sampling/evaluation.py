@@ -1,6 +1,5 @@
 """Scores of the images that a trained model draws, and new ones."""
 
-import math
 from collections.abc import Iterator, Mapping
 
 from torch import Tensor
@@ -12,8 +11,8 @@ from models.autoregressive.sampling import draw_images
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Event, Images, Scalars
-from models.parts.evaluation.legibility import judged_classes
 from models.parts.evaluation.likelihood import bits
+from models.parts.training.reporting import finite
 
 SHOWN = 64  # images in a grid
 STEP = 1
@@ -29,11 +28,9 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
 def report(result: Result, env: Env) -> Iterator[Event]:
     """Scores beside their reference values, and the bits that the model itself gives its sharpened images."""
     references, images, net = result.trained.references, result.images, result.trained.network
-    quality = references.quality
     yield Images(STEP, "samples/fresh", images[:SHOWN])
-    values = quality.scores("fresh", images) | judged_classes(quality.judge, "", images)
-    values |= {"fid/real": references.fid_real, "fid/noise": references.fid_noise}
+    values = references.scores(images)
     nats = float(nats_by_place(net, net.tokens.encode(images)).sum(1).mean())
     values["likelihood/bits_per_dimension_own_samples"] = bits(nats, references.data.shape)
     values["cost/sample_flops"] = float(result.flops)
-    yield Scalars(STEP, {key: value for key, value in values.items() if math.isfinite(value)})
+    yield Scalars(STEP, finite(values))

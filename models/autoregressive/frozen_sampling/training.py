@@ -1,10 +1,8 @@
 """New images by a network that is not trained any more. Nothing is trained: a trial draws its images."""
 
-import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,20 +15,10 @@ from models.autoregressive.frozen_sampling.config import Config
 from models.autoregressive.networks import Network
 from models.autoregressive.sampling import Sharpness, draw_images
 from models.env import Env
-from models.events import Checkpoint, Event, Progress
+from models.events import Event
 from models.parts.evaluation import frozen
-from models.parts.evaluation.frozen import References
+from models.parts.evaluation.frozen import TrainedNetwork
 from models.parts.training.cost import counted
-
-BATCHES = 12  # in which a trial draws its images
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedNetwork:
-    """What trials on one network have in common; made once in a process."""
-
-    network: Network
-    references: References
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +26,9 @@ class Result:
     """Images that were drawn."""
 
     config: Config
-    trained: TrainedNetwork
+    trained: TrainedNetwork[Network]
     images: Tensor
     flops: int  # of one image
-
-
-@lru_cache(maxsize=2)
-def load(model: str, data: str, data_folder: Path, cache_folder: Path, device: str, samples: int) -> TrainedNetwork:
-    """The trained network in the folder ``model``, with reference values for ``samples`` images."""
-    references = frozen.references(data, data_folder, cache_folder, device, samples)
-    return TrainedNetwork(load_network(model, references.data.shape, device), references)
 
 
 def load_network(model: str, shape: tuple[int, int, int], device: str) -> Network:
@@ -64,29 +45,12 @@ def sharpness(config: Config) -> Sharpness:
 
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, Any, Result]:
     """Draw the images; nothing is trained."""
-    trained = load(config.model, env.data, env.data_folder, env.cache_folder, env.device, config.samples)
-    batches: list[Tensor] = []
-    if resume is None:
-        yield trained.references.data.used
-        yield trained.references.facts(config.model, trained.network)
-    else:
-        batches = list(resume["images"].split(size_of_batch(config)))
-    total = math.ceil(config.samples / size_of_batch(config))
-    for index in range(len(batches), total):
-        n = min(size_of_batch(config), config.samples - index * size_of_batch(config))
-        generator = env.generator(f"samples, batch {index}")  # of its own: a resumed trial needs no state of it
-        batches.append(draw_images(trained.network, n, generator, sharpness(config)).cpu())
-        yield Progress("samples", index + 1, total)
-        yield Checkpoint(index + 1, partial(_state, batches))
-    images = torch.cat(batches)
+    place = env.data, env.data_folder, env.cache_folder, env.device
+    trained = frozen.trained_network(load_network, config.model, *place, config.samples)
+
+    def draw_batch(n: int, first: int, generator: torch.Generator) -> Tensor:
+        return draw_images(trained.network, n, generator, sharpness(config))
+
+    images = yield from frozen.drawn(trained, config.model, config.samples, draw_batch, env, resume)
     _, flops = counted(partial(draw_images, trained.network, 1, env.generator("cost"), sharpness(config)))
     return Result(config, trained, images, flops)
-
-
-def size_of_batch(config: Config) -> int:
-    """Images that are drawn between two checkpoints."""
-    return max(1, config.samples // BATCHES)
-
-
-def _state(batches: list[Tensor]) -> dict[str, Any]:
-    return {"images": torch.cat(batches)}

@@ -1,6 +1,5 @@
 """Scores of the images that a trained network draws, and new ones."""
 
-import math
 from collections.abc import Iterator, Mapping
 
 from torch import Tensor
@@ -11,7 +10,7 @@ from models.diffusion.frozen_sampling.config import Config
 from models.diffusion.frozen_sampling.training import Result, load_network
 from models.env import Env
 from models.events import Event, Images, Scalars
-from models.parts.evaluation.legibility import judged_classes
+from models.parts.training.reporting import finite
 
 SHOWN = 64  # images in a grid
 STEP = 1
@@ -29,8 +28,5 @@ def sample(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> I
 def report(result: Result, env: Env) -> Iterator[Event]:
     """Scores beside their reference values, and the price of an image."""
     references, images = result.trained.references, result.images
-    quality = references.quality
     yield Images(STEP, "samples/fresh", images[:SHOWN])
-    values = quality.scores("fresh", images) | judged_classes(quality.judge, "", images) | result.cost.scores()
-    values |= {"fid/real": references.fid_real, "fid/noise": references.fid_noise}
-    yield Scalars(STEP, {key: value for key, value in values.items() if math.isfinite(value)})
+    yield Scalars(STEP, finite(references.scores(images) | result.cost.scores()))

@@ -9,9 +9,9 @@ from models.events import Images
 COLUMNS = 10  # samples of a class in a picture
 
 
-def in_turn(n: int, classes: int, device: str) -> Tensor:
-    """Labels (n,): each class in turn, so that all are asked for equally often."""
-    return torch.arange(n, device=device) % classes
+def in_turn(n: int, classes: int, device: str, first: int = 0) -> Tensor:
+    """Labels (n,): each class in turn, so that all are asked for equally often; of images from number ``first``."""
+    return (first + torch.arange(n, device=device)) % classes
 
 
 def rows(step: int, key: str, images: Tensor, labels: Tensor) -> Images:

@@ -1,10 +1,12 @@
 """What studies over a trained network share: the network is read from the folder of its trial, samples are scored alike."""
 
 import json
+import math
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -12,12 +14,16 @@ from torch import Tensor, nn
 
 from models.data import dataset as datasets
 from models.env import Env
-from models.events import Facts
+from models.events import Checkpoint, Event, Facts, Progress
 from models.parts.evaluation import judge as judges
+from models.parts.evaluation.legibility import judged_classes
 from models.parts.evaluation.quality import Quality
 from models.parts.networks.blocks import weights_digest
 from models.parts.training import cache
 from samplers import starts
+
+BATCHES = 12  # in which a trial draws its images
+N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +39,19 @@ class References:
         """Which judge and which network: its folder, and a digest of its weights."""
         digest = weights_digest(network)
         return Facts({"judge/hash": self.quality.judge.digest, "model": model, "model/digest": digest})
+
+    def scores(self, images: Tensor) -> dict[str, float]:
+        """Of the images that a trial drew, beside their reference values."""
+        values = self.quality.scores("fresh", images) | judged_classes(self.quality.judge, "", images)
+        return values | {"fid/real": self.fid_real, "fid/noise": self.fid_noise}
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork(Generic[N]):
+    """What trials on one network have in common; made once in a process."""
+
+    network: N
+    references: References
 
 
 def read(model: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -52,3 +71,48 @@ def references(data: str, data_folder: Path, cache_folder: Path, device: str, sa
     order = torch.randperm(len(dataset.train), generator=generator, device=device)
     real_images = dataset.train.floats(order[:samples].cpu())
     return References(dataset, quality, quality.fid(real_images), quality.fid(noise))
+
+
+@lru_cache(maxsize=2)
+def trained_network(
+    load: Callable[[str, tuple[int, int, int], str], N],
+    model: str,
+    data: str,
+    data_folder: Path,
+    cache_folder: Path,
+    device: str,
+    samples: int,
+) -> TrainedNetwork[N]:
+    """What ``load`` reads from the folder ``model``, with reference values for ``samples`` images."""
+    compared = references(data, data_folder, cache_folder, device, samples)
+    return TrainedNetwork(load(model, compared.data.shape, device), compared)
+
+
+def drawn(
+    trained: TrainedNetwork[N],
+    model: str,
+    samples: int,
+    draw: Callable[[int, int, torch.Generator], Tensor],
+    env: Env,
+    resume: Mapping[str, Any] | None,
+) -> Generator[Event, Any, Tensor]:
+    """``samples`` images, batch by batch, with a checkpoint after each: ``draw`` gets their number and that of the first."""
+    size = max(1, samples // BATCHES)
+    batches: list[Tensor] = []
+    if resume is None:
+        yield trained.references.data.used
+        yield trained.references.facts(model, trained.network)
+    else:
+        batches = list(resume["images"].split(size))
+    total = math.ceil(samples / size)
+    for index in range(len(batches), total):
+        first = index * size
+        generator = env.generator(f"samples, batch {index}")  # of its own: a resumed trial needs no state of it
+        batches.append(draw(min(size, samples - first), first, generator).cpu())
+        yield Progress("samples", index + 1, total)
+        yield Checkpoint(index + 1, partial(_state, batches))
+    return torch.cat(batches)
+
+
+def _state(batches: list[Tensor]) -> dict[str, Any]:
+    return {"images": torch.cat(batches)}
