@@ -63,7 +63,6 @@ SECTIONS = (
             "samples/interpolation",
             "latent/map",
             "latent/kl_by_dimension",
-            "latent/kl_by_dimension_2",
         ),
         numbers=("latent/",),
     ),
@@ -113,7 +112,6 @@ def study(
         traverse=later("models.vae.evaluation:traverse"),
         sections=sections,
         smallest={
-            "stochastic_layers": 2,
             "blocks": 0,
             "width": 4,
             "latent_size": 4,
