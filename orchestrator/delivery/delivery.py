@@ -29,6 +29,7 @@ class Delivery:
         self.folder, self.store = folder / OUTBOX, store
         self.sent = outbox.sent(self.folder)
         self._on_run: Callable[[str], None] = lambda run: None
+        self._refusals = self.folder / REFUSED  # where entries that are not taken go
         self._tries = 0  # of the next batch, with unclear answers
         self._torn = 0  # bytes of a line that has no end: its writer is at it, or was killed
 
@@ -182,30 +183,27 @@ class Delivery:
     def deliver_refused(self) -> int:
         """Deliver once more what was refused; returns how many entries were taken. What is refused again is kept.
 
-        Raises what the store raises.
+        Raises what the store raises; then all of it is kept.
         """
         refused = [entry for entry in outbox.refused(self.folder) if not isinstance(entry, Select)]
         if not refused:
             return 0
         sent = self.sent.model_copy(deep=True, update={"refused": 0, "reason": "", "gone": False})
-        place = self.folder / REFUSED
-        before = place.read_bytes()
-        self._tries = TRIES  # they have been tried often
+        kept, again = self._refusals, self.folder / f"{REFUSED}.again"
+        again.unlink(missing_ok=True)  # of somebody who was killed here
+        self._refusals, self._tries = again, TRIES  # they have been tried often
         try:
-            files.replace(place, b"")
             if sent.run or self._opened(refused, sent):
                 self._hand_over(refused, sent)
-        except BaseException:
-            files.replace(place, before)
-            raise
         finally:
-            self._tries = 0
+            self._refusals, self._tries = kept, 0
         if not sent.run:
-            files.replace(place, before)
             return 0
+        if sent.refused:
+            again.replace(kept)
+        else:
+            kept.unlink()
         self._note(sent)
-        if not sent.refused:
-            place.unlink()
         return len(refused) - sent.refused
 
     def _opened(self, refused: Sequence[Entry], sent: Sent) -> bool:
@@ -215,7 +213,7 @@ class Delivery:
 
     def _refuse(self, entries: Sequence[Entry], reason: str, count: int, sent: Sent) -> None:
         """Keep what is not taken, so that it can be looked at, and go on with the rest."""
-        with (self.folder / REFUSED).open("a") as file:
+        with self._refusals.open("a") as file:
             file.writelines(entry.model_dump_json() + "\n" for entry in entries)
         sent.refused += count
         sent.reason = reason

@@ -24,6 +24,7 @@ class Strict(MemoryStore):
     mended = False
 
     def deliver(self, run: str, entries: Sequence[Entry]) -> None:
+        self._reach()
         keys = {key for entry in entries if isinstance(entry, Numbers | Tags) for key in entry.values}
         keys |= {key for entry in entries if isinstance(entry, Begin) for key in entry.params}
         keys |= {key for entry in entries if isinstance(entry, End) for key in entry.tags}
@@ -48,7 +49,12 @@ def test_a_key_that_is_refused_takes_no_other_key_along(tmp_path: Path) -> None:
     assert [point for point in record.points if point[1] == "loss"] == [(step, "loss", 1 / step) for step in (1, 2, 3)]
     assert (len(record.points), delivery.sent.refused) == (6, 6)
     assert delivery.deliver_refused() == 0 and delivery.sent.refused == 6
-    store.mended = True
+    kept = (tmp_path / "outbox" / deliveries.REFUSED).read_bytes()
+    store.away = True
+    with pytest.raises(ConnectionError):
+        delivery.deliver_refused()
+    assert (tmp_path / "outbox" / deliveries.REFUSED).read_bytes() == kept and delivery.sent.refused == 6
+    store.away, store.mended = False, True
     again = Delivery(tmp_path, store)
     assert again.deliver_refused() == 6 and again.deliver_refused() == 0
     assert (record.params["bad"], record.tags["bad"], len(record.points)) == ("1", "c", 9)
