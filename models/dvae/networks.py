@@ -1,5 +1,7 @@
 """Encoder, quantiser, decoder; without the quantiser it is a plain autoencoder of the same size."""
 
+import math
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -19,12 +21,12 @@ def map_size(config: Config, shape: tuple[int, int, int]) -> tuple[int, int]:
     height, width = shape[1:]
     if height % factor or width % factor:
         possible = next((n for n in range(config.halvings - 1, 0, -1) if not (height % 2**n or width % 2**n)), 0)
-        even = "×".join(str(-(-side // factor) * factor) for side in (height, width))
         lower = f"lower it by --set halvings={possible}, or " if possible else ""
         times = "" if config.halvings == 1 else f" {config.halvings} times"
+        rows, columns = (math.ceil(side / factor) * factor for side in (height, width))
         raise DataError(
-            f"images of {height}×{width} pixels cannot be halved{times}; {lower}pad or scale them to {even}, for files by "
-            f"folder:PATH:size={max(-(-side // factor) * factor for side in (height, width))}"
+            f"images of {height}×{width} pixels cannot be halved{times}; {lower}pad or scale them to {rows}×{columns}, for "
+            f"files by folder:PATH:size={max(rows, columns)}"
         )
     return height // factor, width // factor
 
