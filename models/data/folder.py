@@ -1,19 +1,15 @@
-"""The user's own image files: a sub-folder for each class, as they are, or brought to one size and to black and white.
+"""The user's own image files: a sub-folder for each class, as they are, or brought to one size and to black and white."""
 
-What lies deeper below a class's folder belongs to the class. Folders train, val and test above the classes divide the images.
-"""
-
-import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import image_file
+from models.data import class_folders, image_file
 from models.data.arrays import (
     LEAST_SIDE,
     Arrays,
@@ -24,13 +20,8 @@ from models.data.arrays import (
     refuse_rare,
     refuse_small,
 )
-from models.data.image_file import SUFFIXES, ImageFile
+from models.data.image_file import ImageFile
 
-SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 LARGEST_SIDE = 4096
 SHARES = (70, 15, 15)  # percent of training, validation and test
 OPTIONS = "85/10/5, size=28, invert, binary"
@@ -74,9 +65,14 @@ def image_folder(spec: Path) -> Arrays:
     if not path.is_dir():
         raise DataError(f"there is no folder {path}; folder:PATH wants one with a sub-folder of images for each class")
     try:
-        files, notes = _files_of_splits(path, options)
+        tree = class_folders.read(path)
     except OSError as error:
         raise DataError(f"{path} cannot be looked through ({error}); make its folders readable") from error
+    files, notes = tree.splits, tree.notes
+    if tree.is_divided and options.shares:  # said anew, so all images are divided together
+        shares = "/".join(map(str, options.shares))
+        files = {"train": tree.together()}
+        notes = [f"the images of all folders are divided anew by {shares}", *notes[1:]]
     classes = sorted({name for part in files.values() for name in part}, key=_natural)
     in_training = {*files["train"]}
     if unknown := [name for name in classes if name not in in_training]:
@@ -104,117 +100,6 @@ def image_folder(spec: Path) -> Arrays:
         split.get("test", test),
         (*notes, *converted),
     )
-
-
-Files = Mapping[str, Sequence[Path]]  # by class
-
-
-def _files_of_splits(path: Path, options: Options) -> tuple[dict[str, Files], list[str]]:
-    """The files of each class for training, and for validation and test where folders say so; and what was left out."""
-    splits = _splits(path)
-    files: dict[str, Files] = {}
-    notes = [f"the images are divided as the folders {', '.join(folder.name for folder in splits.values())} say"]
-    if len(splits) < 2:
-        notes.clear()
-    unread = list[Path]()
-    for part, folder in (splits or {"train": path}).items():
-        classes = _visible(folder)
-        if not classes:
-            raise DataError(
-                f"{folder} has no sub-folders; put the images of each class into a sub-folder named after it"
-            )
-        by_class = {entry.name: [*_below(entry)] for entry in classes}
-        unread += [file for found in by_class.values() for file in found if file.suffix.lower() not in SUFFIXES]
-        unread += [file for file in folder.iterdir() if _is_image(file)]
-        by_class = {name: [file for file in found if _is_image(file)] for name, found in by_class.items()}
-        if empty := [name for name, found in by_class.items() if not found]:
-            notes.append(f"folders without images are left out: {', '.join(empty)}")
-        files[part] = {name: found for name, found in by_class.items() if found}
-        if not files[part]:
-            raise DataError(f"the sub-folders of {folder} hold no images; put files that end in .png or .jpg there")
-    if unread:
-        names = ", ".join(file.name for file in unread[:3])
-        notes.append(f"{len(unread)} files are no images by their names, or lie in no class, and are left out: {names}")
-    if len(splits) > 1 and options.shares:  # said anew, so all images are divided together
-        merged: dict[str, list[Path]] = {}
-        for part_files in files.values():
-            for name, found in part_files.items():
-                merged.setdefault(name, []).extend(found)
-        return {"train": merged}, [
-            f"the images of all folders are divided anew by {'/'.join(map(str, options.shares))}",
-            *notes[1:],
-        ]
-    return files, notes
-
-
-def _splits(path: Path) -> dict[str, Path]:
-    """The folders train, val and test, by what they are; {} where the folders are classes. Raises DataError for a half of it."""
-    top = _visible(path)
-    named = [(part, folder) for folder in top if (part := _split_of(folder.name))]
-    splits = dict(named)
-    if len(top) == 1 and (
-        named or any(_visible(folder) for folder in top) and not any(map(_is_image, top[0].iterdir()))
-    ):
-        if named and named[0][0] == "train" and _visible(top[0]):
-            return splits
-        raise DataError(
-            f"{path} holds the folder {top[0].name} alone; if the classes are inside it, say folder:{path / top[0].name}"
-        )
-    if len(named) < 2:
-        return {}
-    others = [folder.name for folder in top if not _split_of(folder.name)]
-    flat = [folder.name for _, folder in named if not _visible(folder)]
-    if "train" not in splits or len(splits) < len(named) or others or flat:
-        wrong = (
-            f"{flat[0]} has no sub-folders of classes"
-            if flat
-            else f"{others[0]} is neither"
-            if others
-            else "there is no train"
-            if "train" not in splits
-            else "two of them are the same part"
-        )
-        raise DataError(
-            f"{path} looks divided into {', '.join(folder.name for _, folder in named)}, but {wrong}; keep train, val and "
-            "test with the classes in each, and nothing beside them"
-        )
-    return splits
-
-
-def _split_of(name: str) -> str | None:
-    """Of "train", "Test_set" and "validation images"."""
-    letters = re.sub(r"[^a-z]", "", name.lower())
-    return SPLITS.get(letters) or SPLITS.get(re.sub(r"(set|images|data)$", "", letters))
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not _hidden(file.name) and not file.is_dir()
-
-
-def _visible(folder: Path) -> list[Path]:
-    """Sub-folders without what systems leave behind."""
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _hidden(entry.name))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "__MACOSX"))
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """All files of a class, those of its sub-folders too. A link back to a folder above is not followed."""
-    seen = {os.path.realpath(above) for above in folder.absolute().parents}
-    for root, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
-        seen.add(os.path.realpath(root))
-        folders[:] = sorted(
-            name for name in folders if not _hidden(name) and os.path.realpath(os.path.join(root, name)) not in seen
-        )
-        for name in sorted(files):
-            if not _hidden(name):
-                yield Path(root, name)
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

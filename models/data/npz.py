@@ -88,8 +88,8 @@ def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
                     raise DataError(f"{path} has {halves.pop()} without {lacking.pop()}; add it, or leave both out")
                 names += layout["val"]
             if not missing:
-                with zipfile.ZipFile(path) as archive:
-                    _refuse_hostile(path, names, archive)
+                assert file.zip is not None  # it is open
+                _refuse_hostile(path, names, file.zip)
                 return {name: file[name] for name in names}, [name for name in file.files if name not in names]
             present = ", ".join(file.files) or "nothing"
     except DataError:
