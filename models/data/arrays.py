@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 CLASSES = tuple("0123456789")
 LEAST_SIDE = 4  # pixels; networks halve an image down to that
 VALIDATION = 5_000  # images of an official training set: MNIST's customary number
+UNLABELLED = "unlabelled"  # the one class of images without labels
+ONE_CLASS = (
+    "the images have no classes to tell apart, so scores are by a judge that learned which way up an image is, and nothing "
+    "is said of classes and legibility"
+)
 LONGEST = 300  # letters of a message about data of the user's own
 
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images and their labels
@@ -52,11 +57,7 @@ def refuse_small(where: str, shape: Sequence[int]) -> None:
 
 
 def refuse_rare(where: str, counts: NDArray[np.int64], names: Sequence[str]) -> None:
-    """Raises DataError where a class has too few images for three splits, or there is only one class."""
-    if len(names) < 2:
-        raise DataError(
-            f"{where} has only the class {names[0]}; add a second, for the judge learns to tell classes apart"
-        )
+    """Raises DataError where a class has too few images for three splits."""
     rarest = int(counts.argmin())
     if counts[rarest] < 3:  # one for each split
         raise DataError(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from models.data.arrays import DataError
+from models.data.arrays import UNLABELLED, DataError
 from models.data.image_file import SUFFIXES
 
 SPLITS = {
@@ -50,6 +50,10 @@ def read(path: Path) -> Tree:
     unread = list[Path]()
     for split, folder in (folders or {"train": path}).items():
         classes = _visible(folder)
+        if not classes and not folders and (images := sorted(file for file in folder.iterdir() if _is_image(file))):
+            splits[split] = {UNLABELLED: images}
+            unread += [file for file in folder.iterdir() if not _is_image(file) and not _hidden(file.name)]
+            continue
         if not classes:
             raise DataError(
                 f"{folder} has no sub-folders; put the images of each class into a sub-folder named after it"

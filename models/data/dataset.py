@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.arrays import Arrays, DataError, Part, shortened
+from models.data.arrays import ONE_CLASS, Arrays, DataError, Part, shortened
 from models.data.files import FORMS
 from models.data.halved import PREFIX as HALVED
 from models.data.halved import halved, halved_shape
@@ -98,6 +98,11 @@ class Data:
         return self.train.shape
 
     @property
+    def has_classes(self) -> bool:
+        """Whether its labels tell images apart: not where there is one class, or no label at all."""
+        return len(self.classes) > 1
+
+    @property
     def sizes(self) -> Mapping[str, int]:
         """Number of images in each split."""
         return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
@@ -155,6 +160,7 @@ class Reader:
             )
         train, validation, test = (Split(*part) for part in parts)
         notes = (*arrays.notes, *(dark(int(arrays.images.max())) if is_path(self.spec) else ()))
+        notes = notes if len(arrays.classes) > 1 else (*notes, ONE_CLASS)
         return Data(self.spec, arrays.source, train, validation, test, arrays.classes, _digest(parts), notes=notes)
 
     @cached_property

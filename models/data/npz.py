@@ -43,6 +43,8 @@ def npz_file(path: Path) -> Arrays:
     layout = MEDMNIST if MEDMNIST["train"].images in arrays else KERAS
     parts = {part: names for part, names in layout.items() if names.images in arrays}
     values.pixels(str(path), {names.images: arrays[names.images] for names in parts.values()})
+    for names in parts.values():  # of a file without labels
+        arrays.setdefault(names.labels, np.zeros(len(arrays[names.images]), np.int64))
     labels = {part: values.labels(str(path), names.labels, arrays[names.labels]) for part, names in parts.items()}
     for part, names in parts.items():
         _refuse_arrays(path, names, arrays[names.images], labels[part])
@@ -81,16 +83,21 @@ def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} holds a single array; write {WANTED} with numpy.savez")
             layout = MEDMNIST if MEDMNIST["train"].images in file.files else KERAS
-            names = [name for part in ("train", "test") for name in layout[part]]
+            is_labelled = any(names.labels in file.files for names in layout.values())
+            names = [name for part in ("train", "test") for name in layout[part][: 1 + is_labelled]]
             missing = [name for name in names if name not in file.files]
-            if halves := {*layout["val"]} & {*file.files}:
-                if lacking := {*layout["val"]} - halves:
+            of_validation = {*layout["val"][: 1 + is_labelled]}
+            if halves := of_validation & {*file.files}:
+                if lacking := of_validation - halves:
                     raise DataError(f"{path} has {halves.pop()} without {lacking.pop()}; add it, or leave both out")
-                names += layout["val"]
+                names += [*of_validation]
             if not missing:
                 assert file.zip is not None  # it is open
                 _refuse_hostile(path, names, file.zip)
                 return {name: file[name] for name in names}, [name for name in file.files if name not in names]
+            missing += [
+                name for part in ("train", "test") if (name := layout[part].labels) not in (*names, *file.files)
+            ]
             present = ", ".join(file.files) or "nothing"
     except DataError:
         raise

@@ -38,7 +38,12 @@ class DivergenceMonitor:
         return replace(self, norms=norms, exploding=exploding)
 
     def update_classes(self, step: int, updates: int, values: Mapping[str, float]) -> "DivergenceMonitor":
-        """Judge new images by the classes that are read in them. Legibility is no sign: images of one class are legible."""
+        """Judge new images by the classes that are read in them. Legibility is no sign: images of one class are legible.
+
+        Images without classes show no collapse in this way.
+        """
+        if "classes/entropy" not in values:
+            return self
         entropy, real = values["classes/entropy"], values["classes/entropy_real"]
         late = past_grace_period(step, updates, GRACE_PERIOD)
         collapsed = self.collapsed + 1 if late and entropy < LEAST_ENTROPY * real else 0

@@ -42,7 +42,12 @@ class DivergenceMonitor:
         return monitor
 
     def update_classes(self, step: int, updates: int, scores: Mapping[str, float]) -> "DivergenceMonitor":
-        """Judge an evaluation: the entropy, in nats, of the classes that the judge sees in generated and in real images."""
+        """Judge an evaluation: the entropy, in nats, of the classes that the judge sees in generated and in real images.
+
+        Images without classes show no collapse in this way.
+        """
+        if "classes/entropy" not in scores:
+            return self
         entropy, real_entropy = scores["classes/entropy"], scores["classes/entropy_real"]
         collapsed = past_grace_period(step, updates, GRACE_PERIOD) and entropy < LEAST_ENTROPY * real_entropy
         monitor = replace(self, few=self.few + 1 if collapsed else 0)

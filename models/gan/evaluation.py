@@ -126,7 +126,8 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Progress("evaluation", 1, 2)
     yield from nearest_training_images(images[:16], data, step)
     yield Images(step, "samples/interpolation", interpolation(result, env), columns=STEPS)
-    yield classes(result, images)
+    if data.has_classes:
+        yield classes(result, images)
     yield from over_epochs(result, scores["fid/generated"], anchors)
     yield from critic_report(result, images, raw, env)
     yield Weights.of(result.network)

@@ -38,6 +38,7 @@ N_QUICK_EVALUATIONS = 20  # readings of validation images over training; scores 
 
 def check(config: Config, data: datasets.Data) -> None:
     """Raises DataError for other classes than the data's, or files of the user's that cannot be used."""
+    needs.refuse_unlabelled(data)
     same_classes(config, data)
     needs.refuse(data, config.inception_weights)
     if config.classifier is not None:

@@ -167,7 +167,7 @@ def report(result: Result, env: Env) -> Iterator[Event]:
         yield from bounds(result, env)
         yield from strangers(result, env)
     yield Progress("evaluation", 2, 4)
-    if network.head is not None:
+    if network.head is not None and data.has_classes:
         yield from classification(config, network, data, env, step)
         yield Progress("evaluation", 3, 4)
         yield from attacked(network, result.quality.judge, data, config.evaluation_samples, env, step)

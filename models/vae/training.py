@@ -28,15 +28,17 @@ GRADIENT_CLIP = 200.0  # largest norm of the gradient in the weights, of a loss 
 
 
 def check(config: Config, data: datasets.Data) -> None:
-    """Raises DataError for a likelihood of two levels where images are grey, a head with another number of classes, or
-    unusable Inception weights.
+    """Raises DataError for a likelihood of two levels where images are grey, a head with another number of classes or
+    with nothing to learn, or unusable Inception weights.
     """
     needs.refuse(data, config.inception_weights)
     if config.likelihood == "bernoulli" and (n := likelihood.levels(data)) > 2:
         raise datasets.DataError(
             f"likelihood=bernoulli is for images of two grey levels, and '{data.name}' has {n}; use --set likelihood=logistic"
         )
-    if config.head != "none" and config.classes != len(data.classes):
+    if config.head == "with" and not data.has_classes:
+        raise datasets.DataError(f"'{data.name}' has no classes that a head could learn; use --set head=none")
+    if config.head != "none" and data.has_classes and config.classes != len(data.classes):
         raise datasets.DataError(
             f"the head has {config.classes} classes and '{data.name}' has {len(data.classes)}; "
             f"use --set classes={len(data.classes)}"

@@ -20,6 +20,7 @@ from models.parts.evaluation import needs
 
 def check(config: Config, data: datasets.Data) -> None:
     """Raises DataError where the data have more classes than the network has room for, or Inception's weights cannot be used."""
+    needs.refuse_unlabelled(data)
     needs.refuse(data, config.inception_weights)
     if len(data.classes) > config.classes:
         raise datasets.DataError(

@@ -1,4 +1,7 @@
-"""The judge: a small classifier, trained once on real images, in whose features images are compared."""
+"""The judge: a small classifier, trained once on real images, in whose features images are compared.
+
+It learns the classes of the images. Where they have none it learns which way up an image is, see ``orientation``.
+"""
 
 import math
 from collections.abc import Callable, Generator
@@ -9,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.data.dataset import Data, Split
+from models.data.dataset import Data, floats
 from models.env import derive_seed
-from models.events import Event, Progress
+from models.events import Event, Facts, Progress
+from models.parts.evaluation import orientation
 from models.parts.evaluation.classes import confusion
 from models.parts.networks.blocks import weights_digest
 from models.parts.training import cache
@@ -75,6 +79,8 @@ class Judge:
     network: Network
     digest: str  # of its weights
     accuracy: float  # share of the validation split that it gets right
+    answers: tuple[str, ...]  # the classes, or orientations where there are none
+    knows_classes: bool
     n_train: int  # images that it learned from
     n_validation: int
 
@@ -83,12 +89,19 @@ class Judge:
         return self._each(self.network.features, images)
 
     def predict(self, images: Tensor) -> Tensor:
-        """Probabilities (n, classes) for images in [-1, 1] on any device, on the judge's device."""
+        """Probabilities (n, answers) for images in [-1, 1] on any device, on the judge's device."""
         return self._each(lambda batch: self.network(batch).softmax(1), images)
 
-    def confusion(self, split: Split) -> Tensor:
-        """Counts (classes, classes) over a split of the data: a row for each true class, a column for each answer."""
-        return confusion(split.labels, self.predict(split.floats()).argmax(1), self.network.head.out_features)
+    def confusion(self, data: Data) -> Tensor:
+        """Counts (answers, answers) over validation images: a row for each true answer, a column for each that it gives."""
+        images, n = data.validation.floats(), len(self.answers)
+        if self.knows_classes:
+            return confusion(data.validation.labels, self.predict(images).argmax(1), n)
+        counts = torch.zeros(n, n, dtype=torch.long)
+        for number in range(n):  # each image in each orientation
+            truth = torch.full((len(images),), number)
+            counts += confusion(truth, self.predict(orientation.turned(images, truth)).argmax(1), n)
+        return counts
 
     def _each(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         device = self.network.head.weight.device
@@ -106,25 +119,41 @@ def obtain(data: Data, cache_folder: Path, device: str) -> Generator[Event, None
 
     begins = Progress("judge", 0, TRAINING[data.shape[0]][0])
     yield begins
-    return (yield from cache.shared(path, lambda: _read(path, data, device), lambda: train(data, device), keep, begins))
+    judge = yield from cache.shared(path, lambda: _read(path, data, device), lambda: train(data, device), keep, begins)
+    if not judge.knows_classes:
+        yield Facts({"judge/learned": f"orientation of images without classes: {', '.join(judge.answers)}"})
+    return judge
 
 
 def train(data: Data, device: str, number: int = 0) -> Generator[Event, None, Judge]:
     """Judge ``number`` of ``data``: 0 is the one that scores; others differ in first weights and batches alone."""
     seed = derive_seed("judge", VERSION, data.digest, *([number] if number else []))
     with seeded_init(seed):
-        network = Network(data.shape, len(data.classes))
+        network = Network(data.shape, len(_answers(data)))
     network.to(device)
     generator = torch.Generator(device).manual_seed(seed)
     images, labels = data.train.images.to(device), data.train.labels.to(device)
+    shown, vary = images, lambda batch: _vary(batch, generator)
+    if not data.has_classes:  # image i in orientation o is number o · images + i
+        shown = torch.arange(len(images) * len(_answers(data)), device=device)
+        labels = shown // len(images)
+        vary = lambda numbers: _vary(_turned(images, numbers), generator)  # noqa: E731
     steps, batch_size = TRAINING[data.shape[0]]
-    settings = steps, batch_size, LEARNING_RATE, generator, lambda batch: _vary(batch, generator)
-    for step in learn(network, images, labels, *settings, weight_decay=1e-4):
+    settings = steps, batch_size, LEARNING_RATE, generator, vary
+    for step in learn(network, shown, labels, *settings, weight_decay=1e-4):
         if step.done % 10 == 0:
             yield Progress("judge", step.done, steps)
     judge = _judge(network, data, math.nan)
-    counts = judge.confusion(data.validation)
+    counts = judge.confusion(data)
     return replace(judge, accuracy=float(counts.trace() / counts.sum()))
+
+
+def _answers(data: Data) -> tuple[str, ...]:
+    return data.classes if data.has_classes else orientation.orientations(data.shape)
+
+
+def _turned(images: Tensor, numbers: Tensor) -> Tensor:
+    return orientation.turned(floats(images[numbers % len(images)]), numbers // len(images))
 
 
 def _vary(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -138,7 +167,8 @@ def _vary(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def _judge(network: Network, data: Data, accuracy: float) -> Judge:
     network.eval().requires_grad_(False)
-    return Judge(network, weights_digest(network), accuracy, len(data.train), len(data.validation))
+    known = _answers(data), data.has_classes
+    return Judge(network, weights_digest(network), accuracy, *known, len(data.train), len(data.validation))
 
 
 def _read(path: Path, data: Data, device: str) -> Judge | None:
@@ -146,7 +176,7 @@ def _read(path: Path, data: Data, device: str) -> Judge | None:
     try:
         weights, metadata = cache.read(path, "judge")
         with seeded_init(0):  # overwritten at once
-            network = Network(data.shape, len(data.classes))
+            network = Network(data.shape, len(_answers(data)))
         network.load_state_dict(weights)
         judge = _judge(network, data, float(metadata["accuracy"]))
         if judge.digest != metadata["digest"]:

@@ -9,7 +9,12 @@ CONFIDENT = 0.9  # a probability
 
 
 def judged_classes(judge: Judge, name: str, images: Tensor) -> dict[str, float]:
-    """``classes/entropy`` in nats of the classes that the judge sees; ``legibility/share`` of images read above 0.9."""
+    """``classes/entropy`` in nats of the classes that the judge sees; ``legibility/share`` of images read above 0.9.
+
+    {} where there are no classes to be read.
+    """
+    if not judge.knows_classes:
+        return {}
     probabilities = judge.predict(images)
     shares = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(probabilities)
     confidence = probabilities.amax(1)

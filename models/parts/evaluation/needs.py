@@ -19,3 +19,12 @@ def refuse(data: Data, inception_weights: str | None) -> None:
         f"'{data.name}' has {present} validation images among its {total}, and scores need {LEAST}; add images until there "
         f"are {wanted}"
     )
+
+
+def refuse_unlabelled(data: Data) -> None:
+    """Raises DataError where images have no classes, for models of images and labels."""
+    if not data.has_classes:
+        raise DataError(
+            f"'{data.name}' has one class, and this study needs two; add images of a second, or take a study that looks at "
+            "no labels, such as ebm, gan, vae or diffusion"
+        )

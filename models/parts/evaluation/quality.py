@@ -51,7 +51,7 @@ class Quality:
         judge, size = self.judge, n_weights(network)
         yield Facts({"judge/hash": judge.digest, "judge/images": judge.n_train, "network/parameters": size})
         yield Scalars(0, {"judge/accuracy": judge.accuracy})
-        yield Matrix(0, "judge/confusion", judge.confusion(data.validation), data.classes, data.classes)
+        yield Matrix(0, "judge/confusion", judge.confusion(data), judge.answers, judge.answers)
 
     def fid(self, images: Tensor) -> float:
         """FID of the first n images, (n, channels, height, width) in [-1, 1], in the judge's features."""

@@ -60,7 +60,8 @@ def test_npz_with_colour_has_its_channels_moved_first(tmp_path: Path) -> None:
         ({"y_train": labelled(59, 3)}, "x_train has 60 images but y_train has 59 labels"),
         ({"x_test": numbered(0), "y_test": labelled(0)}, "x_test is empty"),
         ({"y_train": np.repeat([0, 1, 5], [29, 29, 2])}, "x_train has 2 images of class 5; add some, at least 3"),
-        ({"y_train": labelled(60, 1)}, "x_train has only the class 0; add a second"),
+        ({"y_train": None}, "has no y_train but holds x_train, x_test, y_test"),
+        ({"y_train": None, "y_test": None, "x_test": None}, "has no x_test, y_train, y_test but holds x_train"),
         ({"y_test": labelled(30, 4)}, "class 3 of y_test is not in y_train"),
         ({"x_train": np.array([{}] * 60)}, "cannot be read .*; write plain arrays of numbers"),
     ],
@@ -68,6 +69,21 @@ def test_npz_with_colour_has_its_channels_moved_first(tmp_path: Path) -> None:
 def test_npz_that_cannot_be_used(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         data.load(write_npz(tmp_path / "set.npz", **changed), tmp_path)
+
+
+@pytest.mark.parametrize("y", [None, labelled(60, 1), labelled(60, 1)[:, None]])
+def test_npz_of_one_class_or_without_labels(y: np.ndarray[Any, Any] | None, tmp_path: Path) -> None:
+    y_test = None if y is None else y[:30]
+    read = data.load(write_npz(tmp_path / "set.npz", y_train=y, y_test=y_test, extra=np.arange(3)), tmp_path)
+    assert read.sizes == {"train": 50, "validation": 10, "test": 30}
+    assert not read.has_classes
+    assert read.notes[0] == "arrays of the file that are left out: extra"
+    assert "a judge that learned which way up an image is" in read.notes[-1]
+
+
+def test_npz_without_labels_may_have_validation_images(tmp_path: Path) -> None:
+    without = {"y_train": None, "y_test": None, "x_val": numbered(9, 100)}
+    assert data.load(write_npz(tmp_path / "set.npz", **without), tmp_path).sizes["validation"] == 9
 
 
 def _single(path: Path) -> None:
@@ -153,7 +169,6 @@ def _one_more(name: str, mode: str = "L", size: tuple[int, int] = (6, 5)) -> Cal
         (lambda path: (path / "b" / "gone.png").symlink_to("nowhere"), "b/gone.png is no regular file"),
         (lambda path: (path / "b" / "odd.jpg").write_bytes(b"no"), "b/odd.jpg cannot be read as an image"),
         (lambda path: cut(path / "b" / "004.png"), "b/004.png cannot be read as an image"),
-        (lambda path: shutil.rmtree(path / "b"), "has only the class a; add a second"),
         (shutil.rmtree, "there is no folder .*set; folder:PATH wants one with a sub-folder"),
         (_flatten, "has no sub-folders; put the images of each class"),
         (_empty, "the sub-folders of .* hold no images"),

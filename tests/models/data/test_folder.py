@@ -66,3 +66,16 @@ def test_a_folder_without_options_is_read_as_before(tmp_path: Path) -> None:
         == load(f"{spec}:70/15/15", tmp_path).digest
         != load(f"{spec}:85/10/5", tmp_path).digest
     )
+
+
+def test_images_without_folders_of_classes_are_read_as_unlabelled(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"set": 40})
+    (tmp_path / "set" / "notes.txt").write_text("not an image")
+    read = load(f"folder:{tmp_path / 'set'}", tmp_path)
+    assert (sum(read.sizes.values()), read.classes) == (40, ("unlabelled",))
+    assert read.notes[0].startswith("1 files are no images by their names")
+
+
+def test_one_folder_of_images_is_one_class(tmp_path: Path) -> None:
+    read = load(write_folder(tmp_path / "set", {"cats": 40}), tmp_path)
+    assert (read.classes, read.has_classes) == (("cats",), False)

@@ -80,7 +80,7 @@ def test_training_says_how_far_it_is(digits: Data, tmp_path: Path, monkeypatch: 
 
 
 def test_confusion_counts_each_image_once(trained: Trained) -> None:
-    counts = trained.judge.confusion(trained.data.validation)
+    counts = trained.judge.confusion(trained.data)
     assert counts.shape == (10, 10)
     assert counts.sum(1).tolist() == torch.bincount(trained.data.validation.labels).tolist()
     assert float(counts.trace() / counts.sum()) == pytest.approx(trained.judge.accuracy)
@@ -280,7 +280,7 @@ def test_colour_and_tiny_sets_can_be_judged(tmp_path: Path) -> None:
     np.savez(tmp_path / "tiny.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
     tiny = data.load(f"npz:{tmp_path / 'tiny.npz'}", tmp_path)
     found = obtain(tiny, tmp_path)
-    assert found.confusion(tiny.validation).sum() == 3
+    assert found.confusion(tiny).sum() == 3
     assert found.features(tiny.test.floats()).isfinite().all()
 
 

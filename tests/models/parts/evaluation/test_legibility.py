@@ -14,6 +14,8 @@ from models.parts.evaluation.legibility import judged_classes
 class Probabilities:
     """A judge of images that are their own probabilities (n, classes)."""
 
+    knows_classes = True
+
     def predict(self, images: Tensor) -> Tensor:
         return images
 
