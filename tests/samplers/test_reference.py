@@ -143,6 +143,8 @@ DIFFUSERS: dict[str, Any] = {
 }
 
 
+# DPMSolverMultistepScheduler asks NumPy for the square root of a tensor, which NumPy 2.4 deprecates.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 @pytest.mark.parametrize("name", DIFFUSERS)
 def test_samplers_of_a_denoiser_step_as_those_of_diffusers(diffusers: Any, name: str) -> None:
     """The same epsilon network, 10 steps of 1,000, the same draws of noise; clipping is off, as not all of theirs clip.
