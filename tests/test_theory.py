@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.theory import discriminator, evidence, frechet, slopes, supports
+from benchmarks.theory import denoising, discriminator, evidence, frechet, slopes, supports
 from benchmarks.theory.critics import Critics, train
 from benchmarks.theory.densities import GENERATED, GRID, REAL, WIDTH, Mixture
 from models.gan.config import Config
@@ -75,6 +75,33 @@ def test_both_gradients_are_right_on_average_and_one_is_much_noisier() -> None:
         assert ((values.mean(0) - exact).abs() < 5 * values.std(0) / math.sqrt(n)).all()
     errors = {name: float((values - exact).square().sum(1).mean()) for name, values in ways.items()}
     assert 5 * errors["reparameterisation"] < errors["score function, less the mean"] < errors["score function"] / 20
+
+
+def test_the_denoising_loss_is_the_explicit_one_plus_a_constant() -> None:
+    """Of an untrained network, whose losses are far from least, and so are its gradients, which agree."""
+    network = denoising.train(0, 1)[0]
+    for time in denoising.TIMES:
+        assert denoising.difference(network, time, 0, 10_000)[1] < 5
+        assert denoising.gradients_apart(network, time, 0, 10_000) < 5
+
+
+def test_the_best_denoiser_of_a_single_gaussian_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of N(m, s²): m + α s² (x − α m) / (α² s² + σ²)."""
+    monkeypatch.setattr(denoising, "REAL", Mixture(((1.0, 0.5, 0.7),)))
+    x, mixing = torch.linspace(-2, 2, 9, dtype=torch.float64), denoising.SCHEDULE.at(400)
+    alpha, sigma = float(mixing.alpha), float(mixing.sigma)
+    expected = 0.5 + alpha * 0.49 * (x - alpha * 0.5) / (alpha**2 * 0.49 + sigma**2)
+    torch.testing.assert_close(denoising.denoiser(x, 400), expected)
+
+
+@pytest.mark.parametrize("eta", denoising.ETAS)
+def test_given_an_image_the_process_of_every_eta_has_the_same_marginals(eta: float) -> None:
+    assert denoising.process_errors(eta, 0, 4_000) < 4.5
+
+
+def test_inversion_errs_less_the_more_steps_it_takes() -> None:
+    few, many = denoising.inversion_error(10, 0, 200), denoising.inversion_error(80, 0, 200)
+    assert 0 < many < few / 4
 
 
 def test_replicates_learn_alone() -> None:

@@ -57,7 +57,14 @@ def test_earlier_sweeps_are_listed_and_shown_as_they_were(earlier: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", GOES_ON)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ebm-digits-1",
+        "ebm-compared-digits-1",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("jem-digits-1", "dvae-digits-1")),
+    ],
+)
 def test_an_earlier_sweep_is_reported_and_goes_on(earlier: Path, name: str) -> None:
     options, total = GOES_ON[name]
     before = expected(f"show-{name}")["every_trial"]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "kills"),
     [
-        ("files", 30),
+        ("files", 12),
         pytest.param("servers", 50, marks=pytest.mark.long),
         pytest.param("files", int(os.environ.get("SWEEP_TEST_KILLS", "500")), marks=pytest.mark.long),
     ],

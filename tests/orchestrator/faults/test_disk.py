@@ -29,7 +29,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @files_only
-@pytest.mark.parametrize("how", ["full", "read-only"])
+@pytest.mark.parametrize("how", ["full", pytest.param("read-only", marks=pytest.mark.long)])
 def test_a_disk_that_takes_no_more_ends_the_sweep_in_one_sentence(place: Place, small_disk: Path, how: str) -> None:
     """Finished trials are intact, and it goes on when there is room."""
     place.folder = small_disk

@@ -61,12 +61,13 @@ def test_sweeps_of_an_earlier_version_go_on_where_they_were_moved(folder: Path) 
     assert loaded.returncode == 0
     for arguments in (
         ["report", "ebm-digits-1"],
-        ["resume", "jem-digits-1", "--trials", "3", "--workers", "1"],
+        ["resume", "ebm-compared-digits-1", "--trials", "6", "--workers", "1"],
         ["doctor"],
     ):
         done = sweep(*arguments, cwd=home)
         assert done.returncode == 0, done
-    assert not FOLDER.exists() or not (FOLDER / ".sweeps/jem-digits-1/trial-2").exists()
+    assert (home / ".sweeps/ebm-compared-digits-1/trial-5").exists()
+    assert not FOLDER.exists() or not (FOLDER / ".sweeps/ebm-compared-digits-1/trial-5").exists()
 
 
 def test_a_copy_whose_storage_is_a_server_is_refused(

@@ -54,13 +54,15 @@ setattr(owner, name, killed)
 """
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("seed", "kills"), [(0, 6), *(pytest.param(seed, 12, marks=pytest.mark.long) for seed in (0, 1))]
+)
 @servers_long
-def test_the_supervisor_is_killed_between_any_two_of_its_acts(place: Place, seed: int) -> None:
-    """Each moment once, one after another in one sweep: in the end nothing is lost, and nothing is there twice."""
+def test_the_supervisor_is_killed_between_any_two_of_its_acts(place: Place, seed: int, kills: int) -> None:
+    """A moment after another in one sweep, all of them by `-m long`: nothing is lost, and nothing is there twice."""
     later = [moment for moment in MOMENTS if moment != FIRST]
     random.Random(seed).shuffle(later)
-    total, begun = 14, False
+    later, total, begun = later[: kills - 1], kills + 2, False
     for moment in [FIRST, *later]:
         script = KILLER.format(moment=MOMENTS[moment], call=2 if begun else 1)
         arguments = ["resume", "toy", "--workers", "2", "--checkpoint-every", "0.1"]

@@ -284,7 +284,7 @@ def test_colour_and_tiny_sets_can_be_judged(tmp_path: Path) -> None:
     assert found.features(tiny.test.floats()).isfinite().all()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_knows_mnist(tmp_path: Path) -> None:
     raw = REAL / "MNIST" / "raw"
     if not raw.is_dir():
