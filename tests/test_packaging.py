@@ -180,6 +180,7 @@ COMPARISONS = {
     "predictions_and_weights": [
         *["compare", "diffusion", "--vary", "prediction=epsilon,v,clean weight=simple,min_snr", "--seeds", "3"],
     ],
+    "realnvp_vs_glow": ["compare", "flow", "--vary", "mixing=convolution,checkerboard", "--seeds", "3"],
     "ae_vs_vae": ["compare", "vae", "--vary", "latent=gaussian,none", "--seeds", "3"],
     "practice_3": [
         *["compare", "dvae", "--vary", "embedding=spectral,none", "--seeds", "3"],

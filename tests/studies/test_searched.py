@@ -20,6 +20,7 @@ BAYES_NET = {"neighbours", "cpd", "position", "learning_rate", "weight_decay"}
 TRAINED_GPT = {"position", "learning_rate", "batch_size", "dropout"}
 DIFFUSION = {"schedule", "prediction", "weight", "learning_rate", "batch_size", "ema_decay"}
 DENOISING = {"sampler", "steps", "spacing", "clip"}
+FLOW = {"mixing", "coupling", "logit", "steps", "width", "learning_rate", "batch_size"}
 IMAGE_GPT = TRAINED_GPT | {"width", "layers", "heads", "deformation"}
 
 # study, what its recipe is changed to, what is chosen, what is searched then
@@ -64,6 +65,9 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ("diffusion_sampling", {"labels": True}, {"sampler": "ddpm"}, DENOISING | {"guidance"}),
     ("vae", {"bound": "importance"}, {}, VAE | {"beta", "annealing"}),
     ("vae_rate_distortion", {}, {}, {"beta"}),
+    ("flow", {}, {"scale": "tanh"}, FLOW | {"scale", "bound"}),
+    ("flow", {}, {"scale": "sigmoid"}, FLOW | {"scale"}),
+    ("flow", {}, {"coupling": "additive"}, FLOW),
 ]
 
 

@@ -1,0 +1,82 @@
+"""What the studies that train flows have in common: the report and its words."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.flow.config import Config
+from studies import ImageShape, Objective, Section, Study, Suggest, later
+from studies.parts.sections import NEIGHBOURS, SCORES
+
+SECTIONS = (
+    Section(
+        "Likelihood",
+        "Bits per dimension of stored validation images, for the grey levels that the data really have: upper bounds, for a "
+        "flow gives a density and each pixel is drawn within the cell of its level, four times. …_importance takes the mean of "
+        "the four densities, a tighter bound; …_train is of training images. Pixels that take each level equally often have "
+        "log₂ of the levels.",
+        numbers=("likelihood/",),
+    ),
+    Section(
+        "New images",
+        "Standard normal noise, backwards through the flow. Bits and FID disagree: a flow may explain every pixel and still draw "
+        "images of no class. flow/outside is the share of drawn pixels that are no image's, flow/inverse_error the largest "
+        "difference of a pixel in [0, 1] from itself after the flow and its inverse. Compare with fid/real and fid/noise.",
+        numbers=("flow/", *SCORES.numbers, "classes/", "cost/"),
+    ),
+    Section(
+        "Strangers: is it of the data?",
+        "AUROC: the chance that an image of another kind is stranger than a validation image; 0.5: not distinguished. By "
+        "likelihood, images that are simpler than the data are often found likelier, with an AUROC far below 0.5. That is no "
+        "fault of this training: it is what is published (Nalisnick et al. 2019). A flow explains a pixel by those around it, "
+        "so few details cost few bits, whatever they show. complexity mends it: it subtracts the bits that a PNG file needs, so "
+        "being simple is no merit. typicality also takes images that are too likely as strange; gradient is the norm of "
+        "∂ log p / ∂x, latent that of the noise. None was chosen by its result.",
+        numbers=(
+            "ood_auroc_likelihood/",
+            "ood_auroc_complexity/",
+            "ood_auroc_typicality/",
+            "ood_auroc_gradient/",
+            "ood_auroc_latent/",
+        ),
+    ),
+    NEIGHBOURS,
+)
+SMALLEST = {
+    "width": 4,
+    "steps": 1,
+    "updates": 20,
+    "evaluations": 2,
+    "evaluation_samples": 16,
+    "likelihood_images": 16,
+}
+
+
+def study(
+    question: str | None,
+    base: Callable[[ImageShape], Config],
+    space: Callable[[Suggest, Config], Config],
+    label: str,
+    first: tuple[Mapping[str, Any], ...] = ({},),
+    smallest: Mapping[str, Any] = SMALLEST,
+    sections: tuple[Section, ...] = SECTIONS,
+) -> Study[Config, Any]:
+    """A study of flows that asks ``question``, a module's docstring, and compares trials by bits per dimension."""
+    return Study(
+        question=question or "",
+        config=Config,
+        base=base,
+        space=space,
+        train=later("models.flow.training:train"),
+        report=later("models.flow.evaluation:report"),
+        check=later("models.flow.training:check"),
+        reports=lambda config: config.evaluations,
+        objectives=(Objective("likelihood/bits_per_dimension"),),
+        first=first,
+        label=label,
+        charts=("likelihood/training_bits", "flow/inverse_error", "training/gradient_norm"),
+        restore=later("models.flow.networks:network"),
+        workload=later("models.flow.networks:workload"),
+        sample=later("models.flow.evaluation:sample"),
+        sections=sections,
+        smallest=smallest,
+    )
