@@ -21,6 +21,7 @@ USUAL = (
     "orchestration",
     "book",
     "recovery",
+    "busy",
     "first_image",
     "report",
     "startup",

@@ -24,19 +24,35 @@ class Resources:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use: by its affinity, its container's quota and its batch system."""
+    from joblib import cpu_count  # loky's, which knows affinity and quota
+
+    return min(int(cpu_count()), _whole("SLURM_CPUS_PER_TASK") or sys.maxsize)
 
 
-def resolve(device: str, workers: int | None, trials: int) -> Resources:
+def wanted_threads() -> int | None:
+    """Threads of a process as OMP_NUM_THREADS says; None where it says nothing."""
+    return _whole("OMP_NUM_THREADS")
+
+
+def _whole(variable: str) -> int | None:
+    """A positive number in the environment: the first, where there is one for each level of nested threads."""
+    first = os.environ.get(variable, "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def resolve(device: str, workers: int | None, trials: int, threads: int | None = None) -> Resources:
     """The devices for ``workers`` on ``device``: auto, cpu, cuda, mps, or some of cuda:0,cuda:1 …; UserError if absent.
 
-    By default there is a worker for each GPU, or one for each core up to four; never more than ``trials``.
+    By default there is a worker for each GPU, or as many as there are cores for, up to four; never more than ``trials``.
+    Each has ``threads``, or as many as OMP_NUM_THREADS says, or its share of the cores.
     """
     devices = _devices(device)
-    count = workers or (len(devices) if devices[0] != "cpu" else min(cores(), 4))
+    threads = threads or wanted_threads()
+    count = workers or (len(devices) if devices[0] != "cpu" else min(max(1, cores() // (threads or 1)), 4))
     count = min(count, trials)
-    return Resources(tuple(itertools.islice(itertools.cycle(devices), count)), max(1, cores() // count))
+    share = max(1, cores() // count)
+    return Resources(tuple(itertools.islice(itertools.cycle(devices), count)), threads or share)
 
 
 def _devices(device: str) -> list[str]:

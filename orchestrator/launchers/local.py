@@ -26,6 +26,9 @@ from orchestrator.messages import Ended, Message, Reply, Report, Task
 from orchestrator.worker import lock, log
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Threads that wait for one another sleep instead of computing nothing. Where others want the cores too, threads that spin are
+# several times slower than one.
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 PRELOAD = ["orchestrator.launchers.server_signals", "orchestrator.launchers.preload"]
 LONGEST_TEMPORARY = 60  # letters of the folder for temporary files
 FORK_SECONDS = 30.0  # how long a server that dies is started anew
@@ -189,8 +192,10 @@ class LocalLauncher(Launcher):
     def __init__(self, resources: Resources, study: str) -> None:
         """The server that workers are forked from imports ``study``, once for all workers."""
         self.resources = resources
-        self.before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(resources.threads)))  # read when the server imports torch
+        self.before = {name: os.environ.get(name) for name in (*THREAD_VARIABLES, *WAITING)}
+        # Read when the server imports torch.
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(resources.threads)))
+        os.environ.update({name: os.environ.get(name) or value for name, value in WAITING.items()})
         self.context = multiprocessing.get_context("forkserver")
         # What is not a module of ours cannot be imported by name.
         modules = [*PRELOAD, *([] if study.endswith(".py") else [f"studies.{study}"])]

@@ -11,6 +11,8 @@ from orchestrator.search.spec import Spec
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.options import MachineOptions
 
+THREADS_AT_MOST = 8  # for each core: more is a mistake
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -34,6 +36,8 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
     table = options.read(MachineOptions)
     chosen = options.complete(table, options.given(table, values, "a sweep"))
     devices.resolve(chosen["device"], chosen["workers"], 1)
+    if (threads := chosen["threads"]) is not None and threads > (most := THREADS_AT_MOST * devices.cores()):
+        raise UserError(f"--threads {threads}: there are {devices.cores()} cores here; take at most {most}")
     if chosen["workers"] == 0 and chosen["launcher"] not in (None, "inline"):
         raise UserError(f"--workers 0 runs trials in this process; leave it out with --launcher {chosen['launcher']}")
     return chosen
@@ -48,11 +52,15 @@ def machine(spec: Spec, values: Mapping[str, Any]) -> Machine:
         launcher, workers = "inline", 1
     if launcher == "inline" and spec.deterministic:
         workers = 1
-    resources = devices.resolve(chosen["device"], workers or (together if together > 1 else None), spec.trials)
+    threads = chosen["threads"]
+    count = workers or (together if together > 1 else None)
+    resources = devices.resolve(chosen["device"], count, spec.trials, threads)
     if spec.deterministic:  # sums depend on how they are divided among threads
+        if threads not in (None, 1):
+            raise UserError(f"--deterministic computes with one thread; leave out --threads {threads}")
         resources = replace(resources, threads=1)
     elif launcher == "inline":  # one trial computes at a time
-        resources = replace(resources, threads=devices.cores())
+        resources = replace(resources, threads=threads or devices.wanted_threads() or devices.cores())
     limits = Limits(
         checkpoint=chosen["checkpoint_every"],
         silence=chosen["heartbeat_timeout"] or None,

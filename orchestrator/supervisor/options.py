@@ -21,6 +21,15 @@ class MachineOptions(TypedDict, total=False):
             minimum=0,
         ),
     ]
+    threads: Annotated[
+        int | None,
+        Option(
+            "Threads of each trial.",
+            metavar="N",
+            default_text="OMP_NUM_THREADS, or the cores divided among the workers",
+            minimum=1,
+        ),
+    ]
     device: Annotated[str, Option("auto, cpu, cuda, or some GPUs: cuda:0,cuda:1.", metavar="NAME", default="auto")]
     launcher: Annotated[
         str | None,

@@ -65,6 +65,19 @@ def test_a_launcher_has_a_device_for_each_slot_and_threads(launcher: Launcher) -
     assert launcher.resources == ONE and launcher.resources.slots == 1
 
 
+@pytest.mark.parametrize(("before", "inside"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_sleep_unless_it_is_said_otherwise(
+    before: str | None, inside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if before:
+        monkeypatch.setenv("OMP_WAIT_POLICY", before)
+    made = LocalLauncher(ONE, QUADRATIC)
+    assert os.environ["OMP_WAIT_POLICY"] == inside
+    made.close()
+    assert os.environ.get("OMP_WAIT_POLICY") == before
+
+
 def test_what_a_trial_printed_is_read_from_its_launcher(launcher: Launcher, folder: Path) -> None:
     assert launcher.log(folder) == b""
     (folder / LOG).write_bytes(b"a word")

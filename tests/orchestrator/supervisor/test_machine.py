@@ -1,8 +1,10 @@
 """The machine of a sweep: how its threads are divided among workers."""
 
+import joblib
 import pytest
 
 from orchestrator import devices
+from orchestrator.errors import UserError
 from orchestrator.search import plan
 from orchestrator.search.options import request
 from orchestrator.supervisor.limits import Limits
@@ -18,10 +20,55 @@ from tests.support.paths import QUADRATIC
 def test_workers_share_the_cores_and_trials_of_one_process_have_all_of_them(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, workers: int, launcher: str | None, deterministic: bool, threads: int
 ) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(devices, "cores", lambda: 8)
     spec = plan.resolve(request(QUADRATIC, name="toy", trials=9, deterministic=deterministic), bench.storage)
     place = machine(spec, {"workers": workers, "launcher": launcher, "device": "cpu"})
     assert place.resources.threads == threads
+
+
+@pytest.mark.parametrize(
+    ("typed", "variables", "workers", "threads"),
+    [
+        ({}, {}, 4, 2),
+        ({}, {"OMP_NUM_THREADS": "4"}, 2, 4),
+        ({}, {"OMP_NUM_THREADS": "3,1"}, 2, 3),
+        ({}, {"OMP_NUM_THREADS": "many"}, 4, 2),
+        ({"workers": 3}, {"OMP_NUM_THREADS": "1"}, 3, 1),
+        ({"threads": 2}, {"OMP_NUM_THREADS": "1"}, 4, 2),
+        ({"threads": 16}, {}, 1, 16),
+        ({"workers": 0, "threads": 3}, {}, 1, 3),
+        ({"workers": 0}, {"OMP_NUM_THREADS": "5"}, 1, 5),
+        ({}, {"SLURM_CPUS_PER_TASK": "2"}, 2, 1),
+        ({}, {"SLURM_CPUS_PER_TASK": "64"}, 4, 2),
+        ({"workers": 1}, {"SLURM_CPUS_PER_TASK": "6"}, 1, 6),
+    ],
+)
+def test_threads_are_those_that_are_typed_or_in_the_environment(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: dict[str, int],
+    variables: dict[str, str],
+    workers: int,
+    threads: int,
+) -> None:
+    """On eight cores."""
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
+    for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    spec = plan.resolve(request(QUADRATIC, name="toy", trials=9), bench.storage)
+    resources = machine(spec, {"device": "cpu", **typed}).resources
+    assert (resources.slots, resources.threads) == (workers, threads)
+
+
+def test_threads_that_cannot_be_are_refused(bench: Bench) -> None:
+    spec = plan.resolve(request(QUADRATIC, name="toy", trials=9, deterministic=True), bench.storage)
+    with pytest.raises(UserError, match="--deterministic computes with one thread; leave out --threads 2"):
+        machine(spec, {"device": "cpu", "threads": 2})
+    with pytest.raises(UserError, match="--threads 1000000: there are .* cores here; take at most"):
+        machine(spec, {"device": "cpu", "threads": 1_000_000})
 
 
 def test_options_of_the_machine_become_its_limits(bench: Bench) -> None:
