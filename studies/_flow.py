@@ -24,16 +24,41 @@ SECTIONS = (
         numbers=("flow/", *SCORES.numbers, "classes/", "cost/"),
     ),
     Section(
+        "Edits",
+        "Noise of real images, changed and decoded. samples/temperature: a row each for 0.5 to 1.3, of the same noise. "
+        "edits/noise: noise added at one scale alone, the finest scale first; the last column has only noise there. "
+        "edits/transfer: images moved from the mean noise of one class to that of another, by amounts from 0 to 2; the curve is "
+        "the share that the judge reads as the target. edits/transferred is its mean at an amount of 1, edits/transferred_least "
+        "the lowest of the pairs of classes. edits/attributes: by brightness and width, computed from pixels without labels. "
+        "edits/fusion: two images, by noise, by its great circle and by pixels. A straight line shrinks the norm of noise on its "
+        "way; edits/fusion_norm shows it.",
+        pictures=(
+            "samples/temperature",
+            "edits/noise",
+            "edits/transfer",
+            "edits/transfer_classes",
+            "edits/transfer_distances",
+            "edits/attributes",
+            "edits/fusion",
+            "edits/fusion_classes",
+            "edits/fusion_norm",
+        ),
+        numbers=("edits/",),
+    ),
+    Section(
         "Strangers: is it of the data?",
         "AUROC: the chance that an image of another kind is stranger than a validation image; 0.5: not distinguished. By "
         "likelihood, images that are simpler than the data are often found likelier, with an AUROC far below 0.5. That is no "
         "fault of this training: it is what is published (Nalisnick et al. 2019). A flow explains a pixel by those around it, "
         "so few details cost few bits, whatever they show. complexity mends it: it subtracts the bits that a PNG file needs, so "
-        "being simple is no merit. typicality also takes images that are too likely as strange; gradient is the norm of "
-        "∂ log p / ∂x, latent that of the noise. None was chosen by its result.",
+        "being simple is no merit. ratio subtracts what a background flow knows, which was trained on images with noise and so "
+        "knows texture alone. typicality also takes images that are too likely as strange; gradient is the norm of ∂ log p / ∂x, "
+        "latent that of the noise. own and hot are the flow's samples at temperature 1 and 1.3. None was chosen by its result.",
+        pictures=("samples/strangers", "ood/likelihood", "ood/complexity", "ood/ratio", "ood/typicality"),
         numbers=(
             "ood_auroc_likelihood/",
             "ood_auroc_complexity/",
+            "ood_auroc_ratio/",
             "ood_auroc_typicality/",
             "ood_auroc_gradient/",
             "ood_auroc_latent/",
@@ -48,6 +73,7 @@ SMALLEST = {
     "evaluations": 2,
     "evaluation_samples": 16,
     "likelihood_images": 16,
+    "background_updates": 5,
 }
 
 

@@ -60,6 +60,12 @@ class Config(BaseModel):
     likelihood_images: int = Field(
         1_000, ge=2, description="validation images whose bits are computed, four times each"
     )
+    background_updates: int = Field(
+        300, ge=0, description="updates of the background flow, for the ratio of likelihoods; 0: none is trained"
+    )
+    background_noise: float = Field(
+        0.2, gt=0, lt=1, description="share of pixels of its training images that are drawn anew, uniformly"
+    )
     inception_weights: NamedFile | None = Field(
         None, description="file with torch-fidelity's Inception weights, for fid/inception"
     )

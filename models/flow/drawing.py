@@ -19,20 +19,18 @@ def labels_in_turn(flow: Flow, n: int, device: str, first: int = 0) -> Tensor | 
     return in_turn(n, flow.top.classes, device, first) if flow.top.classes else None
 
 
-def drawn(flow: Flow, noise: Tensor, temperature: float, labels: Tensor | None = None) -> Tensor:
-    """Pixels (n, *shape) of standard normal ``noise`` of that shape, times ``temperature``; those of images are in [0, 1)."""
+def drawn(
+    flow: Flow, noise: Tensor, temperature: float, labels: Tensor | None = None, fine: float | None = None
+) -> Tensor:
+    """Pixels (n, *shape) of standard normal ``noise`` of that shape; those of images are in [0, 1).
+
+    Noise is multiplied by ``temperature``, that of all scales but the last by ``fine`` where it is given.
+    """
+    pixels = []
     with torch.no_grad():
-        parts = [
-            flow.decode(
-                flow.split_noise(temperature * batch), None if labels is None else labels[first : first + BATCH]
-            )
-            for first, batch in zip(range(0, len(noise), BATCH), torch.split(noise, BATCH), strict=True)
-        ]
-    return torch.cat(parts)
-
-
-def draw(flow: Flow, n: int, temperature: float, generator: Generator, first: int = 0) -> Tensor:
-    """``n`` images in [-1, 1], of each class in turn from number ``first`` where the flow knows classes."""
-    noise = standard_noise(n, flow.shape, generator)
-    labels = labels_in_turn(flow, n, str(generator.device), first)
-    return flow.images(drawn(flow, noise, temperature, labels))
+        for first, batch in zip(range(0, len(noise), BATCH), torch.split(noise, BATCH), strict=True):
+            *leaving, top = flow.split_noise(batch)
+            parts = [part * (temperature if fine is None else fine) for part in leaving]
+            given = None if labels is None else labels[first : first + BATCH]
+            pixels.append(flow.decode([*parts, temperature * top], given))
+    return torch.cat(pixels)

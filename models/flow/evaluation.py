@@ -1,6 +1,6 @@
 """Evaluation of a flow: bits of validation images, images that come back from their noise, new images and strangers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +10,11 @@ from models.data import dataset as datasets
 from models.env import Env
 from models.events import Event, Facts, Images, Progress, Scalars, Weights
 from models.flow import bits
+from models.flow.background import background
 from models.flow.config import Config
 from models.flow.divergence import check_inverse
 from models.flow.drawing import drawn, labels_in_turn, standard_noise
+from models.flow.edited import edits
 from models.flow.networks import Flow, network
 from models.flow.strangers import strangers
 from models.parts.evaluation import likelihood
@@ -64,10 +66,10 @@ def fresh(result: Result, env: Env) -> Tensor:
     return drawn(flow, noise, result.config.temperature, labels_in_turn(flow, n, env.device))
 
 
-def report(result: Result, env: Env) -> Iterator[Event]:
-    """Scores beside their references, strangers, pictures and the weights."""
+def report(result: Result, env: Env) -> Generator[Event, None, None]:
+    """Scores beside their references, edits, strangers and the weights."""
     flow, data, step = result.network, result.data, result.step
-    yield Progress("evaluation", 0, 3)
+    yield Progress("evaluation", 0, 4)
     yield from evaluate(result, env)
     flow.eval()
     trained = data.train.floats(torch.arange(min(result.config.likelihood_images, len(data.train))))
@@ -80,11 +82,16 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     yield Scalars(step, finite(values))
     images = flow.images(fresh(result, env))
     yield from nearest_training_images(images[:16], data, step)
-    yield Progress("evaluation", 1, 3)
-    yield from strangers(flow, data, env, step)
-    yield Progress("evaluation", 2, 3)
+    yield Progress("evaluation", 1, 4)
+    yield from edits(flow, result.quality.judge, data, env, step)
+    yield Progress("evaluation", 2, 4)
+    other = None
+    if result.config.background_updates:
+        other = yield from background(result.config, data, env)
+    yield from strangers(flow, other, data, env, step)
+    yield Progress("evaluation", 3, 4)
     yield Weights.of(flow)
-    yield Progress("evaluation", 3, 3)
+    yield Progress("evaluation", 4, 4)
 
 
 def sample(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Images:

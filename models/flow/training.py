@@ -1,30 +1,21 @@
 """Normalising flows of images: an invertible network from images to noise, trained by the exact likelihood of what it gives."""
 
-import math
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
-
-import torch
-from torch import Tensor, nn
 
 from models.data import dataset as datasets
 from models.env import Env
 from models.events import Event
-from models.flow.bits import pixels
 from models.flow.config import Config
 from models.flow.divergence import DivergenceMonitor
 from models.flow.evaluation import Result, evaluate
-from models.flow.networks import Flow, network
+from models.flow.learning import descend, optimiser, untrained
 from models.parts.evaluation import likelihood, needs
 from models.parts.evaluation.quality import Quality
 from models.parts.training import loop
 from models.parts.training.batches import Batches
 from models.parts.training.checkpoint import Part
 from models.parts.training.loop import Evaluation, LearningRate, Outcome
-from models.parts.training.optimisation import seeded_init
-
-GRADIENT_CLIP = 5.0  # largest norm of the gradient in the weights, of a loss in bits per dimension
-INITIAL_IMAGES = 256  # training images by which scales and shifts begin
 
 
 def check(config: Config, data: datasets.Data) -> None:
@@ -43,24 +34,14 @@ def check(config: Config, data: datasets.Data) -> None:
         )
 
 
-def untrained(config: Config, data: datasets.Data, env: Env, images: Tensor) -> Flow:
-    """A flow whose weights are the seed's, and whose scales and shifts begin with training ``images`` in [-1, 1]."""
-    with seeded_init(env.generator("weights").initial_seed()):
-        flow = network(config, data.shape).to(env.device)
-    flow.levels.fill_(config.levels or likelihood.levels(data))
-    flow.initialise(pixels(images.to(env.device), int(flow.levels), env.generator("first cells")))
-    return flow
-
-
 class FlowLearner:
     """A flow: a Learner of the training loop."""
 
     def __init__(self, config: Config, env: Env, data: datasets.Data, quality: Quality) -> None:
         self.config, self.data, self.quality, self.updates = config, data, quality, config.updates
-        first = data.train.floats(torch.arange(min(INITIAL_IMAGES, len(data.train))))
-        self.network = untrained(config, data, env, first)
+        self.network = untrained(config, data, env)
         self.levels = int(self.network.levels)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), config.learning_rate, fused=True)
+        self.optimizer = optimiser(self.network, config)
         self.learning_rates = (LearningRate(self.optimizer, config.learning_rate),)
         self.batches = Batches.of(data.train, config.batch_size, env.generator("batches"))
         self.cells, self.monitor = env.generator("cells"), DivergenceMonitor()
@@ -73,13 +54,7 @@ class FlowLearner:
 
     def update(self, index: int) -> Outcome:
         images, labels = self.batches.draw()
-        x = pixels(images, self.levels, self.cells)
-        nats = self.network.log_density(x, labels if self.config.labels else None, self.cells).mean()
-        loss = -nats / (x[0].numel() * math.log(2))
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_CLIP)
-        self.optimizer.step()
+        nats, norm = descend(self.network, self.optimizer, images, labels if self.config.labels else None, self.cells)
 
         def measure() -> dict[str, float]:
             bits = likelihood.bits(nats.item(), self.data.shape, 1 / self.levels)

@@ -38,7 +38,7 @@ MAY_BE_ZERO = {
     *("commitment", "kl_weight", "penalty", "zero_penalty", "label_smoothing", "embedding_margin", "restart_below"),
     *("decay", "ema_decay", "least_accuracy", "hidden_classes", "weight_decay", "dropout", "top_k"),
     *("beta", "annealing", "free_nats", "head_weight"),
-    *("logit", "depth"),
+    *("logit", "depth", "background_updates"),
     *("eta", "guidance", "label_dropout", "label"),
 }
 ALSO_ZERO = {

@@ -43,21 +43,40 @@ def aurocs(
 
     ``scored`` gives of images (m, *shape) the scores (m,) by name, higher is stranger.
     """
-    from sklearn.metrics import roc_auc_score
+    yield from chances(scores_by_kind(scored, names, data, env, n, more))
+
+
+def scores_by_kind(
+    scored: Callable[[Tensor], Mapping[str, Tensor]],
+    names: Sequence[str],
+    data: datasets.Data,
+    env: Env,
+    n: int,
+    more: Mapping[str, Tensor],
+) -> dict[str, Mapping[str, Tensor]]:
+    """The scores of ``validation`` images, first, and of every other kind: of each the scores (at most n,) by name."""
 
     def values(images: Tensor) -> Mapping[str, Tensor]:
         with torch.no_grad():
             batches = [scored(batch.to(env.device)) for batch in torch.split(images[:n], BATCH)]
         return {name: torch.cat([batch[name].double().cpu() for batch in batches]) for name in names}
 
-    inside = values(data.validation.floats())
     others = {"train": data.train.floats(torch.arange(min(n, len(data.train)))), **more}
     others |= strangers(data, env.data_folder, env.generator("strangers"), n)
-    for kind, images in others.items():
-        outside = values(images)
-        for name in names:
-            truth = torch.cat([torch.zeros(len(inside[name])), torch.ones(len(outside[name]))])
-            yield name, kind, float(roc_auc_score(truth, torch.cat([inside[name], outside[name]])))
+    return {"validation": values(data.validation.floats())} | {kind: values(images) for kind, images in others.items()}
+
+
+def chances(by_kind: Mapping[str, Mapping[str, Tensor]]) -> Iterator[tuple[str, str, float]]:
+    """(score, kind, chance that an image of that kind is stranger than one of ``validation``) for each score and kind."""
+    from sklearn.metrics import roc_auc_score
+
+    inside = by_kind["validation"]
+    for kind, outside in by_kind.items():
+        if kind == "validation":
+            continue
+        for name, scores in outside.items():
+            truth = torch.cat([torch.zeros(len(inside[name])), torch.ones(len(scores))])
+            yield name, kind, float(roc_auc_score(truth, torch.cat([inside[name], scores])))
 
 
 def strangers(data: datasets.Data, folder: Path, generator: Generator, n: int) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from models.events import Diverged, Event, Facts, Scalars
 from models.flow import evaluation, training
 from models.flow.config import Config
 from models.flow.divergence import DivergenceMonitor, check_inverse
+from models.flow.strangers import SCORES
 from models.parts.evaluation.quality import Quality
 from tests.support.playing import finished, gone_on
 
@@ -38,7 +39,7 @@ def test_events_of_a_training(env: Env) -> None:
     assert values["likelihood/bits_per_dimension_importance"] <= values["likelihood/bits_per_dimension"]
     assert values["flow/inverse_error"] < 1e-4
     kinds = {name.partition("/")[0] for name in values if name.startswith("ood_auroc")}
-    assert kinds == {f"ood_auroc_{score}" for score in ("likelihood", "complexity", "typicality", "gradient", "latent")}
+    assert kinds == {f"ood_auroc_{score}" for score in SCORES}
     facts = [event.values for event in events if isinstance(event, Facts)]
     assert {"likelihood/kind": "upper bound", "likelihood/levels": 17} in facts
 
@@ -52,9 +53,7 @@ def test_a_training_goes_on_from_a_checkpoint_bit_for_bit(env: Env) -> None:
 
 def test_labels_of_a_new_image_are_asked_for_in_turn(env: Env) -> None:
     settings = config(labels=True)
-    weights = training.untrained(
-        settings, datasets.load("digits", env.data_folder), env, torch.zeros(4, 1, 8, 8)
-    ).state_dict()
+    weights = training.untrained(settings, datasets.load("digits", env.data_folder), env).state_dict()
     weights["top.mean"][3] = 100.0
     images = evaluation.sample(settings, env, weights, 20).images
     moved = (images - images[:1]).flatten(1).abs().mean(1)
