@@ -103,6 +103,7 @@ def study(
         restore=later("models.flow.networks:network"),
         workload=later("models.flow.networks:workload"),
         sample=later("models.flow.evaluation:sample"),
+        edit=later("models.flow.edits:edit"),
         sections=sections,
         smallest=smallest,
     )

@@ -55,6 +55,8 @@ PLAYED = (
     "updates=20,evaluations=1,evaluation_samples=16,bound_images=2,bound_times=1",
     "run vae --name vae-digits-1 --trials 1 --workers 0 --pruner none "
     "--set updates=20,evaluations=1,evaluation_samples=16,bound_images=2",
+    "run flow --name flow-digits-1 --trials 1 --workers 0 --pruner none --set width=4,steps=1,updates=20,evaluations=1,"
+    "evaluation_samples=16,likelihood_images=16,background_updates=0",
 )
 # What is typed to administer a server of one's own, in docs/servers.md; tests/support/servers.py starts the like.
 ADMINISTRATION = {"apt-get", "su", "echo", "pg_ctlcluster", "adduser", "cp", "chown", "chmod", "curl", "nginx"}

@@ -19,6 +19,10 @@ OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
     "--traverse", is_flag=True, help="One image, a row for each dimension of its code, those that hold most first."
 )
 @click.option(
+    "--fuse", type=TEXT, metavar="A,B", help="Images of class A fused with images of class B, by noise and by pixels."
+)
+@click.option("--transfer", type=TEXT, metavar="A,B", help="Images of class A moved towards class B.")
+@click.option(
     "--steps", type=click.IntRange(1), help="From noise to image, by a diffusion model.  [default: the trial's]"
 )
 @click.option(
@@ -35,6 +39,8 @@ def sample(
     trial: int | None,
     n: int | None,
     traverse: bool,
+    fuse: str | None,
+    transfer: str | None,
     steps: int | None,
     guidance: float | None,
     label: str | None,
@@ -49,28 +55,36 @@ def sample(
     sweep sample ebm-digits-1
     sweep sample ebm-digits-1 7 --n 100 --seed 3 -o grid.png
     sweep sample vae-digits-1 --traverse
+    sweep sample flow-digits-1 --fuse 3,8
+    sweep sample flow-digits-1 --transfer 4,9
     sweep sample diffusion-digits-1 --steps 50 --guidance 2 --class 7
     """
     given = {"steps": steps, "guidance": guidance, "label": label}
     changes = {setting: value for setting, value in given.items() if value is not None}
     if traverse and (n is not None or changes):
         raise UserError("--traverse shows every dimension of the code; leave out --n, --steps, --guidance and --class")
+    edits = {way: classes for way, classes in {"fuse": fuse, "transfer": transfer}.items() if classes is not None}
+    if edits and (len(edits) > 1 or traverse or n is not None or changes):
+        raise UserError(
+            "--fuse and --transfer edit real images, each alone; leave out the other, and --n and --traverse"
+        )
     from orchestrator import devices
     from orchestrator.search import sampling
 
     book = load_book(open_books(storage), name)
-    kind, number = "traversal" if traverse else "samples", sampling.completed(book, trial).number
+    kind, number = next(iter(edits), "traversal" if traverse else "samples"), sampling.completed(book, trial).number
     path = _file(output or Path(f"{name}-{number}-{kind}.png"), ".png")
     place = devices.resolve(device or "auto", 1, 1).devices[0]
-    drawn = (
-        sampling.traverse(book, trial, seed, place)
-        if traverse
-        else sampling.draw(book, trial, n or 64, seed, place, changes)
-    )
+    if edits:
+        drawn = sampling.edit(book, trial, kind, edits[kind], seed, place)
+    elif traverse:
+        drawn = sampling.traverse(book, trial, seed, place)
+    else:
+        drawn = sampling.draw(book, trial, n or 64, seed, place, changes)
     from orchestrator.figures import canvas, events
 
     files.write_output(path, canvas.png(events.grid(drawn.images)))
-    made = "traversal of the code" if traverse else f"{len(drawn.images.images)} images"
+    made = "traversal of the code" if traverse else f"{len(drawn.images.images)} {'edited ' * bool(edits)}images"
     make_console().print(f"{made} by trial {number} of {name}: {path}", highlight=False, soft_wrap=True)
 
 

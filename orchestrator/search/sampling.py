@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +93,38 @@ def traverse(book: Book, number: int | None, seed: int, device: str) -> Drawn:
     if function is None:
         raise UserError(f"images of the study {book.spec.study} have no code to traverse; leave out --traverse")
     return _drawn(book, number, seed, device, function)
+
+
+def edit(book: Book, number: int | None, way: str, classes: str, seed: int, device: str) -> Drawn:
+    """Validation images of one class "fuse"d with, or "transfer"red to, another, by trial ``number`` or the best one.
+
+    ``classes`` are two names or numbers with a comma between them; ``seed`` chooses the images. UserError as ``draw``, where the
+    study edits no images, and for classes that the data do not have.
+    """
+    function = _study(book).edit
+    if function is None:
+        raise UserError(f"the study {book.spec.study} edits no images; leave out --{way}")
+    known = datasets.load(book.spec.data, Path(book.spec.data_folder)).classes
+    first, second = _two_classes(f"--{way} {classes}", classes, known)
+
+    def edited(config: Any, env: Env, weights: Mapping[str, Tensor]) -> Images:
+        return function(config, env, weights, way, first, second)
+
+    return _drawn(book, number, seed, device, edited)
+
+
+def _two_classes(option: str, text: str, known: Sequence[str]) -> tuple[int, int]:
+    numbers = []
+    for name in (part.strip() for part in text.split(",")):
+        if name in known:
+            numbers.append(known.index(name))
+        elif name.isdecimal() and int(name) < len(known):
+            numbers.append(int(name))
+        else:
+            raise UserError(f"{option}: no class '{name}'; there are: {', '.join(known)}")
+    if len(numbers) != 2:
+        raise UserError(f"{option}: two classes are needed, such as --fuse {known[0]},{known[-1]}")
+    return numbers[0], numbers[1]
 
 
 def _study(book: Book) -> Study[Any, Any]:

@@ -101,6 +101,8 @@ class Study(Generic[C, R]):
     takes: Callable[[C, ImageShape], tuple[int, ...]] = lambda config, shape: shape  # the shape of one of its inputs
     sample: Callable[[C, Env, Mapping[str, Tensor], int], Images] | None = None  # so many new images by its weights
     traverse: Callable[[C, Env, Mapping[str, Tensor]], Images] | None = None  # a row for each dimension of its code
+    # Real images edited by its weights: "fuse" or "transfer", from the class of the first number to that of the second.
+    edit: Callable[[C, Env, Mapping[str, Tensor], str, int, int], Images] | None = None
     redrawn: tuple[
         str, ...
     ] = ()  # settings with which a trial may draw otherwise than it did: of steps, guidance, label

@@ -57,6 +57,10 @@ def test_the_command_writes_one_grid(finished: Book, folder: Path) -> None:
         (["--traverse"], "have no code to traverse; leave out --traverse"),
         (["--steps", "9"], "--steps: the study"),
         (["--class", "7"], "draws without it; leave it out"),
+        (["--fuse", "1,2"], "edits no images; leave out --fuse"),
+        (["--transfer", "1,2"], "edits no images; leave out --transfer"),
+        (["--fuse", "1,2", "--n", "9"], "--fuse and --transfer edit real images, each alone; leave out the other"),
+        (["--fuse", "1,2", "--transfer", "1,2"], "--fuse and --transfer edit real images, each alone"),
         (["--traverse", "--n", "9"], "--traverse shows every dimension of the code; leave out --n, --steps"),
     ],
 )
@@ -75,6 +79,40 @@ def test_a_traversal_is_of_the_trial_and_follows_the_seed(folder: Path) -> None:
     assert done.exit_code == 0 and "traversal of the code by trial 0 of toy: toy-0-traversal.png" in done.output
     other = CliRunner().invoke(cli.main, ["sample", "toy", "--traverse", "--seed", "1", "-o", "other.png"])
     assert other.exit_code == 0 and Path("other.png").read_bytes() != Path("toy-0-traversal.png").read_bytes()
+
+
+@pytest.fixture
+def editing(folder: Path) -> None:
+    """A sweep whose images say which classes were asked for."""
+    edit = (
+        "    sample=draw,\n    edit=lambda config, env, weights, way, a, b: "
+        "Images(0, way, torch.full((2, 1, 8, 8), (a - b) / 20)),\n"
+    )
+    Path("edited.py").write_text(Path(QUADRATIC).read_text().replace("    sample=draw,\n", edit))
+    run = ["run", "edited.py", "--trials", "1", "--workers", "0", "--name", "toy"]
+    assert CliRunner().invoke(cli.main, run, catch_exceptions=False).exit_code == 0
+
+
+@pytest.mark.parametrize("way", ["fuse", "transfer"])
+def test_an_edit_is_of_the_two_classes(editing: None, way: str) -> None:
+    done = CliRunner().invoke(cli.main, ["sample", "toy", f"--{way}", "9,2"], catch_exceptions=False)
+    assert done.exit_code == 0 and f"2 edited images by trial 0 of toy: toy-0-{way}.png" in done.output
+    with Image.open(f"toy-0-{way}.png") as picture:
+        assert abs(int(np.asarray(picture)[10, 10, 0]) - 127.5 * 1.35) < 2
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        ("9", "--fuse 9: two classes are needed, such as --fuse 0,9"),
+        ("9,2,1", "two classes are needed"),
+        ("9,ten", "--fuse 9,ten: no class 'ten'; there are: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        ("10,1", "no class '10'"),
+    ],
+)
+def test_classes_that_are_not_there_are_refused(editing: None, classes: str, words: str) -> None:
+    done = CliRunner().invoke(cli.main, ["sample", "toy", "--fuse", classes])
+    assert done.exit_code == 2 and words in done.output and not list(Path().glob("toy-*.png"))
 
 
 def test_weights_that_are_gone_and_studies_that_do_not_generate(bench: Bench, finished: Book) -> None:
