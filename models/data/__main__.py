@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data.dataset import DataError, load
+from models.data.dataset import DataError
+from models.data.kinds import load
 
 ACROSS = 16  # images in a row; a row for each class
 GAP = 2  # pixels between images
@@ -15,7 +16,7 @@ def main(spec: str, file: str, folder: str = "data") -> str:
     """Write the first training images of each class, a row each, into ``file``; what to print of them. Raises DataError."""
     from PIL import Image
 
-    data = load(spec, Path(folder))
+    data = load(spec, Path(folder), "images")
     channels, height, width = data.shape
     rows = len(data.classes)
     picture = np.full((rows * (height + GAP), ACROSS * (width + GAP), channels), 128, np.uint8)

@@ -35,6 +35,7 @@ __all__ = [
     "Split",
     "available_offline",
     "floats",
+    "forms",
     "is_named",
     "is_path",
     "kind",
@@ -191,6 +192,11 @@ class Reader:
 def load(spec: str, folder: Path) -> Data:
     """The data set that ``spec`` names; see Reader. Raises DataError where there is none, or none that can be used."""
     return Reader(spec, folder).load()
+
+
+def forms() -> tuple[str, ...]:
+    """How data sets are named."""
+    return (*KNOWN, *(form for form, _ in FORMS.values()), f"{HALVED}:NAME")
 
 
 def is_path(spec: str) -> bool:

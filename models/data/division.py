@@ -12,7 +12,7 @@ def splits(arrays: Arrays) -> list[Part]:
     """Train, validation and test."""
     images, labels = arrays.images, arrays.labels
     held = [part for part in (arrays.validation, arrays.test) if isinstance(part, int)]
-    train, *divided = [(images[indices], labels[indices]) for indices in _divide(labels, held)]
+    train, *divided = [(images[indices], labels[indices]) for indices in divide(labels, held)]
     return [
         train,
         *(divided.pop(0) if isinstance(part, int) else _in_order(part) for part in (arrays.validation, arrays.test)),
@@ -30,7 +30,7 @@ def _shuffled(n: int) -> NDArray[np.int64]:
     return np.random.RandomState(0).permutation(n).astype(np.int64)
 
 
-def _divide(labels: NDArray[np.int64], sizes: Sequence[int]) -> list[NDArray[np.int64]]:
+def divide(labels: NDArray[np.int64], sizes: Sequence[int]) -> list[NDArray[np.int64]]:
     """Indices of what remains, then of a part for each of ``sizes``: disjoint, stratified, each in shuffled order.
 
     A part has at least one image of each class, and so may be larger than asked for where classes are small.

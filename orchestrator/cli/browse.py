@@ -109,21 +109,28 @@ def studies_(study: str | None, data: str | None, data_folder: str | None, as_js
     sweep studies --json
     """
     from pathlib import Path
+    from typing import Any
 
     import studies
     from models.data import dataset as datasets
+    from models.data import kinds
     from orchestrator.search import combinations
     from orchestrator.terminal import as_json as plain
     from orchestrator.terminal import tables
     from studies.parts import space as _space
-    from studies.parts.study import StudyError
+    from studies.parts.study import Study, StudyError
+
+    def shown(definition: Study[Any, Any]) -> str:
+        """The data asked for; the study's own in a list of all, where it reads data of another kind."""
+        readable = data and (study or kinds.KINDS[definition.data_kind].is_named(data) or not kinds.is_named(data))
+        return data if data and readable else definition.data
 
     console = make_console()
     try:
         definitions = {name: studies.load(name) for name in ([study] if study else studies.names())}
         folder = Path(data_folder or "data")
         bases = {
-            name: definition.base(datasets.Reader(data or definition.data, folder).shape)
+            name: definition.base(kinds.reader(shown(definition), folder, definition.data_kind).shape)
             for name, definition in definitions.items()
         }
         if as_json:

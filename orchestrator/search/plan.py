@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 import studies
 from models.data import dataset as datasets
+from models.data import kinds
 from models.hints import did_you_mean
 from orchestrator.errors import UserError
 from orchestrator.layout import SWEEPS
@@ -48,7 +49,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
     name = options["name"] or fresh_name(storage, stem, datasets.kind(data_name))
     check_name(name)
     try:
-        reader = datasets.Reader(data_name, Path(options["data_folder"]))
+        reader = kinds.reader(data_name, Path(options["data_folder"]), study.data_kind)
         base = study.base(reader.shape).model_copy(update=model)
         vary, arms = [*options["vary"]], [*options["arm"]]
         comparison = factorial.typed_comparison(vary, arms, options["race"], base) if vary else None
@@ -271,7 +272,7 @@ def configs_of(
     return {what: _validated(study.config, base | settings, what) for what, settings in arms.items()}
 
 
-def check(study: Study[Any, Any], configs: Mapping[str, BaseModel], data: datasets.Data) -> None:
+def check(study: Study[Any, Any], configs: Mapping[str, BaseModel], data: kinds.DataSet) -> None:
     """Raises DataError where one of ``configs`` cannot work on these data."""
     for what, config in configs.items():
         try:

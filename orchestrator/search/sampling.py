@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from models.data import dataset as datasets
+from models.data import kinds
 from models.env import Env, derive_seed
 from models.events import Images
 from orchestrator.errors import UserError
@@ -70,7 +71,8 @@ def _checked(book: Book, changes: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"{OPTIONS[name]}: the study {book.spec.study} draws without it; leave it out")
     if "label" not in changes:
         return dict(changes)
-    text, classes = str(changes["label"]), datasets.load(book.spec.data, Path(book.spec.data_folder)).classes
+    data = kinds.load(book.spec.data, Path(book.spec.data_folder), _study(book).data_kind)
+    text, classes = str(changes["label"]), data.classes
     if text not in classes and not text.isdecimal():
         raise UserError(f"--class {text}: no such class; there are: {', '.join(classes)}")
     return {**changes, "label": classes.index(text) if text in classes else int(text)}

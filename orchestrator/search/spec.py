@@ -14,7 +14,7 @@ from orchestrator.errors import UserError
 from orchestrator.layout import cache_folder
 from orchestrator.search.factorial import Comparison
 from studies.parts import space as _space
-from studies.parts.study import ImageShape, Study, StudyError
+from studies.parts.study import Study, StudyError
 
 GRID_POINTS = 3  # values of a number in a grid
 Direction = Literal["minimize", "maximize"]
@@ -53,7 +53,7 @@ class Spec(BaseModel, frozen=True):
     data_digest: str
     data_folder: str
     data_notes: list[str] = []  # what was converted or left out when the data were read, a sentence each
-    image_shape: ImageShape
+    image_shape: tuple[int, ...]  # of one example: an image, or a point cloud
     base: dict[str, Any]  # the config that trials vary
     set: dict[str, Any]  # what the user changed in it
     fixed: dict[str, Any]  # searched parameters that the user holds

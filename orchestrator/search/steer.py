@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.data import dataset as datasets
+from models.data import kinds
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
 from orchestrator.search import combinations, plan
@@ -36,7 +37,7 @@ def resumed(
         now = current(book.spec)
         study = now.load_study()
         configs = plan.configs_of(study, now.base, now.comparison)
-        data = datasets.load(book.spec.data, Path(book.spec.data_folder))
+        data = kinds.load(book.spec.data, Path(book.spec.data_folder), study.data_kind)
         now = now.model_copy(update={"data_digest": data.digest})
     except datasets.DataError as error:
         raise UserError(f"sweep '{name}' cannot go on: {error}") from None

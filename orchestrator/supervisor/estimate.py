@@ -72,7 +72,7 @@ def _timed_elsewhere(spec: Spec, machine: Machine) -> float | None:
 
 
 def _send_seconds(
-    pipe: Connection, study: str, base: Mapping[str, Any], shape: tuple[int, int, int], device: str, threads: int
+    pipe: Connection, study: str, base: Mapping[str, Any], shape: tuple[int, ...], device: str, threads: int
 ) -> None:
     """In a process of its own: time a trial with the settings ``base``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to hear, which ends us

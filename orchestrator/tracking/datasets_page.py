@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.data import dataset as datasets
+from models.data import kinds as data_kinds
 from orchestrator.delivery.delivery import deliver_now
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.errors import UserError
@@ -39,7 +40,7 @@ def data_sets(text: str | None) -> list[str | None]:
         )
     try:
         for name in filter(None, named):
-            datasets.Reader(name, Path())  # which only looks at the name: each is checked before the first one is read
+            data_kinds.check_name(name)  # which only looks at the name: each is checked before the first one is read
     except datasets.DataError as error:
         raise UserError(str(error)) from None
     return [name or None for name in named]
@@ -49,8 +50,8 @@ def _parted(text: str) -> list[str]:
     """The names between commas. A comma in the path of a folder or a file parts nothing: no data set is named behind it."""
     parts = list[str]()
     for part in text.split(","):
-        known = datasets.is_named(part.strip()) or not part.strip()
-        if parts and not known and datasets.is_path(parts[-1].strip()):
+        known = data_kinds.is_named(part.strip()) or not part.strip()
+        if parts and not known and data_kinds.is_path(parts[-1].strip()):
             parts[-1] = f"{parts[-1]},{part}"
         else:
             parts.append(part)

@@ -15,7 +15,6 @@ from models.events import Event, Images, Scalars
 if TYPE_CHECKING:  # commands that train nothing do not wait for torch
     from torch import Tensor, nn
 
-    from models.data.dataset import Data
     from models.parts.training.workload import Workload
 
 C = TypeVar("C", bound=BaseModel)
@@ -79,7 +78,7 @@ class Study(Generic[C, R]):
 
     question: str
     config: type[C]
-    base: Callable[[ImageShape], C]  # the recipe for images of a shape
+    base: Callable[[Any], C]  # the recipe for data of a shape: an ImageShape, or points and coordinates
     space: Callable[
         [Suggest, C], C
     ]  # parameters are named as the fields they set; what it does not search stays as in C
@@ -88,17 +87,18 @@ class Study(Generic[C, R]):
     objectives: tuple[Objective, ...]
     # Raises ValueError, one sentence with the way out, where settings cannot work on these data or name files that cannot be
     # used: asked before a sweep begins or goes on.
-    check: Callable[[C, Data], None] = lambda config, data: None
+    check: Callable[[C, Any], None] = lambda config, data: None
     first: tuple[Mapping[str, Any], ...] = ({},)  # what a sweep tries before its sampler chooses: changes of the recipe
     trials: int = 12  # of a sweep, unless its user says otherwise
     data: str = "digits"  # likewise
+    data_kind: Literal["images", "clouds"] = "images"  # what it reads; see models/data/kinds.py
     fresh: str = "fid/fresh"  # key of the FID of new images, as many as the setting evaluation_samples says
     pictures: str = "samples/fresh"  # key of the images by which trials are shown side by side
     sections: tuple[Section, ...] = ()  # of a report, beside what every sweep has
     label: str = ""  # what tells one trial from another at a glance, with fields of the config: "{n_steps} steps"
     charts: tuple[str, ...] = ()  # metrics that tell how training goes, shown beside the objectives
-    restore: Callable[[C, ImageShape], nn.Module] | None = None  # the untrained network that a trial's weights fit
-    takes: Callable[[C, ImageShape], tuple[int, ...]] = lambda config, shape: shape  # the shape of one of its inputs
+    restore: Callable[[C, Any], nn.Module] | None = None  # the untrained network that a trial's weights fit
+    takes: Callable[[C, Any], tuple[int, ...]] = lambda config, shape: shape  # the shape of one of its inputs
     sample: Callable[[C, Env, Mapping[str, Tensor], int], Images] | None = None  # so many new images by its weights
     traverse: Callable[[C, Env, Mapping[str, Tensor]], Images] | None = None  # a row for each dimension of its code
     # Real images edited by its weights: "fuse" or "transfer", from the class of the first number to that of the second.
@@ -107,7 +107,7 @@ class Study(Generic[C, R]):
         str, ...
     ] = ()  # settings with which a trial may draw otherwise than it did: of steps, guidance, label
     # What training a trial computes: from it the time of a sweep is estimated before it starts. None: not known.
-    workload: Callable[[C, ImageShape], Workload] | None = None
+    workload: Callable[[C, Any], Workload] | None = None
 
     # How many values of its objectives a trial with these settings reports, the last one included; None: not known. A pruner
     # that needs more is refused.

@@ -7,7 +7,6 @@ import torch
 from safetensors.torch import load_file
 
 import studies
-from models.data import dataset as datasets
 from models.env import Env
 from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.memory import MemoryStore, Record
@@ -15,6 +14,7 @@ from orchestrator.delivery.outbox import Outbox
 from orchestrator.layout import WEIGHTS
 from orchestrator.messages import Ended, Message, Saved, Task
 from orchestrator.worker.trial import run_trial
+from tests.support.shapes import embedded, shape
 
 OPTIONAL = ("Likelihood",)  # sections of what trials say only where a setting asks for it
 
@@ -22,8 +22,7 @@ OPTIONAL = ("Likelihood",)  # sections of what trials say only where a setting a
 def played(study: str, folder: Path, cache_folder: Path, interruptions: int) -> tuple[Ended, Record, int, Task]:
     """A trial that is stopped so many times, each time after two more checkpoints: its end, its record, its lives, itself."""
     loaded = studies.load(study)
-    shape = datasets.load("digits", Path("data")).shape
-    settings = loaded.base(shape).model_dump() | dict(loaded.smallest)
+    settings = loaded.base(shape(loaded)).model_dump() | dict(loaded.smallest)
     if loaded.model_of:
         trained = folder.parent / "trained"
         if not trained.exists():
@@ -35,7 +34,7 @@ def played(study: str, folder: Path, cache_folder: Path, interruptions: int) -> 
         study=study,
         trial=0,
         config=config.model_dump(mode="json"),
-        data="digits",
+        data=embedded(loaded),
         data_folder="data",
         cache_folder=str(cache_folder),
         folder=str(folder),
@@ -89,14 +88,15 @@ def test_a_trial_that_was_interrupted_says_what_an_uninterrupted_one_says(
 
 def draws_new_images(study: str, task: Task) -> None:
     """As many as are asked for, in range, the same for one seed and others for another."""
-    sample = studies.load(study).sample
+    loaded = studies.load(study)
+    sample = loaded.sample
     if sample is None:
         return
     config = studies.load(study).config.model_validate(task.config)
     weights = {} if studies.load(study).model_of else load_file(Path(task.folder, WEIGHTS))
     folders = {"data_folder": Path("data"), "cache_folder": Path(task.cache_folder)}
-    first, again, other = (sample(config, Env("digits", seed, **folders), weights, 13).images for seed in (1, 1, 2))
-    assert first.shape == (13, *datasets.load("digits", Path("data")).shape)
+    first, again, other = (sample(config, Env(embedded(loaded), seed, **folders), weights, 13).images for seed in (1, 1, 2))
+    assert first.shape == ((13, *shape(loaded)) if loaded.data_kind == "images" else (13, 3, *first.shape[2:]))
     assert bool((first.abs() <= 1).all()) and torch.equal(first, again) and not torch.equal(first, other)
 
 

@@ -14,8 +14,10 @@ from models.events import Scalars
 from studies import Study, StudyError, later
 from studies.parts import space as _space
 from studies.parts.later import Later
+from tests.support.shapes import shapes
 
-SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
+EVERY = [(study, shape) for study in studies.names() for shape in shapes(studies.load(study)).values()]
+
 
 
 @pytest.fixture(params=studies.names())
@@ -23,9 +25,10 @@ def study(request: pytest.FixtureRequest) -> Study[Any, Any]:
     return studies.load(request.param)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_space_holds_only_settings_that_work(study: Study[Any, Any], shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("name", "shape"), EVERY)
+def test_the_space_holds_only_settings_that_work(name: str, shape: tuple[int, ...]) -> None:
     """Drawn at random many times: the config's own validation would raise."""
+    study = studies.load(name)
     base = study.base(shape)
     found = _space.describe(study.space, base)
     chance = random.Random(0)
@@ -36,16 +39,18 @@ def test_the_space_holds_only_settings_that_work(study: Study[Any, Any], shape: 
         assert study.config.model_validate(config.model_dump(mode="json")) == config, "a config survives JSON"
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_parameters_are_named_as_the_fields_that_they_set(study: Study[Any, Any], shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("name", "shape"), EVERY)
+def test_parameters_are_named_as_the_fields_that_they_set(name: str, shape: tuple[int, ...]) -> None:
+    study = studies.load(name)
     base = study.base(shape)
     for point in _space.grid(study.space, base, 2):
         config = study.space(_space._Suggest(lambda name, parameter, point=point: point[name]), base)
         assert {name: getattr(config, name) for name in point} == point
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_what_is_tried_first_lies_in_the_space(study: Study[Any, Any], shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("name", "shape"), EVERY)
+def test_what_is_tried_first_lies_in_the_space(name: str, shape: tuple[int, ...]) -> None:
+    study = studies.load(name)
     for change in study.first:
         recipe = _space.recipe(study.space, study.base(shape).model_copy(update=change))
         assert recipe.items() >= change.items()
@@ -56,7 +61,7 @@ def test_the_champion_can_be_kept_and_takes_any_number_of_inputs(study: Study[An
     if study.restore is None:
         assert study.model_of, "a study without a network to keep begins with a trained one"
         pytest.skip("it trains no network")
-    shape = SHAPES[0]
+    shape = next(iter(shapes(study).values()))
     config = study.base(shape)
     network = study.restore(config, shape).eval()
     takes = study.takes(config, shape)

@@ -5,25 +5,29 @@ from pathlib import Path
 import pytest
 
 import studies
-from models.data import dataset as datasets
 from models.env import Env
 from models.events import Event, Scalars
 from tests.support.playing import finished
 from tests.support.promises import check
+from tests.support.shapes import embedded, shape
+
+TRAINED = [name for name in studies.names() if not studies.load(name).model_of]
 
 
 def played(name: str, env: Env) -> list[Event]:
     """All that a trial of the smallest settings says."""
     study, events = studies.load(name), list[Event]()
-    settings = study.base(datasets.load("digits", env.data_folder).shape).model_dump() | dict(study.smallest)
+    settings = study.base(shape(study)).model_dump() | dict(study.smallest)
     finished(study.play(study.config.model_validate(settings), env), events.append)
     return events
 
 
-@pytest.mark.parametrize("name", [name for name in studies.names() if not studies.load(name).model_of])
+@pytest.mark.parametrize("name", TRAINED)
 def test_what_a_trainer_says_holds_what_the_events_promise(name: str, cache_folder: Path) -> None:
-    events = played(name, Env("digits", seed=5, cache_folder=cache_folder))
+    events = played(name, Env(embedded(studies.load(name)), seed=5, cache_folder=cache_folder))
     check(events)
+    if studies.load(name).data_kind != "images":
+        return
     images = studies.load(name).fresh.partition("/")[2]
     scores = {f"{score}/{images}" for score in ("fid", "kid", "precision", "recall", "density", "coverage")}
     scores |= {"fid/real", "distance/nearest_training", "distance/nearest_training_real"}
@@ -33,12 +37,12 @@ def test_what_a_trainer_says_holds_what_the_events_promise(name: str, cache_fold
     assert "inception_weights" in studies.load(name).config.model_fields
 
 
-@pytest.mark.parametrize("name", [name for name in studies.names() if not studies.load(name).model_of])
+@pytest.mark.parametrize("name", TRAINED)
 def test_new_images_belong_to_no_step_and_are_as_many_as_asked(name: str, cache_folder: Path) -> None:
-    study, env = studies.load(name), Env("digits", seed=5, cache_folder=cache_folder)
-    shape = datasets.load("digits", env.data_folder).shape
-    config = study.config.model_validate(study.base(shape).model_dump() | dict(study.smallest))
+    study = studies.load(name)
+    env, of_one = Env(embedded(study), seed=5, cache_folder=cache_folder), shape(study)
+    config = study.config.model_validate(study.base(of_one).model_dump() | dict(study.smallest))
     assert study.restore and study.sample
-    drawn = study.sample(config, env, study.restore(config, shape).state_dict(), 12)
-    assert (drawn.step, drawn.key, drawn.images.shape) == (0, "samples/new", (12, *shape))
+    drawn = study.sample(config, env, study.restore(config, of_one).state_dict(), 12)
+    assert (drawn.step, drawn.key, drawn.images.shape) == (0, "samples/new", (12, *(of_one if study.data_kind == "images" else drawn.images.shape[1:])))
     assert bool((drawn.images.abs() <= 1).all())

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import studies
+from tests.support.shapes import shape
 
-SHAPE = (1, 8, 8)
 LANGEVIN = {"step_size", "n_steps", "start", "noise_start", "learning_rate", "energy_regularisation"}
 JEM = {"start", "sampler", "step_size", "n_steps", "noise", "likelihood_weight", "learning_rate"}
 GAN = {"loss", "generator_learning_rate", "critic_learning_rate", "latent_size", "n_critic", "batch_size", "width"}
@@ -21,6 +21,7 @@ TRAINED_GPT = {"position", "learning_rate", "batch_size", "dropout"}
 DIFFUSION = {"schedule", "prediction", "weight", "learning_rate", "batch_size", "ema_decay"}
 DENOISING = {"sampler", "steps", "spacing", "clip"}
 FLOW = {"mixing", "coupling", "logit", "steps", "width", "learning_rate", "batch_size"}
+POINTS = {"disentangle", "features", "neighbours", "augmentation", "steps", "nll_weight", "learning_rate"}
 IMAGE_GPT = TRAINED_GPT | {"width", "layers", "heads", "deformation"}
 
 # study, what its recipe is changed to, what is chosen, what is searched then
@@ -68,6 +69,8 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ("flow", {}, {"scale": "tanh"}, FLOW | {"scale", "bound"}),
     ("flow", {}, {"scale": "sigmoid"}, FLOW | {"scale"}),
     ("flow", {}, {"coupling": "additive"}, FLOW),
+    ("points", {}, {"disentangle": "mask"}, POINTS),
+    ("points", {}, {"disentangle": "consistency"}, POINTS | {"consistency"}),
 ]
 
 
@@ -98,7 +101,7 @@ def test_a_study_searches_these_settings(
     study: str, recipe: dict[str, Any], choices: dict[str, Any], names: set[str]
 ) -> None:
     loaded, recorder = studies.load(study), Recorder(choices)
-    base = loaded.base(SHAPE)
+    base = loaded.base(shape(loaded))
     config = loaded.space(recorder, base.model_copy(update=recipe))  # type: ignore[arg-type]
     assert recorder.names == names
     assert names <= config.model_dump().keys(), "what is searched is set"

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 import studies
 from studies import Study
+from tests.support.shapes import shape, shapes
 
-SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 # Of a sweep that is asked for without a number; else 12.
 TRIALS = {
     "autoregressive_sampling": 30,
@@ -40,6 +40,7 @@ MAY_BE_ZERO = {
     *("beta", "annealing", "free_nats", "head_weight"),
     *("logit", "depth", "background_updates"),
     *("eta", "guidance", "label_dropout", "label"),
+    *("outliers", "nll_weight", "consistency"),
 }
 ALSO_ZERO = {
     "dvae": {"blocks"},
@@ -71,14 +72,14 @@ def numbers(study: Study[Any, Any]) -> Iterator[str]:
 def refused(study: Study[Any, Any], setting: str, value: Any) -> bool:
     """Whether the setting itself is refused this value, not another one that does not go with it."""
     try:
-        study.config.model_validate(study.base(SHAPES[0]).model_dump() | {setting: value})
+        study.config.model_validate(study.base(shape(study)).model_dump() | {setting: value})
     except ValidationError as error:
         return any(setting in problem["loc"] for problem in error.errors())
     return False
 
 
 def test_the_defaults_and_the_recipes_are_values_that_may_be_given(study: Study[Any, Any]) -> None:
-    for config in (study.config(), *map(study.base, SHAPES)):
+    for config in (study.config(), *map(study.base, shapes(study).values())):
         assert study.config.model_validate(config.model_dump()) == config
 
 

@@ -18,6 +18,7 @@ from orchestrator.search.capabilities import PRUNERS, SAMPLERS
 from orchestrator.search.options import request
 from orchestrator.stores import optuna_storage
 from orchestrator.stores.optuna_storage import Storage
+from tests.support.shapes import embedded
 
 TRIALS = 8
 REPORTS = 4  # of each trial
@@ -50,9 +51,9 @@ def storage() -> Storage:
 
 
 def play(study: str, opened: Storage) -> Iterator[Played]:
-    """All combinations with a study on the digits, one after the other."""
+    """All combinations with a study on embedded data, one after the other."""
     model_of = studies.load(study).model_of
-    more: dict[str, Any] = {"model": model_of[0]} if model_of else {"data": "digits"}
+    more: dict[str, Any] = {"model": model_of[0]} if model_of else {"data": embedded(studies.load(study))}
     for sampler in SAMPLERS:
         for pruner in PRUNERS:
             asked = request(study, name=f"{sampler}-{pruner}", trials=TRIALS, sampler=sampler, pruner=pruner, **more)

@@ -10,18 +10,18 @@ from typing import Any
 
 import studies
 from tests.support.paths import ROOT
+from tests.support.shapes import shapes
 
 FILE = ROOT / "tests" / "studies" / "recipes.json"
-SHAPES = {"8x8": (1, 8, 8), "28x28": (1, 28, 28), "32x32 in colour": (3, 32, 32)}
 
 
 def recipes(name: str) -> dict[str, Any]:
-    """The defaults of a study, and what its recipe for each size of images changes of them."""
+    """The defaults of a study, and what its recipe for each size of images or clouds changes of them."""
     study = studies.load(name)
     defaults = study.config().model_dump(mode="json")
     changes = {
         size: {key: value for key, value in study.base(shape).model_dump(mode="json").items() if value != defaults[key]}
-        for size, shape in SHAPES.items()
+        for size, shape in shapes(study).items()
     }
     return {"defaults": defaults, **changes}
 
