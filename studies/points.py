@@ -25,7 +25,7 @@ def space(suggest: Suggest, base: Config) -> Config:
     if chosen["disentangle"] == "mask":
         chosen["masked"] = min(base.masked, chosen["augmentation"])
     else:
-        chosen["consistency"] = suggest.suggest_float("consistency", 0.01, 1.0, log=True)
+        chosen["consistency"] = suggest.suggest_float("consistency", 1e-4, 1e-1, log=True)
     return Config.model_validate(base.model_dump() | chosen)
 
 
@@ -72,9 +72,9 @@ STUDY = Study(
         ),
         Section(
             "Chamfer distance, evenness, and a classifier",
-            "Chamfer distance (both directions, squared, in 1e-4) to a fresh clean sample of as many points: chamfer/floor is what "
-            "another clean sample has, and is most of it. Unevenness is the deviation of distances to the nearest neighbour over "
-            "their mean: a denoiser that clumps points makes it larger, and spacing, their median, smaller. Accuracy is that of a "
+            "Chamfer distance (both directions, squared, in 1e-4) to a fresh clean sample of as many points; chamfer/floor is "
+            "that of another clean sample, and is most of it. Unevenness is the deviation of distances to the nearest point over "
+            "their mean: a denoiser that clumps points makes it larger, and spacing, their median, smaller. Accuracy is of a "
             "small PointNet, trained on clean clouds; corruptions are of severity 5.",
             numbers=("chamfer/", "hausdorff/", "unevenness/", "spacing/", "accuracy/", "accuracy_background/", "flow/"),
         ),

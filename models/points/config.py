@@ -33,7 +33,7 @@ class Config(BaseModel):
         12, ge=1, description="channels that are set to 0, the last ones of the augmentation"
     )
     consistency: Annotated[float, OnlyWith("disentangle", ["consistency"])] = Field(
-        0.1, ge=0, description="weight of the squared distance to the code of the clean cloud"
+        1e-3, ge=0, description="weight of the squared distance to the code of the clean cloud"
     )
     iterations: int = Field(1, ge=1, le=8, description="times that a cloud is denoised, each on the result before")
 

@@ -48,13 +48,13 @@ def denoiser(flow: PointFlow, device: str) -> Denoiser:
 
 
 def inverse_error(flow: PointFlow, noisy: Tensor) -> float:
-    """The largest distance of decoded codes of noisy clouds to what was encoded, in units of a neighbourhood."""
+    """The largest distance of decoded codes to what was encoded: coordinates, in units of a neighbourhood, and augmentation."""
     with torch.no_grad():
         graph = flow.graph(noisy)
         x, e, _ = flow.augmented(noisy, graph)
         code, _ = flow.encode(x, e, graph.indices)
-        back, _ = flow.decode(code, graph.indices)
-    return float((back - x).norm(dim=2).max())
+        back = torch.cat(flow.decode(code, graph.indices), 2)
+    return float((back - torch.cat([x, e], 2)).norm(dim=2).max())
 
 
 def evaluate(result: Result, env: Env, noisy: Mapping[str, float]) -> Generator[Event, None, dict[str, float]]:

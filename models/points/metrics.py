@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 UNIT = 1e-4  # of squared distances, as tables of denoisers have them
+THIN = 1e-20  # of a triangle: the square of twice its area
 CANDIDATES = 24  # triangles whose distance to a point is computed at first
 
 
@@ -20,9 +21,9 @@ def closest_on_triangles(points: Tensor, triangles: Tensor) -> Tensor:
     """The nearest place (…, 3) on each triangle (…, 3 corners, 3) to a point (…, 3), which broadcasts."""
     a, b, c = triangles.unbind(-2)
     normal = torch.linalg.cross(b - a, c - a)
-    area = normal.square().sum(-1, keepdim=True).clamp_min(1e-20)
-    foot = points - normal * ((points - a) * normal).sum(-1, keepdim=True) / area
-    inside = torch.ones_like(area, dtype=torch.bool)
+    area = normal.square().sum(-1, keepdim=True)
+    foot = points - normal * ((points - a) * normal).sum(-1, keepdim=True) / area.clamp_min(THIN)
+    inside = area > THIN  # of thinner ones the sides are all there is
     best, least = foot, torch.full_like(area, torch.inf)
     for start, end in ((a, b), (b, c), (c, a)):
         inside = inside & ((torch.linalg.cross(end - start, foot - start) * normal).sum(-1, keepdim=True) >= 0)

@@ -133,12 +133,14 @@ class PointFlow(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.neighbours, self.iterations, channels = config.neighbours, config.iterations, 3 + config.augmentation
+        self.neighbours, self.iterations = config.neighbours, config.iterations
         self.masked = config.masked if config.disentangle == "mask" else 0
         self.augmentation = Augmentation(config)
         self.steps = nn.ModuleList([Step(config.augmentation, config.width) for _ in range(config.steps)])
         self.log_scale = nn.Parameter(torch.zeros(()))  # of the coordinates before the prior, the same for all three
-        self.clean = nn.Parameter(torch.eye(channels)) if config.disentangle == "consistency" else None
+        self.clean = nn.Parameter(torch.eye(3 + config.augmentation)) if config.disentangle == "consistency" else None
+        if self.clean is not None:  # the identity would leave couplings without a gradient
+            nn.init.orthogonal_(self.clean.data[3:, 3:])
 
     def graph(self, clouds: Tensor) -> Graph:
         """Neighbours, centre and the median distance to the last neighbour, of noisy clouds."""

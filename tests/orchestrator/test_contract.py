@@ -95,7 +95,9 @@ def draws_new_images(study: str, task: Task) -> None:
     config = studies.load(study).config.model_validate(task.config)
     weights = {} if studies.load(study).model_of else load_file(Path(task.folder, WEIGHTS))
     folders = {"data_folder": Path("data"), "cache_folder": Path(task.cache_folder)}
-    first, again, other = (sample(config, Env(embedded(loaded), seed, **folders), weights, 13).images for seed in (1, 1, 2))
+    first, again, other = (
+        sample(config, Env(embedded(loaded), seed, **folders), weights, 13).images for seed in (1, 1, 2)
+    )
     assert first.shape == ((13, *shape(loaded)) if loaded.data_kind == "images" else (13, 3, *first.shape[2:]))
     assert bool((first.abs() <= 1).all()) and torch.equal(first, again) and not torch.equal(first, other)
 

@@ -19,7 +19,6 @@ from tests.support.shapes import shapes
 EVERY = [(study, shape) for study in studies.names() for shape in shapes(studies.load(study)).values()]
 
 
-
 @pytest.fixture(params=studies.names())
 def study(request: pytest.FixtureRequest) -> Study[Any, Any]:
     return studies.load(request.param)

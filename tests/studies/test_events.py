@@ -44,5 +44,6 @@ def test_new_images_belong_to_no_step_and_are_as_many_as_asked(name: str, cache_
     config = study.config.model_validate(study.base(of_one).model_dump() | dict(study.smallest))
     assert study.restore and study.sample
     drawn = study.sample(config, env, study.restore(config, of_one).state_dict(), 12)
-    assert (drawn.step, drawn.key, drawn.images.shape) == (0, "samples/new", (12, *(of_one if study.data_kind == "images" else drawn.images.shape[1:])))
+    size = of_one if study.data_kind == "images" else drawn.images.shape[1:]
+    assert (drawn.step, drawn.key, drawn.images.shape) == (0, "samples/new", (12, *size))
     assert bool((drawn.images.abs() <= 1).all())
