@@ -10,7 +10,7 @@ from models.parts.effect import OnlyWith
 class Config(BaseModel):
     """One denoising flow and how it is trained. All fields are settings of a trial."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     points: int = Field(
         512, ge=64, description="points of a cloud, drawn from its clean points; three such samples fit"

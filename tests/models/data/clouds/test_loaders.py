@@ -92,9 +92,7 @@ def test_stored_noisy_clouds_stay_with_their_shapes(tmp_path: Path) -> None:
     for split in (data.validation, data.test):
         assert set(split.stored) == {"gaussian_3", "background_1"}
         for cloud, noisy, label in zip(split.arrays, split.stored["gaussian_3"], split.classes, strict=True):
-            number = round(float((noisy - original[0]).mean()))
-            candidates = [dataset_cloud for dataset_cloud in original]
-            number = min(range(20), key=lambda i: float(np.abs(noisy - candidates[i] - i).mean()))
+            number = min(range(20), key=lambda index: float(np.abs(noisy - original[index] - index).mean()))
             assert number % 2 == label
             centred = original[number] - original[number].mean(0)
             assert np.abs(cloud - centred / np.linalg.norm(centred, axis=1).max()).max() < 1e-4
