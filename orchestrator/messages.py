@@ -20,6 +20,7 @@ class Task(BaseModel, frozen=True):
     trial: int
     config: dict[str, Any]
     data: str
+    data_named: str = ""  # as the user named them, where they lie elsewhere on this machine
     data_folder: str
     cache_folder: str
     folder: str  # of this trial: checkpoints and outbox while it runs, then its weights and samples
@@ -27,6 +28,13 @@ class Task(BaseModel, frozen=True):
     device: str
     threads: int
     checkpoint_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where the trial is played, from a launcher that chooses among machines: said before anything else. No reply."""
+
+    place: str
 
 
 @dataclass(frozen=True)
@@ -67,4 +75,4 @@ class Ended:
     group_values: Annotated[Mapping[str, float], Field(alias="beside")] = field(default_factory=dict)
 
 
-Message = Report | Pulse | Saved | Ended
+Message = Placed | Report | Pulse | Saved | Ended

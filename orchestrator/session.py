@@ -144,7 +144,7 @@ def _run(
     """Run trials until the sweep ends, then close it. Returns why it ended, see Supervisor.drive, and what was made of it."""
     spec = book.spec
     # First of all: what it imports, it imports while we go on.
-    launcher = launchers.load(machine.launcher)(machine.resources, spec.study_source)
+    launcher = launchers.load(machine.launcher)(machine.resources, spec.study_source, **machine.settings)
     store = connection.for_sweep(spec, parent_run)
     completion.reopen(book)
     outbox = sweep_record.begin(book, store, parent_run)

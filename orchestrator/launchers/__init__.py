@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 LAUNCHERS = {
     "local": "orchestrator.launchers.local:LocalLauncher",
     "inline": "orchestrator.launchers.inline:InlineLauncher",
+    "ray": "orchestrator.launchers.ray.launcher:RayLauncher",
 }
 
 

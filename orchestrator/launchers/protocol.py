@@ -12,10 +12,10 @@ from orchestrator.worker import lock, log
 class Died(Exception):
     """A worker ended without saying so; the message tells how."""
 
-    def __init__(self, how: str, out_of_memory: bool = False) -> None:
-        """``out_of_memory`` tells that the system ended it for want of memory."""
+    def __init__(self, how: str, out_of_memory: bool = False, lost: bool = False) -> None:
+        """``out_of_memory``: the system ended it for want of memory. ``lost``: its machine is gone, which is not its fault."""
         super().__init__(how)
-        self.out_of_memory = out_of_memory
+        self.out_of_memory, self.lost = out_of_memory, lost
 
 
 class Job(Protocol):
@@ -47,6 +47,10 @@ class Launcher(Protocol):
 
     def launch(self, task: Task) -> Job:
         """Start a trial; returns before it has begun."""
+
+    def places(self) -> int:
+        """How many trials may run at a time by now: a cluster grows and shrinks."""
+        return self.resources.slots
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
         """Return when a job has something to say, or after ``seconds``."""

@@ -1,17 +1,19 @@
 """The machine that a sweep runs on, as its options describe it: checked before anything starts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator import devices, options
 from orchestrator.devices import Resources
 from orchestrator.errors import UserError
+from orchestrator.launchers.ray import places
 from orchestrator.search.spec import Spec
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.options import MachineOptions
 
 THREADS_AT_MOST = 8  # for each core: more is a mistake
+RAY = "ray"  # the launcher whose machine is a cluster
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Machine:
     resources: Resources
     limits: Limits
     timeout: float | None = None  # seconds in which trials are started
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the launcher alone
 
     def share(self, sweeps: int) -> "Machine":
         """The same for one of several sweeps, which share the time."""
@@ -35,9 +38,15 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     table = options.read(MachineOptions)
     chosen = options.complete(table, options.given(table, values, "a sweep"))
-    devices.resolve(chosen["device"], chosen["workers"], 1)
-    if (threads := chosen["threads"]) is not None and threads > (most := THREADS_AT_MOST * devices.cores()):
-        raise UserError(f"--threads {threads}: there are {devices.cores()} cores here; take at most {most}")
+    if chosen["launcher"] == RAY:
+        places.check(chosen)
+    else:
+        devices.resolve(chosen["device"], chosen["workers"], 1)
+        for name in ("cpus", "gpus"):
+            if chosen[name] is not None:
+                raise UserError(f"{table[name].flag} {chosen[name]:g} is of --launcher ray; add that, or leave it out")
+        if (threads := chosen["threads"]) is not None and threads > (most := THREADS_AT_MOST * devices.cores()):
+            raise UserError(f"--threads {threads}: there are {devices.cores()} cores here; take at most {most}")
     if chosen["workers"] == 0 and chosen["launcher"] not in (None, "inline"):
         raise UserError(f"--workers 0 runs trials in this process; leave it out with --launcher {chosen['launcher']}")
     return chosen
@@ -53,8 +62,12 @@ def machine(spec: Spec, values: Mapping[str, Any]) -> Machine:
     if launcher == "inline" and spec.deterministic:
         workers = 1
     threads = chosen["threads"]
-    count = workers or (together if together > 1 else None)
-    resources = devices.resolve(chosen["device"], count, spec.trials, threads)
+    settings: dict[str, Any] = {}
+    if launcher == RAY:
+        resources, settings = places.resolve(chosen, spec.trials, spec.cache_folder)
+    else:
+        count = workers or (together if together > 1 else None)
+        resources = devices.resolve(chosen["device"], count, spec.trials, threads)
     if spec.deterministic:  # sums depend on how they are divided among threads
         if threads not in (None, 1):
             raise UserError(f"--deterministic computes with one thread; leave out --threads {threads}")
@@ -67,4 +80,4 @@ def machine(spec: Spec, values: Mapping[str, Any]) -> Machine:
         trial=chosen["trial_timeout"],
         deaths=chosen["max_worker_deaths"],
     )
-    return Machine(launcher, resources, limits, chosen["timeout"])
+    return Machine(launcher, resources, limits, chosen["timeout"], settings)

@@ -40,6 +40,35 @@ class MachineOptions(TypedDict, total=False):
             choices=tuple(launchers.LAUNCHERS),
         ),
     ]
+    ray_address: Annotated[
+        str | None,
+        Option(
+            "With --launcher ray: the cluster to join, by its head.",
+            metavar="HOST:PORT",
+            default_text="a cluster of this machine, for this sweep",
+            environment="RAY_ADDRESS",
+        ),
+    ]
+    cpus: Annotated[
+        float | None,
+        Option(
+            "With --launcher ray: processor cores for each trial.",
+            metavar="N",
+            default_text="1; on this machine alone, its cores divided by --workers",
+            above=0,
+            maximum=4096,
+        ),
+    ]
+    gpus: Annotated[
+        float | None,
+        Option(
+            "With --launcher ray: GPUs for each trial; a share, such as 0.5, puts several on one.",
+            metavar="N",
+            default_text="1 where the cluster has any, else 0",
+            minimum=0,
+            maximum=64,
+        ),
+    ]
     timeout: Annotated[
         float | None,
         Option(

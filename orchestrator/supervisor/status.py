@@ -21,6 +21,7 @@ class RunningTrial:
     values: tuple[float, ...] = ()
     skipped: bool = False
     processor: float | None = None  # seconds that it had used when it was last thought silent
+    place: str = ""  # the machine that plays it, where the launcher chooses among several
 
     @property
     def number(self) -> int:
@@ -30,7 +31,8 @@ class RunningTrial:
     def progress(self) -> str:
         """How far it is."""
         pulse = self.pulse
-        return f"{pulse.stage} {pulse.done}/{pulse.total}" if pulse.total > 1 else pulse.stage
+        there = f" on {self.place}" if self.place else ""
+        return (f"{pulse.stage} {pulse.done}/{pulse.total}" if pulse.total > 1 else pulse.stage) + there
 
 
 @dataclass

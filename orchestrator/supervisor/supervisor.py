@@ -1,7 +1,6 @@
 """The supervisor of a sweep: it asks the book for trials, launches, follows and closes them. Only it writes to the book."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from queue import SimpleQueue
@@ -11,15 +10,17 @@ from orchestrator.delivery.outbox import Outbox
 from orchestrator.files import CannotWrite
 from orchestrator.launchers.protocol import Died, Launcher
 from orchestrator.layout import trial_folder
-from orchestrator.messages import CANNOT_WRITE, Ended, Message, Pulse, Report, Saved, Task
+from orchestrator.messages import CANNOT_WRITE, Ended, Message, Placed, Pulse, Report, Saved, Task
 from orchestrator.search import home
 from orchestrator.search.book import Book
 from orchestrator.search.spec import better
 from orchestrator.search.trials import OUTCOMES, PendingTrial
 from orchestrator.stores.optuna_storage import UNWRITABLE, unwritable
 from orchestrator.supervisor import commands
+from orchestrator.supervisor.deaths import Deaths
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.queue import Agenda
+from orchestrator.supervisor.slots import Slots
 from orchestrator.supervisor.status import RunningTrial, SweepStatus, estimate
 from orchestrator.supervisor.steering import Steering
 from orchestrator.tracking import descriptions, trial_record
@@ -38,10 +39,11 @@ class Supervisor:
         """``outbox`` is the sweep's own; ``courier`` delivers the trials'."""
         self.book, self.launcher, self.courier, self.outbox = book, launcher, courier, outbox
         self.limits = limits
-        self.free = deque(range(launcher.resources.slots))
+        self.slots = Slots(launcher)
         self.took: list[float] = []
         self.agenda = Agenda(book)
         self.places: dict[int, int] = {}  # the step of each running trial's last checkpoint
+        self.deaths = Deaths(book, limits.deaths)
         self.runs: SimpleQueue[tuple[int, str]] = SimpleQueue()  # of trials, as the courier's thread learns them
         self.reason = ""  # why no trial is started any more
         self.cancelled = False  # and those that run are told to leave
@@ -79,7 +81,8 @@ class Supervisor:
                 self.close(left, end)
             while not self._over():
                 self._check(interrupted())
-                while self.free and self._accepting() and (pending := self.agenda.next(len(self.status.running))):
+                self.slots.follow(trial.slot for trial in self.status.running.values())
+                while self.slots.free and self._accepting() and (pending := self.agenda.next(len(self.status.running))):
                     self._start(pending)
                 self._receive()
                 if time.monotonic() - shown > SHOW_SECONDS:
@@ -118,7 +121,7 @@ class Supervisor:
                 for message in trial.job.hear():
                     self._handle(trial, message)
             except Died as error:
-                self._died(trial, str(error), error.out_of_memory)
+                self._died(trial, error)
         if time.monotonic() > self.kill_deadline:
             for trial in list(running.values()):  # it goes on from the checkpoint that it has
                 trial.job.kill()
@@ -148,7 +151,7 @@ class Supervisor:
                 if late:
                     self._end(trial, Ended("failed", trial.values, "TrialTimeout", late))
                 else:
-                    self._died(trial, silent)
+                    self._died(trial, Died(silent))
         self.status.undelivered = self.courier.trouble
 
     def _note_runs(self) -> None:
@@ -163,9 +166,9 @@ class Supervisor:
     # ---- the life of a trial -----------------------------------------------------------------------------------------
 
     def _start(self, trial: PendingTrial) -> None:
-        spec, slot = self.book.spec, self.free.popleft()
+        spec = self.book.spec
+        slot, device = self.slots.take()
         folder = trial_folder(spec.folder, trial.number)
-        device = self.launcher.resources.devices[slot]
         trial_record.begin(folder, spec, trial, self.book.label(trial), device)
         self.courier.serve(folder, lambda run: self.runs.put((trial.number, run)))
         task = Task(
@@ -190,6 +193,8 @@ class Supervisor:
         match message:
             case Pulse():
                 trial.pulse = message
+            case Placed():
+                trial.place, trial.began = message.place, trial.heard  # what it waited does not count
             case Saved():
                 self.places[trial.number] = message.step
             case Report():
@@ -201,28 +206,21 @@ class Supervisor:
             case Ended():
                 self._end(trial, message)
 
-    def _died(self, trial: RunningTrial, how: str, out_of_memory: bool = False) -> None:
+    def _died(self, trial: RunningTrial, death: Died) -> None:
         """A worker that died is followed by another, which goes on from the checkpoint: up to three at the same place."""
-        number = trial.number
-        place = self.places.get(number, self.book.place(number))
+        place = self.places.get(trial.number, self.book.place(trial.number))
         if self.kill_deadline < float("inf"):
             return self._end(trial, Ended("stopped", trial.values))
-        if out_of_memory:
-            return self._end(trial, Ended("out_of_memory", trial.values, "KilledForMemory", how))
-        deaths = self.book.died(number, place, how)
-        here = [death.how for death in deaths if death.at == place]
-        if len(here) >= self.limits.deaths:
-            detail = f"{len(here)} times at step {place}: {here[-1]}"
-            return self._end(trial, Ended("failed", trial.values, "Died", detail))
+        if end := self.deaths.count(trial, place, death):
+            return self._end(trial, end)
         self.agenda.requeue(self._release(trial))
-        trial_record.died(trial_folder(self.book.spec.folder, number), len(deaths))
-        self.status.events.append(f"trial {number} goes on from step {place}: {how}")
+        self.status.events.append(f"trial {trial.number} goes on from step {place}: {death}")
 
     def _release(self, trial: RunningTrial) -> PendingTrial:
         """Free its slot; returns the trial as one that may be started again, in the MLflow run that it has by now."""
         self._note_runs()
         del self.status.running[trial.number]
-        self.free.append(trial.slot)
+        self.slots.give(trial.slot)
         return trial.pending
 
     def _end(self, trial: RunningTrial, end: Ended) -> None:

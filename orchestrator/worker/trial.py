@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Generator
 from contextlib import closing, suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +196,7 @@ class _Player:
                 if isinstance(event, Images) and event.key == self.study.pictures:
                     files.replace(self.folder / SAMPLES, png)
             case DataUsed():
-                self.outbox.data(event)
+                self.outbox.data(replace(event, name=self.task.data_named or event.name))
             case Facts():
                 self.outbox.tags({name: str(value) for name, value in event.values.items()})
             case File():

@@ -10,6 +10,7 @@ from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.memory import MemoryStore, Record
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.launchers.inline import InlineLauncher
+from orchestrator.launchers.protocol import Launcher
 from orchestrator.messages import Task
 from orchestrator.search import book as books
 from orchestrator.search import home, new_sweep, plan, steer
@@ -77,8 +78,10 @@ class Bench:
         return plan.settle(spec, self.storage) or new_sweep.create(self.storage, spec)
 
     @contextmanager
-    def supervisor(self, book: Book, limits: Limits = PATIENT) -> Iterator[Supervisor]:
-        """A supervisor of the sweep in this process; in the end everything is delivered."""
+    def supervisor(
+        self, book: Book, limits: Limits = PATIENT, launcher: Launcher | None = None
+    ) -> Iterator[Supervisor]:
+        """A supervisor of the sweep in this process, and of trials too without a ``launcher``; all is delivered in the end."""
         folder = Path(book.spec.folder)
         folder.mkdir(parents=True, exist_ok=True)
         home.mark(book.spec)
@@ -87,7 +90,7 @@ class Bench:
         courier = Courier(self.store)
         courier.serve(folder)
         try:
-            yield Supervisor(book, InlineLauncher(), courier, outbox, limits)
+            yield Supervisor(book, launcher or InlineLauncher(), courier, outbox, limits)
         finally:
             outbox.close()
             assert courier.drain(LIMIT)
@@ -99,9 +102,10 @@ class Bench:
         interrupted: Callable[[], str] = lambda: "",
         timeout: float | None = None,
         limits: Limits = PATIENT,
+        launcher: Launcher | None = None,
     ) -> tuple[str, Supervisor]:
         """Drive the sweep in this process, and deliver everything."""
-        with self.supervisor(book, limits) as supervisor:
+        with self.supervisor(book, limits, launcher) as supervisor:
             reason = supervisor.drive(timeout, interrupted, self.statuses.append)
         return reason, supervisor
 

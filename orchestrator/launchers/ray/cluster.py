@@ -1,0 +1,286 @@
+"""The Ray cluster: one that is named, or one of this machine that ends with the sweep. Checked before anything starts."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from orchestrator import devices
+from orchestrator.errors import UserError
+from orchestrator.launchers.ray import probe
+from orchestrator.text import counted
+
+ANSWER_SECONDS = 5.0  # that a cluster's address may take to answer
+PROBE_SECONDS = 60.0  # that nodes may take to say what they have installed
+TOKEN, MODE = "RAY_AUTH_TOKEN", "RAY_AUTH_MODE"
+# Ray reads them when it starts. It counts its users over the network, unless it is told not to.
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What each trial gets, and where."""
+
+    address: str = ""  # '': a cluster of this machine alone
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        return counted_resource(self.cpus, "CPU") + (f" and {counted_resource(self.gpus, 'GPU')}" if self.gpus else "")
+
+    def fits(self, resources: Mapping[str, float]) -> int:
+        """How many trials fit into the resources of a node."""
+        shares = [resources.get(name, 0.0) / want for name, want in (("CPU", self.cpus), ("GPU", self.gpus)) if want]
+        return int(min(shares) + 1e-6) if shares else 0
+
+
+def counted_resource(number: float, word: str) -> str:
+    """As "1 CPU", "0.5 GPU", "2 GPUs"."""
+    return f"{number:g} {word}{'s' if number > 1 else ''}"
+
+
+def library(own: bool = False) -> ModuleType:
+    """Ray; UserError where it is not installed. ``own``: it is to start a cluster of this machine, with a token of its own.
+
+    Ray reads both when it is imported. Where that has happened already, it takes the token that it keeps for this user.
+    """
+    settings = dict(SETTINGS)
+    if own and "ray" not in sys.modules and MODE not in os.environ:
+        settings |= {MODE: "token", TOKEN: secrets.token_hex(32)}
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError:
+        raise UserError(
+            "--launcher ray needs Ray, which is not installed here; install it: pip install 'generative-sweeps[ray]'"
+        ) from None
+    module: ModuleType = ray
+    return module
+
+
+class Cluster:
+    """A connection to a cluster. Ray has one for each process."""
+
+    def __init__(self, address: str, folder: Path | None) -> None:
+        """``folder`` is the one that the cluster was made in, where it is ours."""
+        self.address, self.folder = address, folder
+        self.checked = False  # what its nodes have installed
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes that are there."""
+        return [node for node in library().nodes() if node["Alive"]]
+
+    def places(self, wanted: Wanted) -> int:
+        """How many trials fit at a time, whoever else computes there."""
+        return sum(wanted.fits(node["Resources"]) for node in self.nodes())
+
+    def alive(self, node_id: str) -> bool:
+        """Whether Ray still counts the node as there."""
+        return any(node["NodeID"] == node_id for node in self.nodes())
+
+    def check(self, wanted: Wanted) -> None:
+        """UserError where no node has what a trial wants, or a node has other versions than this machine."""
+        nodes = self.nodes()
+        if not any(wanted.fits(node["Resources"]) for node in nodes):
+            has = [node["Resources"] for node in nodes]
+            most = [
+                f"{max((resources.get(name, 0.0) for resources in has), default=0.0):g} {name}s"
+                for name in ("CPU", "GPU")
+            ]
+            raise UserError(
+                f"no node of the cluster at {self.address} has {wanted.text} for a trial: the most are {most[0]} and {most[1]} "
+                f"on one of {counted(len(nodes), 'node')}; lower --cpus or --gpus, or add a node"
+            )
+        if not self.checked:
+            self._check_versions(nodes)
+            self.checked = True
+
+    def _check_versions(self, nodes: Sequence[Mapping[str, Any]]) -> None:
+        ray = library()
+        here = probe.look()
+        ray.cloudpickle.register_pickle_by_value(probe)
+        try:
+            look = ray.remote(probe.look)
+            strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+            asked = [
+                look.options(
+                    num_cpus=0, scheduling_strategy=strategy(node["NodeID"], soft=False), max_retries=0
+                ).remote()
+                for node in nodes
+            ]
+            try:
+                answers = ray.get(asked, timeout=PROBE_SECONDS)
+            except ray.exceptions.RayError as error:
+                raise UserError(
+                    f"a node of the cluster at {self.address} does not answer ({reason(error)}); see `ray status`"
+                ) from None
+        finally:
+            ray.cloudpickle.unregister_pickle_by_value(probe)
+        for there in answers:
+            for what in ("Python", "Ray"):
+                if there[what] != here[what]:
+                    raise UserError(
+                        f"node {there['node']} has {what} {there[what]}, and this machine has {here[what]}; "
+                        "install the same on both"
+                    )
+            if there["package"] != here["package"]:
+                what = "another version of generative-sweeps" if there["package"] else "no generative-sweeps"
+                raise UserError(
+                    f"node {there['node']} has {what}; install there what is installed here, and start it anew"
+                )
+
+    def close(self) -> None:
+        """Leave it; end it where it is ours."""
+        global _cluster
+        library().shutdown()
+        _cluster = None
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_cluster: Cluster | None = None
+
+
+def connect(wanted: Wanted) -> Cluster:
+    """The cluster at an address, checked; UserError, one sentence, where that cannot be."""
+    cluster = _join(wanted.address)
+    try:
+        cluster.check(wanted)
+    except BaseException:
+        cluster.close()
+        raise
+    return cluster
+
+
+def gpus(address: str) -> float:
+    """How many GPUs the best node of the cluster has."""
+    return max((node["Resources"].get("GPU", 0.0) for node in _join(address).nodes()), default=0.0)
+
+
+def _join(address: str) -> Cluster:
+    global _cluster
+    ray = library()
+    if _cluster is not None and _cluster.address == address:
+        return _cluster
+    check_address(address)
+    try:
+        with _handlers_kept(), _quiet() as printed:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
+    except Exception as error:  # of Ray and of what it stands on, by no common name
+        raise _refusal(address, error, printed[0]) from None
+    _cluster = Cluster(address, None)
+    return _cluster
+
+
+def start(wanted: Wanted, slots: int) -> Cluster:
+    """A cluster of this machine, with a folder, ports and a token of its own; it ends with this process."""
+    ray = library(own=True)
+    folder = Path(tempfile.mkdtemp(prefix="sweep-ray-", dir="/tmp"))  # sockets want a short path
+    try:
+        with _handlers_kept(), _quiet():
+            ray.init(
+                address="local",
+                num_cpus=max(devices.cores(), -(-int(wanted.cpus * slots * 1000) // 1000)),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                configure_logging=False,
+                _temp_dir=str(folder),
+            )
+    except Exception as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise UserError(f"Ray could not be started on this machine ({reason(error)}); see that /tmp has room") from None
+    return Cluster("this machine", folder)
+
+
+def check_address(address: str) -> None:
+    """UserError where nobody listens there: Ray itself would wait for a minute."""
+    if "://" in address:
+        raise UserError(
+            f"--ray-address {address}: give HOST:PORT of the cluster's head, and run this on one of its nodes; "
+            "`ray start --address HOST:PORT` makes this machine one"
+        )
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UserError(f"--ray-address {address}: give HOST:PORT, as `ray start --head` prints it, or auto")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+    except OSError as error:
+        raise UserError(
+            f"--ray-address {address}: nobody answers there ({error.strerror or error}); start the head with "
+            f"`ray start --head --port {port}`, or leave the option out for a cluster of this machine alone"
+        ) from None
+
+
+def _refusal(address: str, error: Exception, printed: str) -> UserError:
+    text = f"{error}\n{printed}"
+    if "InvalidAuthToken" in text or "Unauthenticated" in text or "uthentication" in text:
+        return UserError(
+            f"the cluster at {address} wants another token; set {MODE}=token, and {TOKEN} to the one that its head was "
+            "started with"
+        )
+    if "ersion mismatch" in text:
+        parts = " ".join(text.split())
+        return UserError(
+            f"the cluster at {address} has other versions ({parts[:300]}); install the same on all machines"
+        )
+    if "node" in text and ("raylet" in text or "node_ip_address" in text or "connect to" in text):
+        return UserError(
+            f"this machine is no node of the cluster at {address} ({reason(error)}); make it one: ray start --address {address}"
+        )
+    return UserError(
+        f"the cluster at {address} cannot be joined ({reason(error)}); see `ray status --address {address}`"
+    )
+
+
+def reason(error: BaseException) -> str:
+    """What an error of Ray says, in a line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:200]
+
+
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Signals are the supervisor's to hear, whatever Ray would do when it hears them."""
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)} if main else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[list[str]]:
+    """Ray warns of changes to come, prints every try, and lets everybody read what it writes. What it prints is in the list."""
+    said: list[str] = []
+    with tempfile.TemporaryFile() as file:
+        before, errors = os.umask(0o077), os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield said
+        finally:
+            os.dup2(errors, 2)
+            os.close(errors)
+            os.umask(before)
+            file.seek(0)
+            said.append(file.read().decode(errors="replace"))

@@ -1,0 +1,281 @@
+"""The supervisor's side: slots on the nodes of a cluster, jobs that wait for one, and what comes back from them."""
+
+import contextlib
+import itertools
+import math
+import time
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.devices import Resources
+from orchestrator.errors import UserError
+from orchestrator.files import CannotWrite
+from orchestrator.launchers.protocol import Died, Job, Launcher
+from orchestrator.launchers.ray import cluster, mirror
+from orchestrator.launchers.ray.agent import Agent, Parcel, Where
+from orchestrator.launchers.ray.cargo import Cargo, Shipment
+from orchestrator.launchers.ray.cluster import Wanted
+from orchestrator.launchers.ray.mirror import Target
+from orchestrator.layout import MODEL
+from orchestrator.messages import Ended, Message, Placed, Pulse, Reply, Task
+
+WAITING = Pulse("waiting for a place", 0, 0)
+COUNT_SECONDS = 2.0  # between counts of the cluster's places
+START_FAILURES = 3  # of actors, one after the other, until the sweep ends
+KILL_SECONDS = 10.0  # that an actor may take to end a trial; then it is ended itself
+
+
+class RayJob:
+    """A trial that waits for a slot, or is played in one."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.since = task, time.monotonic()
+        self.target = Target(Path(task.folder), {MODEL: task.model_dump_json(include={"study", "config"}).encode()})
+        self.slot: Slot | None = None
+        self.life = -1
+        self.messages: list[Message] = [WAITING]
+        self.early: Reply | None = None  # what it was told before it had a slot
+        self.processor: float | None = None
+        self.end: Died | None = None
+        self.broken = False  # its folder takes nothing more
+
+    def hear(self) -> list[Message]:
+        """See Job."""
+        heard, self.messages = self.messages, []
+        if self.end is not None and not heard:
+            raise self.end
+        return heard
+
+    def reply(self, reply: Reply) -> None:
+        """See Job."""
+        if self.slot is not None:
+            self.slot.handle.reply.remote(self.life, reply)
+        elif reply != "go":
+            self.early = reply
+
+    def processor_seconds(self) -> float | None:
+        """See Job: as it was when it was last heard of."""
+        return self.processor
+
+    def kill(self) -> None:
+        """See Job."""
+        self.end = self.end or Died("it was ended")
+        if self.slot is not None:
+            self.slot.release(self)
+
+    def take(self, parcel: Parcel) -> None:
+        """What it has said and written; raises CannotWrite."""
+        if not self.broken:
+            try:
+                self.target.take(parcel.parts)
+            except CannotWrite:
+                self.broken = True
+                self.messages += parcel.messages
+                raise
+        self.processor = parcel.processor if parcel.processor is not None else self.processor
+        self.messages += parcel.messages
+        if parcel.died and not any(isinstance(message, Ended) for message in parcel.messages):
+            self.end = Died(*parcel.died)
+
+
+class Slot:
+    """An actor: starting, idle, with a trial, or ending one."""
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self.where: Where | None = None
+        self.job: RayJob | None = None
+        self.pending: Any = handle.ready.remote()  # what it is asked
+        self.kill_before = math.inf
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can take a trial now."""
+        return self.where is not None and self.job is None and self.pending is None
+
+    def play(self, job: RayJob, life: int, shipments: dict[str, Shipment]) -> None:
+        """Have it play the trial."""
+        assert self.where is not None
+        self.job, job.slot, job.life = job, self, life
+        waited = time.monotonic() - job.since
+        parts = mirror.of_earlier_lives(Path(job.task.folder))
+        self.pending = self.handle.play.remote(life, job.task, parts, shipments, waited)
+        job.messages.append(Placed(self.where.text))
+        if job.early is not None:
+            job.reply(job.early)
+
+    def release(self, job: RayJob) -> None:
+        """End the trial there; the slot is idle when it is gone."""
+        if self.job is job:
+            self.pending, self.job, job.slot = self.handle.kill.remote(job.life), None, None
+            self.kill_before = time.monotonic() + KILL_SECONDS
+
+
+class RayLauncher(Launcher):
+    """Slots anywhere in a cluster. A trial whose slot is lost waits for the next that is free, on whatever node."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        study: str,
+        address: str = "",
+        cpus: float = 1.0,
+        gpus: float = 0.0,
+        most: int = 0,
+        cache: str = "",
+    ) -> None:
+        """``most`` trials at a time, where the number of slots follows the cluster; 0 where it is fixed.
+
+        ``cache`` is the folder of networks that are trained once.
+        """
+        self.resources, self.study, self.most = resources, study, most
+        self.wanted = Wanted(address, cpus, gpus)
+        self.ray = cluster.library()
+        self.cluster = cluster.connect(self.wanted) if address else cluster.start(self.wanted, resources.slots)
+        self.cargo = Cargo(self.ray.put)
+        self.cache = Path(cache) if cache else None
+        self.mark = self._mark()
+        self.waiting: deque[RayJob] = deque()
+        self.lives = itertools.count()
+        self.slots: list[Slot] = []
+        self.failures = 0
+        self.counted = time.monotonic()
+        self._fill()
+
+    def places(self) -> int:
+        """See Launcher: as many as the cluster has by now, where nobody has said how many."""
+        if self.most and time.monotonic() - self.counted > COUNT_SECONDS:
+            self.counted = time.monotonic()
+            count = max(1, min(self.most, self.cluster.places(self.wanted)))
+            self.resources = Resources(self.resources.devices[:1] * count, self.resources.threads)
+            self._fill()
+        return self.resources.slots
+
+    def launch(self, task: Task) -> RayJob:
+        """Have the trial wait for the next free slot."""
+        job = RayJob(task)
+        self.waiting.append(job)
+        self._assign()
+        return job
+
+    def wait(self, jobs: Sequence[Job], seconds: float) -> None:
+        """See Launcher. UserError where actors cannot be started at all."""
+        self._assign()
+        if any(isinstance(job, RayJob) and (job.messages or job.end) for job in jobs):
+            seconds = 0.0
+        asked = {slot.pending: slot for slot in self.slots if slot.pending is not None}
+        if not asked:
+            time.sleep(min(seconds, 0.05))
+            return
+        ready, _ = self.ray.wait(list(asked), num_returns=1, timeout=seconds)
+        if ready:
+            ready, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=0)
+        for reference in ready:
+            self._answered(asked[reference], reference)
+        for slot in [slot for slot in self.slots if slot.job is None and slot.kill_before < time.monotonic()]:
+            self._lose(slot, "it did not end a trial")
+        self._assign()
+
+    def close(self) -> None:
+        """End the slots, and the cluster where it is ours."""
+        asked = [slot.handle.close.remote() for slot in self.slots if slot.where is not None]
+        if asked:
+            self.ray.wait(asked, num_returns=len(asked), timeout=KILL_SECONDS)
+        for slot in self.slots:
+            self.ray.kill(slot.handle)
+        if self.mark is not None:
+            self.mark.unlink(missing_ok=True)
+        self.cluster.close()
+
+    # ---- slots -------------------------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        """Have as many actors as there are slots; those too many that are idle are ended."""
+        for slot in [slot for slot in self.slots if slot.idle][: max(0, len(self.slots) - self.resources.slots)]:
+            self.slots.remove(slot)
+            self.ray.kill(slot.handle)
+        while len(self.slots) < self.resources.slots:
+            self.slots.append(Slot(self._actor()))
+
+    def _actor(self) -> Any:
+        actor = self.ray.remote(Agent).options(
+            num_cpus=self.wanted.cpus,
+            num_gpus=self.wanted.gpus,
+            max_concurrency=8,
+            max_restarts=0,
+            scheduling_strategy="SPREAD",
+        )
+        cuda = self.resources.devices[0] != "cpu"
+        cache = None if self.cache is None else self.cargo.cache(self.cache)
+        return actor.remote(
+            self.study, self.resources.threads, cuda, cache, str(self.cache or ""), str(self.mark or "")
+        )
+
+    def _mark(self) -> Path | None:
+        """A file by which a node that sees the supervisor's disk knows it."""
+        if self.cache is None:
+            return None
+        self.cache.mkdir(parents=True, exist_ok=True)
+        mark = self.cache / f".seen-{uuid.uuid4().hex}.lock"
+        mark.touch()
+        return mark
+
+    def _assign(self) -> None:
+        """Give waiting trials to idle slots."""
+        self.waiting = deque(job for job in self.waiting if job.end is None)
+        for slot in self.slots:
+            if slot.idle and self.waiting:
+                job = self.waiting.popleft()
+                slot.play(job, next(self.lives), self.cargo.of(job.task))
+
+    def _answered(self, slot: Slot, reference: Any) -> None:
+        try:
+            answer = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as error:  # what we wrote for the node has failed there
+            self._lose(slot, cluster.reason(error), counts=slot.job is not None)
+            return
+        except self.ray.exceptions.RayError as error:
+            self._lose(slot, self._lost(slot, error))
+            return
+        slot.pending, slot.kill_before = None, math.inf
+        if isinstance(answer, Where):
+            slot.where, self.failures = answer, 0
+        elif isinstance(answer, Parcel) and slot.job is not None:
+            self._take(slot, slot.job, answer)
+
+    def _take(self, slot: Slot, job: RayJob, parcel: Parcel) -> None:
+        over = parcel.died is not None or any(isinstance(message, Ended) for message in parcel.messages)
+        if over:
+            slot.job = job.slot = None
+        else:
+            slot.pending = slot.handle.listen.remote(job.life)
+        if self.cache is not None and parcel.learned:
+            with contextlib.suppress(CannotWrite):  # another trial makes it anew
+                Target(self.cache).take([part for part in parcel.learned if not (self.cache / part.name).exists()])
+        try:
+            job.take(parcel)
+        except mirror.Damaged as error:
+            job.end = Died(str(error))
+            slot.release(job)
+
+    def _lose(self, slot: Slot, how: str, counts: bool = False) -> None:
+        """The actor is gone: its trial goes on elsewhere, and another actor takes its place."""
+        with contextlib.suppress(Exception):  # it may be gone in more ways than Ray has names for
+            self.ray.kill(slot.handle)
+        self.slots.remove(slot)
+        if slot.job is not None:
+            slot.job.slot, slot.job.end = None, Died(how, lost=not counts)
+        elif slot.where is None:
+            self.failures += 1
+            if self.failures >= START_FAILURES:
+                raise UserError(f"no worker can be started in the cluster at {self.cluster.address}: {how}")
+        self._fill()
+
+    def _lost(self, slot: Slot, error: Exception) -> str:
+        where = "" if slot.where is None else f" on {slot.where.text}"
+        if slot.where is not None and not self.cluster.alive(slot.where.node_id):
+            return f"the node {slot.where.node} was lost"
+        return f"the actor{where} was lost ({cluster.reason(error)})"

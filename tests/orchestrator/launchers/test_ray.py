@@ -1,0 +1,126 @@
+"""Trials on a cluster of two nodes, the second without our disk: the contract of launchers, and sweeps as on one machine."""
+
+import json
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+if find_spec("ray") is None:
+    pytest.skip("Ray is not installed: pip install 'generative-sweeps[ray]'", allow_module_level=True)
+
+from orchestrator.delivery.memory import Record  # noqa: E402
+from orchestrator.devices import Resources  # noqa: E402
+from orchestrator.launchers.local import LocalLauncher  # noqa: E402
+from orchestrator.launchers.ray.launcher import RayLauncher  # noqa: E402
+from orchestrator.layout import MODEL, WEIGHTS, trial_folder  # noqa: E402
+from orchestrator.supervisor.limits import Limits  # noqa: E402
+from tests.orchestrator.launchers.test_launchers import (  # noqa: E402, F401
+    hear_all,
+    test_a_reply_prunes,
+    test_a_trial_is_heard_to_its_end,
+    test_stop_leaves_a_checkpoint,
+    test_what_a_trial_printed_is_read_from_its_launcher,
+)
+from tests.support import ray_nodes  # noqa: E402
+from tests.support.bench import Bench  # noqa: E402
+from tests.support.paths import QUADRATIC  # noqa: E402
+from tests.support.ray_nodes import Cluster  # noqa: E402
+
+TWO = Resources(("cpu",) * 2, 1)
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with ray_nodes.cluster(cpus=1) as made:
+        made.add(hidden=tmp_path_factory.getbasetemp() if ray_nodes.mounts() else None)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def launcher(nodes: Cluster) -> Iterator[RayLauncher]:
+    made = RayLauncher(TWO, QUADRATIC, address=nodes.address)
+    yield made
+    made.close()
+
+
+def by_number(bench: Bench, name: str) -> list[tuple[int, dict[str, Any], Any, str]]:
+    return sorted(bench.trials(name), key=lambda trial: trial[0])
+
+
+def said(record: Record) -> list[tuple[int, str, float]]:
+    """What a trial recorded, without how long it took."""
+    return sorted(point for point in record.points if not point[1].startswith("seconds/"))
+
+
+def test_the_same_seeds_give_the_same_trials_and_values_as_on_one_machine(bench: Bench, launcher: RayLauncher) -> None:
+    options: dict[str, Any] = {"trials": 6, "deterministic": True, "set": ["jitter=1"]}
+    here, there = bench.book(name="here", **options), bench.book(name="there", **options)
+    local = LocalLauncher(TWO, QUADRATIC)
+    bench.drive(here, launcher=local)
+    local.close()
+    bench.drive(there, launcher=launcher)
+    assert by_number(bench, "here") == by_number(bench, "there")
+    assert len(by_number(bench, "here")) == 6
+    for number in range(6):
+        assert said(bench.record(here, number)) == said(bench.record(there, number))
+
+
+def test_all_that_a_trial_leaves_comes_from_its_node(bench: Bench, launcher: RayLauncher, nodes: Cluster) -> None:
+    book = bench.book(trials=4, name="files")
+    bench.drive(book, launcher=launcher)
+    hosts = set()
+    for number in range(4):
+        folder, record = trial_folder(book.spec.folder, number), bench.record(book, number)
+        assert [step for step, key, _ in record.points if key == "distance"] == [1, 2, 3, 4, 5]
+        assert record.status == "FINISHED" and (5, "samples/fresh") in record.pngs
+        assert (folder / WEIGHTS).stat().st_size > 0
+        assert json.loads((folder / MODEL).read_text())["study"] == QUADRATIC, "it names no path of the node"
+        assert sorted(path.name for path in folder.iterdir()) == [MODEL, "outbox", "samples.png", WEIGHTS]
+        hosts.add(record.tags["node"])
+    assert hosts <= {node["NodeID"] for node in launcher.cluster.nodes()}
+
+
+def test_a_worker_that_dies_is_followed_by_three_at_most(bench: Bench, launcher: RayLauncher) -> None:
+    book = bench.book(trials=1, name="dying", set=["mode=killed"])
+    _, supervisor = bench.drive(book, launcher=launcher)
+    assert supervisor.status.counts["failed"] == 1
+    (trial,) = book.trials()
+    assert [death.how.split()[-1] for death in trial.deaths] == ["SIGKILL"] * 3
+
+
+def test_a_trial_whose_node_is_lost_goes_on_elsewhere_from_its_checkpoint(
+    bench: Bench, launcher: RayLauncher, nodes: Cluster
+) -> None:
+    """It is not counted as a death, and each value is recorded once."""
+    book = bench.book(trials=2, name="losing", set=["steps=40", "seconds=0.1"], pruner="none")
+    lost: list[int] = []
+
+    with bench.supervisor(book, Limits(checkpoint=0.3, silence=None), launcher) as supervisor:
+
+        def interrupt() -> str:
+            far = [
+                trial
+                for trial in supervisor.status.running.values()
+                if trial.job.slot is not None  # type: ignore[attr-defined]
+                and trial.job.slot.where.address != launcher_address(nodes)  # type: ignore[attr-defined]
+            ]
+            if not lost and far and supervisor.places.get(far[0].number, 0) >= 5:
+                lost.append(far[0].number)
+                nodes.nodes[1].lose()
+            return ""
+
+        assert supervisor.drive(None, interrupt) == ""
+    assert lost and supervisor.status.counts["complete"] == 2
+    assert all(not trial.deaths for trial in book.trials())
+    (event,) = [event for event in supervisor.status.events if "goes on from step" in event]
+    assert int(event.split("step ")[1].split(":")[0]) >= 5 and "lost" in event
+    for number in range(2):
+        points = bench.record(book, number).points
+        assert [step for step, key, _ in points if key == "distance"] == list(range(1, 41)), "each once, none missing"
+
+
+def launcher_address(nodes: Cluster) -> str:
+    """The head's, on which this process is."""
+    return nodes.address.rpartition(":")[0]
