@@ -4,10 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -21,11 +19,12 @@ from orchestrator.launchers import inline, local
 from orchestrator.launchers.local import LocalLauncher
 from orchestrator.launchers.protocol import Died, Job, Launcher
 from orchestrator.layout import LOG
-from orchestrator.messages import Ended, Message, Report
+from orchestrator.messages import Ended, Report
 from orchestrator.worker import lock
 from tests.support.bench import toy_task
+from tests.support.launching import hear_all
 from tests.support.paths import QUADRATIC
-from tests.support.processes import LIMIT, environment, wait_for, wait_until_gone
+from tests.support.processes import environment, wait_for, wait_until_gone
 
 ONE = Resources(("cpu",), 1)
 
@@ -35,19 +34,6 @@ def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
     made = launchers.load(request.param)(ONE, QUADRATIC)
     yield made
     made.close()
-
-
-def hear_all(launcher: Launcher, job: Job, reply: Any = lambda report: "go") -> list[Message]:
-    said: list[Message] = []
-    end = time.monotonic() + LIMIT
-    while not said or not isinstance(said[-1], Ended):
-        assert time.monotonic() < end
-        launcher.wait([job], 1.0)
-        for message in job.hear():
-            said.append(message)
-            if isinstance(message, Report):
-                job.reply(reply(message))
-    return said
 
 
 def hear_some(launcher: Launcher, job: Job) -> None:

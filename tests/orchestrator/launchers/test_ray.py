@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,16 +16,11 @@ from orchestrator.devices import Resources  # noqa: E402
 from orchestrator.launchers.local import LocalLauncher  # noqa: E402
 from orchestrator.launchers.ray.launcher import RayLauncher  # noqa: E402
 from orchestrator.layout import MODEL, WEIGHTS, trial_folder  # noqa: E402
+from orchestrator.messages import Ended, Placed, Report, Saved  # noqa: E402
 from orchestrator.supervisor.limits import Limits  # noqa: E402
-from tests.orchestrator.launchers.test_launchers import (  # noqa: E402, F401
-    hear_all,
-    test_a_reply_prunes,
-    test_a_trial_is_heard_to_its_end,
-    test_stop_leaves_a_checkpoint,
-    test_what_a_trial_printed_is_read_from_its_launcher,
-)
 from tests.support import ray_nodes  # noqa: E402
-from tests.support.bench import Bench  # noqa: E402
+from tests.support.bench import Bench, toy_task  # noqa: E402
+from tests.support.launching import hear_all  # noqa: E402
 from tests.support.paths import QUADRATIC  # noqa: E402
 from tests.support.ray_nodes import Cluster  # noqa: E402
 
@@ -52,6 +48,33 @@ def by_number(bench: Bench, name: str) -> list[tuple[int, dict[str, Any], Any, s
 def said(record: Record) -> list[tuple[int, str, float]]:
     """What a trial recorded, without how long it took."""
     return sorted(point for point in record.points if not point[1].startswith("seconds/"))
+
+
+def test_a_trial_is_heard_to_its_end_and_says_where_it_is(launcher: RayLauncher, folder: Path) -> None:
+    said = hear_all(launcher, launcher.launch(toy_task(folder)))
+    assert [message.index for message in said if isinstance(message, Report)] == [1, 2, 3, 4, 5]
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "complete"
+    assert len([message for message in said if isinstance(message, Placed)]) == 1
+
+
+def test_a_reply_prunes(launcher: RayLauncher, folder: Path) -> None:
+    said = hear_all(launcher, launcher.launch(toy_task(folder)), lambda report: "prune" if report.index == 2 else "go")
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "pruned"
+    assert len([message for message in said if isinstance(message, Report)]) == 2
+
+
+def test_a_trial_that_was_stopped_goes_on_from_its_checkpoint_on_any_node(launcher: RayLauncher, folder: Path) -> None:
+    task = toy_task(folder, seconds=0.05, steps=100)
+    job = launcher.launch(task)
+    job.reply("stop")
+    said = hear_all(launcher, job)
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "stopped"
+    (saved,) = [message for message in said if isinstance(message, Saved)]
+    assert (folder / "trial-0" / "checkpoint.pt").exists()
+    said = hear_all(launcher, launcher.launch(task))
+    assert [message.step for message in said if isinstance(message, Saved)] == [saved.step]
+    assert isinstance(said[-1], Ended) and said[-1].outcome == "complete"
+    assert len([message for message in said if isinstance(message, Report)]) >= 100 - saved.step
 
 
 def test_the_same_seeds_give_the_same_trials_and_values_as_on_one_machine(bench: Bench, launcher: RayLauncher) -> None:
