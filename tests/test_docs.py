@@ -53,6 +53,8 @@ PLAYED = (
     "--set updates=20,evaluations=1,evaluation_samples=16",
     "run diffusion --name diffusion-digits-1 --trials 1 --workers 0 --pruner none --set labels=true,width=8,heads=2,"
     "updates=20,evaluations=1,evaluation_samples=16,bound_images=2,bound_times=1",
+    "run points --name points-shapes-1 --trials 1 --workers 0 --pruner none --set points=64,neighbours=8,width=8,steps=2,"
+    "updates=20,evaluations=1,evaluation_clouds=1",
     "run vae --name vae-digits-1 --trials 1 --workers 0 --pruner none "
     "--set updates=20,evaluations=1,evaluation_samples=16,bound_images=2",
     "run flow --name flow-digits-1 --trials 1 --workers 0 --pruner none --set width=4,steps=1,updates=20,evaluations=1,"
