@@ -20,6 +20,7 @@ def space(suggest: Suggest, base: Config) -> Config:
         "augmentation": suggest.suggest_int("augmentation", 4, 32, log=True),
         "steps": suggest.suggest_int("steps", 2, 6),
         "nll_weight": suggest.suggest_float("nll_weight", 1e-6, 1e-2, log=True),
+        "paired": suggest.suggest_float("paired", 0.03, 3.0, log=True),
         "learning_rate": suggest.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
     }
     if chosen["disentangle"] == "mask":
@@ -45,7 +46,7 @@ STUDY = Study(
     data_kind="clouds",
     first=({}, {"disentangle": "consistency"}),
     label="{disentangle}, {steps} steps",
-    charts=("loss/error", "loss/nll", "chamfer/denoised"),
+    charts=("loss/surface", "loss/nll", "chamfer/denoised"),
     restore=later("models.points.networks:network"),
     takes=later("models.points.networks:takes"),
     workload=later("models.points.networks:workload"),

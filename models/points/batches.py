@@ -1,6 +1,7 @@
 """Batches of noisy clouds with where each point belongs."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -19,6 +20,14 @@ def rotations(n: int, generator: Generator) -> Tensor:
     return turns
 
 
+class Batch(NamedTuple):
+    """Noisy clouds and where their points belong."""
+
+    noisy: Tensor  # (n, points, 3)
+    clean: Tensor  # (n, points, 3): the own place of each point; of a background point, the nearest clean one
+    dense: Tensor  # (n, more points, 3): all that are known of the clean clouds
+
+
 @dataclass(frozen=True, eq=False)
 class NoisyClouds:
     """Clouds of a split, turned and made noisy anew each time, by ``generator`` and on its device."""
@@ -31,8 +40,8 @@ class NoisyClouds:
     def of(split: CloudSplit, config: Config, generator: Generator) -> "NoisyClouds":
         return NoisyClouds(config, split.clouds.to(generator.device), generator)
 
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """Noisy clouds (n, points, 3), and for each point its clean place; for a background point the nearest clean one."""
+    def draw(self) -> Batch:
+        """Other clouds each time, turned at random."""
         config, generator, device = self.config, self.generator, self.clouds.device
         n, points = config.batch_size, config.points
         chosen = torch.randint(len(self.clouds), (n,), generator=generator, device=device)
@@ -50,7 +59,7 @@ class NoisyClouds:
             noisy[index, :count] = anywhere[index, :count]
             nearest = torch.cdist(anywhere[index, :count], dense[index]).argmin(1)
             clean[index, :count] = dense[index, nearest]
-        return noisy, clean
+        return Batch(noisy, clean, dense)
 
     def epochs(self, n: int) -> float:
         """How often ``n`` batches go through all clouds."""

@@ -44,10 +44,16 @@ class Config(BaseModel):
     outliers: float = Field(
         0.5, ge=0, le=1, description="share of training clouds with background points, up to a tenth"
     )
+    paired: float = Field(
+        0.2,
+        ge=0,
+        description="weight of the error to the own clean place of a point, beside that to the nearest of the dense clean cloud, "
+        "which is 1: without it points clump",
+    )
     nll_weight: float = Field(1e-4, ge=0, description="weight of the negative log likelihood, in nats a channel")
     learning_rate: float = Field(3e-3, gt=0, description="of Adam, with warm-up; cosine decay to 1/20")
     batch_size: int = Field(4, ge=1, description="clouds per update")
-    updates: int = Field(1_500, ge=1, description="budget, in updates")
+    updates: int = Field(1_000, ge=1, description="budget, in updates")
     evaluations: int = Field(8, ge=1, le=1000, description="number of evaluations, evenly over training")
     evaluation_clouds: int = Field(16, ge=1, description="validation clouds that are scored, at each σ and corruption")
 

@@ -63,10 +63,10 @@ class PointLearner:
         yield Scalars(0, self.noisy)
 
     def update(self, index: int) -> Outcome:
-        noisy, clean = self.batches.draw()
+        batch = self.batches.draw()
         if index == 0:
-            self.network.initialise(noisy)
-        parts = losses(self.config, self.network, noisy, clean, self.augmentation)
+            self.network.initialise(batch.noisy)
+        parts = losses(self.config, self.network, batch, self.augmentation)
         self.optimizer.zero_grad()
         parts.total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_CLIP)
@@ -75,7 +75,8 @@ class PointLearner:
         def measure() -> dict[str, float]:
             return {
                 "loss": parts.total.item(),
-                "loss/error": parts.error.item(),
+                "loss/surface": parts.surface.item(),
+                "loss/paired": parts.paired.item(),
                 "loss/nll": parts.nll.item(),
                 "loss/consistency": parts.consistency.item(),
                 "training/gradient_norm": float(norm),

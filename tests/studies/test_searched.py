@@ -21,7 +21,7 @@ TRAINED_GPT = {"position", "learning_rate", "batch_size", "dropout"}
 DIFFUSION = {"schedule", "prediction", "weight", "learning_rate", "batch_size", "ema_decay"}
 DENOISING = {"sampler", "steps", "spacing", "clip"}
 FLOW = {"mixing", "coupling", "logit", "steps", "width", "learning_rate", "batch_size"}
-POINTS = {"disentangle", "features", "neighbours", "augmentation", "steps", "nll_weight", "learning_rate"}
+POINTS = {"disentangle", "features", "neighbours", "augmentation", "steps", "nll_weight", "paired", "learning_rate"}
 IMAGE_GPT = TRAINED_GPT | {"width", "layers", "heads", "deformation"}
 
 # study, what its recipe is changed to, what is chosen, what is searched then

@@ -40,7 +40,7 @@ MAY_BE_ZERO = {
     *("beta", "annealing", "free_nats", "head_weight"),
     *("logit", "depth", "background_updates"),
     *("eta", "guidance", "label_dropout", "label"),
-    *("outliers", "nll_weight", "consistency"),
+    *("outliers", "nll_weight", "paired", "consistency"),
 }
 ALSO_ZERO = {
     "dvae": {"blocks"},

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.points.batches import Batch
 from models.points.config import Config
 from models.points.losses import losses
 from models.points.networks import PointFlow, log_prior, network
@@ -111,15 +112,17 @@ def test_each_loss_counts_by_its_weight() -> None:
     made, generator = flow(disentangle="consistency"), torch.Generator()
     noisy = clouds()
 
-    def total(**weights: float) -> tuple[float, float, float, float]:
+    batch = Batch(noisy, noisy * 0.9, torch.cat([noisy * 0.9, noisy[:, :9]], 1))
+
+    def total(**weights: float) -> list[float]:
         generator.manual_seed(0)
         config = Config.model_validate(SETTINGS | {"disentangle": "consistency"} | weights)
-        parts = losses(config, made, noisy, noisy * 0.9, generator)
-        return tuple(float(part) for part in parts)  # type: ignore[return-value]
+        return [float(part) for part in losses(config, made, batch, generator)]
 
-    whole, error, nll, consistency = total(nll_weight=0.5, consistency=2.0)
-    assert whole == pytest.approx(error + 0.5 * nll + 2 * consistency, rel=1e-5)
-    assert total(nll_weight=0.0, consistency=0.0)[0] == pytest.approx(error, rel=1e-5)
+    whole, surface, paired, nll, consistency = total(nll_weight=0.5, consistency=2.0, paired=3.0)
+    assert whole == pytest.approx(surface + 3 * paired + 0.5 * nll + 2 * consistency, rel=1e-5)
+    assert total(nll_weight=0.0, consistency=0.0, paired=0.0)[0] == pytest.approx(surface, rel=1e-5)
+    assert 0 < surface < paired, "the nearest clean point is nearer than the own one"
 
 
 @pytest.mark.parametrize(

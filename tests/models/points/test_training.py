@@ -111,9 +111,10 @@ def test_a_monitor_excuses_the_first_quarter_and_one_good_evaluation() -> None:
 
 def test_batches_know_where_each_point_belongs(data: Clouds) -> None:
     settings = config(points=300, noise_least=0.01, noise_most=0.01, batch_size=6)
-    noisy, clean = NoisyClouds.of(data.train, settings.model_copy(update={"outliers": 0.0}), generator()).draw()
+    noisy, clean, dense = NoisyClouds.of(data.train, settings.model_copy(update={"outliers": 0.0}), generator()).draw()
     assert float((noisy - clean).std()) == pytest.approx(0.01, rel=0.05)
-    noisy, clean = NoisyClouds.of(data.train, settings.model_copy(update={"outliers": 1.0}), generator()).draw()
+    assert dense.shape == (6, 2048, 3) and float(torch.cdist(clean, dense).amin(2).max()) < 1e-3
+    noisy, clean, _ = NoisyClouds.of(data.train, settings.model_copy(update={"outliers": 1.0}), generator()).draw()
     far = (noisy - clean).norm(dim=2) > 0.08
     assert 0 < far.float().mean() < 0.1 and bool((clean.norm(dim=2) <= 1.0001).all())
     turns = rotations(50, generator())

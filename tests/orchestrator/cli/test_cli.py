@@ -161,8 +161,14 @@ BAD: list[tuple[list[str], str]] = [  # SHOP is the folder where it is typed
     (["run", "ebn"], "no study 'ebn'; did you mean ebm?"),
     (["run", "ebm", "--data", "digit"], "no data set 'digit'; did you mean digits?"),
     (["run", "ebm", "--data", "shapes"], "'shapes' holds point clouds, and this study reads images: digits, persian"),
-    (["run", "points", "--data", "digits"], "'digits' holds images, and this study reads point clouds: shapes, modelnet40:"),
-    (["run", "points", "--set", "points=700"], "clouds of 'shapes' have 2048 points, and three samples are needed; use --set"),
+    (
+        ["run", "points", "--data", "digits"],
+        "'digits' holds images, and this study reads point clouds: shapes, modelnet40:",
+    ),
+    (
+        ["run", "points", "--set", "points=700"],
+        "clouds of 'shapes' have 2048 points, and three samples are needed; use --set",
+    ),
     (["run", "ebm", "--data", "halved:"], "'halved:' says not which images to halve; write halved:NAME, such as"),
     (["run", "ebm", "--data", "npz:absent.npz"], "absent.npz"),
     (["run", "ebm", "--data", "npz:floats.npz"], "uint8"),
