@@ -24,7 +24,7 @@ class Losses(NamedTuple):
 
 
 def losses(config: Config, flow: PointFlow, batch: Batch, generator: Generator) -> Losses:
-    """Of noisy clouds. Distances to the nearest clean point leave points free to move along the surface, as the objective does."""
+    """Of noisy clouds. Distances to the nearest clean point let points move along the surface, as the objective does."""
     noisy, clean, dense = batch
     graph = flow.graph(noisy)
     drawn = torch.randn((*noisy.shape[:2], config.augmentation), generator=generator, device=noisy.device)
