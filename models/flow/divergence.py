@@ -10,6 +10,7 @@ from models.parts.training.reporting import past_grace_period
 GRACE_PERIOD = 200  # updates before a flow can be expected to know anything
 PATIENCE = 3  # reports in a row
 LARGEST_INVERSE_ERROR = 1e-2  # of a pixel in [0, 1)
+LARGEST_FIXED_POINT_ERROR = 1e-4  # of what entered a residual block
 
 
 @dataclass(frozen=True)
@@ -41,4 +42,22 @@ def check_inverse(step: int, error: float) -> None:
             "not_invertible",
             step,
             f"a pixel in [0, 1] comes back {error:.2g} away from where it was; lower bound or learning_rate",
+        )
+
+
+def check_contraction(step: int, updates: int, norm: float, error: float) -> None:
+    """Judge an evaluation of residual blocks: the largest norm of a layer, and the largest error of a fixed point."""
+    if not past_grace_period(step, updates, GRACE_PERIOD) and step < updates:
+        return
+    if not norm <= 1:
+        raise Diverged(
+            "not_contractive",
+            step,
+            f"a layer of a residual block has norm {norm:.3g}, above 1; raise norm_iterations or lower learning_rate",
+        )
+    if not error <= LARGEST_FIXED_POINT_ERROR:
+        raise Diverged(
+            "not_contractive",
+            step,
+            f"the fixed point of a residual block is {error:.2g} away from its image's; lower coefficient",
         )

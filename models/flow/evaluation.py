@@ -12,10 +12,11 @@ from models.events import Event, Facts, Images, Progress, Scalars, Weights
 from models.flow import bits
 from models.flow.background import background
 from models.flow.config import Config
-from models.flow.divergence import check_inverse
+from models.flow.divergence import check_contraction, check_inverse
 from models.flow.drawing import drawn, labels_in_turn, standard_noise
 from models.flow.edited import edits
 from models.flow.networks import Flow, network
+from models.flow.residual import estimates
 from models.flow.strangers import strangers
 from models.parts.evaluation import likelihood
 from models.parts.evaluation.neighbours import nearest_training_images
@@ -41,9 +42,9 @@ class Result:
 
 def evaluate(result: Result, env: Env) -> Iterator[Event]:
     """Bits, the error of the inverse, and new images with their scores. Raises Diverged where images do not come back."""
-    flow, data, step = result.network, result.data, result.step
+    config, flow, data, step = result.config, result.network, result.data, result.step
     flow.eval()
-    held_out, n = data.validation, result.config.likelihood_images
+    held_out, n = data.validation, config.likelihood_images
     values = bits.scores(flow, held_out.floats()[:n], env.generator("validation cells"))
     values["flow/inverse_error"] = bits.inverse_error(
         flow, held_out.floats(), held_out.labels, env.generator("inverted cells")
@@ -54,8 +55,13 @@ def evaluate(result: Result, env: Env) -> Iterator[Event]:
     outside = (pixels < -OUTSIDE) | (pixels > 1 + OUTSIDE) | ~pixels.isfinite()
     values["flow/outside"] = float(outside.float().mean())
     values |= result.quality.of_new_images("fresh", images)
+    if config.residual:
+        x = estimated(result, env)
+        values |= estimates.contraction(flow, x) | estimates.estimates(flow, config, x, env.generator("estimates"))
     yield Scalars(step, finite(values))
     check_inverse(step, values["flow/inverse_error"])
+    if config.residual:
+        check_contraction(step, config.updates, values["residual/layer_norm"], values["residual/inverse_error"])
     flow.train()
 
 
@@ -64,6 +70,12 @@ def fresh(result: Result, env: Env) -> Tensor:
     flow, n = result.network, max(SHOWN, result.config.evaluation_samples)
     noise = standard_noise(n, flow.shape, env.generator("samples"))
     return drawn(flow, noise, result.config.temperature, labels_in_turn(flow, n, env.device))
+
+
+def estimated(result: Result, env: Env) -> Tensor:
+    """Pixels of the validation images on which estimates of log-determinants are judged: the same at every evaluation."""
+    images = result.data.validation.floats()[: estimates.IMAGES].to(env.device)
+    return bits.pixels(images, int(result.network.levels), env.generator("estimated cells"))
 
 
 def report(result: Result, env: Env) -> Generator[Event, None, None]:
@@ -78,7 +90,10 @@ def report(result: Result, env: Env) -> Generator[Event, None, None]:
     noise = standard_noise(1, flow.shape, env.generator("cost"))
     _, flops = counted(lambda: drawn(flow, noise, 1.0, labels_in_turn(flow, 1, env.device)))
     values["cost/sample_flops"] = float(flops)
-    yield Facts({likelihood.KIND: "upper bound", "likelihood/levels": int(flow.levels)})
+    exact = not result.config.residual or estimates.exact(flow)
+    yield Facts({likelihood.KIND: "upper bound" if exact else "estimate", "likelihood/levels": int(flow.levels)})
+    if result.config.residual:
+        yield from estimates.report(flow, result.config, estimated(result, env), step)
     yield Scalars(step, finite(values))
     images = flow.images(fresh(result, env))
     yield from nearest_training_images(images[:16], data, step)

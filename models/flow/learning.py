@@ -11,6 +11,7 @@ from models.env import Env
 from models.flow.bits import pixels
 from models.flow.config import Config
 from models.flow.networks import Flow, network
+from models.flow.residual import lipschitz
 from models.parts.evaluation import likelihood
 from models.parts.training.optimisation import seeded_init
 
@@ -44,4 +45,5 @@ def descend(
     loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(flow.parameters(), GRADIENT_CLIP)
     optimizer.step()
+    lipschitz.iterate(flow)
     return nats.detach(), norm

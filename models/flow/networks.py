@@ -13,6 +13,7 @@ from models.flow.couplings import ChannelCoupling, CheckerboardCoupling
 from models.flow.mixing import ActNorm, Convolution1x1, Permutation
 from models.flow.prior import Split, Top, standard_log_density
 from models.flow.rearrangements import Centre, Logit, Squeeze
+from models.flow.residual.chain import chain as residual_chain
 from models.parts.evaluation import likelihood
 from models.parts.training.workload import Workload
 
@@ -40,7 +41,10 @@ class Flow(nn.Module):
         self.noise_shapes = noise_shapes(config, shape)
         # What enters a scale is what stays of the one before: as many channels as leave.
         entering = [shape[0], *(channels for channels, _, _ in self.noise_shapes[:-1])]
-        self.chains = nn.ModuleList(_chain(config, channels, scale) for scale, channels in enumerate(entering))
+        if config.residual:
+            self.chains = nn.ModuleList([residual_chain(config, shape)])
+        else:
+            self.chains = nn.ModuleList(_chain(config, channels, scale) for scale, channels in enumerate(entering))
         self.splits = nn.ModuleList(Split(2 * channels) for channels in entering[1:])
         self.top = Top(self.noise_shapes[-1], config.known_classes)
 
@@ -125,6 +129,8 @@ class Flow(nn.Module):
 
 def noise_shapes(config: Config, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
     """Of the noise of each scale: (channels, height, width). The sides of images of ``shape`` can be halved so often."""
+    if config.residual:
+        return [shape]
     shapes, (channels, height, width) = list[tuple[int, int, int]](), shape
     for scale in range(config.scales):
         if scale < config.halvings:

@@ -22,6 +22,7 @@ DIFFUSION = {"schedule", "prediction", "weight", "learning_rate", "batch_size", 
 DENOISING = {"sampler", "steps", "spacing", "clip"}
 FLOW = {"mixing", "coupling", "logit", "steps", "width", "learning_rate", "batch_size"}
 POINTS = {"disentangle", "features", "neighbours", "augmentation", "steps", "nll_weight", "paired", "learning_rate"}
+RESIDUAL = {"coefficient", "exact_terms", "tail", "probes", "dense_steps", "hidden", "learning_rate"}
 IMAGE_GPT = TRAINED_GPT | {"width", "layers", "heads", "deformation"}
 
 # study, what its recipe is changed to, what is chosen, what is searched then
@@ -71,6 +72,8 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ("flow", {}, {"coupling": "additive"}, FLOW),
     ("points", {}, {"disentangle": "mask"}, POINTS),
     ("points", {}, {"disentangle": "consistency"}, POINTS | {"consistency"}),
+    ("residual_flow", {}, {"tail": "none"}, RESIDUAL),
+    *[("residual_flow", {}, {"tail": tail}, RESIDUAL | {"tail_terms"}) for tail in ("geometric", "poisson")],
 ]
 
 

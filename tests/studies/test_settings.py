@@ -38,7 +38,7 @@ MAY_BE_ZERO = {
     *("commitment", "kl_weight", "penalty", "zero_penalty", "label_smoothing", "embedding_margin", "restart_below"),
     *("decay", "ema_decay", "least_accuracy", "hidden_classes", "weight_decay", "dropout", "top_k"),
     *("beta", "annealing", "free_nats", "head_weight"),
-    *("logit", "depth", "background_updates"),
+    *("logit", "background_updates"),
     *("eta", "guidance", "label_dropout", "label"),
     *("outliers", "nll_weight", "paired", "consistency"),
 }
@@ -47,6 +47,8 @@ ALSO_ZERO = {
     "vae": {"blocks"},
     "vae_likelihood": {"blocks"},
     "vae_rate_distortion": {"blocks"},
+    "flow": {"depth", "steps", "dense_steps"},
+    "residual_flow": {"depth", "steps", "dense_steps"},
     "image_gpt": {"classes"},
     "image_gpt_xxs": {"classes"},
 }  # of one study
