@@ -74,6 +74,7 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ("points", {}, {"disentangle": "consistency"}, POINTS | {"consistency"}),
     ("residual_flow", {}, {"tail": "none"}, RESIDUAL),
     *[("residual_flow", {}, {"tail": tail}, RESIDUAL | {"tail_terms"}) for tail in ("geometric", "poisson")],
+    ("flow_sampling", {}, {}, {"temperature", "fine_temperature"}),
 ]
 
 

@@ -19,6 +19,7 @@ TRIALS = {
     "ddpm_004": 4,
     "diffusion_sampling": 60,
     "ebm_sampling": 100,
+    "flow_sampling": 30,
     "image_gpt": 8,
     "image_gpt_xxs": 2,
 }

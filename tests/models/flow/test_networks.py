@@ -8,6 +8,7 @@ import torch
 
 from models.flow.bits import scores
 from models.flow.config import Config
+from models.flow.drawing import drawn
 from models.flow.networks import Flow, network, noise_shapes
 from models.flow.prior import standard_log_density
 from models.parts.training.optimisation import seeded_init
@@ -107,3 +108,13 @@ def test_every_level_comes_back_from_anywhere_in_its_cell(levels: int) -> None:
         torch.testing.assert_close(made.images((ranks + place) / levels), ranks / (levels - 1) * 2 - 1)
     outside = made.images(torch.tensor([-3.0, 1.0, 40.0]))
     assert outside.tolist() == [-1, 1, 1]
+
+
+def test_a_temperature_scales_the_noise_of_its_scales() -> None:
+    made = flow(scales=3)
+    noise = torch.randn(5, *SHAPE, dtype=torch.float64)
+    drawn_noise = made.encode(drawn(made, noise, 0.5, fine=0.25)).noise
+    *leaving, top = made.split_noise(noise)
+    for part, expected in zip(drawn_noise, [*(0.25 * part for part in leaving), 0.5 * top], strict=True):
+        torch.testing.assert_close(part, expected)
+    assert torch.equal(drawn(made, noise, 0.5, fine=0.5), drawn(made, noise, 0.5))

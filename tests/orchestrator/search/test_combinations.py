@@ -10,7 +10,15 @@ from orchestrator.search.capabilities import PRUNERS, SAMPLERS
 from tests.support import combinations
 from tests.support.combinations import TRIALS
 
-TWO_OBJECTIVES = ("jem", "dvae", "ebm_sampling", "autoregressive_sampling", "diffusion_sampling", "vae_rate_distortion")
+TWO_OBJECTIVES = (
+    "jem",
+    "dvae",
+    "ebm_sampling",
+    "autoregressive_sampling",
+    "diffusion_sampling",
+    "flow_sampling",
+    "vae_rate_distortion",
+)
 POINTS = {"fashion_003": 3}  # of a space with fewer than there are trials
 ACTING = {"median", "asha", "hyperband"}
 IMPOSSIBLE = {  # with two objectives; there the default pruner becomes none
