@@ -11,10 +11,20 @@ def base(shape: ImageShape) -> Config:
     """By the size of the images: measured at 8×8 and 28×28 on one processor core; larger ones are for a GPU."""
     side = max(shape[1:])
     if side <= 16:
-        return Config(logit=0.01)
+        return Config(logit=1e-6, updates=1_500)
     if side <= 28:
-        return Config(logit=0.01, batch_size=32, updates=3_000, evaluation_samples=500)
-    return Config(scales=3, steps=16, width=256, batch_size=64, updates=50_000, learning_rate=1e-3)
+        return Config(
+            logit=1e-6,
+            steps=6,
+            width=64,
+            batch_size=32,
+            updates=6_000,
+            evaluation_samples=500,
+            background_updates=1_000,
+        )
+    return Config(
+        logit=0.05, scales=3, steps=16, width=256, updates=50_000, learning_rate=1e-3, background_updates=5_000
+    )
 
 
 def space(suggest: Suggest, base: Config) -> Config:
