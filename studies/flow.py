@@ -33,8 +33,8 @@ def space(suggest: Suggest, base: Config) -> Config:
         "mixing": suggest.suggest_categorical("mixing", ["convolution", "shuffle", "reverse", "checkerboard"]),
         "coupling": suggest.suggest_categorical("coupling", ["affine", "additive"]),
         "logit": suggest.suggest_categorical("logit", [0.0, 1e-6, 0.01, 0.05]),
-        "steps": suggest.suggest_int("steps", 2, max(8, base.steps)),
-        "width": suggest.suggest_int("width", 16, max(96, base.width), log=True),
+        "steps": suggest.suggest_int("steps", min(2, base.steps), max(8, base.steps)),
+        "width": suggest.suggest_int("width", min(16, base.width), max(96, base.width), log=True),
         "learning_rate": suggest.suggest_float("learning_rate", 3e-4, 6e-3, log=True),
         "batch_size": suggest.suggest_int("batch_size", 32, 128, log=True),
     }

@@ -70,8 +70,9 @@ class Book:
         return sorted(self.trials("complete"), key=lambda trial: sign * trial.values[0])[:n]
 
     def config(self, trial: Settings) -> Any:
-        """The config that a trial has: parameters are named as the fields that they set."""
-        return self.study.config.model_validate({**self.spec.base_of(trial.number), **trial.params})
+        """The config that a trial has: parameters are named as the fields that they set. What is held is no parameter of it."""
+        settings = {**self.spec.base_of(trial.number), **self.spec.fixed, **trial.params}
+        return self.study.config.model_validate(settings)
 
     def label(self, trial: Settings) -> str:
         """What the study calls a trial, by its settings; '' where it says nothing, or its file is gone."""

@@ -36,6 +36,14 @@ def test_the_images_are_the_trials_and_follow_the_seed(finished: Book) -> None:
     assert sampling.draw(finished, 0, 5, 0, "cpu").images.images.mean() == pytest.approx(0.95, abs=0.02)
 
 
+def test_a_setting_that_is_held_outside_of_its_range_is_the_trials(bench: Bench) -> None:
+    """It is no parameter of the trial, whose weights fit no other."""
+    book = bench.book(trials=1, set=["x=7", "mode=left"])
+    bench.drive(book)
+    assert book.config(book.best()[0]).x == 7
+    assert sampling.draw(book, None, 5, 0, "cpu").images.images.mean() == 1, "7, cut to the range of pixels"
+
+
 def test_the_command_writes_one_grid(finished: Book, folder: Path) -> None:
     done = CliRunner().invoke(cli.main, ["sample", "toy", "0", "--n", "9", "-o", "grid.png"], catch_exceptions=False)
     assert done.exit_code == 0 and "9 images by trial 0 of toy: grid.png" in done.output
