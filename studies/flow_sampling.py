@@ -40,6 +40,6 @@ STUDY = Study(
     ),
     sample=later("models.flow.frozen_sampling.evaluation:sample"),
     smallest={"samples": 16, "temperature": 0.8},
-    model_of=("flow",),
+    model_of=("flow", "residual_flow"),
     label="T {temperature:.2f}, fine {fine_temperature:.2f}",
 )
