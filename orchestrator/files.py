@@ -11,8 +11,14 @@ class CannotWrite(Exception):
     """A file of a sweep cannot be written: the disk is full, or the folder is read-only. One sentence with the way out."""
 
 
+class TooManyOpenFiles(CannotWrite):
+    """This process has as many files open as it may; other processes can write."""
+
+
 def cannot_write(path: Path, error: OSError) -> CannotWrite:
     """The error that says so of the file at ``path``."""
+    if error.errno == errno.EMFILE:
+        return TooManyOpenFiles(f"{path} cannot be written, for too many files are open; close what is opened")
     return CannotWrite(f"{path} cannot be written ({error.strerror or error}); {_remedy(path, error)}")
 
 

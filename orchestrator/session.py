@@ -18,7 +18,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.completion import CLOSING
 from orchestrator.search.new_sweep import create
 from orchestrator.search.spec import Spec
-from orchestrator.stores import artifact_locations, failures, sqlite, urls
+from orchestrator.stores import artifact_locations, failures, patience, sqlite, urls
 from orchestrator.stores.optuna_storage import UNWRITABLE, NameTaken, Storage, unwritable
 from orchestrator.supervisor import closing as closings
 from orchestrator.supervisor import lease
@@ -105,7 +105,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str, chan
             book.update(**changes)
             spec = book.spec
         home.mark(spec)
-        with home.staying(spec, book.address):
+        with home.staying(spec, book.address), patience.waiting(book.optuna_study, halt, console.print):
             return _play(book, machine, console, parent_run, driver, halt)
 
 

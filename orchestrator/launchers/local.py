@@ -61,7 +61,9 @@ def _work(task: Task, pipe: Connection) -> None:
             message = trial.send(reply)
             reply = _converse(pipe, message)
             if isinstance(message, Ended):
-                return
+                break
+    if not supervisor.is_alive():
+        lock.end_family(os.getpid())  # nobody else ends what the trainer has started
 
 
 def _leave_signals_to_the_supervisor() -> None:
@@ -86,7 +88,7 @@ def _leave_with_the_supervisor() -> None:
     assert supervisor is not None
     supervisor.join()
     time.sleep(ORPHAN_SECONDS)
-    lock.end_group(os.getpid())
+    lock.end_family(os.getpid())
 
 
 def _converse(pipe: Connection, message: Message | None) -> Reply | None:
@@ -164,9 +166,9 @@ class LocalJob:
             return None
 
     def kill(self) -> None:
-        """End its whole process group."""
+        """End it and whatever it has started, in its process group and out of it."""
         if self.process.pid is not None:
-            lock.end_group(self.process.pid)
+            lock.end_family(self.process.pid)
         self.process.join(5)
         self.pipe.close()
 

@@ -49,6 +49,11 @@ class Death:
     at: int
     how: str
 
+    @property
+    def is_weak(self) -> bool:
+        """Whether it says little of the trial: SIGKILL comes from outside, from a user, a batch system or a machine."""
+        return "signal SIGKILL" in self.how
+
 
 @dataclass(frozen=True)
 class PendingTrial:

@@ -1,15 +1,23 @@
 """When a trial has failed because its workers die: three times at the same checkpoint, unless their machines were lost."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from orchestrator.launchers.protocol import Died
 from orchestrator.layout import trial_folder
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
+from orchestrator.search.trials import Death
 from orchestrator.supervisor.status import RunningTrial
 from orchestrator.tracking import trial_record
 
+KILLS = 4  # by SIGKILL, that count as much as one death which the trial itself may have caused
 LOSSES = 10  # of machines under a trial at the same checkpoint; any more count as deaths of its worker
+
+
+def hopeless(deaths: Sequence[Death], most: int) -> bool:
+    """Whether these ``deaths`` at one checkpoint count as much as ``most`` that the trial itself may have caused."""
+    return sum(1 if death.is_weak else KILLS for death in deaths) >= KILLS * most
 
 
 class Deaths:
@@ -32,8 +40,8 @@ class Deaths:
         if death.lost and self.losses[number, place] <= LOSSES:
             return None
         deaths = self.book.died(number, place, how)
-        here = [death.how for death in deaths if death.at == place]
-        if len(here) >= self.most:
-            return Ended("failed", trial.values, "Died", f"{len(here)} times at step {place}: {here[-1]}")
+        here = [death for death in deaths if death.at == place]
+        if hopeless(here, self.most):
+            return Ended("failed", trial.values, "Died", f"{len(here)} times at step {place}: {here[-1].how}")
         trial_record.died(trial_folder(self.book.spec.folder, number), len(deaths))
         return None

@@ -102,8 +102,8 @@ class MachineOptions(TypedDict, total=False):
     max_worker_deaths: Annotated[
         int,
         Option(
-            "Fail a trial when its worker dies this many times at the same checkpoint. Give more where machines are "
-            "taken away at any moment.",
+            "Fail a trial when its worker dies this many times at the same checkpoint. SIGKILL, which comes from "
+            "outside, counts a quarter.",
             metavar="N",
             default=3,
             minimum=1,
@@ -113,7 +113,7 @@ class MachineOptions(TypedDict, total=False):
     checkpoint_every: Annotated[
         float,
         Option(
-            "Time between checkpoints: at most this much is lost.",
+            "Time between checkpoints: at most this much is lost. A worker's first ones come after 1, 2, 4 … seconds.",
             metavar="SECONDS",
             default=30.0,
             above=0,

@@ -207,7 +207,7 @@ class Supervisor:
                 self._end(trial, message)
 
     def _died(self, trial: RunningTrial, death: Died) -> None:
-        """A worker that died is followed by another, which goes on from the checkpoint: up to three at the same place."""
+        """A worker that died is followed by another, which goes on from the checkpoint, while there is hope."""
         place = self.places.get(trial.number, self.book.place(trial.number))
         if self.kill_deadline < float("inf"):
             return self._end(trial, Ended("stopped", trial.values))

@@ -66,8 +66,14 @@ def remove(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def end_group(process: int) -> None:
-    """End a process and all of its group at once."""
+def end_family(process: int) -> None:
+    """End a process, all of its group, and those of its descendants that have left the group."""
+    strays = list[psutil.Process]()
+    with suppress(psutil.Error):
+        strays = psutil.Process(process).children(recursive=True)
+    for stray in strays:
+        with suppress(psutil.Error):
+            stray.kill()
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)  # it may not have made its group yet
     with suppress(ProcessLookupError, PermissionError):
@@ -87,7 +93,7 @@ def _end(folder: Path) -> None:
     with suppress(psutil.NoSuchProcess):  # else the number is another process's by now
         if abs(psutil.Process(process).create_time() - who.get("started", 0)) > 1:
             return
-    end_group(process)
+    end_family(process)
     for _ in range(100):
         if not held(folder):
             return

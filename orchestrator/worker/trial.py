@@ -31,7 +31,7 @@ from orchestrator import files
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Outbox, Position
 from orchestrator.figures import canvas, events
-from orchestrator.files import CannotWrite
+from orchestrator.files import CannotWrite, TooManyOpenFiles
 from orchestrator.layout import MODEL, SAMPLES, WEIGHTS
 from orchestrator.messages import CANNOT_WRITE, Ended, Message, Outcome, Pulse, Reply, Report, Saved, Task
 from orchestrator.worker import checkpoint, result
@@ -39,6 +39,7 @@ from studies.parts.study import Study
 
 PULSE_SECONDS = 0.5  # between words on how far it is, where they change
 ALIVE_SECONDS = 5.0  # between signs of life, where nothing changes
+FIRST_SAVE_SECONDS = 1.0  # until a worker's first checkpoint; the time doubles until it is what the task says
 STOP_SECONDS = 3.0  # how long a stopped trial waits for the next checkpoint before it leaves with the one it has
 
 
@@ -70,6 +71,8 @@ def run_trial_cooperative(task: Task) -> Generator[Message | Compute | None, Any
         end = yield from player.play()
         if end.outcome != "stopped":
             result.save(player.folder, end)
+    except TooManyOpenFiles as error:  # this process's own trouble
+        end = player.ended("failed", "TooManyOpenFiles", str(error))
     except CannotWrite as error:
         end = player.ended("stopped", CANNOT_WRITE, str(error))
     finally:
@@ -95,6 +98,7 @@ class _Player:
         self.stopping: float | None = None
         self.pulse, self.last_pulse = Pulse("start", 0, 0), time.monotonic()
         self.last_save = time.monotonic()
+        self.save_seconds = min(FIRST_SAVE_SECONDS, task.checkpoint_seconds)  # until the next checkpoint
 
     def ended(self, outcome: Outcome, reason: str = "", detail: str = "") -> Ended:
         self._enter(self.stage)
@@ -117,6 +121,8 @@ class _Player:
             end = self.ended("pruned")
         except Diverged as error:
             end = self.ended("diverged", error.reason, str(error))
+        except SystemExit as error:  # a trainer, or a library that it uses, wanted the program to end
+            end = self.ended("failed", "SystemExit", f"sys.exit({error.code!r})\n{traceback.format_exc()}")
         except Exception as error:
             outcome: Outcome = "out_of_memory" if _lacks_memory(error) else "failed"
             end = self.ended(outcome, type(error).__name__, traceback.format_exc())
@@ -136,6 +142,9 @@ class _Player:
                 dict(saved.get("beside", {})),
             )
             self._heed((yield Saved(self.step)))
+            if "pulse" in saved:  # where it is from now on: whoever hangs here hangs in this stage
+                self.pulse = Pulse(*saved["pulse"])
+                self._heed((yield self.pulse))
             for index, values, at in saved.get("unanswered", []):
                 yield from self._say(Report(index, tuple(values), at))
         events = self.study.play(config, env, None if saved is None else saved["trainer"])
@@ -161,7 +170,7 @@ class _Player:
         message: Message | None = None
         if isinstance(event, Checkpoint):
             self.step = event.step
-            if self.stopping is not None or now - self.last_save >= self.task.checkpoint_seconds:
+            if self.stopping is not None or now - self.last_save >= self.save_seconds:
                 self._save(event)
                 message = Saved(event.step)
         elif isinstance(event, Progress):
@@ -244,9 +253,11 @@ class _Player:
         state = {"reports": self.reports, "values": list(self.values), "step": event.step, "seconds": self.seconds}
         state["unanswered"] = [astuple(report) for report in self.unanswered]
         state["beside"] = self.group_values
+        state["pulse"] = list(astuple(self.pulse))
         position = self.outbox.position().model_dump()  # what a resumed trial will not say again is safe first
         checkpoint.save(self.folder, state | {"outbox": position, "trainer": event.state()})
         self.last_save = time.monotonic()
+        self.save_seconds = min(2 * self.save_seconds, self.task.checkpoint_seconds)
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -55,13 +55,13 @@ def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> 
             raise RuntimeError("it was told to")
         if config.mode == "hungry" and done == 2:
             torch.empty(2**60, dtype=torch.uint8)  # an exbibyte
-        if done == 3 and config.mode in ("killed", "killed_once", "loop", "loop_once"):
+        if done == 3 and config.mode in ("broken", "killed", "killed_once", "loop", "loop_once"):
             mark = f"{config.stem}{env.seed}"
             if "once" not in config.mode or not os.path.exists(mark):
                 open(mark, "w").close() if "once" in config.mode else None
                 while config.mode.startswith("loop"):
                     pass
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), signal.SIGSEGV if config.mode == "broken" else signal.SIGKILL)
         yield Scalars(done, {"noise": noise})
         yield Scalars(done, {"distance": (config.x - 0.3) ** 2 + 1 / done + config.jitter * noise})
         yield Progress("training", done, config.steps)

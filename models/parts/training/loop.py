@@ -17,6 +17,7 @@ from models.parts.training.cost import counted
 from models.parts.training.optimisation import WARMUP, learning_rate, set_learning_rate
 from models.parts.training.reporting import finite, is_report_step, milestones
 
+STAGE = "training"
 SHOWN = 64  # images that are kept when training diverges
 COUNTED = 4  # the update after this part of training is the one whose operations are counted: first ones may be unusual
 
@@ -83,6 +84,7 @@ def run(learner: Learner, resume: Mapping[str, Any] | None) -> Generator[Event, 
     if resume is None:
         first = 0
         yield from learner.introduce()
+        yield Progress(STAGE, 0, learner.updates)
     else:
         first = resume["update"]
         checkpoint.restore(learner.parts, resume)
@@ -103,6 +105,7 @@ def run(learner: Learner, resume: Mapping[str, Any] | None) -> Generator[Event, 
         evaluate = next((evaluate for steps, evaluate in evaluations if step in steps), None)
         if evaluate is not None:
             yield from evaluate(step)
+            yield Progress(STAGE, step, updates)
         yield Checkpoint(step, partial(_state, learner, step))
 
 
@@ -115,7 +118,7 @@ def _report(learner: Learner, outcome: Outcome, step: int) -> Iterator[Event]:
         if outcome.samples is not None:  # they show how training was lost
             yield Images(step, "samples/training", outcome.samples[:SHOWN])
         raise
-    yield Progress("training", step, learner.updates)
+    yield Progress(STAGE, step, learner.updates)
 
 
 def _state(learner: Learner, step: int) -> dict[str, Any]:

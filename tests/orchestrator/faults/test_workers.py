@@ -26,19 +26,22 @@ def test_a_killed_worker_is_followed_by_another_and_the_trial_goes_on_as_itself(
     assert computed_twice(place) <= 0.5 / STEP + 2, "no more than a checkpoint's interval"
 
 
-@pytest.mark.parametrize("deaths", [3, 5])
-def test_after_three_deaths_at_one_place_a_trial_has_failed_and_the_sweep_goes_on(place: Place, deaths: int) -> None:
-    """Three, or as many as are allowed."""
-    limit = ["--checkpoint-every", "3600"]  # so every worker dies at step 0, however slow the machine is
-    limit += [] if deaths == 3 else ["--deaths", str(deaths)]
-    done = place.sweep(*place.run("--trials", "2", *EVERY, *limit, mode="killed", steps=5, journal="journal"))
+@pytest.mark.parametrize(("mode", "allowed", "deaths"), [("broken", 3, 3), ("broken", 5, 5), ("killed", 3, 12)])
+def test_after_three_deaths_at_one_place_a_trial_has_failed_and_the_sweep_goes_on(
+    place: Place, mode: str, allowed: int, deaths: int
+) -> None:
+    """Three, or as many as are allowed; kills, which come from outside, count a quarter."""
+    limit = ["--checkpoint-every", "3600"]  # so every worker dies at step 0
+    limit += [] if allowed == 3 else ["--deaths", str(allowed)]
+    done = place.sweep(*place.run("--trials", "2", *EVERY, *limit, mode=mode, steps=5, journal="journal"))
     assert done.returncode == 1, done.stderr
     assert "no trial was completed" in done.stdout
     place.check(2, 5, failed=2)
     for trial in place.trials():
         assert trial.user_attrs["reason"] == "Died"
-        assert f"{deaths} times at step 0" in trial.user_attrs["detail"] and "SIGKILL" in trial.user_attrs["detail"]
-        assert "SIGKILL" in place.runs()[f"trial {trial.number}"].data.tags["mlflow.note.content"]
+        name = "SIGKILL" if mode == "killed" else "SIGSEGV"
+        assert f"{deaths} times at step 0" in trial.user_attrs["detail"] and name in trial.user_attrs["detail"]
+        assert name in place.runs()[f"trial {trial.number}"].data.tags["mlflow.note.content"]
 
 
 def test_a_death_in_every_trial_costs_none(place: Place) -> None:

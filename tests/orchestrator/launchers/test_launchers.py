@@ -195,12 +195,12 @@ def test_lack_of_memory_is_counted_in_our_own_control_group_where_there_is_one(t
     assert local._memory_kills(tmp_path) == 2
 
 
-def test_kill_ends_what_the_trainer_started_as_well(folder: Path) -> None:
-    """A grandchild, such as a data loader's worker, goes with its worker."""
+@pytest.mark.parametrize("session", [False, True])
+def test_kill_ends_what_the_trainer_started_as_well(folder: Path, session: bool) -> None:
+    """A grandchild, such as a data loader's worker, goes with its worker, and one in a session of its own, too."""
     source = Path(QUADRATIC).read_text()
-    source = source.replace(
-        "    first = 0\n", '    import subprocess\n\n    subprocess.Popen(["sleep", "300"])\n    first = 0\n'
-    )
+    start = f'subprocess.Popen(["sleep", "300"], start_new_session={session})'
+    source = source.replace("    first = 0\n", f"    import subprocess\n\n    {start}\n    first = 0\n")
     (folder / "parent.py").write_text(source)
     launcher = LocalLauncher(ONE, QUADRATIC)
     job = launcher.launch(
@@ -248,3 +248,30 @@ def test_a_worker_whose_supervisor_died_while_it_started_does_nothing(folder: Pa
     wait_for(lambda: not psutil.pid_exists(worker))
     left = {path.name: path.read_text() for path in (folder / "trial-0").iterdir()}
     assert left == {LOG: ""}, "no checkpoint, no mark, no word"
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_what_a_trainer_started_ends_when_the_supervisor_is_gone(folder: Path, session: bool) -> None:
+    """The worker notices, leaves with a checkpoint, and takes with it what it has started."""
+    start = f'subprocess.Popen(["sleep", "300"], start_new_session={session})'
+    source = Path(QUADRATIC).read_text()
+    source = source.replace(
+        "    first = 0\n", f"    import subprocess\n\n    print({start}.pid, flush=True)\n    first = 0\n"
+    )
+    (folder / "parent.py").write_text(source)
+    task = toy_task(folder, seconds=0.05, steps=1000).model_copy(update={"study": str(folder / "parent.py")})
+    code = (
+        "import os, sys, time\n"
+        "from orchestrator.devices import Resources\n"
+        "from orchestrator.launchers.local import LocalLauncher\n"
+        "from orchestrator.messages import Task\n"
+        "launcher = LocalLauncher(Resources(('cpu',), 1), sys.argv[2])\n"
+        "job = launcher.launch(Task.model_validate_json(sys.argv[1]))\n"
+        "while not os.path.exists(sys.argv[3]) or not open(sys.argv[3]).read().strip():\n"
+        "    time.sleep(0.05)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    log_file = folder / "trial-0" / LOG
+    command = [sys.executable, "-c", code, task.model_dump_json(), task.study, str(log_file)]
+    assert subprocess.run(command, env=environment(), timeout=LIMIT).returncode == -signal.SIGKILL
+    wait_until_gone([psutil.Process(int(log_file.read_text()))])

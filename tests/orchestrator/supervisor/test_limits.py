@@ -5,7 +5,8 @@ import time
 import pytest
 
 from orchestrator.messages import Pulse
-from orchestrator.search.trials import PendingTrial
+from orchestrator.search.trials import Death, PendingTrial
+from orchestrator.supervisor.deaths import hopeless
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.status import RunningTrial
 from tests.support.jobs import Worker
@@ -61,3 +62,19 @@ def test_a_trial_may_be_given_a_limit() -> None:
     assert not Limits().late(running(Worker(), "training", 0, began=1e6))
     assert not Limits(trial=60).late(running(Worker(), "training", 0, began=59))
     assert "the limit that --trial-timeout sets" in Limits(trial=60).late(running(Worker(), "training", 0, began=61))
+
+
+@pytest.mark.parametrize(
+    ("signals", "expected"),
+    [
+        (["SIGSEGV"] * 2, False),
+        (["SIGSEGV"] * 3, True),
+        (["SIGKILL"] * 11, False),
+        (["SIGKILL"] * 12, True),
+        (["SIGABRT", "SIGABRT", *["SIGKILL"] * 3], False),
+        (["SIGABRT", "SIGABRT", *["SIGKILL"] * 4], True),
+    ],
+)
+def test_what_kills_from_outside_says_little_of_a_trial(signals: list[str], expected: bool) -> None:
+    ends = [Death(7, f"the worker process 123 ended by signal {name}") for name in signals]
+    assert hopeless(ends, 3) == expected

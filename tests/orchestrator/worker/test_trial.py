@@ -1,5 +1,8 @@
 """One trial, played in this process: what it says to the supervisor and what it leaves behind."""
 
+import os
+import resource
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,7 +132,7 @@ def test_a_task_is_json(folder: Path) -> None:
 def test_a_checkpoint_is_saved_when_its_time_has_come_and_not_before(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every word takes a second of a clock that the test turns: a step takes four, a checkpoint is due after ten."""
+    """Every word takes a second of a clock that the test turns, and a step four: due after 1, 2, 4, 8, then each 10."""
     clock = iter(range(1000, 10**6))
     now = [1000.0]
     monkeypatch.setattr(trials, "time", SimpleNamespace(monotonic=lambda: now[0]))
@@ -140,4 +143,42 @@ def test_a_checkpoint_is_saved_when_its_time_has_come_and_not_before(
 
     task = toy_task(folder, steps=20).model_copy(update={"checkpoint_seconds": 10.0})
     saved = [message.step for message in converse(task, reply) if isinstance(message, Saved)]
-    assert saved == [3, 6, 9, 12, 15, 18]
+    assert saved == [1, 2, 3, 5, 8, 11, 14, 17, 20]
+
+
+def changed(folder: Path, code: str) -> Task:
+    """A trial of the toy study whose trainer begins with ``code``."""
+    source = Path(QUADRATIC).read_text().replace("    first = 0\n", f"    {code}\n    first = 0\n", 1)
+    (folder / "changed.py").write_text(source)
+    return toy_task(folder).model_copy(update={"study": str(folder / "changed.py")})
+
+
+def test_a_trainer_that_exits_has_failed_and_its_reason_is_kept(folder: Path) -> None:
+    end = converse(changed(folder, 'raise SystemExit("no licence for the solver")'))[-1]
+    assert isinstance(end, Ended) and (end.outcome, end.reason) == ("failed", "SystemExit")
+    assert end.detail.startswith("sys.exit('no licence for the solver')")
+
+
+def test_too_many_open_files_are_the_trouble_of_one_trial(folder: Path) -> None:
+    """A full disk ends the sweep; what this process alone cannot open does not."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    leak = "import itertools, os; leaked = [os.dup(0) for _ in itertools.repeat(0, 10**6)]"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        end = converse(changed(folder, f"try:\n        {leak}\n    except OSError: pass"))[-1]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for number in range(64, 256):  # what the trainer has left open
+            with suppress(OSError):
+                if os.fstat(number) == os.fstat(0):
+                    os.close(number)
+    assert isinstance(end, Ended) and (end.outcome, end.reason) == ("failed", "TooManyOpenFiles")
+
+
+def test_a_resumed_trial_says_at_once_in_which_stage_it_is(folder: Path) -> None:
+    """So one that hangs before its first update is noticed as one that hangs in training."""
+    stopped = converse(toy_task(folder), lambda message: "stop" if isinstance(message, Pulse) else "go")
+    assert isinstance(stopped[-1], Ended) and stopped[-1].outcome == "stopped"
+    saved, pulse, *_ = converse(toy_task(folder))
+    assert isinstance(saved, Saved) and isinstance(pulse, Pulse)
+    assert (pulse.stage, pulse.total) == ("training", 5)
