@@ -25,7 +25,9 @@ def main(spec: str, file: str, folder: str = "data") -> str:
         for column, image in enumerate(images[labels == row][:ACROSS]):
             top, left = row * (height + GAP), column * (width + GAP)
             picture[top : top + height, left : left + width] = image.transpose(1, 2, 0)
-    Image.fromarray(picture.squeeze()).save(file)
+    unfinished = Path(f"{file}.part")  # a full disk leaves a picture that was there before
+    Image.fromarray(picture.squeeze()).save(unfinished, Image.registered_extensions()[Path(file).suffix.lower()])
+    unfinished.replace(file)
     sizes = ", ".join(f"{count} {split}" for split, count in data.sizes.items())
     return f"{file}: {', '.join(data.classes)}, a row each; {height}×{width} pixels; {sizes} images"
 
@@ -33,5 +35,7 @@ def main(spec: str, file: str, folder: str = "data") -> str:
 if __name__ == "__main__":
     try:
         print(main(*sys.argv[1:]))
-    except (DataError, TypeError) as error:
+    except KeyError as error:
+        sys.exit(f"the picture's name ends in .png or another format of pictures, not in {error}\n{__doc__}")
+    except (DataError, TypeError, OSError) as error:
         sys.exit(f"{error}\n{__doc__}")

@@ -88,6 +88,8 @@ def serve(wanted: Wanted, console: Console) -> None:
             shown["optuna"] = f"http://{_reached(wanted.host)}:{second}/"
         for name, page in shown.items():
             console.print(f"{name:8} {page}", highlight=False, soft_wrap=True)
+        if note := _open_to_all(wanted):
+            console.print(note, highlight=False, soft_wrap=True)
         console.print(_signing_in(f"http://{_reached(wanted.host)}:{port}") if wanted.auth else "Ctrl-C ends it")
         if wanted.browser and _can_open():
             webbrowser.open(next(iter(shown.values())))
@@ -126,13 +128,26 @@ def _accounts(wanted: Wanted) -> dict[str, str]:
     """What MLflow's own accounts need; UserError with the steps where something is missing."""
     if find_spec("flask_wtf") is None:
         raise UserError("--auth needs Flask-WTF: pip install 'generative-sweeps[server]'")
-    if not (wanted.folder / ACCOUNTS).exists() and not os.environ.get(PASSWORD):
+    accounts = wanted.folder / ACCOUNTS
+    if not (accounts.exists() and accounts.stat().st_size) and not os.environ.get(PASSWORD):
         raise UserError(
             f"--auth makes an account 'admin' when it is first used, and needs its password, of 12 letters or more: "
             f"export {PASSWORD}=…, then say this again"
         )
+    accounts.touch(0o600)  # it holds what passwords are checked with
+    accounts.chmod(0o600)
     key = "MLFLOW_FLASK_SERVER_SECRET_KEY"
     return {key: os.environ.get(key) or secrets.token_hex(32)}  # it signs forms, for as long as this server lives
+
+
+def _open_to_all(wanted: Wanted) -> str:
+    """A word where other machines may come in without an account; '' where they may not."""
+    if wanted.auth or wanted.host == "localhost" or wanted.host.startswith("127.") or wanted.host == "::1":
+        return ""
+    return (
+        f"note: with --host {wanted.host} whoever reaches this machine sees, changes and deletes these runs without an "
+        "account; --auth asks for one"
+    )
 
 
 def _signing_in(url: str) -> str:

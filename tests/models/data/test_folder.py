@@ -79,3 +79,20 @@ def test_images_without_folders_of_classes_are_read_as_unlabelled(tmp_path: Path
 def test_one_folder_of_images_is_one_class(tmp_path: Path) -> None:
     read = load(write_folder(tmp_path / "set", {"cats": 40}), tmp_path)
     assert (read.classes, read.has_classes) == (("cats",), False)
+
+
+def test_a_preview_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, file = write_folder(tmp_path / "set", {"a": 20, "b": 20}), tmp_path / "preview.png"
+    preview.main(spec, str(file))
+    before = file.read_bytes()
+
+    def full(image: Image.Image, path: Path, format: str) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        preview.main(spec, str(file))
+    assert file.read_bytes() == before
