@@ -19,7 +19,7 @@ from orchestrator.search.completion import CLOSING
 from orchestrator.search.new_sweep import create
 from orchestrator.search.spec import Spec
 from orchestrator.stores import artifact_locations, failures, patience, sqlite, urls
-from orchestrator.stores.optuna_storage import UNWRITABLE, NameTaken, Storage, unwritable
+from orchestrator.stores.optuna_storage import UNWRITABLE, NameTaken, Storage, engine_of, unwritable
 from orchestrator.supervisor import closing as closings
 from orchestrator.supervisor import lease
 from orchestrator.supervisor.closing import DELIVERY_SECONDS, ORDERLY, Closing
@@ -105,7 +105,7 @@ def _drive(book: Book, machine: Machine, console: Console, parent_run: str, chan
             book.update(**changes)
             spec = book.spec
         home.mark(spec)
-        with home.staying(spec, book.address), patience.waiting(book.optuna_study, halt, console.print):
+        with home.staying(spec, book.address), patience.waiting(engine_of(book.optuna_study), halt, console.print):
             return _play(book, machine, console, parent_run, driver, halt)
 
 

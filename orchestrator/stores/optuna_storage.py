@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import optuna
+import sqlalchemy
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
@@ -114,6 +115,13 @@ def study_names(storage: Storage) -> set[str]:
 def load_study(storage: Storage, name: str) -> optuna.Study:
     """The study ``name``. It has no pruner yet: one with two objectives must not warn that its pruner is ignored."""
     return optuna.load_study(study_name=name, storage=storage, pruner=optuna.pruners.NopPruner())
+
+
+def engine_of(study: optuna.Study) -> sqlalchemy.Engine:
+    """What connects to the storage of a study."""
+    storage: Any = study._storage
+    engine: sqlalchemy.Engine = getattr(storage, "_backend", storage).engine  # Optuna puts its cache before it
+    return engine
 
 
 class NameTaken(Exception):

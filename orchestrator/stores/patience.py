@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import optuna
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import Dialect
 
@@ -41,10 +40,8 @@ class Patience:
 
 
 @contextmanager
-def waiting(study: optuna.Study, interrupted: Callable[[], str], say: Callable[[str], None]) -> Iterator[None]:
-    """Wait for the server of the study's storage inside the block. A file is there or is not: it is not waited for."""
-    storage: Any = study._storage
-    engine: Engine = getattr(storage, "_backend", storage).engine  # Optuna puts its cache before it
+def waiting(engine: Engine, interrupted: Callable[[], str], say: Callable[[str], None]) -> Iterator[None]:
+    """Wait for the engine's server inside the block. A file is there or is not: it is not waited for."""
     if engine.dialect.name == "sqlite":
         yield
         return
