@@ -24,7 +24,7 @@ from orchestrator.worker import lock
 from tests.support.bench import toy_task
 from tests.support.launching import hear_all
 from tests.support.paths import QUADRATIC
-from tests.support.processes import environment, wait_for, wait_until_gone
+from tests.support.processes import LIMIT, environment, wait_for, wait_until_gone
 
 ONE = Resources(("cpu",), 1)
 
