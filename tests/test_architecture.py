@@ -86,7 +86,7 @@ def test_settings_are_read_without_torch(path: Path) -> None:
             "click",
             {
                 f"orchestrator/cli/{name}.py"
-                for name in ("browse", "main", "manage", "options", "report", "run", "sweeps", "transfer")
+                for name in ("browse", "cluster", "main", "manage", "options", "report", "run", "sweeps", "transfer")
             },
         ),
     ],

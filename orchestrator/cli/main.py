@@ -1,11 +1,11 @@
-"""The command `sweep`: its commands are in ``run``, ``browse``, ``manage``, ``report`` and ``transfer``.
+"""The command `sweep`: its commands are in ``run``, ``browse``, ``manage``, ``report``, ``transfer`` and ``cluster``.
 
 Heavy imports are made inside the commands.
 """
 
 import click
 
-from orchestrator.cli import browse, manage, report, run, transfer
+from orchestrator.cli import browse, cluster, manage, report, run, transfer
 from orchestrator.cli.options import Group
 
 
@@ -35,5 +35,12 @@ def main() -> None:
     """
 
 
-for command in (*run.COMMANDS, *browse.COMMANDS, *manage.COMMANDS, *report.COMMANDS, *transfer.COMMANDS):
+for command in (
+    *run.COMMANDS,
+    *browse.COMMANDS,
+    *manage.COMMANDS,
+    *report.COMMANDS,
+    *transfer.COMMANDS,
+    *cluster.COMMANDS,
+):
     main.add_command(command)

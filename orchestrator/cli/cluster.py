@@ -1,0 +1,43 @@
+"""The command that prints what starts a cluster with a sweep on it: ``sweep cluster``."""
+
+import click
+
+from orchestrator.cli.options import TEXT, WHOLE, Number, Optional
+
+
+@click.command(short_help="Print a script that runs a sweep on SLURM, Kubernetes or ssh.")
+@click.argument("kind", type=click.Choice(["slurm", "kubernetes", "ssh"]), metavar="slurm|kubernetes|ssh")
+@click.argument("command", nargs=-1, metavar="-- run STUDY …")
+@click.option("--name", default="sweep", metavar="NAME", help="Of the sweep and of the job.  [default: sweep]")
+@click.option("--nodes", type=WHOLE, metavar="N", help="Machines.  [default: 2]")
+@click.option("--cpus-per-node", type=WHOLE, metavar="N", help="Cores of each.  [default: 8]")
+@click.option("--gpus-per-node", type=Optional(click.IntRange(min=0)), metavar="N", help="GPUs of each.  [default: 0]")
+@click.option(
+    "--hours", type=Optional(Number(min=0, min_open=True)), metavar="N", help="Until the job ends.  [default: 24]"
+)
+@click.option("--partition", type=TEXT, metavar="NAME", help="SLURM's.  [default: the cluster's own]")
+@click.option(
+    "--setup", type=TEXT, metavar="COMMAND", help="What makes `sweep` known on a node: '. .venv/bin/activate'."
+)
+@click.option("--hosts", type=TEXT, metavar="A,B", help="With ssh: the machines besides this one.")
+@click.option("--image", type=TEXT, metavar="IMAGE", help="With Kubernetes: one that has this package and Ray.")
+def cluster(kind: str, command: tuple[str, ...], name: str, hosts: str | None, **given: object) -> None:
+    """Print a script that starts a Ray cluster with a sweep on it, and ends it with the sweep. Nothing is started.
+
+    The sweep's own command stands behind `--`. docs/cluster.md tells what the script needs, and what listens where.
+
+    \b
+    sweep cluster slurm --nodes 4 --gpus-per-node 2 --name mnist -- run ebm --data mnist --trials 100
+    sweep cluster kubernetes --nodes 4 --image registry/sweeps:1 -- run ebm --trials 100
+    sweep cluster ssh --hosts node1,node2 --setup '. .venv/bin/activate' -- run ebm --trials 100
+    """
+    from orchestrator.launchers.ray import batch
+
+    values = {option: value for option, value in given.items() if value is not None}
+    machines = tuple(host.strip() for host in (hosts or "").split(",") if host.strip())
+    request = batch.Request(name=name, command=command, hosts=machines, **values)  # type: ignore[arg-type]
+    batch.check(request)
+    click.echo(getattr(batch, kind)(request), nl=False)
+
+
+COMMANDS: tuple[click.Command, ...] = (cluster,)
