@@ -27,6 +27,7 @@ USUAL = (
     "startup",
 )
 MAIN_JOB = "ebm_sweep"  # on its own it takes as long as all others, and more
+CLUSTER = "cluster"  # needs Ray, an extra
 THEORY = "theory"  # no matter of speed: it draws the pictures of docs/theory.md again
 
 
@@ -49,8 +50,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="What is fast, and what theory says, measured."
     )
-    known = (*USUAL, MAIN_JOB, THEORY)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all but the last two")
+    known = (*USUAL, CLUSTER, MAIN_JOB, THEORY)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all but the last three")
     parser.add_argument(
         "--quick", action="store_true", help="repeat little: to see that a benchmark works, not how fast"
     )

@@ -1,0 +1,110 @@
+"""What a trial of nothing costs on a Ray cluster of this machine, beside the local launcher and beside Ray Tune.
+
+Judged is the time in a long sweep, by trial, from the first trial's end to the last one's, as `orchestration` does. All three
+play the same trials of the same trainer with as many at a time; the sweeps keep MLflow and Optuna, Ray Tune keeps nothing but
+its own folder. They take turns, so that whatever else runs here hinders all alike.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+
+from benchmarks._figure import SWEEP, Figure, empty_folder, environment
+
+STUDY = Path(__file__).with_name("empty_study.py")
+TRIALS, WORKERS, REPEATS = 50, 2, 3
+TARGET = 150  # milliseconds
+TUNE = """
+import json, os, sys, time
+import ray
+from ray import tune
+
+trials, workers, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+ended = []
+
+class Clock(tune.Callback):
+    def on_trial_complete(self, iteration, trials, trial, **info):
+        ended.append(time.monotonic())
+
+def train(config):
+    tune.report({"distance": (config["x"] - 0.3) ** 2 + config["y"] ** 2})
+
+ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+space = {"x": tune.uniform(-1, 1), "y": tune.uniform(-1, 1)}
+tuner = tune.Tuner(
+    train,
+    param_space=space,
+    tune_config=tune.TuneConfig(num_samples=trials, max_concurrent_trials=workers),
+    run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Clock()]),
+)
+tuner.fit()
+assert len(ended) == trials, len(ended)
+print(json.dumps(ended[-1] - ended[0]))
+"""
+
+
+def sweep(launcher: str) -> float:
+    """Seconds between the ends of the first and of the last trial."""
+    options = ("--trials", str(TRIALS), "--workers", str(WORKERS), "--sampler", "random", "--name", "empty")
+    ended = []
+    with empty_folder() as folder:
+        command = (*SWEEP, "run", str(STUDY), *options, "--launcher", launcher)
+        with subprocess.Popen(command, cwd=folder, env=_variables(), stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                if line.startswith("trial ") and f"/{TRIALS} finished" in line:
+                    ended.append(time.monotonic())
+    if process.returncode or len(ended) != TRIALS:
+        raise AssertionError(f"{len(ended)} of {TRIALS} trials finished, exit status {process.returncode}")
+    return ended[-1] - ended[0]
+
+
+def tune() -> float:
+    """The same by Ray Tune."""
+    with empty_folder() as folder:
+        command = (sys.executable, "-c", TUNE, str(TRIALS), str(WORKERS), str(folder))
+        done = subprocess.run(command, cwd=folder, env=_variables(), capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(done.stderr[-2000:])
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _variables() -> dict[str, str]:
+    """Ray counts its users over the network unless it is told not to; no cluster but ours is joined."""
+    kept = {name: value for name, value in environment().items() if not name.startswith("RAY_")}
+    before = os.environ.get("PYTHONPATH", "")
+    return kept | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": before}
+
+
+def measure(quick: bool = False) -> Iterator[Figure]:
+    """Medians, with the range; the three take turns."""
+    if find_spec("ray") is None:
+        yield Figure(
+            "trials on a Ray cluster", "not measured: Ray is not installed; pip install 'generative-sweeps[ray]'"
+        )
+        return
+    tuned = find_spec("pyarrow") is not None  # which Ray Tune stands on
+    costs: dict[str, list[float]] = {"local": [], "ray": [], "tune": []}
+    for _ in range(1 if quick else REPEATS):
+        for launcher in ("local", "ray"):
+            costs[launcher].append(sweep(launcher) * 1000 / (TRIALS - 1))
+        if tuned:
+            costs["tune"].append(tune() * 1000 / (TRIALS - 1))
+    ray = costs["ray"]
+    yield Figure(
+        f"a trial of nothing by --launcher ray, {WORKERS} at a time",
+        _range(ray),
+        f"< {TARGET} ms",
+        median(ray) < TARGET,
+    )
+    yield Figure("  the same by --launcher local", _range(costs["local"]))
+    yield Figure("  the same by Ray Tune", _range(costs["tune"]) if tuned else "not measured: pyarrow is not installed")
+
+
+def _range(values: list[float]) -> str:
+    return f"{median(values):.0f} ms ({min(values):.0f} to {max(values):.0f})"
