@@ -77,7 +77,8 @@ class Agent:
         self.began = threading.Condition()
         self.lock = threading.Lock()  # of a life's pipe, where it is read or closed
         self.get = ray.get
-        if Path(seen).exists():
+        self.shares_cache = Path(seen).exists()
+        if self.shares_cache:
             self.cache = Path(cache_folder)
         else:
             self.cache = self.root / "cache"
@@ -132,7 +133,7 @@ class Agent:
             died = "it was ended", False
         over = died is not None or any(isinstance(message, Ended) for message in messages)
         processor = None if over else life.job.processor_seconds()
-        parcel = Parcel(messages, life.source.news(), processor, died, self.cached.news() if over else ())
+        parcel = Parcel(messages, life.source.news(), processor, died, self._learned() if over else ())
         if over:
             self._clear(life)
         return parcel
@@ -170,6 +171,10 @@ class Agent:
             if self.life is life:
                 self.life = None
         shutil.rmtree(life.source.folder, ignore_errors=True)
+
+    def _learned(self) -> Sequence[Part]:
+        """Networks that were trained here, for the supervisor's cache."""
+        return () if self.shares_cache else self.cached.news()
 
     def _fill(self, cache: Shipment | None) -> None:
         """Have the networks that the supervisor has."""

@@ -176,6 +176,7 @@ def _join(address: str) -> Cluster:
     ray = library()
     if _cluster is not None and _cluster.address == address:
         return _cluster
+    _leave_earlier(ray)
     check_address(address)
     try:
         with _handlers_kept(), _quiet() as printed:
@@ -188,7 +189,9 @@ def _join(address: str) -> Cluster:
 
 def start(wanted: Wanted, slots: int) -> Cluster:
     """A cluster of this machine, with a folder, ports and a token of its own; it ends with this process."""
+    global _cluster
     ray = library(own=True)
+    _leave_earlier(ray)
     folder = Path(tempfile.mkdtemp(prefix="sweep-ray-", dir="/tmp"))  # sockets want a short path
     try:
         with _handlers_kept(), _quiet():
@@ -204,7 +207,16 @@ def start(wanted: Wanted, slots: int) -> Cluster:
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise UserError(f"Ray could not be started on this machine ({reason(error)}); see that /tmp has room") from None
-    return Cluster("this machine", folder)
+    _cluster = Cluster("this machine", folder)
+    return _cluster
+
+
+def _leave_earlier(ray: ModuleType) -> None:
+    """Ray has one connection for each process. UserError where it is somebody else's."""
+    if _cluster is not None:
+        _cluster.close()
+    if ray.is_initialized():
+        raise UserError("this process is connected to a Ray cluster already; call ray.shutdown() before the sweep")
 
 
 def check_address(address: str) -> None:

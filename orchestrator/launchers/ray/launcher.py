@@ -193,8 +193,9 @@ class RayLauncher(Launcher):
     # ---- slots -------------------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        """Have as many actors as there are slots; those too many that are idle are ended."""
-        for slot in [slot for slot in self.slots if slot.idle][: max(0, len(self.slots) - self.resources.slots)]:
+        """Have as many actors as there are slots; of those too many the ones that wait for a node are ended first."""
+        unused = [slot for slot in self.slots if slot.where is None] + [slot for slot in self.slots if slot.idle]
+        for slot in unused[: max(0, len(self.slots) - self.resources.slots)]:
             self.slots.remove(slot)
             self.ray.kill(slot.handle)
         while len(self.slots) < self.resources.slots:

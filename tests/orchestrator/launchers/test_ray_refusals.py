@@ -1,0 +1,100 @@
+"""What cannot be played on a cluster is refused in one sentence, before anything is made."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import UserError
+from orchestrator.launchers.ray import cluster, workplace
+from orchestrator.launchers.ray.cluster import Wanted
+from orchestrator.supervisor import machine
+from tests.support import cli
+from tests.support.paths import QUADRATIC
+from tests.support.ray_nodes import free_port
+
+INSTALLED = find_spec("ray") is not None
+needs_ray = pytest.mark.skipif(not INSTALLED, reason="Ray is not installed: pip install 'generative-sweeps[ray]'")
+
+
+def refused(refusal: str, **options: Any) -> None:
+    with pytest.raises(UserError) as caught:
+        machine.check(options)
+    assert refusal in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_options_of_the_cluster_need_it_and_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    refused("--gpus 1 is of --launcher ray", gpus=1)
+    refused("--cpus 2 is of --launcher ray", cpus=2, launcher="local")
+    refused("--device cuda:1: with --launcher ray the cluster chooses", launcher="ray", device="cuda:1")
+    refused("--device cpu uses no GPU", launcher="ray", device="cpu", gpus=1)
+    refused("--gpus 1.5: give a whole number", launcher="ray", gpus=1.5)
+    refused("--workers 0 runs trials in this process", launcher="ray", workers=0) if INSTALLED else None
+
+
+def test_an_address_where_nobody_answers_is_refused_at_once() -> None:
+    refused("nobody answers there", launcher="ray", ray_address=f"127.0.0.1:{free_port()}")
+    refused("give HOST:PORT of the cluster's head", launcher="ray", ray_address="ray://head:10001")
+    refused("give HOST:PORT, as `ray start --head` prints it", launcher="ray", ray_address="head")
+
+
+def test_without_ray_the_extra_is_named() -> None:
+    code = (
+        "import sys\nsys.modules['ray'] = None\n"
+        "from orchestrator.launchers.ray import cluster\nfrom orchestrator.errors import UserError\n"
+        "try:\n    cluster.library()\nexcept UserError as error:\n    print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "pip install 'generative-sweeps[ray]'" in said
+
+
+def test_how_many_trials_fit_into_a_node() -> None:
+    assert Wanted("", 2, 0.5).fits({"CPU": 8, "GPU": 1}) == 2
+    assert Wanted("", 3, 0).fits({"CPU": 8}) == 2
+    assert Wanted("", 0.1, 0.1).fits({"CPU": 1, "GPU": 0.3}) == 3, "shares of floats are not rounded down"
+    assert Wanted("", 1, 1).fits({"CPU": 8}) == 0
+
+
+def test_a_folder_of_a_node_that_others_may_write_to_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workplace.tempfile, "gettempdir", lambda: str(tmp_path))  # type: ignore[attr-defined]
+    root = workplace.root()
+    assert workplace.slot().parent == root and root.stat().st_mode & 0o077 == 0
+    (root / "slot-999999999-1").mkdir()
+    workplace.slot()
+    assert [path.name.split("-")[1] for path in root.iterdir()] == [str(os.getpid())], "what the dead left is removed"
+    root.chmod(0o777)
+    with pytest.raises(RuntimeError, match="you alone may write to"):
+        workplace.root()
+
+
+class Known(cluster.Cluster):
+    """A cluster whose nodes are known."""
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Resources": {"CPU": 2.0}}, {"Resources": {"CPU": 4.0, "GPU": 1.0}}]
+
+
+def test_resources_that_no_node_has_are_refused() -> None:
+    with pytest.raises(UserError, match="has 8 CPUs for a trial: the most are 4 CPUs and 1 GPUs on one of 2 nodes"):
+        Known("head:6379", None).check(Wanted("head:6379", 8, 0))
+
+
+@needs_ray
+@pytest.mark.long
+def test_a_wrong_token_and_resources_are_refused_before_anything_is_made(folder: Path) -> None:
+    from tests.support import ray_nodes
+
+    with ray_nodes.cluster(cpus=1) as nodes:
+        options = ("run", QUADRATIC, "--launcher", "ray", "--ray-address", nodes.address)
+        wrong = cli.sweep(*options, variables=nodes.variables | {"RAY_AUTH_TOKEN": "0" * 32})
+        assert (wrong.returncode, "wants another token" in wrong.stderr) == (2, True), wrong.stderr
+        large = cli.sweep(*options, "--cpus", "64", variables=nodes.variables)
+        assert (large.returncode, "has 64 CPUs for a trial" in large.stderr) == (2, True), large.stderr
+        assert not (folder / ".sweeps").exists() and len(wrong.stderr.splitlines()) == 1
