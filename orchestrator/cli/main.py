@@ -25,6 +25,7 @@ def main() -> None:
     sweep resume ebm-digits-1 --trials 24    go on to 24 trials in all
     sweep stop ebm-digits-1                  end it; pause, extend, skip and enqueue steer it
     sweep pack ebm-digits-1 -o ebm.zip       carry it to another folder or machine, where you `sweep unpack` it
+    sweep cluster slurm -- run ebm           print a script that runs a sweep on many machines
     sweep ui                                 look at losses, samples and curves
 
     \b

@@ -1,31 +1,26 @@
 """The Ray cluster: one that is named, or one of this machine that ends with the sweep. Checked before anything starts."""
 
-import contextlib
 import os
-import secrets
 import shutil
-import signal
 import socket
-import sys
 import tempfile
-import threading
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
+
 from orchestrator import devices
 from orchestrator.errors import UserError
 from orchestrator.launchers.ray import probe
+from orchestrator.launchers.ray.library import MODE, TOKEN, handlers_kept, library, quiet, reason
 from orchestrator.text import counted
 
 ANSWER_SECONDS = 5.0  # that a cluster's address may take to answer
 PROBE_SECONDS = 60.0  # that nodes may take to say what they have installed
-TOKEN, MODE = "RAY_AUTH_TOKEN", "RAY_AUTH_MODE"
-# Ray reads them when it starts. It counts its users over the network, unless it is told not to.
-SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+FOLDER = "sweep-ray-"  # begins the name of a cluster's own folder
 
 
 @dataclass(frozen=True)
@@ -50,26 +45,6 @@ class Wanted:
 def counted_resource(number: float, word: str) -> str:
     """As "1 CPU", "0.5 GPU", "2 GPUs"."""
     return f"{number:g} {word}{'s' if number > 1 else ''}"
-
-
-def library(own: bool = False) -> ModuleType:
-    """Ray; UserError where it is not installed. ``own``: it is to start a cluster of this machine, with a token of its own.
-
-    Ray reads both when it is imported. Where that has happened already, it takes the token that it keeps for this user.
-    """
-    settings = dict(SETTINGS)
-    if own and "ray" not in sys.modules and MODE not in os.environ:
-        settings |= {MODE: "token", TOKEN: secrets.token_hex(32)}
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ImportError:
-        raise UserError(
-            "--launcher ray needs Ray, which is not installed here; install it: pip install 'generative-sweeps[ray]'"
-        ) from None
-    module: ModuleType = ray
-    return module
 
 
 class Cluster:
@@ -179,7 +154,7 @@ def _join(address: str) -> Cluster:
     _leave_earlier(ray)
     check_address(address)
     try:
-        with _handlers_kept(), _quiet() as printed:
+        with handlers_kept(), quiet() as printed:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
     except Exception as error:  # of Ray and of what it stands on, by no common name
         raise _refusal(address, error, printed[0]) from None
@@ -192,9 +167,9 @@ def start(wanted: Wanted, slots: int) -> Cluster:
     global _cluster
     ray = library(own=True)
     _leave_earlier(ray)
-    folder = Path(tempfile.mkdtemp(prefix="sweep-ray-", dir="/tmp"))  # sockets want a short path
+    folder = _folder()
     try:
-        with _handlers_kept(), _quiet():
+        with handlers_kept(), quiet():
             ray.init(
                 address="local",
                 num_cpus=max(devices.cores(), -(-int(wanted.cpus * slots * 1000) // 1000)),
@@ -209,6 +184,15 @@ def start(wanted: Wanted, slots: int) -> Cluster:
         raise UserError(f"Ray could not be started on this machine ({reason(error)}); see that /tmp has room") from None
     _cluster = Cluster("this machine", folder)
     return _cluster
+
+
+def _folder() -> Path:
+    """A folder for this cluster, with a short path as sockets want it. What killed processes left is removed."""
+    for left in Path("/tmp").glob(f"{FOLDER}*"):
+        number = left.name.removeprefix(FOLDER).partition("-")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)) and left.stat().st_uid == os.getuid():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir="/tmp"))
 
 
 def _leave_earlier(ray: ModuleType) -> None:
@@ -259,40 +243,3 @@ def _refusal(address: str, error: Exception, printed: str) -> UserError:
     return UserError(
         f"the cluster at {address} cannot be joined ({reason(error)}); see `ray status --address {address}`"
     )
-
-
-def reason(error: BaseException) -> str:
-    """What an error of Ray says, in a line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:200]
-
-
-@contextlib.contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Signals are the supervisor's to hear, whatever Ray would do when it hears them."""
-    main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)} if main else {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[list[str]]:
-    """Ray warns of changes to come, prints every try, and lets everybody read what it writes. What it prints is in the list."""
-    said: list[str] = []
-    with tempfile.TemporaryFile() as file:
-        before, errors = os.umask(0o077), os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield said
-        finally:
-            os.dup2(errors, 2)
-            os.close(errors)
-            os.umask(before)
-            file.seek(0)
-            said.append(file.read().decode(errors="replace"))

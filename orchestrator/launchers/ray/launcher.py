@@ -14,7 +14,7 @@ from orchestrator.devices import Resources
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
 from orchestrator.launchers.protocol import Died, Job, Launcher
-from orchestrator.launchers.ray import cluster, mirror
+from orchestrator.launchers.ray import cluster, library, mirror
 from orchestrator.launchers.ray.agent import Agent, Parcel, Where
 from orchestrator.launchers.ray.cargo import Cargo, Shipment
 from orchestrator.launchers.ray.cluster import Wanted
@@ -133,7 +133,7 @@ class RayLauncher(Launcher):
         """
         self.resources, self.study, self.most = resources, study, most
         self.wanted = Wanted(address, cpus, gpus)
-        self.ray = cluster.library()
+        self.ray = library.library()
         self.cluster = cluster.connect(self.wanted) if address else cluster.start(self.wanted, resources.slots)
         self.cargo = Cargo(self.ray.put)
         self.cache = Path(cache) if cache else None
@@ -236,7 +236,7 @@ class RayLauncher(Launcher):
         try:
             answer = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:  # what we wrote for the node has failed there
-            self._lose(slot, cluster.reason(error), counts=slot.job is not None)
+            self._lose(slot, library.reason(error), counts=slot.job is not None)
             return
         except self.ray.exceptions.RayError as error:
             self._lose(slot, self._lost(slot, error))
@@ -279,4 +279,4 @@ class RayLauncher(Launcher):
         where = "" if slot.where is None else f" on {slot.where.text}"
         if slot.where is not None and not self.cluster.alive(slot.where.node_id):
             return f"the node {slot.where.node} was lost"
-        return f"the actor{where} was lost ({cluster.reason(error)})"
+        return f"the actor{where} was lost ({library.reason(error)})"

@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator import devices
 from orchestrator.devices import Resources
 from orchestrator.errors import UserError
-from orchestrator.launchers.ray import cluster
+from orchestrator.launchers.ray import cluster, library
 from orchestrator.launchers.ray.cluster import Wanted
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -25,7 +25,7 @@ def check(chosen: Mapping[str, Any]) -> None:
         raise UserError(f"--gpus {chosen['gpus']:g}: give a whole number, or a share of one GPU below 1")
     if chosen["ray_address"]:
         cluster.check_address(chosen["ray_address"])
-    cluster.library(own=not chosen["ray_address"])
+    library.library(own=not chosen["ray_address"])
 
 
 def resolve(chosen: Mapping[str, Any], trials: int, cache: str) -> tuple[Resources, dict[str, Any]]:

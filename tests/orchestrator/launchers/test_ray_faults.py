@@ -80,7 +80,9 @@ def test_ctrl_c_leaves_checkpoints_and_no_process(folder: Path, journal: Path, s
     first.interrupt().finish()
     assert first.returncode == 130 and "resume toy" in first.stdout, first.output
     wait_until_gone(family)
-    assert not [*Path("/tmp").glob("sweep-ray-*")] and (folder / ".sweeps/toy/trial-0/checkpoint.pt").exists()
+    assert (
+        not [*Path("/tmp").glob(f"sweep-ray-{first.pid}-*")] and (folder / ".sweeps/toy/trial-0/checkpoint.pt").exists()
+    )
     again = cli.sweep("resume", "toy", "--workers", "1")  # with another launcher: what arrived here is enough
     assert again.returncode == 0, again.stderr
     whole("toy", 3)

@@ -46,8 +46,8 @@ def test_an_address_where_nobody_answers_is_refused_at_once() -> None:
 def test_without_ray_the_extra_is_named() -> None:
     code = (
         "import sys\nsys.modules['ray'] = None\n"
-        "from orchestrator.launchers.ray import cluster\nfrom orchestrator.errors import UserError\n"
-        "try:\n    cluster.library()\nexcept UserError as error:\n    print(error)\n"
+        "from orchestrator.launchers.ray import library\nfrom orchestrator.errors import UserError\n"
+        "try:\n    library.library()\nexcept UserError as error:\n    print(error)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "pip install 'generative-sweeps[ray]'" in said
