@@ -48,7 +48,9 @@ class Geometric(NamedTuple):
 
 
 class Poisson(NamedTuple):
-    """P(N ≥ n) falls faster than any power of a norm: unbiased, with rare draws of any size."""
+    """P(N ≥ n) falls faster than any power of a norm: without bias, but with a variance that has no bound, by draws so rare
+    that nobody sees them where norms are small.
+    """
 
     mean: float
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.flow.residual import log_determinant as determinant
+from models.flow.residual import moments as closed_form
 from models.flow.residual.activation import LipSwish
 from models.flow.residual.lipschitz import Bound, LipschitzConvolution
 from models.flow.residual.moments import Powers, largest_power, moments
@@ -181,3 +182,18 @@ def test_without_gradients_nothing_is_recorded_and_the_numbers_are_the_same() ->
     assert recorded.log_determinant.requires_grad and not silent.log_determinant.requires_grad
     torch.testing.assert_close(silent.log_determinant, recorded.log_determinant.detach())
     torch.testing.assert_close(by_neumann.log_determinant, recorded.log_determinant)
+
+
+def test_the_variance_of_a_poisson_tail_grows_with_ever_rarer_draws_and_that_of_a_geometric_tail_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """J = 0.7 I: its square, 0.49, is below q = 2/3 of the geometric tail."""
+    variances: dict[str, list[float]] = {"geometric": [], "poisson": []}
+    for least in (1e-4, 1e-16):
+        monkeypatch.setattr(closed_form, "LEAST_PROBABILITY", least)
+        for name, values in variances.items():
+            terms = Terms(2, TAILS[name](2.0))
+            powers = Powers.of(0.7 * torch.eye(1).view(1, 1, 1), largest_power(terms))
+            values.append(float(moments(powers, terms, 1).variance))
+    assert variances["geometric"][1] == pytest.approx(variances["geometric"][0], rel=0.01)
+    assert variances["poisson"][1] > 100 * variances["poisson"][0]
