@@ -12,7 +12,14 @@ def base(shape: ImageShape) -> Config:
     side = max(shape[1:])
     if side <= 16:
         return Config(
-            blocks="residual", scales=1, steps=0, logit=0.01, learning_rate=3e-3, updates=800, background_updates=0
+            blocks="residual",
+            scales=1,
+            steps=0,
+            logit=0.01,
+            learning_rate=3e-3,
+            updates=800,
+            likelihood_images=1_000 if side <= 8 else 200,
+            background_updates=0,
         )
     return Config(
         blocks="residual",

@@ -20,6 +20,7 @@ from models.parts.evaluation import likelihood, outliers
 
 IMAGES = 500  # of each kind
 SCORES = ("likelihood", "complexity", "ratio", "typicality", "gradient", "latent")
+AT_ONCE = 32  # images whose gradients are in memory; that of an exact log-determinant is large
 HOT = 1.3  # temperature of samples that are strangers by intention
 BINS = 40  # of a histogram
 REACH = 0.02  # share of a kind's images that may be beyond a histogram, to either side
@@ -80,11 +81,13 @@ def rounded(flow: Flow, images: Tensor) -> Tensor:
 
 def gradient_norm(flow: Flow, images: Tensor, generator: Generator) -> Tensor:
     """The norm of ∂ log p / ∂x at each image, (n,)."""
-    with torch.enable_grad():
-        x = pixels(images, int(flow.levels), generator).requires_grad_()
-        (gradient,) = torch.autograd.grad(flow.log_density(x, generator=generator).sum(), x)
-    norms: Tensor = gradient.flatten(1).norm(dim=1)
-    return norms
+    norms = list[Tensor]()
+    for part in torch.split(pixels(images, int(flow.levels), generator), AT_ONCE):
+        with torch.enable_grad():
+            x = part.requires_grad_()
+            (gradient,) = torch.autograd.grad(flow.log_density(x, generator=generator).sum(), x)
+        norms.append(gradient.flatten(1).norm(dim=1))
+    return torch.cat(norms)
 
 
 def latent(flow: Flow, images: Tensor, generator: Generator) -> Tensor:
