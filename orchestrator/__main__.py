@@ -1,10 +1,17 @@
 """``python -m orchestrator`` is ``sweep``."""
 
 import gc
+import os
 import sys
 
-from orchestrator import collector, outputs
-from orchestrator.cli.main import main
+# `python -m` looks for modules in the current folder first: a user's json.py there is not the json that we mean. It comes
+# last, for a study file may import its neighbours.
+if sys.path and os.path.realpath(sys.path[0] or os.curdir) == os.path.realpath(os.curdir):
+    if not os.path.samefile(os.curdir, os.path.dirname(os.path.dirname(__file__))):
+        sys.path.append(sys.path.pop(0) or os.getcwd())
+
+from orchestrator import collector, outputs  # noqa: E402
+from orchestrator.cli.main import main  # noqa: E402
 
 
 def start() -> None:

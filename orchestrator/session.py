@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from orchestrator import collector, files, launchers, text
 from orchestrator.errors import UserError
@@ -131,8 +130,8 @@ def _play(
     _ending(book, console, closing.champion)
     _remarks(closing, console)
     if reason:
-        again = f"Go on with:  [bold]{_typed(spec, 'resume', spec.name)}[/]"
-        console.print(f"ended early: {reason}. {again}", highlight=False, soft_wrap=True)
+        again = tables.bold(_typed(spec, "resume", spec.name))
+        console.print(f"ended early: {reason}. Go on with: ", again, highlight=False, soft_wrap=True)
     if reason in ORDERLY:
         return 0 if book.best() else 1
     return INTERRUPTED if halt.reason else 1
@@ -152,7 +151,8 @@ def _run(
     closing = Closing(book, store, courier)
     supervisor = Supervisor(book, launcher, courier, outbox, machine.limits)
     console.print(
-        f"[bold]{spec.name}[/]: {spec.question}\n{text.counted(book.total())} on {spec.data}, "
+        tables.bold(f"{spec.name}:"),
+        f"{spec.question}\n{text.counted(book.total())} on {spec.data}, "
         f"{text.counted(launcher.resources.slots, 'worker')}, {text.counted(launcher.resources.threads, 'thread')} each, "
         f"{', '.join(sorted(set(launcher.resources.devices)))}",
         highlight=False,
@@ -236,30 +236,31 @@ def _remarks(closing: Closing, console: Console) -> None:
     """What could not be made or delivered, or was refused."""
     name, uri = closing.book.spec.name, closing.book.spec.tracking_uri
     for remark in closing.remarks:
-        console.print(remark, highlight=False, markup=False, soft_wrap=True)
+        console.print(remark, highlight=False, soft_wrap=True)
     if not closing.delivered:
         console.print(
             f"{closing.courier.pending() / 1000:.1f} kB could not be delivered to {uri} ({closing.courier.trouble}). "
-            f"They are kept; deliver them later:  [bold]{_typed(closing.book.spec, 'sync', name)}[/]",
+            f"They are kept; deliver them later: ",
+            tables.bold(_typed(closing.book.spec, "sync", name)),
             highlight=False,
             soft_wrap=True,
         )
     if closing.trouble:
         console.print(
-            f"{name} is not complete yet, for {uri} is out of reach ({closing.trouble}). "
-            f"Complete it later:  [bold]{_typed(closing.book.spec, 'resume', name)}[/]",
+            f"{name} is not complete yet, for {uri} is out of reach ({closing.trouble}). Complete it later: ",
+            tables.bold(_typed(closing.book.spec, "resume", name)),
             highlight=False,
             soft_wrap=True,
         )
     for reason, count in closing.refused.items():
         console.print(
-            f"{count} entries were refused by the tracker: {reason}. They are kept; deliver them once more:  "
-            f"[bold]{_typed(closing.book.spec, 'sync', name)}[/]",
+            f"{count} entries were refused by the tracker: {reason}. They are kept; deliver them once more: ",
+            tables.bold(_typed(closing.book.spec, "sync", name)),
             highlight=False,
             soft_wrap=True,
         )
     if pairs := ", ".join(f"{key!r} as {value}" for key, value in sorted(closing.store.renamed.items())):
-        console.print(f"MLflow keeps {pairs}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"MLflow keeps {pairs}", highlight=False, soft_wrap=True)
 
 
 def _ending(book: Book, console: Console, champion: str = "") -> None:
@@ -286,7 +287,7 @@ def _typed(spec: Spec, *words: str) -> str:
     """A command of ours as its user types it. `mlflow run` may have been typed elsewhere than where the sweep is."""
     line = f"{text.program()} {shlex.join(words)}"
     elsewhere = parent_run() and spec.tracking_uri != sqlite.absolute(urls.TRACKING)
-    return escape(f"cd {shlex.quote(str(home.home_of(spec)))} && {line}" if elsewhere else line)
+    return f"cd {shlex.quote(str(home.home_of(spec)))} && {line}" if elsewhere else line
 
 
 def _pictures(spec: Spec) -> str:

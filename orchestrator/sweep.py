@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image
-from rich.console import Console
 from typing_extensions import Unpack
 
 from orchestrator import files, session
@@ -37,6 +36,7 @@ from orchestrator.stores.optuna_storage import Storage
 from orchestrator.supervisor import lease
 from orchestrator.supervisor.machine import Machine, check, machine
 from orchestrator.supervisor.options import MachineOptions
+from orchestrator.terminal.plain_console import PlainConsole
 from orchestrator.transfer import readdress
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def _given(
 def _drive(
     book: Book, storage: Storage, place: Machine, parent_run: str, quiet: bool, changes: Mapping[str, Any]
 ) -> Sweep:
-    console = Console(file=sys.stdout, force_jupyter=False, force_terminal=False, width=WIDTH, quiet=quiet)
+    console = PlainConsole(file=sys.stdout, force_jupyter=False, force_terminal=False, width=WIDTH, quiet=quiet)
     session.drive(book, place, console, parent_run, changes)
     return Sweep(book, storage)
 

@@ -67,3 +67,11 @@ def program() -> str:
 def first_line(error: BaseException, most: int = 300) -> str:
     """What an error says, in a line; its name where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:most]
+
+
+def visible(text: str) -> str:
+    """With control characters as they are written in Python: one in a user's text must not steer the terminal."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" or ord(letter) > 159 else ascii(letter)[1:-1]
+        for letter in text
+    )

@@ -141,7 +141,7 @@ def studies_(study: str | None, data: str | None, data_folder: str | None, as_js
             space = _space.describe(definition.space, base)
             goals = ", ".join(f"{goal.direction} {goal.key}" for goal in definition.objectives)
             console.print(
-                f"[bold]{name}[/]  {' '.join(definition.question.split())}\n  to {goals}; {definition.trials} trials"
+                tables.bold(name), f" {' '.join(definition.question.split())}\n  to {goals}; {definition.trials} trials"
             )
             console.print(tables.space(space, {}))
             if study:

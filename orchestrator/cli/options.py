@@ -13,6 +13,7 @@ from models.hints import did_you_mean
 from orchestrator import options
 from orchestrator.errors import UserError
 from orchestrator.search.options import SweepOptions
+from orchestrator.text import visible
 
 
 class Refused(click.ClickException):
@@ -29,17 +30,17 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            raise Refused(str(error)) from None
+            raise Refused(visible(str(error))) from None
         except click.NoSuchOption as error:
             raise _no_such_option(error) from None
         except click.BadParameter as error:
             if (refusal := _of_variable(error)) is None:
                 raise
-            raise Refused(refusal) from None
+            raise Refused(visible(refusal)) from None
         except click.UsageError as error:
             stray = re.search(r"unexpected extra arguments? \((\S+=.*)\)", error.message)
             if stray is None:
-                raise
+                raise click.UsageError(visible(error.message), error.ctx) from None
             raise Refused(f"'{stray[1]}' follows no option; separate pairs with commas: --set a=1,b=2") from None
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -48,7 +49,7 @@ class Group(click.Group):
 
             if (sentence := failures.of_store(error)) is None:
                 raise
-            raise Refused(str(sentence)) from None
+            raise Refused(visible(str(sentence))) from None
 
 
 def _no_such_option(error: click.NoSuchOption) -> click.UsageError:

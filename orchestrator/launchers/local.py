@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 import psutil
 
 from orchestrator.devices import Resources
+from orchestrator.launchers import server_start
 from orchestrator.launchers.protocol import Died, Job, Launcher
 from orchestrator.messages import Ended, Message, Reply, Report, Task
 from orchestrator.worker import lock, log
@@ -30,7 +30,6 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 # several times slower than one.
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 PRELOAD = ["orchestrator.launchers.server_signals", "orchestrator.launchers.preload"]
-LONGEST_TEMPORARY = 60  # letters of the folder for temporary files
 FORK_SECONDS = 30.0  # how long a server that dies is started anew
 ORPHAN_SECONDS = 8.0  # how long a worker may take to leave once its supervisor is gone
 
@@ -204,8 +203,9 @@ class LocalLauncher(Launcher):
         self.context.set_forkserver_preload(modules)
         from multiprocessing import forkserver
 
-        _choose_socket_folder()
-        forkserver.ensure_running()
+        server_start.choose_socket_folder()
+        with server_start.own_modules_first():
+            forkserver.ensure_running()
 
     def launch(self, task: Task) -> LocalJob:
         """Fork a worker for the task."""
@@ -240,19 +240,6 @@ class LocalLauncher(Launcher):
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _choose_socket_folder() -> None:
-    """Have the server's socket in a folder with a short name: its path may have 107 letters, and TMPDIR alone may have more."""
-    from multiprocessing import util
-
-    if len(tempfile.gettempdir()) <= LONGEST_TEMPORARY:
-        return
-    before, tempfile.tempdir = tempfile.tempdir, "/tmp"
-    try:
-        util.get_temp_dir()  # which is made once for the process
-    finally:
-        tempfile.tempdir = before
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from orchestrator.search.spec import Spec
 from orchestrator.search.trials import run_of
 from orchestrator.supervisor import commands, lease
 from orchestrator.supervisor.lease import Driver
+from orchestrator.terminal.plain_console import PlainConsole
 from orchestrator.text import clock, counted, program, settings_line, short, sparkline
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ COURSE = 12  # letters for how a trial went
 
 def console() -> Console:
     """Standard output; where it is no terminal, wide enough for a row to stay one line."""
-    return Console() if Console().is_terminal else Console(width=200)
+    return PlainConsole() if Console().is_terminal else PlainConsole(width=200)
+
+
+def bold(words: str) -> Text:
+    """A text that stands out."""
+    return Text(words, "bold")
 
 
 def sweep(book: Book, only: int | None = None) -> Group:
@@ -216,7 +222,7 @@ def print_plan(
 ) -> None:
     """What a sweep would do, whole, with ``notes`` on its search and how long its ``training`` takes: for --dry-run."""
     state = "exists, would go on" if exists else "new"
-    console.print(f"[bold]{spec.name}[/] ({state}): {spec.question}", highlight=False)
+    console.print(bold(spec.name), f"({state}): {spec.question}", highlight=False)
     rows = {
         "study": spec.study,
         "objectives": ", ".join(f"{direction} {key}" for key, direction in spec.objectives),
