@@ -63,9 +63,11 @@ STUDY = Study(
         ),
         Section(
             "The noise of ModelNet40-C",
-            "The same distance for its five noise corruptions at severities 1 to 5; numbers are means over severities.",
-            pictures=tuple(
-                f"corruptions/{name}" for name in ("uniform", "gaussian", "impulse", "upsampling", "background")
+            "The same distance for its five noise corruptions at severities 1 to 5; numbers are means over severities. The "
+            "picture has background points of severity 5, in the same columns.",
+            pictures=(
+                "samples/background",
+                *(f"corruptions/{name}" for name in ("uniform", "gaussian", "impulse", "upsampling", "background")),
             ),
             numbers=tuple(
                 f"surface_{name}/" for name in ("uniform", "gaussian", "impulse", "upsampling", "background")

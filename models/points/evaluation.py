@@ -63,21 +63,21 @@ def evaluate(result: Result, env: Env, noisy: Mapping[str, float]) -> Generator[
     denoised = benchmark.by_sigma(denoiser(flow, env.device))
     values = benchmark.scores("denoised", denoised) | dict(noisy)
     values["flow/inverse_error"] = inverse_error(flow, benchmark.gaussian(SHOWN_SIGMA)[:BATCH].to(env.device))
-    yield Images(result.step, "samples/denoised", before_and_after(benchmark, denoised[SHOWN_SIGMA]), columns=4)
+    yield before_and_after(result, "samples/denoised", benchmark.gaussian(SHOWN_SIGMA), denoised[SHOWN_SIGMA])
     yield Scalars(result.step, finite(values))
     return values
 
 
-def before_and_after(benchmark: Benchmark, denoised: Tensor) -> Tensor:
+def before_and_after(result: Result, key: str, noisy: Tensor, denoised: Tensor) -> Images:
     """A row for each shape: clean, noisy, on the planes of 8 neighbours, denoised; coloured by the distance to the surface."""
-    noisy = benchmark.gaussian(SHOWN_SIGMA)
+    benchmark = result.benchmark
     columns = benchmark.clean, noisy, BASELINES["plane_8"](noisy[:SHOWN]), denoised
     images = [
         splat(column[index], benchmark.to_surface(index, column[index]).sqrt())
         for index in range(min(SHOWN, benchmark.count))
         for column in columns
     ]
-    return torch.stack(images)
+    return Images(result.step, key, torch.stack(images), columns=4)
 
 
 def report(result: Result, env: Env) -> Iterator[Event]:
@@ -90,7 +90,11 @@ def report(result: Result, env: Env) -> Iterator[Event]:
     for name, denoised in by_sigma.items():
         values |= benchmark.scores(name, denoised)
     values["flow/inverse_error"] = inverse_error(flow, benchmark.gaussian(SHOWN_SIGMA)[:BATCH].to(env.device))
-    yield Images(step, "samples/denoised", before_and_after(benchmark, by_sigma["denoised"][SHOWN_SIGMA]), columns=4)
+    yield before_and_after(
+        result, "samples/denoised", benchmark.gaussian(SHOWN_SIGMA), by_sigma["denoised"][SHOWN_SIGMA]
+    )
+    background = benchmark.corrupted("background", SEVERITIES[-1])[:SHOWN]
+    yield before_and_after(result, "samples/background", background, denoisers["denoised"](background))
     yield Progress("evaluation", 1, 3)
     lines = {name: [values[f"surface_{sigma}/{name}"] for sigma in SIGMAS] for name in denoisers}
     yield Curve(step, "surface/by_sigma", SIGMAS, lines, "σ of the noise", "squared distance to the surface, 1e-4")

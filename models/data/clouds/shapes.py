@@ -4,6 +4,7 @@ An instance is a function of its class and its seed alone, and splits are by see
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,11 @@ def instance(name: str, seed: int) -> tuple[NDArray[np.float32], NDArray[np.floa
 
 def shapes(folder: Path) -> CloudArrays:
     """8 classes of 80 instances each; nothing is read from ``folder``."""
+    return _all_instances()
+
+
+@lru_cache(maxsize=1)
+def _all_instances() -> CloudArrays:
     parts = []
     for first, count in ((0, TRAINING), (TRAINING, VALIDATION), (TRAINING + VALIDATION, TEST)):
         numbers = [label for _ in range(count) for label in range(len(CLASSES))]
