@@ -90,6 +90,14 @@ def writable(folder: str) -> None:
 def output(path: Path) -> Path:
     """A file that is to be written for the user; UserError where it cannot be."""
     place = path.absolute()
+    try:
+        place.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise UserError(
+            f"{str(path)[:100]} … cannot be a file ({getattr(error, 'strerror', None) or error}); name another"
+        ) from None
     if place.is_dir():
         raise UserError(f"{path} is a folder; name a file in it")
     if not place.parent.is_dir():

@@ -44,6 +44,10 @@ class Group(click.Group):
             raise Refused(f"'{stray[1]}' follows no option; separate pairs with commas: --set a=1,b=2") from None
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except UnicodeEncodeError as error:  # bytes of a command line that are no UTF-8
+            if error.reason != "surrogates not allowed":
+                raise
+            raise Refused("what was typed has bytes that are no UTF-8; type it anew in this terminal") from None
         except Exception as error:
             from orchestrator.stores import failures
 

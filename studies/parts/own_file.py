@@ -3,13 +3,18 @@
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from studies.parts import moved
-from studies.parts.study import StudyError
+from studies.parts.study import Study, StudyError
+
+MISTAKES = (AttributeError, TypeError, NameError, LookupError, ArithmeticError, RecursionError, ImportError)
 
 
 def execute(name: str) -> ModuleType:
@@ -25,6 +30,28 @@ def execute(name: str) -> ModuleType:
     except (Exception, SystemExit) as error:  # a file may fail in as many ways as there are programs
         raise StudyError(_sentence(name, error)) from None
     return module
+
+
+def guarded(name: str, study: Study[Any, Any]) -> Study[Any, Any]:
+    """The study of the file ``name``, whose recipe and space raise StudyError where they are not written well."""
+
+    def guard(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*arguments: Any) -> Any:
+            try:
+                made = function(*arguments)
+            except MISTAKES as error:
+                raise StudyError(_sentence(name, error)) from None
+            if not isinstance(made, study.config):
+                what = getattr(function, "__name__", "a function")
+                raise StudyError(
+                    f"{name}: {what} returns {type(made).__name__} and not {study.config.__name__}; return that"
+                )
+            return made
+
+        return call
+
+    return replace(study, base=guard(study.base), space=guard(study.space))
 
 
 @contextmanager

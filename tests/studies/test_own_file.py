@@ -1,8 +1,10 @@
 """A study file of the user's own that does not run is refused in one sentence, with the file and the line."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -79,3 +81,25 @@ def test_a_study_leaves_no_bytecode_and_bytecode_is_written_as_before(tmp_path: 
         check=True,
     )
     assert done.stdout == "False\n" and [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("return Config()\n", "return Confg()\n", "NameError: name 'Confg' is not defined; change that line"),
+        ("return Config()\n", "return 7\n", "base returns int and not Config; return that"),
+        ("return base.model_copy", "return bas.model_copy", "NameError: name 'bas' is not defined"),
+        ("return base.model_copy(", "return dict(", "space returns dict and not Config"),
+    ],
+)
+def test_a_recipe_or_a_space_that_is_not_written_well_is_a_sentence(
+    before: str, after: str, message: str, tmp_path: Path
+) -> None:
+    source = Path(QUADRATIC).read_text()
+    assert before in source
+    file = tmp_path / "mine.py"
+    file.write_text(source.replace(before, after, 1))
+    study = studies.load(str(file))
+    with pytest.raises(StudyError, match=re.escape(message)):
+        base = study.base((1, 8, 8))
+        study.space(Mock(suggest_float=lambda *limits: 0.5), base)
