@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 from models.data.arrays import UNLABELLED, DataError
 from models.data.image_file import SUFFIXES
@@ -58,7 +59,10 @@ def read(path: Path) -> Tree:
             raise DataError(
                 f"{folder} has no sub-folders; put the images of each class into a sub-folder named after it"
             )
-        below = {entry.name: [*_below(entry)] for entry in classes}
+        below: dict[str, list[Path]] = {}
+        seen = {os.path.realpath(above) for above in (folder, *folder.absolute().parents)}
+        for entry in sorted(classes, key=lambda entry: entry.is_symlink()):  # what a link shows is read where it lies
+            below.setdefault(normalize("NFC", entry.name), []).extend(_below(entry, seen))
         unread += [file for files in below.values() for file in files if not _is_image(file)]
         unread += [file for file in folder.iterdir() if _is_image(file)]
         by_class = {name: [file for file in files if _is_image(file)] for name, files in below.items()}
@@ -134,14 +138,18 @@ def _hidden(name: str) -> bool:
     return name.startswith((".", "__MACOSX"))
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """All files of a class, those of its sub-folders too. A link back to a folder above is not followed."""
-    seen = {os.path.realpath(above) for above in folder.absolute().parents}
+def _below(folder: Path, seen: set[str]) -> Iterator[Path]:
+    """All files of a class, those of its sub-folders too; not those of folders that have been ``seen``, which links show."""
+    if os.path.realpath(folder) in seen:
+        return
     for root, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
         seen.add(os.path.realpath(root))
-        folders[:] = sorted(
-            name for name in folders if not _hidden(name) and os.path.realpath(os.path.join(root, name)) not in seen
-        )
+        kept = list[str]()
+        for name in sorted(folders, key=lambda name: (os.path.islink(os.path.join(root, name)), name)):
+            if not _hidden(name) and (real := os.path.realpath(os.path.join(root, name))) not in seen:
+                seen.add(real)
+                kept.append(name)
+        folders[:] = kept
         for name in sorted(files):
             if not _hidden(name):
                 yield Path(root, name)

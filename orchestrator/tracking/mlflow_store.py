@@ -113,7 +113,7 @@ class MlflowStore:
                 if isinstance(entry, Data):
                     self._data(run, entry)
             if metrics or params or tags:  # in one request
-                self.client.log_batch(run, metrics, [Param(*pair) for pair in params.items()], _tags(tags))
+                self.client.log_batch(run, metrics, _params(params), _tags(tags))
             ends = [entry for entry in entries if isinstance(entry, End) and entry.status]
             if ends:
                 self.client.set_terminated(run, ends[-1].status, end_time=ends[-1].at)
@@ -267,7 +267,7 @@ class MlflowStore:
 
     def _data(self, run: str, entry: Data) -> None:
         source, profile = json.dumps({"uri": entry.source}), json.dumps(entry.sizes)
-        dataset = Dataset(entry.name, entry.digest[:36], "code", source, profile=profile)
+        dataset = Dataset(names.data_set(entry.name), entry.digest[:36], "code", source, profile=profile)
         self.client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     @contextmanager
@@ -292,4 +292,8 @@ class MlflowStore:
 
 
 def _tags(values: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(key, value) for key, value in values.items()]
+    return [RunTag(key, names.value(value, names.LONGEST_TAG)) for key, value in values.items()]
+
+
+def _params(values: Mapping[str, str]) -> list[Param]:
+    return [Param(key, names.value(value, names.LONGEST_PARAM)) for key, value in values.items()]

@@ -6,6 +6,8 @@ import re
 
 LONGEST_METRIC = 250  # letters: MLflow's own limit
 LONGEST_FILE = 120  # bytes of a picture's key: with step, time and id its file's name stays below 255
+LONGEST_DATA = 500  # bytes of a data set's name
+LONGEST_TAG, LONGEST_PARAM = 8_000, 6_000  # letters of a value; MLflow cuts off what is more, and says so nowhere
 REFUSED = re.compile(r"[^/\w.\- :]")  # MLflow's rule for metrics, without the colon's exception on Windows
 
 
@@ -21,6 +23,17 @@ def picture(key: str) -> str:
     """The part of a picture's file name that says its key."""
     mark = f"-{_digest(key)[:4]}" if "~" in key else ""  # else a/b and a~b were one
     return _short(key.replace("/", "~") + mark, LONGEST_FILE)
+
+
+def data_set(name: str) -> str:
+    """The name of a data set, such as a long path, as MLflow takes it."""
+    return _short(name, LONGEST_DATA)
+
+
+def value(text: str, most: int) -> str:
+    """A value of at most so many letters, which says that it was longer."""
+    mark = f" … ({len(text)} letters in all)"
+    return text if len(text) <= most else f"{text[: most - len(mark)]}{mark}"
 
 
 def _short(name: str, most: int) -> str:

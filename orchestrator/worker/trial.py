@@ -37,6 +37,7 @@ from orchestrator.messages import CANNOT_WRITE, Ended, Message, Outcome, Pulse, 
 from orchestrator.worker import checkpoint, result
 from studies.parts.study import Study
 
+TAGS = ("sweep", "study", "data", "trial", "outcome", "reason", "best", "device", "host", "deaths", "arm")
 PULSE_SECONDS = 0.5  # between words on how far it is, where they change
 ALIVE_SECONDS = 5.0  # between signs of life, where nothing changes
 FIRST_SAVE_SECONDS = 1.0  # until a worker's first checkpoint; the time doubles until it is what the task says
@@ -207,7 +208,7 @@ class _Player:
             case DataUsed():
                 self.outbox.data(replace(event, name=self.task.data_named or event.name))
             case Facts():
-                self.outbox.tags({name: str(value) for name, value in event.values.items()})
+                self.outbox.tags({_fact(name): str(value) for name, value in event.values.items()})
             case File():
                 files.replace(self.folder / event.name, event.content)
                 self.outbox.content(event.name, event.content)
@@ -258,6 +259,11 @@ class _Player:
         checkpoint.save(self.folder, state | {"outbox": position, "trainer": event.state()})
         self.last_save = time.monotonic()
         self.save_seconds = min(2 * self.save_seconds, self.task.checkpoint_seconds)
+
+
+def _fact(name: str) -> str:
+    """The tag of a fact: another one than those by which trials are known."""
+    return f"fact {name}" if name in TAGS or name.startswith(("mlflow.", "sweep.")) else name
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -197,3 +197,20 @@ def test_paths_that_cannot_be(spec: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         load(spec, tmp_path)
     assert len(str(refused.value)) <= 300
+
+
+def test_names_of_classes_are_the_same_however_their_letters_are_composed(tmp_path: Path) -> None:
+    """A Mac writes é as e and an accent, where Linux keeps them one."""
+    for split in ("train", "test"):
+        composed = "caf\u00e9" if split == "train" else "cafe\u0301"
+        write_folder(tmp_path / "set" / split, {composed: 20, "b": 20})
+    assert load(f"folder:{tmp_path / 'set'}", tmp_path).classes == ("b", "caf\u00e9")
+
+
+def test_an_image_that_a_link_shows_once_more_is_read_once(tmp_path: Path) -> None:
+    spec = write_folder(tmp_path / "set", {"a": 20, "b": 20, "b/2021": 5})
+    (tmp_path / "set" / "b" / "0 newest").symlink_to(tmp_path / "set" / "b" / "2021")
+    (tmp_path / "set" / "0 all").symlink_to(tmp_path / "set" / "a")
+    data = load(spec, tmp_path)
+    assert sum(data.sizes.values()) == 45 and data.classes == ("a", "b")
+    assert "folders without images are left out: 0 all" in data.notes

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from orchestrator import layout
 from orchestrator.delivery import outbox
-from orchestrator.delivery.entries import Entry, Numbers
+from orchestrator.delivery.entries import Entry, Numbers, Tags
 from orchestrator.messages import Ended, Message, Pulse, Report, Saved, Task
 from orchestrator.worker import checkpoint, result
 from orchestrator.worker import trial as trials
@@ -182,3 +182,10 @@ def test_a_resumed_trial_says_at_once_in_which_stage_it_is(folder: Path) -> None
     saved, pulse, *_ = converse(toy_task(folder))
     assert isinstance(saved, Saved) and isinstance(pulse, Pulse)
     assert (pulse.stage, pulse.total) == ("training", 5)
+
+
+def test_facts_of_a_trainer_take_the_place_of_no_tag_that_trials_are_known_by(folder: Path) -> None:
+    code = 'from models.events import Facts; yield Facts({"sweep": "mine", "mlflow.runName": "x", "solver": "cg"})'
+    converse(changed(folder, code))
+    (tags,) = [entry.values for entry in said_in(folder) if isinstance(entry, Tags)]
+    assert tags == {"fact sweep": "mine", "fact mlflow.runName": "x", "solver": "cg"}
