@@ -103,3 +103,25 @@ def test_the_trials_of_a_node_whose_raylet_is_killed_go_on_elsewhere(
         assert process.returncode == 0, process.output
         assert "was lost" in process.stdout and "3/3 finished" in process.stdout
         whole("toy", 3)
+
+
+def test_a_node_that_is_silent_is_lost_and_changes_nothing_when_it_comes_back(
+    folder: Path, journal: Path, start: Callable[..., Process]
+) -> None:
+    """As with a cable that is pulled: all of the node stands still, and goes on when its trial has been played elsewhere."""
+    from tests.support import ray_nodes
+
+    with ray_nodes.cluster(cpus=1) as nodes:
+        far = nodes.add(cpus=1)
+        address = ("--launcher", "ray", "--ray-address", nodes.address)
+        process = start("run", QUADRATIC, *address, *TOY, "--set", f"journal={journal}")
+        process.wait_for(lambda: len([steps for steps in computed(journal).values() if len(steps) >= 12]) == 2)
+        family = far.process.family()
+        for member in family:
+            member.suspend()
+        process.wait_for(lambda: "was lost" in process.stdout)
+        for member in family:
+            member.resume()
+        process.finish()
+        assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
+        whole("toy", 3)
