@@ -194,7 +194,8 @@ class Supervisor:
             case Pulse():
                 trial.pulse = message
             case Placed():
-                trial.place, trial.began = message.place, trial.heard  # what it waited does not count
+                # What it waited does not count.
+                trial.place, trial.began, trial.pulse = message.place, trial.heard, Pulse("start", 0, 0)
             case Saved():
                 self.places[trial.number] = message.step
             case Report():
