@@ -77,6 +77,7 @@ class Agent:
         self.began = threading.Condition()
         self.lock = threading.Lock()  # of a life's pipe, where it is read or closed
         self.get = ray.get
+        self.places: dict[tuple[str, ...], dict[str, Path]] = {}  # of what was sent
         self.shares_cache = Path(seen).exists()
         if self.shares_cache:
             self.cache = Path(cache_folder)
@@ -100,7 +101,10 @@ class Agent:
         folder = self.folder / f"life-{life}"
         try:
             mirror.unpack(folder, parts)
-            placed = cargo.located(task, shipments, self.root, lambda content: self.get(content[0]))
+            needed = cargo.key(task)
+            if needed not in self.places:  # looked for once: a data set may have many files
+                self.places[needed] = cargo.places(shipments, self.root, lambda content: self.get(content[0]))
+            placed = cargo.located(task, shipments, self.places[needed], self.root)
         except (OSError, RuntimeError, mirror.Damaged) as error:
             return Parcel(died=(f"{self.where.node} could not prepare it: {error}", False))
         if placed.study.endswith(".py"):  # it may import its neighbours

@@ -110,9 +110,18 @@ class Cargo:
         return self.packed[key]
 
 
-def located(task: Task, shipments: Mapping[str, Shipment], own: Path, fetch: Callable[[Any], bytes]) -> Task:
-    """The task with paths of this node, where all it needs is by then; ``own`` is the node's folder."""
-    places = {what: shipment.place(own, fetch) for what, shipment in shipments.items()}
+def key(task: Task) -> tuple[str, ...]:
+    """Tasks with the same key need the same."""
+    return task.study, task.data, task.data_folder, str(task.config.get(MODEL_FIELD))
+
+
+def places(shipments: Mapping[str, Shipment], own: Path, fetch: Callable[[Any], bytes]) -> dict[str, Path]:
+    """Where on this node what a task needs is by now; ``own`` is the node's folder."""
+    return {what: shipment.place(own, fetch) for what, shipment in shipments.items()}
+
+
+def located(task: Task, shipments: Mapping[str, Shipment], places: Mapping[str, Path], own: Path) -> Task:
+    """The task with the paths of this node."""
     change: dict[str, Any] = {"data_folder": str(places.get("data_folder", own / "data"))}
     if "study" in places:
         change["study"] = str(places["study"] / Path(task.study).name)

@@ -14,9 +14,9 @@ from orchestrator.devices import Resources
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
 from orchestrator.launchers.protocol import Died, Job, Launcher
-from orchestrator.launchers.ray import cluster, library, mirror
+from orchestrator.launchers.ray import cargo, cluster, library, mirror
 from orchestrator.launchers.ray.agent import Agent, Parcel, Where
-from orchestrator.launchers.ray.cargo import Cargo, Shipment
+from orchestrator.launchers.ray.cargo import Cargo
 from orchestrator.launchers.ray.cluster import Wanted
 from orchestrator.launchers.ray.mirror import Target
 from orchestrator.layout import MODEL
@@ -96,8 +96,8 @@ class Slot:
         """Whether it can take a trial now."""
         return self.where is not None and self.job is None and self.pending is None
 
-    def play(self, job: RayJob, life: int, shipments: dict[str, Shipment]) -> None:
-        """Have it play the trial."""
+    def play(self, job: RayJob, life: int, shipments: Any) -> None:
+        """Have it play the trial; ``shipments`` is a reference to what it needs."""
         assert self.where is not None
         self.job, job.slot, job.life = job, self, life
         waited = time.monotonic() - job.since
@@ -136,6 +136,7 @@ class RayLauncher(Launcher):
         self.ray = library.library()
         self.cluster = cluster.connect(self.wanted) if address else cluster.start(self.wanted, resources.slots)
         self.cargo = Cargo(self.ray.put)
+        self.needed: dict[tuple[str, ...], Any] = {}  # references to shipments, by the key of tasks
         self.cache = Path(cache) if cache else None
         self.mark = self._mark()
         self.waiting: deque[RayJob] = deque()
@@ -230,7 +231,10 @@ class RayLauncher(Launcher):
         for slot in self.slots:
             if slot.idle and self.waiting:
                 job = self.waiting.popleft()
-                slot.play(job, next(self.lives), self.cargo.of(job.task))
+                needed = cargo.key(job.task)
+                if needed not in self.needed:
+                    self.needed[needed] = self.ray.put(self.cargo.of(job.task))
+                slot.play(job, next(self.lives), self.needed[needed])
 
     def _answered(self, slot: Slot, reference: Any) -> None:
         try:

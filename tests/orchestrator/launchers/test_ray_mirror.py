@@ -1,6 +1,6 @@
 """A trial's folder on a node and its copy at the supervisor: whole, in order, and nothing outside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from orchestrator.launchers.ray import cargo, mirror
 from orchestrator.launchers.ray.cargo import Cargo
 from orchestrator.launchers.ray.mirror import Added, Damaged, Source, Target, Whole, checksum
 from orchestrator.layout import CHECKPOINT, LOG, OUTBOX, PREVIOUS_CHECKPOINT, WEIGHTS
+from orchestrator.messages import Task
 from orchestrator.worker import checkpoint
 from tests.support.bench import toy_task
 
@@ -141,11 +142,15 @@ def test_study_data_and_network_are_unpacked_once_and_the_task_names_them(
 
     own = tmp_path / "node"
     own.mkdir()
-    here = cargo.located(task, shipments, own, fetch)
+
+    def located(shipments: Mapping[str, cargo.Shipment]) -> Task:
+        return cargo.located(task, shipments, cargo.places(shipments, own, fetch), own)
+
+    here = located(shipments)
     assert (here.study, here.data, fetched) == (task.study, data, []), "this machine has the very files"
     elsewhere()
     for _ in range(2):
-        placed = cargo.located(task, shipments, own, fetch)
+        placed = located(shipments)
     assert len(fetched) == 3, "each once"
     assert Path(placed.study).read_bytes() == b"study.py" and Path(placed.study).with_name("neighbour.py").exists()
     assert (
@@ -155,4 +160,4 @@ def test_study_data_and_network_are_unpacked_once_and_the_task_names_them(
     assert placed.data_named == data and Path(placed.config["model"], WEIGHTS).read_bytes() == WEIGHTS.encode()
     broken = {what: replace(shipment, digest="0" * 64) for what, shipment in shipments.items()}
     with pytest.raises(RuntimeError, match="damaged on their way"):
-        cargo.located(task, broken, own, fetch)
+        located(broken)
