@@ -50,5 +50,5 @@ def test_a_lost_machine_is_no_death_until_that_has_happened_often(bench: Bench) 
     assert pending.deaths == ()
     assert deaths.count(trial, 5, Died("the node was lost", lost=True)) is None
     assert deaths.count(trial, 6, Died("the node was lost", lost=True)) is None, "it has come further"
-    end = deaths.count(trial, 5, Died("signal SIGKILL"))
-    assert end is not None and end.outcome == "failed" and end.detail == "2 times at step 5: signal SIGKILL"
+    end = deaths.count(trial, 5, Died("signal SIGSEGV"))
+    assert end is not None and end.outcome == "failed" and end.detail == "2 times at step 5: signal SIGSEGV"
