@@ -108,16 +108,15 @@ class Courier:
         self.waiting[folder] = Pause(time.monotonic() + seconds, seconds, trouble)
 
     def _once(self, folder: Path, delivery: Delivery) -> int:
-        refused = delivery.sent.refused
+        delivery.reasons.clear()  # of a step that was not completed, and will be made again
         try:
             delivered = delivery.step()
         except Exception:
             with self.lock:
                 self.deliveries[folder] = self.deliveries.pop(folder)  # the others come before it
             raise
-        if delivery.sent.refused > refused:
-            reason = delivery.sent.reason
-            self.refused[reason] = self.refused.get(reason, 0) + delivery.sent.refused - refused
+        for reason, count in delivery.reasons.items():
+            self.refused[reason] = self.refused.get(reason, 0) + count
         with self.lock:  # whoever writes to it again asks us to serve it again, after writing
             if not delivered and not outbox.segments(delivery.folder):
                 del self.deliveries[folder]

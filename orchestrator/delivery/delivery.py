@@ -1,5 +1,6 @@
 """One outbox on its way into a store: in order, once, and nothing is lost while the store is out of reach."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ class Delivery:
         self.sent = outbox.sent(self.folder)
         self._on_run: Callable[[str], None] = lambda run: None
         self._refusals = self.folder / REFUSED  # where entries that are not taken go
+        self.reasons = Counter[str]()  # of what this step has had refused
         self._tries = 0  # of the next batch, with unclear answers
         self._torn = 0  # bytes of a line that has no end: its writer is at it, or was killed
 
@@ -217,6 +219,7 @@ class Delivery:
             file.writelines(entry.model_dump_json() + "\n" for entry in entries)
         sent.refused += count
         sent.reason = reason
+        self.reasons[reason] += count
 
 
 def _parts(entry: Entry) -> list[Entry]:

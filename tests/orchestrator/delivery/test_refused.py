@@ -110,3 +110,25 @@ def test_an_outbox_with_unclear_answers_holds_up_no_other(tmp_path: Path, monkey
     assert [record.key for record in arrived()] == ["healthy"] and len(arrived()[0].points) == 5_000
     assert not courier.refused and not courier.trouble
     courier.close()
+
+
+class Fussy(MemoryStore):
+    """Refuses several keys, each for its own reason."""
+
+    def deliver(self, run: str, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry, Numbers) and (bad := sorted(key for key in entry.values if key != "loss")):
+                raise Refused(f"{bad[0]} is no name")
+        super().deliver(run, entries)
+
+
+def test_refusals_are_counted_by_their_reasons(tmp_path: Path) -> None:
+    outbox = begun(tmp_path)
+    for step in (1, 2, 3):
+        outbox.numbers(step, {"loss": 1.0, "a b": 1.0} | ({"c@d": 2.0} if step > 1 else {}))
+    outbox.end("FINISHED", {})
+    courier = Courier(Fussy())
+    courier.serve(tmp_path)
+    assert courier.drain(LIMIT)
+    courier.close()
+    assert courier.refused == {"a b is no name": 3, "c@d is no name": 2}
