@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -168,5 +167,5 @@ def draw(config: Config, env: Env, weights: Mapping[str, Tensor], n: int) -> Ima
     images = []
     for index, before, after in zip(chosen.tolist(), noisy, denoiser(flow, env.device)(noisy), strict=True):
         pair = (splat(cloud, benchmark.to_surface(index, cloud).sqrt()) for cloud in (before, after))
-        images.append(torch.cat(list(islice(pair, 2)), 2))
+        images.append(torch.cat(list(pair), 2))
     return Images(0, "samples/new", torch.stack(images), columns=4)

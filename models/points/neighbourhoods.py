@@ -9,8 +9,8 @@ PLANE = 8  # neighbours of the smaller plane
 def nearest(clouds: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k other points nearest to each: indices (n, points, k), the nearest first, and distances."""
     distances = torch.cdist(clouds, clouds, compute_mode="donot_use_mm_for_euclid_dist")
-    found, indices = distances.topk(k + 1, largest=False)
-    return indices[..., 1:], found[..., 1:]
+    smallest, indices = distances.topk(k + 1, largest=False)
+    return indices[..., 1:], smallest[..., 1:]
 
 
 def gather(features: Tensor, indices: Tensor) -> Tensor:

@@ -32,14 +32,14 @@ def gaussian(clouds: Tensor, sigma: float, generator: Generator) -> Tensor:
 
 
 def _impulse(cloud: Tensor, severity: int, generator: Generator) -> Tensor:
-    moved = _some(len(cloud), len(cloud) // IMPULSE[severity - 1], generator)
-    signs = torch.randint(2, (len(moved), 3), generator=generator, device=cloud.device) * 2 - 1
-    return cloud.index_add(0, moved, signs * IMPULSE_SIZE)
+    places = _some(len(cloud), len(cloud) // IMPULSE[severity - 1], generator)
+    signs = torch.randint(2, (len(places), 3), generator=generator, device=cloud.device) * 2 - 1
+    return cloud.index_add(0, places, signs * IMPULSE_SIZE)
 
 
 def _upsampling(cloud: Tensor, severity: int, generator: Generator) -> Tensor:
-    copied = cloud[_some(len(cloud), len(cloud) // UPSAMPLING[severity - 1], generator)]
-    return torch.cat([cloud, copied + _uniform(copied.shape, UPSAMPLING_SIZE, generator)])
+    copies = cloud[_some(len(cloud), len(cloud) // UPSAMPLING[severity - 1], generator)]
+    return torch.cat([cloud, copies + _uniform(copies.shape, UPSAMPLING_SIZE, generator)])
 
 
 def _background(cloud: Tensor, severity: int, generator: Generator) -> Tensor:

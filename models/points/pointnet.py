@@ -82,8 +82,8 @@ def _vary(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
     def vary(clouds: Tensor) -> Tensor:
         """Some points of each cloud, with a little noise."""
         chosen = torch.randint(clouds.shape[1], (POINTS,), generator=generator, device=clouds.device)
-        some = clouds[:, chosen]
-        return some + JITTER * torch.randn(some.shape, generator=generator, device=some.device)
+        sample = clouds[:, chosen]
+        return sample + JITTER * torch.randn(sample.shape, generator=generator, device=sample.device)
 
     return vary
 

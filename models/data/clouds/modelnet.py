@@ -23,17 +23,17 @@ def modelnet40(folder: Path) -> CloudArrays:
     The test files are the test split; a tenth of the training clouds is for validation.
     """
     files = {split: sorted(folder.glob(f"ply_data_{split}*.h5")) for split in ("train", "test")}
-    for split, found in files.items():
-        if not found:
+    for split, paths in files.items():
+        if not paths:
             raise DataError(f"'{folder}' has no ply_data_{split}*.h5; unpack modelnet40_ply_hdf5_2048 there")
     try:
         import h5py
     except ImportError:
         raise DataError("modelnet40 needs h5py; type: pip install 'generative-sweeps[modelnet]'") from None
     parts = []
-    for found in files.values():
+    for paths in files.values():
         pairs = []
-        for path in found:
+        for path in paths:
             with h5py.File(path, "r") as file:
                 if absent := {"data", "label"} - set(file):
                     raise DataError(f"{path} has no {', '.join(sorted(absent))}; take the published file")
@@ -42,9 +42,9 @@ def modelnet40(folder: Path) -> CloudArrays:
         parts.append(_checked(str(folder), clouds, labels))
     (clouds, labels), test = parts
     names = _names(folder, int(max(labels.max(), test[1].max())) + 1)
-    held: CloudPart = (*test, ())
+    official: CloudPart = (*test, ())
     return CloudArrays(
-        "ModelNet40, HDF5", clouds, labels, names, (), max(len(names), round(len(clouds) / 10)), held, NO_TRIANGLES
+        "ModelNet40, HDF5", clouds, labels, names, (), max(len(names), round(len(clouds) / 10)), official, NO_TRIANGLES
     )
 
 
