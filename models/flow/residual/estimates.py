@@ -75,16 +75,16 @@ def estimates(flow: Flow, config: Config, x: Tensor, generator: Generator) -> di
     bound. Of a large image only the deviation is known, by draws.
     """
     x, shape, estimator = x[:IMAGES], flow.shape, estimator_of(config)
-    drawn = draws(flow, x, generator)
+    samples = draws(flow, x, generator)
     unit = math.prod(shape) * math.log(2)
-    deviation = float(drawn.var(0).mean().sqrt()) / unit
+    deviation = float(samples.var(0).mean().sqrt()) / unit
     if not exact(flow):
         return {"logdet/deviation": deviation}
     blocks = powers(flow, x, largest_power(estimator.terms))
     bias, expected = in_bits(of_flow(blocks, estimator.terms, estimator.probes), shape)
     with torch.no_grad():
         reference = flow.eval().encode(x).log_determinant
-    errors = (drawn - reference).mean(1) / unit
+    errors = (samples - reference).mean(1) / unit
     return {
         "logdet/bias": bias,
         "logdet/deviation": expected,

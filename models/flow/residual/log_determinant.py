@@ -85,8 +85,8 @@ def neumann(g: VectorFunction, x: Tensor, factors: Sequence[float], probes: Sequ
                 product = _product(value, x, product, False)
                 total = total + factor * _sign(k) / k * _inner(product, probe)
                 left = left - factor * _sign(k) * product
-            differentiated = _inner(_product(value, x, left, True), probe)
-            total = total + differentiated - differentiated.detach()
+            last = _inner(_product(value, x, left, True), probe)
+            total = total + last - last.detach()
     return Evaluated(value, total / len(probes))
 
 

@@ -64,10 +64,10 @@ def test_a_cut_series_of_a_multiple_of_the_identity_is_that_of_the_logarithm(c: 
 @pytest.mark.parametrize("mean", [0.5, 2.0])
 def test_further_terms_are_drawn_as_often_as_their_survival_says(name: str, mean: float) -> None:
     tail, randomness = TAILS[name](mean), generator()
-    drawn = torch.tensor([tail.draw(randomness) for _ in range(4_000)])
-    assert float(drawn.double().mean()) == pytest.approx(mean, rel=0.1)
+    numbers = torch.tensor([tail.draw(randomness) for _ in range(4_000)])
+    assert float(numbers.double().mean()) == pytest.approx(mean, rel=0.1)
     for n in range(6):
-        assert float((drawn >= n).double().mean()) == pytest.approx(tail.survival(n), abs=0.03)
+        assert float((numbers >= n).double().mean()) == pytest.approx(tail.survival(n), abs=0.03)
     total = sum(tail.survival(n) for n in range(1, 400))
     assert total == pytest.approx(mean, rel=1e-9), "E[N] is the sum of P(N ≥ n)"
 
@@ -166,10 +166,10 @@ def test_the_neumann_gradient_by_roulette_has_no_bias() -> None:
         probes = determinant.rademacher(wide, 1, randomness)
         estimate = determinant.neumann(g, wide, terms.draw(randomness), probes).log_determinant
         shares.append(float(gradient(g, estimate) @ exact) / 25)
-    drawn = torch.tensor(shares, dtype=torch.float64)
-    error = float(drawn.std()) / math.sqrt(len(drawn))
+    values = torch.tensor(shares, dtype=torch.float64)
+    error = float(values.std()) / math.sqrt(len(values))
     truth = float(exact @ exact)
-    assert abs(float(drawn.mean()) - truth) < 4 * error and error < 0.05 * truth
+    assert abs(float(values.mean()) - truth) < 4 * error and error < 0.05 * truth
 
 
 def test_without_gradients_nothing_is_recorded_and_the_numbers_are_the_same() -> None:

@@ -94,8 +94,8 @@ def test_values_of_both_gradients_agree_and_so_do_gradients_on_average() -> None
         made.train()
         shares = []
         for seed in range(200):
-            drawn = made.encode(x, generator=torch.Generator().manual_seed(seed)).log_determinant.sum()
-            (estimate,) = torch.autograd.grad(drawn, weight)
+            total = made.encode(x, generator=torch.Generator().manual_seed(seed)).log_determinant.sum()
+            (estimate,) = torch.autograd.grad(total, weight)
             shares.append(float((estimate * exact).sum() / exact.square().sum()))
         parts[gradient] = torch.tensor(shares)
         error = float(parts[gradient].std()) / 200**0.5
