@@ -12,6 +12,7 @@ from samplers.schedules import Schedule
 
 Sampler = Literal["langevin", "preconditioned", "underdamped", "mala", "hmc", "tempering", "proximal"]
 Rule = Literal["cold", "textbook"]
+CHAINS, NO_CHAINS = (OnlyWith("objective", [name]) for name in ("contrastive_divergence", "denoising_score"))
 
 BOUNDS = (-1.0, 1.0)  # of every pixel of data, and of every chain but those of rule=textbook
 
@@ -69,9 +70,17 @@ class Config(BaseModel):
         5_000, ge=1, description="chains in the replay buffer"
     )
 
+    objective: Literal["contrastive_divergence", "denoising_score"] = Field(
+        "contrastive_divergence",
+        description="what is learned: to tell images from the ends of chains, or to take noise away, without chains in training",
+    )
+    least_noise: Annotated[float, NO_CHAINS] = Field(
+        0.05, gt=0, description="smallest standard deviation of the noise that objective=denoising_score takes away"
+    )
+    most_noise: Annotated[float, NO_CHAINS] = Field(1.0, gt=0, description="largest standard deviation of that noise")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam, with warm-up; cosine decay to 1/20")
-    energy_regularisation: float = Field(0.1, ge=0, description="α in L = E⁺ − E⁻ + α(E⁺² + E⁻²)")
-    penalised_samples: Penalised = Field(
+    energy_regularisation: Annotated[float, CHAINS] = Field(0.1, ge=0, description="α in L = E⁺ − E⁻ + α(E⁺² + E⁻²)")
+    penalised_samples: Annotated[Penalised, CHAINS] = Field(
         "all", description="samples whose E⁻² counts in L: all, or those below zero alone"
     )
     parameter_grad_clip: float = Field(0.1, gt=0, description="maximum norm of the gradient of the weights")
@@ -109,7 +118,12 @@ class Config(BaseModel):
 
     @property
     def update_cost(self) -> float:
-        """What an update takes of the budget, in batches of chains: their steps, their ends and the real images."""
+        """What an update takes of the budget, in batches of chains: their steps, their ends and the real images.
+
+        Without chains it is the energy's gradient, with the two passes that differentiate it.
+        """
+        if self.objective == "denoising_score":
+            return 3.0
         return self.n_steps + 1 + self.batch_size / self.chains
 
     @property
@@ -178,6 +192,12 @@ class Config(BaseModel):
                 f"chains cannot cross the data range: steps of at most step_size × grad_clip carry a pixel {self.reach:.2g} "
                 f"of the {width:g} from black to white; raise step_size, n_steps or grad_clip"
             )
+        if self.objective == "denoising_score" and self.start == "replay":
+            raise ValueError(
+                "objective=denoising_score trains without chains, so none can be replayed; take start=noise"
+            )
+        if self.least_noise > self.most_noise:
+            raise ValueError(f"least_noise={self.least_noise:g} is above most_noise={self.most_noise:g}; swap them")
         if self.chains > self.batch_size:
             raise ValueError(f"n_chains={self.chains} is above batch_size={self.batch_size}; lower it")
         if self.start == "replay" and self.buffer_size < self.chains:

@@ -19,7 +19,7 @@ class DivergenceMonitor:
         """Judge the measurements of a report."""
         energies = self.energies.update(
             step,
-            config.energy_regularisation,
+            config.energy_regularisation if config.objective == "contrastive_divergence" else 0.0,
             measurements["energy/data"],
             measurements["energy/samples"],
             measurements["chain/saturation"] - measurements["chain/saturation_data"],

@@ -1,4 +1,4 @@
-"""Energy-based models of images, E(x): trained by contrastive divergence on the ends of Langevin chains.
+"""Energy-based models of images, E(x): trained by contrastive divergence on the ends of Langevin chains, or by denoising.
 
 The trainer serves energies E(x, y) as well: a label is a further input, held fixed along a chain.
 """
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.data import dataset as datasets
 from models.ebm.chains import chains
 from models.ebm.config import BOUNDS, Config
+from models.ebm.denoising_score import denoising_score, deviations
 from models.ebm.divergence import DivergenceMonitor
 from models.ebm.evaluation import Result, schedule_curve
 from models.ebm.measurements import Update, measure
@@ -70,8 +71,21 @@ class EnergyLearner:
         yield from self.variant.initial_samples(self.result(0), self.env)
 
     def update(self, index: int) -> Outcome:
-        config, network, energy = self.config, self.network, self.variant.energy
+        config, network = self.config, self.network
         real, labels = self.batches.draw()
+        update = (self.denoise if config.objective == "denoising_score" else self.contrast)(real, labels)
+        loss = update.loss + self.variant.label_loss(config, network, update.seen, labels)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(network.parameters(), config.parameter_grad_clip)
+        self.optimizer.step()
+        update_ema(self.average, network, index, config.ema_decay)
+        update, rate = update._replace(loss=loss), self.optimizer.param_groups[0]["lr"]
+        return Outcome(update.samples, partial(measure, config, update, norm, index + 1, rate))
+
+    def contrast(self, real: Tensor, labels: Tensor) -> Update:
+        """Real images against the ends of chains."""
+        config, network, energy = self.config, self.network, self.variant.energy
         noisy_real = noisy(real, config.data_noise, self.batches.generator)
         begin, chain_labels, slots = self.chain_starts(labels)
         with frozen(network):
@@ -85,14 +99,17 @@ class EnergyLearner:
         on_data, on_samples = energies[: len(real)], energies[len(real) :]
         alpha, penalised = config.energy_regularisation, config.penalised_samples
         loss, gap = contrastive_divergence(on_data, on_samples, alpha, penalised)
-        loss = loss + self.variant.label_loss(config, network, noisy_real, labels)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), config.parameter_grad_clip)
-        self.optimizer.step()
-        update_ema(self.average, network, index, config.ema_decay)
-        update = Update(real, samples, info, on_data, on_samples, loss, gap, norm)
-        return Outcome(samples, partial(measure, config, update, index + 1, self.optimizer.param_groups[0]["lr"]))
+        return Update(real, noisy_real, samples, info.gradient, on_data, on_samples, loss, gap)
+
+    def denoise(self, real: Tensor, labels: Tensor) -> Update:
+        """Noisy images against the noise in them."""
+        config, energy = self.config, self.variant.energy(self.network, labels)
+        sigma = deviations(len(real), config.least_noise, config.most_noise, self.batches.generator)
+        denoised = denoising_score(energy, real, sigma, self.batches.generator)
+        with torch.no_grad():
+            on_data = energy(real)
+        gap = on_data.mean() - denoised.energies.mean()
+        return Update(real, real, denoised.images, denoised.gradient, on_data, denoised.energies, denoised.loss, gap)
 
     def chain_starts(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Where the chains of an update begin, their labels, and their slots in the replay buffer where there is one."""

@@ -88,7 +88,15 @@ def test_updates_by_hand(changes: dict[str, Any], env: Env) -> None:
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("changes", [{"start": "noise"}, {"start": "replay"}, {"noised": "both", "n_chains": 16}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start": "noise"},
+        {"start": "replay"},
+        {"noised": "both", "n_chains": 16},
+        {"start": "noise", "objective": "denoising_score", "network_evaluations": 3 * 20},
+    ],
+)
 def test_a_resumed_training_equals_an_uninterrupted_one(changes: dict[str, Any], env: Env) -> None:
     """Every number and picture after the interruption is the same, and so are the weights, to the last bit."""
     whole, half = config(**changes), 7
