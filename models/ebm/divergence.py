@@ -17,12 +17,14 @@ class DivergenceMonitor:
 
     def update(self, step: int, config: Config, measurements: Mapping[str, float]) -> "DivergenceMonitor":
         """Judge the measurements of a report."""
+        chains = config.objective == "contrastive_divergence"  # denoised images are greyer than real ones, and may be
+        saturation_gap = measurements["chain/saturation"] - measurements["chain/saturation_data"]
         energies = self.energies.update(
             step,
-            config.energy_regularisation if config.objective == "contrastive_divergence" else 0.0,
+            config.energy_regularisation if chains else 0.0,
             measurements["energy/data"],
             measurements["energy/samples"],
-            measurements["chain/saturation"] - measurements["chain/saturation_data"],
+            saturation_gap if chains else 0.0,
             past_grace_period(step, config.updates, GRACE_PERIOD),
         )
         return DivergenceMonitor(energies)

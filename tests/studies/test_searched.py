@@ -8,6 +8,8 @@ import pytest
 import studies
 from tests.support.shapes import shape
 
+SHAPE = (1, 8, 8)
+DENOISED = {"least_noise", "most_noise", "learning_rate", "step_size", "n_steps", "noise_start", "noise_end"}
 LANGEVIN = {"step_size", "n_steps", "start", "noise_start", "learning_rate", "energy_regularisation"}
 JEM = {"start", "sampler", "step_size", "n_steps", "noise", "likelihood_weight", "learning_rate"}
 GAN = {"loss", "generator_learning_rate", "critic_learning_rate", "latent_size", "n_critic", "batch_size", "width"}
@@ -34,6 +36,7 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
     ],
     ("ebm", {"rule": "textbook"}, {"schedule": "constant"}, LANGEVIN - {"step_size"} | {"schedule"}),
     ("ebm", {"rule": "textbook"}, {"schedule": "linear"}, LANGEVIN - {"step_size"} | {"schedule", "noise_end"}),
+    ("denoising_score", {}, {}, DENOISED),
     ("conditional_ebm", {}, {}, LANGEVIN | {"label"}),
     ("conditional_ebm", {"rule": "textbook"}, {}, LANGEVIN - {"step_size"} | {"label"}),
     ("ebm_sampling", {}, {"schedule": "constant"}, SAMPLING),
