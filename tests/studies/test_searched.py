@@ -8,7 +8,6 @@ import pytest
 import studies
 from tests.support.shapes import shape
 
-SHAPE = (1, 8, 8)
 DENOISED = {"least_noise", "most_noise", "learning_rate", "step_size", "n_steps", "noise_start", "noise_end"}
 LANGEVIN = {"step_size", "n_steps", "start", "noise_start", "learning_rate", "energy_regularisation"}
 JEM = {"start", "sampler", "step_size", "n_steps", "noise", "likelihood_weight", "learning_rate"}
