@@ -1,10 +1,11 @@
 """Which noise must an energy learn to take away, and which Langevin settings then sample it well?"""
 
-from dataclasses import replace
 from typing import Any
 
 from models.ebm.config import Config
-from studies import ImageShape, Suggest, ebm
+from studies import ImageShape, Suggest
+from studies import _ebm as contrastive
+from studies._ebm import study
 
 
 def base(shape: ImageShape) -> Config:
@@ -21,7 +22,7 @@ def base(shape: ImageShape) -> Config:
         "learning_rate": 2e-3,
         "parameter_grad_clip": 10.0,
     }
-    return Config.model_validate(ebm.base(shape).model_dump() | recipe)
+    return Config.model_validate(contrastive.base(shape).model_dump() | recipe)
 
 
 def space(suggest: Suggest, base: Config) -> Config:
@@ -38,12 +39,4 @@ def space(suggest: Suggest, base: Config) -> Config:
     return Config.model_validate(base.model_dump() | chosen)
 
 
-STUDY = replace(
-    ebm.STUDY,
-    question=__doc__,
-    base=base,
-    space=space,
-    first=({},),
-    heat_map=None,
-    smallest={name: value for name, value in ebm.STUDY.smallest.items() if name != "buffer_size"},
-)
+STUDY = study(__doc__, base, space)

@@ -137,10 +137,19 @@ def test_what_the_packages_import_is_declared() -> None:
         for path in (ROOT / package).rglob("*.py")
         for module in imported(ast.parse(path.read_text()))
         if module not in (*PACKAGES, *sys.stdlib_module_names)
-        and not (module in PROJECT["optional-dependencies"] and path.parent.name == module)  # an extra's own room
-        and not any(canonicalize_name(provider) in declared for provider in providers.get(module, []))
+        and not any(
+            canonicalize_name(provider)
+            in {*declared, *of_extra(path.stem), *of_extra(path.parent.name)}  # its own room
+            for provider in providers.get(module, [module])
+        )
     }
     assert not undeclared
+
+
+def of_extra(name: str) -> set[str]:
+    """What an extra asks for; none of that name asks for nothing."""
+    lines = PROJECT["optional-dependencies"].get(name, [])
+    return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
 def imported(tree: ast.AST) -> set[str]:
