@@ -43,7 +43,7 @@ def study(
 ) -> Study[Config, Any]:
     """A study of ``ebm``; ``more`` are its other fields."""
     return Study(
-        question=question,
+        question=question or "",
         config=Config,
         base=base,
         space=space,
