@@ -101,7 +101,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Itera
         photographs = np.random.RandomState(0).randint(0, 256, (60, 32, 32, 3)).astype(np.uint8)
         parts = {f"x_{part}": photographs for part in ("train", "test")}
         np.savez(folder / "cifar10_20k.npz", **parts, y_train=np.arange(60) % 10, y_test=np.arange(60) % 10)
-        (folder / "path/to/hoda").mkdir(parents=True)
+        for name in ("hoda", "modelnet40_c"):
+            (folder / "path/to" / name).mkdir(parents=True)
         (folder / "experiments").mkdir()
         shutil.copy(STAND_IN, folder / "path/to/yours.py")
         for line in PLAYED:
@@ -153,6 +154,7 @@ def ours(words: list[str], patch: pytest.MonkeyPatch) -> None:
 
 REFUSED = {
     "hoda:": "no .cdb files in path/to/hoda",
+    "modelnet40c:": "has no data_original.npy",
     "modelnet40c:": "has no data_original.npy",
     "inception_weights=": "inception",
 }
