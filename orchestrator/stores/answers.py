@@ -1,6 +1,8 @@
-"""What an error of MLflow means for what was to be delivered: never, later, or not clear yet."""
+"""What an answer of MLflow means for what was to be delivered: never, later, or not clear yet."""
 
 import errno
+import functools
+from typing import Any
 
 NEVER = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # MLflow's own word: do not ask again
 LATER_STATUS = (401, 403, 429)  # and all from 500
@@ -24,3 +26,27 @@ def is_later(error: Exception) -> bool:
     if isinstance(error, OSError):  # those of requests among them
         return error.errno not in THIS_FILE
     return type(error).__module__.partition(".")[0] in DATABASES
+
+
+def refuse_empty() -> None:
+    """From now on MLflow's client raises where a success comes without content, or as a page: a proxy sends such answers.
+
+    MLflow itself always answers with JSON. Its client takes nothing for a success, and what was sent would be lost.
+    """
+    from mlflow.utils import rest_utils
+
+    request: Any = rest_utils._get_http_response_with_retries  # untyped
+    if hasattr(request, "__wrapped__"):
+        return
+
+    @functools.wraps(request)
+    def checked(method: str, url: str, *arguments: Any, **named: Any) -> Any:
+        answer = request(method, url, *arguments, **named)
+        is_file = named.get("stream")  # that is downloaded, and may be empty
+        if answer.status_code == 200 and "/api/" in url and not is_file:
+            text = answer.text.lstrip()
+            if not text or text.startswith("<"):
+                raise ConnectionError(f"{url} gives {f'a page: {text[:40]}' if text else 'an empty answer'}")
+        return answer
+
+    rest_utils._get_http_response_with_retries = checked

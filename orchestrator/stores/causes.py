@@ -111,6 +111,7 @@ POSTGRESQL = (
     Cause(r"starting up|shutting down|recovery mode", "is starting or ending", "wait a minute"),
 )
 HTTP = (
+    Cause("gives an empty answer", "answers with nothing, which MLflow never does", "look at the proxy in front of it"),
     Cause(r"error code 401|HTTP(Error)?:? 401|Unauthorized", "wants to know who you are", "{login}"),
     Cause(
         r"error code 403|PERMISSION_DENIED|Permission denied",

@@ -7,9 +7,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from orchestrator.delivery.entries import Numbers
 from orchestrator.errors import UserError
+from orchestrator.stores import answers
 from orchestrator.tracking import connection
+from orchestrator.tracking.mlflow_store import MlflowStore
 
 ANSWER = {"status": 200, "body": ""}
 PAGE = "<!doctype html><html><body>Welcome to the proxy</body></html>"
@@ -26,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_GET
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Nothing is printed."""
@@ -55,6 +60,7 @@ def address() -> Iterator[str]:
         (403, "Permission denied", "does not let you do this; ask its administrator"),
         (404, PAGE, "is no MLflow server: something else answers there; give the address that shows MLflow's pages"),
         (200, PAGE, "is no MLflow server: something else answers there"),
+        (200, "", "answers with nothing, which MLflow never does; look at the proxy in front of it"),
         (500, "Internal Server Error", r"answers with an error of its own \(.*500.*\); look into the server's log"),
         (502, PAGE, "answers with an error of its own"),
         (503, "upstream is away", "answers with an error of its own"),
@@ -65,6 +71,30 @@ def test_a_server_that_answers_otherwise(address: str, folder: Path, status: int
     with pytest.raises(UserError, match=f"^--tracking-uri={address} {sentence}") as error:
         connection.connect(address, "--tracking-uri", "toy")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("body", ["", " ", PAGE])
+def test_an_answer_without_content_means_later(address: str, folder: Path, body: str) -> None:
+    """MLflow's client takes it for a success, and what was to be delivered would be lost."""
+    ANSWER.update(status=200, body=body)
+    (folder / "log.txt").write_text("a word")
+    files = get_artifact_repository(f"{address}/api/2.0/mlflow-artifacts/artifacts/1/run")
+    store = MlflowStore(address, "1")
+    for ask in (
+        lambda: store.deliver("run", [Numbers(step=1, values={"loss": 0.5})]),
+        lambda: files.log_artifact(str(folder / "log.txt")),
+    ):
+        with pytest.raises(MlflowException) as error:
+            ask()
+        assert answers.is_later(error.value)
+
+
+def test_an_empty_file_may_be_read(address: str, folder: Path) -> None:
+    ANSWER.update(status=200, body="")
+    MlflowStore(address, "1")
+    files = get_artifact_repository(f"{address}/api/2.0/mlflow-artifacts/artifacts/1/run")
+    files._download_file("empty.txt", str(folder / "empty.txt"))
+    assert (folder / "empty.txt").read_bytes() == b""
 
 
 def test_an_experiment_that_was_deleted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
