@@ -35,7 +35,8 @@ def refuse_empty() -> None:
     """
     from mlflow.utils import rest_utils
 
-    request: Any = rest_utils._get_http_response_with_retries  # untyped
+    client: Any = rest_utils
+    request = client._get_http_response_with_retries
     if hasattr(request, "__wrapped__"):
         return
 
@@ -49,4 +50,4 @@ def refuse_empty() -> None:
                 raise ConnectionError(f"{url} gives {f'a page: {text[:40]}' if text else 'an empty answer'}")
         return answer
 
-    rest_utils._get_http_response_with_retries = checked
+    client._get_http_response_with_retries = checked
