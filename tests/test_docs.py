@@ -155,7 +155,6 @@ def ours(words: list[str], patch: pytest.MonkeyPatch) -> None:
 REFUSED = {
     "hoda:": "no .cdb files in path/to/hoda",
     "modelnet40c:": "has no data_original.npy",
-    "modelnet40c:": "has no data_original.npy",
     "inception_weights=": "inception",
 }
 

@@ -28,14 +28,12 @@ def is_later(error: Exception) -> bool:
     return type(error).__module__.partition(".")[0] in DATABASES
 
 
-def refuse_empty() -> None:
-    """From now on MLflow's client raises where a success comes without content, or as a page: a proxy sends such answers.
+def refuse_empty(client: Any) -> None:
+    """From now on MLflow's ``client`` raises where a success comes without content, or as a page: a proxy sends such answers.
 
-    MLflow itself always answers with JSON. Its client takes nothing for a success, and what was sent would be lost.
+    MLflow itself always answers with JSON. The client takes nothing for a success, and what was sent would be lost.
+    ``client`` is the module mlflow.utils.rest_utils.
     """
-    from mlflow.utils import rest_utils
-
-    client: Any = rest_utils
     request = client._get_http_response_with_retries
     if hasattr(request, "__wrapped__"):
         return

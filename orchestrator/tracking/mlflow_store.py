@@ -39,7 +39,6 @@ class MlflowStore:
         self.renamed: dict[str, str] = {}  # numbers whose own names MLflow refuses, and what they are called there
         self.guard: Callable[[], None] = lambda: None  # raises where no file may be written: in a folder that is gone
         prepare(self.client._tracking_client.store)
-        answers.refuse_empty()
 
     def make_experiment(self, name: str) -> None:
         """New runs go to the experiment ``name`` from now on, deleted or not; it is made where there is none."""

@@ -1,4 +1,4 @@
-"""MLflow's own database: its tables, which MLflow makes in a hundred steps, and how it is opened."""
+"""MLflow's own database: its tables, which MLflow makes in a hundred steps, and how it or a server is opened."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 from mlflow.store.db.utils import _get_latest_schema_revision
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking._tracking_service.utils import _get_sqlalchemy_store
+from mlflow.utils import rest_utils
 from sqlalchemy import event
 
-from orchestrator.stores import artifact_locations, failures, sqlite
+from orchestrator.stores import answers, artifact_locations, failures, sqlite
 
 
 def make(uri: str) -> None:
@@ -34,8 +35,10 @@ def revision() -> str:
 def prepare(store: object) -> None:
     """Put the database of MLflow's own ``store`` into write-ahead logging where it is a SQLite file.
 
-    Artifacts of its new experiments are put where MLflow finds them, whatever the folder is called.
+    Artifacts of its new experiments are put where MLflow finds them, whatever the folder is called. A server's empty answers
+    are errors from now on.
     """
+    answers.refuse_empty(rest_utils)
     if engine := getattr(store, "engine", None):  # a server's client has none
         sqlite.prepare(engine)
         failures.trace(engine)
