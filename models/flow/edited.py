@@ -124,11 +124,8 @@ def transfers(editor: Editor, judge: Judge, pairs: list[tuple[int, int]], env: E
 
 def fusions(editor: Editor, judge: Judge, pairs: list[tuple[int, int]], env: Env, step: int) -> Iterator[Event]:
     """Pairs of images of two classes, fused: what the judge reads on the way, and the norm of the noise there."""
-    first, second = (
-        torch.cat([editor.of_class(pair[end], READ // len(pairs)) for pair in pairs]).to(env.device) for end in (0, 1)
-    )
-    n = min(len(first), len(second))
-    first, second = first[:n], second[:n]
+    first, second = (images.to(env.device) for images in fused_pairs(editor, pairs, READ // len(pairs)))
+    n = len(first)
     labels = [judge.predict(images).argmax(1) for images in (first, second)]
     shares = [stop / (STOPS - 1) for stop in range(STOPS)]
     lines = dict[str, list[float]]()
@@ -144,6 +141,17 @@ def fusions(editor: Editor, judge: Judge, pairs: list[tuple[int, int]], env: Env
     }
     yield Curve(step, "edits/fusion_norm", shares, norms, "share of the second image", "norm of the noise")
     yield rows_of_fusion(editor, first[:: max(1, n // 3)][:3], second[:: max(1, n // 3)][:3], step)
+
+
+def fused_pairs(editor: Editor, pairs: list[tuple[int, int]], most: int) -> tuple[Tensor, Tensor]:
+    """Two batches whose rows are pairs: at most ``most`` images of each pair of classes, as many as both classes have."""
+    first, second = list[Tensor](), list[Tensor]()
+    for source, target in pairs:
+        a, b = editor.of_class(source, most), editor.of_class(target, most)
+        n = min(len(a), len(b))
+        first.append(a[:n])
+        second.append(b[:n])
+    return torch.cat(first), torch.cat(second)
 
 
 def _mean(values: Iterator[float]) -> float:

@@ -7,11 +7,11 @@ import torch
 
 import studies
 from models.data import dataset as datasets
-from models.data.dataset import Data
+from models.data.dataset import Data, Split
 from models.env import Env
 from models.flow import networks
 from models.flow.config import Config
-from models.flow.edited import brightness, width
+from models.flow.edited import brightness, fused_pairs, width
 from models.flow.edits import AMOUNTS, ROWS, STOPS, Editor, edit, fused, lerp, slerp
 from models.flow.networks import Flow
 
@@ -82,6 +82,20 @@ def test_a_fusion_begins_with_one_image_and_ends_with_the_other(editor: Editor) 
     for images in fused(editor, first, second).values():
         assert len(images) == STOPS
         assert float((images[0] - first).abs().max()) < 0.01 and float((images[-1] - second).abs().max()) < 0.01
+
+
+def test_images_are_fused_with_images_of_the_other_class_of_their_pair(digits: Data, env: Env) -> None:
+    flow = Flow(SMALL.model_copy(update={"levels": 256}), digits.shape)
+    labels = digits.validation.labels
+    few = [int(torch.nonzero(labels == label)[0]) for label in (1, 2)]  # classes with a single image
+    kept = torch.tensor([index for index, label in enumerate(labels.tolist()) if label not in (1, 2) or index in few])
+    split = Split(digits.validation.images[kept], labels[kept])
+    editor = Editor(flow, replace(digits, validation=split), env)
+    first, second = fused_pairs(editor, [(0, 1), (2, 3), (4, 5)], 20)
+    assert len(first) == len(second) == 1 + 1 + 20
+    for row, (source, target) in enumerate([(0, 1), (2, 3), *[(4, 5)] * 20]):
+        for images, label in ((first, source), (second, target)):
+            assert any(torch.equal(images[row], image) for image in editor.of_class(label, 20)), f"row {row}"
 
 
 @pytest.mark.parametrize(("way", "columns", "rows"), [("fuse", STOPS, 3 * ROWS), ("transfer", len(AMOUNTS), ROWS)])
