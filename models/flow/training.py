@@ -19,19 +19,33 @@ from models.parts.training.loop import Evaluation, LearningRate, Outcome
 
 
 def check(config: Config, data: datasets.Data) -> None:
-    """Raises DataError where sides cannot be halved, labels are not the classes, or Inception's weights cannot be used."""
+    """Raises DataError where sides cannot be halved, there are fewer grey levels or other classes than the settings say, or
+    Inception's weights cannot be used.
+    """
     needs.refuse(data, config.inception_weights)
-    height, width = data.shape[1:]
-    if any(side % 2**config.halvings for side in (height, width)):
+    _refuse_sides(config, *data.shape[1:])
+    if config.levels and config.levels > (present := likelihood.levels(data)):
         raise datasets.DataError(
-            f"scales={config.scales} halve images of {height}×{width} too often; use --set scales={config.scales - 1}"
-            if config.scales > 1
-            else f"images of {height}×{width} cannot be halved; use --set mixing=checkerboard"
+            f"levels={config.levels} and '{data.name}' has {present}, so bits would count levels that no image has; use --set "
+            f"levels={present}"
         )
     if config.labels and config.classes != len(data.classes):
         raise datasets.DataError(
             f"classes={config.classes} and '{data.name}' has {len(data.classes)}; use --set classes={len(data.classes)}"
         )
+
+
+def _refuse_sides(config: Config, height: int, width: int) -> None:
+    """Raises DataError where the settings halve sides more often than they can be; its way out needs no second one."""
+    possible = next(n for n in range(32) if any(side % 2 ** (n + 1) for side in (height, width)))
+    if config.halvings <= possible:
+        return
+    most = possible + config.scales - config.halvings
+    raise datasets.DataError(
+        f"scales={config.scales} halve images of {height}×{width} too often; use --set scales={most}"
+        if most
+        else f"images of {height}×{width} cannot be halved; use --set mixing=checkerboard,scales=1"
+    )
 
 
 class FlowLearner:

@@ -1,5 +1,6 @@
 """Training of flows: what it says, what a checkpoint holds, data that are refused, and endings by name."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -64,12 +65,30 @@ def test_labels_of_a_new_image_are_asked_for_in_turn(env: Env) -> None:
     ("changes", "words"),
     [
         ({"scales": 4}, "scales=4 halve images of 8×8 too often; use --set scales=3"),
+        ({"scales": 6}, "scales=6 halve images of 8×8 too often; use --set scales=3"),
+        ({"scales": 6, "mixing": "checkerboard"}, "halve images of 8×8 too often; use --set scales=4"),
+        ({"levels": 256}, "levels=256 and 'digits' has 17, so bits would count levels .* use --set levels=17"),
         ({"labels": True, "classes": 7}, "classes=7 and 'digits' has 10; use --set classes=10"),
     ],
 )
 def test_what_does_not_fit_the_images_is_refused(env: Env, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(datasets.DataError, match=words):
         training.check(config(**changes), datasets.load("digits", env.data_folder))
+
+
+@pytest.mark.parametrize("scales", [1, 3])
+def test_the_way_out_for_images_that_cannot_be_halved_is_a_flow_of_them(env: Env, scales: int) -> None:
+    digits = datasets.load("digits", env.data_folder)
+    splits = {
+        name: datasets.Split(split.images[:, :, :5, :6], split.labels)
+        for name, split in (("train", digits.train), ("validation", digits.validation), ("test", digits.test))
+    }
+    data = replace(digits, **splits)
+    with pytest.raises(datasets.DataError, match="5×6 cannot be halved; use --set mixing=checkerboard,scales=1"):
+        training.check(config(scales=scales), data)
+    settings = config(mixing="checkerboard", scales=1)
+    training.check(settings, data)
+    assert training.untrained(settings, data, env)(torch.zeros(2, 1, 5, 6)).shape == (2, 1, 5, 6)
 
 
 def test_more_bits_than_uniform_pixels_end_a_training_after_three_reports() -> None:
