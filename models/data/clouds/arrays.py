@@ -31,16 +31,21 @@ class CloudArrays(NamedTuple):
 
 
 def in_unit_sphere(
-    points: NDArray[np.floating], mesh: NDArray[np.floating] | None = None
+    where: str, points: NDArray[np.floating], mesh: NDArray[np.floating] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Points and triangles about the mean of the points, the farthest point or corner at distance 1; rounded to GRID."""
+    """Points and triangles about the mean of the points, the farthest point or corner at distance 1; rounded to GRID.
+
+    Raises DataError, which names ``where`` the cloud stands, if it has no size that is finite and above 0.
+    """
     mesh = np.zeros((0, 3, 3)) if mesh is None else mesh
     centre = points.mean(0)
-    farthest = max(np.linalg.norm(where - centre, axis=-1).max(initial=0) for where in (points, mesh.reshape(-1, 3)))
-    if not np.isfinite(farthest) or farthest == 0:
-        raise DataError("a cloud has no extent, or coordinates that are not finite numbers; leave it out")
-    moved = ((where - centre) / farthest for where in (points, mesh))
-    rounded = [(np.rint(where / GRID) * GRID).astype(np.float32) for where in moved]
+    farthest = max(np.linalg.norm(places - centre, axis=-1).max(initial=0) for places in (points, mesh.reshape(-1, 3)))
+    if not np.isfinite(farthest):
+        raise DataError(f"{where}: a coordinate is no finite number; leave this cloud out")
+    if farthest == 0:
+        raise DataError(f"{where}: all points are at one place; leave this cloud out")
+    moved = ((places - centre) / farthest for places in (points, mesh))
+    rounded = [(np.rint(places / GRID) * GRID).astype(np.float32) for places in moved]
     return rounded[0], rounded[1]
 
 

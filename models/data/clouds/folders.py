@@ -74,7 +74,7 @@ def _mesh(path: Path, chance: np.random.RandomState) -> Shape:
     mesh = mesh[meshes.areas(mesh) > 0]
     if not len(mesh):
         raise DataError(f"{path} has no triangle with an area; leave it out")
-    return in_unit_sphere(meshes.sample(mesh, DENSE, chance), mesh)
+    return in_unit_sphere(str(path), meshes.sample(mesh, DENSE, chance), mesh)
 
 
 def _points(path: Path, number: int) -> Shape:
@@ -83,6 +83,6 @@ def _points(path: Path, number: int) -> Shape:
     except (ValueError, IndexError) as error:
         raise DataError(f"{path} holds no points ({error}); write x y z on each line") from None
     order = np.random.RandomState(number).permutation(len(values))[:DENSE]
-    return (
-        in_unit_sphere(values[order]) if len(order) else (np.zeros((0, 3), np.float32), np.zeros((0, 3, 3), np.float32))
-    )
+    if not len(order):
+        return np.zeros((0, 3), np.float32), np.zeros((0, 3, 3), np.float32)
+    return in_unit_sphere(str(path), values[order])

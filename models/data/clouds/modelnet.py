@@ -82,4 +82,6 @@ def _checked(where: str, clouds: NDArray[Any], labels: NDArray[Any]) -> tuple[ND
     labels = labels.reshape(-1).astype(np.int64)
     if len(labels) != len(clouds) or labels.min() < 0:
         raise DataError(f"'{where}' has {len(clouds)} clouds and {len(labels)} labels; take the published files")
-    return np.stack([in_unit_sphere(cloud)[0] for cloud in clouds]), labels
+    return np.stack(
+        [in_unit_sphere(f"'{where}', cloud {number}", cloud)[0] for number, cloud in enumerate(clouds)]
+    ), labels

@@ -92,7 +92,7 @@ def instance(name: str, seed: int) -> tuple[NDArray[np.float32], NDArray[np.floa
     angle = _between(chance, 0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     mesh = mesh @ turn.T
-    return in_unit_sphere(meshes.sample(mesh, DENSE, chance), mesh)
+    return in_unit_sphere(name, meshes.sample(mesh, DENSE, chance), mesh)
 
 
 def shapes(folder: Path) -> CloudArrays:

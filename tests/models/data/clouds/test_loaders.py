@@ -157,7 +157,8 @@ def test_a_name_of_no_kind_is_refused_with_the_near_miss() -> None:
         ("a.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n2 0 0\n3 0 1 2\n", "has no triangle with an area"),
         ("a.xyz", "x y z\n", "holds no points"),
         ("a.xyz", "0 0 0\n1 1 1\n", "has 2 points; leave out clouds of fewer than 192"),
-        ("a.xyz", "0 0 0\n" * 200, "a cloud has no extent"),
+        ("a.xyz", "0 0 nan\n" * 200, "xa.xyz: a coordinate is no finite number"),
+        ("a.xyz", "0 0 0\n" * 200, "xa.xyz: all points are at one place"),
     ],
 )
 def test_a_damaged_file_is_named(file: str, text: str, sentence: str, tmp_path: Path) -> None:
