@@ -62,9 +62,7 @@ class Config(BaseModel):
         if self.noise_least > self.noise_most:
             raise ValueError(f"noise_least={self.noise_least} is above noise_most={self.noise_most}; exchange them")
         if self.disentangle == "mask" and self.masked > self.augmentation:
-            raise ValueError(
-                f"masked={self.masked} channels of augmentation={self.augmentation}; mask as many or fewer"
-            )
+            raise ValueError(f"masked={self.masked} is above augmentation={self.augmentation}; lower it")
         if self.neighbours >= self.points:
-            raise ValueError(f"neighbours={self.neighbours} of points={self.points}; take fewer")
+            raise ValueError(f"neighbours={self.neighbours} is not below points={self.points}; lower it")
         return self

@@ -97,7 +97,7 @@ class Benchmark:
         return {sigma: denoiser(self.gaussian(sigma)) for sigma in SIGMAS}
 
     def scores(self, name: str, clouds: Mapping[float, Tensor]) -> dict[str, float]:
-        """Of clouds by σ: ``surface/name`` is the mean over σ, ``surface_0.02/name`` that of one; others at the mean σ."""
+        """Of clouds by σ: ``surface/name`` is the mean over σ, ``surface_0.02/name`` that of one; others are means over σ."""
         values = {f"surface_{sigma}/{name}": self.surface(denoised) for sigma, denoised in clouds.items()}
         values[f"surface/{name}"] = _mean(list(values.values()))
         each = [self.others(name, denoised) for denoised in clouds.values()]

@@ -128,7 +128,7 @@ def test_each_loss_counts_by_its_weight() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"masked": 4}, "masked=4 channels of augmentation=3; mask as many or fewer"),
+        ({"masked": 4}, "masked=4 is above augmentation=3; lower it"),
         ({"noise_least": 0.2}, "noise_least=0.2 is above noise_most=0.05"),
         ({"neighbours": 63, "points": 63 + 1, "noise_most": 0.001}, "noise_least"),
     ],
