@@ -1,9 +1,9 @@
 """One run of the supervisor from the terminal's side: stores, launcher, records and display put together and taken down."""
 
+import contextlib
 import os
-import shlex
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.completion import CLOSING
 from orchestrator.search.new_sweep import create
 from orchestrator.search.spec import Spec
-from orchestrator.stores import artifact_locations, failures, patience, sqlite, urls
+from orchestrator.stores import artifact_locations, failures, patience
 from orchestrator.stores.optuna_storage import UNWRITABLE, NameTaken, Storage, engine_of, unwritable
 from orchestrator.supervisor import closing as closings
 from orchestrator.supervisor import lease
@@ -26,7 +26,7 @@ from orchestrator.supervisor.interrupts import InterruptWatcher
 from orchestrator.supervisor.machine import Machine
 from orchestrator.supervisor.status import SweepStatus
 from orchestrator.supervisor.supervisor import Supervisor
-from orchestrator.terminal import tables
+from orchestrator.terminal import ending, tables
 from orchestrator.terminal.progress import display
 from orchestrator.tracking import connection, sweep_record
 
@@ -35,7 +35,7 @@ INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 def parent_run() -> str:
     """The MLflow run that `mlflow run` made for what it starts; "" where it did not start us."""
-    return os.environ.get("MLFLOW_RUN_ID", "")
+    return os.environ.get(ending.PARENT_RUN, "")
 
 
 def check(spec: Spec, book: Book | None, trials: int | None, storage: Storage, parent_run: str = "") -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _play(
     elif _complete(book):
         trials = text.counted(book.total())
         console.print(f"sweep {spec.name} is complete: it has all of its {trials}; --trials sets a higher total")
-        _ending(book, console)
+        ending.best(book, console)
         return 0
     else:
         console.print(f"{spec.name}: all trials have ended, and what is made of them is completed now …")
@@ -127,10 +127,10 @@ def _play(
         reason, closing = "", closings.complete(book, store, parent_run)
     if closing.verdict:
         console.print(tables.verdict(closing.verdict))
-    _ending(book, console, closing.champion)
-    _remarks(closing, console)
+    ending.best(book, console, closing.champion)
+    ending.remarks(closing, console)
     if reason:
-        again = tables.bold(_typed(spec, "resume", spec.name))
+        again = tables.bold(ending.typed(spec, "resume", spec.name))
         console.print(f"ended early: {reason}. Go on with: ", again, highlight=False, soft_wrap=True)
     if reason in ORDERLY:
         return 0 if book.best() else 1
@@ -144,9 +144,13 @@ def _run(
     spec = book.spec
     # First of all: what it imports, it imports while we go on.
     launcher = launchers.load(machine.launcher)(machine.resources, spec.study_source, **machine.settings)
-    store = connection.for_sweep(spec, parent_run)
-    completion.reopen(book)
-    outbox = sweep_record.begin(book, store, parent_run)
+    with contextlib.ExitStack() as unless_begun:
+        unless_begun.callback(launcher.close)
+        with _told_to_resume(spec):
+            store = connection.for_sweep(spec, parent_run)
+            completion.reopen(book)
+            outbox = sweep_record.begin(book, store, parent_run)
+        unless_begun.pop_all()
     courier = closings.serve(book, store)  # what an earlier supervisor could not deliver as well
     closing = Closing(book, store, courier)
     supervisor = Supervisor(book, launcher, courier, outbox, machine.limits)
@@ -190,6 +194,19 @@ def _run(
     return reason, closing
 
 
+@contextlib.contextmanager
+def _told_to_resume(spec: Spec) -> Iterator[None]:
+    """Say a failure of the tracker with the way to go on: the sweep is there by now, and has lost nothing."""
+    try:
+        yield
+    except Exception as error:
+        of_tracker = isinstance(error, UserError) or type(error).__module__.partition(".")[0] == "mlflow"
+        if not of_tracker:
+            raise
+        sentence = failures.failure(spec.tracking_uri, "--tracking-uri", error)
+        raise UserError(f"{sentence}; then go on with `{text.program()} resume {spec.name}`") from None
+
+
 def _complete(book: Book) -> bool:
     """Whether nothing is left to be done for a sweep whose trials have ended.
 
@@ -208,7 +225,10 @@ def _complete(book: Book) -> bool:
 
 
 def sync(book: Book, console: Console) -> int:
-    """Deliver what the sweep's outboxes still hold, and close it if its trials have ended; returns the exit status."""
+    """Deliver what the sweep's outboxes still hold, and close it if its trials have ended.
+
+    Returns the exit status: 1 where the tracker still refuses something, or the sweep could not be closed.
+    """
     with lease.acquire_lease(book):
         home.mark(book.spec)
         store = connection.for_sweep(book.spec)
@@ -220,59 +240,17 @@ def sync(book: Book, console: Console) -> int:
                 f"{book.spec.tracking_uri} is out of reach ({closing.courier.trouble}); what waits is kept, try again later"
             )
         console.print(f"{waiting / 1000:.1f} kB delivered to {book.spec.tracking_uri}" if waiting else "nothing waits")
-        if (taken := closings.deliver_refused(book, store)) or closings.refused(book):
-            console.print(f"{taken} refused entries are there now, {closings.refused(book)} are refused again")
+        if taken := closings.deliver_refused(book, store):
+            console.print(f"of what was refused, {taken} {'entry is' if taken == 1 else 'entries are'} there now")
         if completion.is_closing(book):
             closing = closings.complete(book, store)
         elif book.finished() and not book.trials_running() and not completion.is_closed(book):
             closing.publish()
         if closing.verdict:
             console.print(tables.verdict(closing.verdict))
-        _remarks(closing, console)
-    return 0
-
-
-def _remarks(closing: Closing, console: Console) -> None:
-    """What could not be made or delivered, or was refused."""
-    name, uri = closing.book.spec.name, closing.book.spec.tracking_uri
-    for remark in closing.remarks:
-        console.print(remark, highlight=False, soft_wrap=True)
-    if not closing.delivered:
-        console.print(
-            f"{closing.courier.pending() / 1000:.1f} kB could not be delivered to {uri} ({closing.courier.trouble}). "
-            f"They are kept; deliver them later: ",
-            tables.bold(_typed(closing.book.spec, "sync", name)),
-            highlight=False,
-            soft_wrap=True,
-        )
-    if closing.trouble:
-        console.print(
-            f"{name} is not complete yet, for {uri} is out of reach ({closing.trouble}). Complete it later: ",
-            tables.bold(_typed(closing.book.spec, "resume", name)),
-            highlight=False,
-            soft_wrap=True,
-        )
-    for reason, count in closing.refused.items():
-        console.print(
-            f"{count} entries were refused by the tracker: {reason}. They are kept; deliver them once more: ",
-            tables.bold(_typed(closing.book.spec, "sync", name)),
-            highlight=False,
-            soft_wrap=True,
-        )
-    if pairs := ", ".join(f"{key!r} as {value}" for key, value in sorted(closing.store.renamed.items())):
-        console.print(f"MLflow keeps {pairs}", highlight=False, soft_wrap=True)
-
-
-def _ending(book: Book, console: Console, champion: str = "") -> None:
-    if book.best():
-        console.print("\nbest trials")
-        console.print(tables.trials(book, only=5))
-    elif book.finished():
-        console.print(f"no trial was completed; `{_typed(book.spec, 'show', book.spec.name)}` tells how each ended")
-    if champion:
-        console.print(f"\nchampion   mlflow.pytorch.load_model('{champion}')", highlight=False)
-    console.print(f"all trials {_typed(book.spec, 'show', book.spec.name)}", highlight=False, soft_wrap=True)
-    console.print(f"pictures   {_pictures(book.spec)}", highlight=False, soft_wrap=True)
+        closing.refused = closings.refused(book)
+        ending.remarks(closing, console)
+    return 1 if closing.refused or closing.trouble or not closing.delivered else 0
 
 
 def _follow(before: str, after: str) -> None:
@@ -281,20 +259,3 @@ def _follow(before: str, after: str) -> None:
         artifact_locations.follow(before, after)
     except sqlite3.Error as error:
         raise failures.failure(after, "--tracking-uri", error) from None
-
-
-def _typed(spec: Spec, *words: str) -> str:
-    """A command of ours as its user types it. `mlflow run` may have been typed elsewhere than where the sweep is."""
-    line = f"{text.program()} {shlex.join(words)}"
-    elsewhere = parent_run() and spec.tracking_uri != sqlite.absolute(urls.TRACKING)
-    return f"cd {shlex.quote(str(home.home_of(spec)))} && {line}" if elsewhere else line
-
-
-def _pictures(spec: Spec) -> str:
-    """Where MLflow's pages of a sweep are."""
-    uri = spec.tracking_uri
-    if urls.is_http(uri):
-        return uri
-    if uri == sqlite.absolute(urls.TRACKING):
-        return f"{text.program()} ui   (or: mlflow ui)"
-    return _typed(spec, "ui", "--tracking-uri", uri)

@@ -129,7 +129,7 @@ HTTP = (
         "give the address that shows MLflow's pages in a browser, without what follows #",
     ),
     Cause(
-        r"(error code|too many) (?P<code>5\d\d)",
+        r"(error code|too many) (?P<code>400|5\d\d)",
         "answers with an error of its own (HTTP {code})",
         "look into the server's log",
     ),

@@ -4,15 +4,17 @@ The order is: figures and records on disk, records in MLflow, the best trial's m
 is done is stored last. Every step may be done again, so whoever comes later does all from the first that may be missing.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from orchestrator.delivery import outbox as outboxes
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.entries import Status
-from orchestrator.delivery.outbox import Outbox, sent
+from orchestrator.delivery.outbox import Outbox
 from orchestrator.files import CannotWrite
 from orchestrator.layout import OUTBOX, REFUSED
 from orchestrator.search import completion
@@ -146,9 +148,13 @@ def deliver_refused(book: Book, store: "MlflowStore") -> int:
     return sum(Delivery(folder, store).deliver_refused() for folder in _with_refused(book))
 
 
-def refused(book: Book) -> int:
-    """How many entries of the sweep's outboxes the tracker has refused."""
-    return sum(sent(folder / OUTBOX).refused for folder in _with_refused(book))
+def refused(book: Book) -> dict[str, int]:
+    """How many entries of the sweep's outboxes wait because the tracker has refused them, by the last reason of each outbox."""
+    counts = Counter[str]()
+    for folder in _with_refused(book):
+        if count := len(outboxes.refused(folder / OUTBOX)):
+            counts[outboxes.sent(folder / OUTBOX).reason] += count
+    return dict(counts)
 
 
 def _with_refused(book: Book) -> list[Path]:

@@ -61,6 +61,7 @@ def address() -> Iterator[str]:
         (404, PAGE, "is no MLflow server: something else answers there; give the address that shows MLflow's pages"),
         (200, PAGE, "is no MLflow server: something else answers there"),
         (200, "", "answers with nothing, which MLflow never does; look at the proxy in front of it"),
+        (400, "Bad Request", r"answers with an error of its own \(HTTP 400\); look into the server's log"),
         (500, "Internal Server Error", r"answers with an error of its own \(.*500.*\); look into the server's log"),
         (502, PAGE, "answers with an error of its own"),
         (503, "upstream is away", "answers with an error of its own"),
