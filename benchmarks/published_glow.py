@@ -8,17 +8,10 @@ First it says what the training costs, in FLOPs; with ``--price`` nothing else. 
 ``sweep resume`` continues; beyond a day on the device it does not start without ``--yes``.
 """
 
-import argparse
-import shlex
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
-from models.data.dataset import Reader
 from models.flow.config import Config
 from models.flow.networks import workload
-from models.parts.training.cost import counted
 from studies import ImageShape, Suggest
 from studies.flow import STUDY as FLOW
 
@@ -48,32 +41,7 @@ def space(suggest: Suggest, base: Config) -> Config:
 STUDY = replace(FLOW, question=(__doc__ or "").splitlines()[0], base=base, space=space, first=({},), trials=1)
 
 
-def flops(config: Config, shape: ImageShape) -> float:
-    """Of the whole training: a forward pass and the gradient in the weights for each image of each update."""
-    passes, images, forward = workload(config, shape)
-    _, of_one = counted(lambda: forward(1).sum().backward())
-    return float(of_one) * passes * images
-
-
-def main() -> int:
-    """Print the price, then run the sweep."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.published_glow", description=__doc__)
-    parser.add_argument("--device", default="auto", help="as `sweep run` takes it")
-    parser.add_argument("--data", default="fashion_mnist:80/20", help="a data set, as `sweep run` names it")
-    parser.add_argument("--name", default="published-glow", help="name of the sweep")
-    parser.add_argument("--price", action="store_true", help="say the price alone")
-    parser.add_argument("--yes", action="store_true", help="train even if it takes more than a day")
-    options = parser.parse_args()
-    shape = Reader(options.data, Path("data")).shape
-    config = base(shape)
-    print(f"{config.updates:,} updates are {flops(config, shape):.2g} FLOPs in the network", flush=True)
-    if options.price:
-        return 0
-    words = ["run", __file__, "--name", options.name, "--data", options.data, "--device", options.device]
-    words += ["--yes"] * options.yes
-    print(f"sweep {shlex.join(words)}", flush=True)
-    return subprocess.run([sys.executable, "-m", "orchestrator", *words], check=False).returncode
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    from benchmarks._published import main  # a study file that a sweep reads needs no package of benchmarks
+
+    raise SystemExit(main(__file__, __doc__, "fashion_mnist:80/20", base, workload))
