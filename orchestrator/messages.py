@@ -30,6 +30,9 @@ class Task(BaseModel, frozen=True):
     checkpoint_seconds: float = 30.0
 
 
+WAITING = "waiting for a place"  # the stage of a trial that a launcher has put nowhere yet
+
+
 @dataclass(frozen=True)
 class Placed:
     """Where the trial is played, from a launcher that chooses among machines: said before anything else. No reply."""

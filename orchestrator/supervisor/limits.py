@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from orchestrator.messages import WAITING
 from orchestrator.supervisor.status import RunningTrial
 
 TRAINING = "training"  # the stage that is never long silent; others are announced, and may be
@@ -21,8 +22,8 @@ class Limits:
     deaths: int = 3  # of a trial's workers, at the same checkpoint, until the trial has failed
 
     def late(self, trial: RunningTrial) -> str:
-        """Why the trial takes too long, '' where it does not."""
-        if self.trial is None or time.monotonic() - trial.began <= self.trial:
+        """Why the trial takes too long, '' where it does not. One that waits for a place has not begun."""
+        if self.trial is None or trial.pulse.stage == WAITING or time.monotonic() - trial.began <= self.trial:
             return ""
         return f"ended after {self.trial:g} s, the limit that --trial-timeout sets, at {trial.progress()}"
 

@@ -137,7 +137,7 @@ class Agent:
             died = "it was ended", False
         over = died is not None or any(isinstance(message, Ended) for message in messages)
         processor = None if over else life.job.processor_seconds()
-        parcel = Parcel(messages, life.source.news(), processor, died, self._learned() if over else ())
+        parcel = Parcel(messages, life.source.news(limited=not over), processor, died, self._learned() if over else ())
         if over:
             self._clear(life)
         return parcel

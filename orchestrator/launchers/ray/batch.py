@@ -3,6 +3,7 @@
 Each makes a token of its own that both ends are given, and folders of its own on every node, and leaves nothing running.
 """
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -80,7 +81,9 @@ def kubernetes(request: Request) -> str:
     """A manifest for KubeRay: a secret with a new token is made beside it, by the command in its first lines."""
     if not request.image:
         raise UserError("name an image that has generative-sweeps and Ray: --image registry/sweeps:1")
-    return _filled(_KUBERNETES, request).replace("@IMAGE@", request.image)
+    inside = shlex.quote(f"cd /sweep && {request.sweep} --ray-address auto")
+    text = _KUBERNETES.replace("@ENTRYPOINT@", json.dumps(f"bash -c {inside}"))  # a string of JSON is one of YAML
+    return _filled(text, request).replace("@IMAGE@", request.image)
 
 
 def _clock(hours: float) -> str:
@@ -204,14 +207,14 @@ done
 
 _KUBERNETES = """\
 # One sweep with KubeRay (1.4 or newer). First the token that both ends use:
-#   kubectl create secret generic @NAME@-token --from-literal=token="$(openssl rand -hex 32)"
+#   openssl rand -hex 32 | tr -d '\\n' | kubectl create secret generic @NAME@-token --from-file=token=/dev/stdin
 # and a volume for the stores and the sweep's folder, which only the head mounts: a claim by the name @NAME@.
 apiVersion: ray.io/v1
 kind: RayJob
 metadata:
   name: @NAME@
 spec:
-  entrypoint: bash -c "cd /sweep && @SWEEP@ --ray-address auto"
+  entrypoint: @ENTRYPOINT@
   shutdownAfterJobFinishes: true
   backoffLimit: 3  # the same command goes on with the sweep
   rayClusterSpec:

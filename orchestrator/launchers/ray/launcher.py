@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.devices import Resources
 from orchestrator.errors import UserError
-from orchestrator.files import CannotWrite
+from orchestrator.files import CannotWrite, cannot_write
 from orchestrator.launchers.protocol import Died, Job, Launcher
 from orchestrator.launchers.ray import cargo, cluster, library, mirror
 from orchestrator.launchers.ray.agent import Agent, Parcel, Where
@@ -20,9 +20,8 @@ from orchestrator.launchers.ray.cargo import Cargo
 from orchestrator.launchers.ray.cluster import Wanted
 from orchestrator.launchers.ray.mirror import Target
 from orchestrator.layout import MODEL
-from orchestrator.messages import Ended, Message, Placed, Pulse, Reply, Task
+from orchestrator.messages import WAITING, Ended, Message, Placed, Pulse, Reply, Task
 
-WAITING = Pulse("waiting for a place", 0, 0)
 COUNT_SECONDS = 2.0  # between counts of the cluster's places
 START_FAILURES = 3  # of actors, one after the other, until the sweep ends
 KILL_SECONDS = 10.0  # that an actor may take to end a trial; then it is ended itself
@@ -36,7 +35,7 @@ class RayJob:
         self.target = Target(Path(task.folder), {MODEL: task.model_dump_json(include={"study", "config"}).encode()})
         self.slot: Slot | None = None
         self.life = -1
-        self.messages: list[Message] = [WAITING]
+        self.messages: list[Message] = [Pulse(WAITING, 0, 0)]
         self.early: Reply | None = None  # what it was told before it had a slot
         self.processor: float | None = None
         self.end: Died | None = None
@@ -135,13 +134,22 @@ class RayLauncher(Launcher):
         self.wanted = Wanted(address, cpus, gpus)
         self.ray = library.library()
         self.cluster = cluster.connect(self.wanted) if address else cluster.start(self.wanted, resources.slots)
+        self.mark: Path | None = None
+        self.slots: list[Slot] = []
+        try:
+            self._begin(Path(cache) if cache else None)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, cache: Path | None) -> None:
+        """Have the slots begin; they are ready later."""
         self.cargo = Cargo(self.ray.put)
         self.needed: dict[tuple[str, ...], Any] = {}  # references to shipments, by the key of tasks
-        self.cache = Path(cache) if cache else None
+        self.cache = cache
         self.mark = self._mark()
         self.waiting: deque[RayJob] = deque()
         self.lives = itertools.count()
-        self.slots: list[Slot] = []
         self.failures = 0
         self.counted = time.monotonic()
         self._fill()
@@ -182,14 +190,16 @@ class RayLauncher(Launcher):
 
     def close(self) -> None:
         """End the slots, and the cluster where it is ours."""
-        asked = [slot.handle.close.remote() for slot in self.slots if slot.where is not None]
-        if asked:
-            self.ray.wait(asked, num_returns=len(asked), timeout=KILL_SECONDS)
-        for slot in self.slots:
-            self.ray.kill(slot.handle)
-        if self.mark is not None:
-            self.mark.unlink(missing_ok=True)
-        self.cluster.close()
+        try:
+            asked = [slot.handle.close.remote() for slot in self.slots if slot.where is not None]
+            if asked:
+                self.ray.wait(asked, num_returns=len(asked), timeout=KILL_SECONDS)
+            for slot in self.slots:
+                self.ray.kill(slot.handle)
+        finally:
+            if self.mark is not None:
+                self.mark.unlink(missing_ok=True)
+            self.cluster.close()
 
     # ---- slots -------------------------------------------------------------------------------------------------------
 
@@ -217,12 +227,15 @@ class RayLauncher(Launcher):
         )
 
     def _mark(self) -> Path | None:
-        """A file by which a node that sees the supervisor's disk knows it."""
+        """A file by which a node that sees the supervisor's disk knows it; CannotWrite where it cannot be made."""
         if self.cache is None:
             return None
-        self.cache.mkdir(parents=True, exist_ok=True)
         mark = self.cache / f".seen-{uuid.uuid4().hex}.lock"
-        mark.touch()
+        try:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        except OSError as error:
+            raise cannot_write(mark, error) from error
         return mark
 
     def _assign(self) -> None:

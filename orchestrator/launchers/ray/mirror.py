@@ -8,6 +8,7 @@ to is always there before it.
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from orchestrator import files
 from orchestrator.delivery import outbox
 from orchestrator.delivery.outbox import Sent
 from orchestrator.layout import CHECKPOINT, LOG, OUTBOX, PREVIOUS_CHECKPOINT, REFUSED, SENT, WORKER, WORKER_LOCK
+from orchestrator.worker import log
 
 STAYS = {WORKER, WORKER_LOCK, PREVIOUS_CHECKPOINT, f"{OUTBOX}/{SENT}", f"{OUTBOX}/{REFUSED}"}  # never travels
 MOST = 64 * 2**20  # bytes of growing files in one parcel; the rest follows in the next
@@ -72,36 +74,51 @@ class Source:
             else:
                 self.stamps[name] = _stamp(path)
 
-    def news(self) -> list[Part]:
-        """What is new since it was last asked, in the order in which it is to be written."""
-        found = sorted(self._files())
+    def news(self, limited: bool = True) -> list[Part]:
+        """What is new since it was last asked, in the order in which it is to be written.
+
+        Where that is ``limited``, growing files are sent up to MOST bytes, and whole files wait until all before them is sent.
+        """
+        present = sorted(self._files())
         wholes: list[Part] = []
-        for name, path in found:
+        stamps: dict[str, tuple[int, int, int]] = {}
+        for name, path in present:
             if _grows(name):
                 continue
             try:
                 stamp = _stamp(path)
                 if self.stamps.get(name) != stamp:
                     wholes.append(whole(path, name))
-                    self.stamps[name] = stamp
+                    stamps[name] = stamp
             except FileNotFoundError:  # a file that was written aside has just taken its name
                 continue
-        return [*self._added(found), *wholes]
+        parts, all_sent = self._added(present, limited)
+        if not all_sent:
+            return parts
+        self.stamps |= stamps
+        return [*parts, *wholes]
 
-    def _added(self, found: Iterable[tuple[str, Path]]) -> list[Part]:
+    def _added(self, present: Iterable[tuple[str, Path]], limited: bool) -> tuple[list[Part], bool]:
+        """What was added to growing files, and whether that is all of it."""
         parts: list[Part] = []
         left = MOST
-        for name, path in found:
-            if _grows(name) and left > 0:
-                offset = self.lengths.get(name, 0)
+        for name, path in present:
+            if not _grows(name):
+                continue
+            size, offset = path.stat().st_size, self.lengths.get(name, 0)
+            if size < offset:  # a log that has become too long, of which the end is kept
+                offset = 0
+            count = min(size - offset, left) if limited else size - offset
+            if count:
                 with path.open("rb") as file:
                     file.seek(offset)
-                    content = file.read()
-                if content:
-                    parts.append(Added(name, offset, content))
-                    self.lengths[name] = offset + len(content)
-                    left -= len(content)
-        return parts
+                    content = file.read(count)
+                parts.append(Added(name, offset, content))
+                self.lengths[name] = offset + len(content)
+                left -= len(content)
+            if offset + count < size:
+                return parts, False
+        return parts, True
 
     def _files(self) -> Iterable[tuple[str, Path]]:
         for path in self.folder.rglob("*"):
@@ -116,27 +133,27 @@ class Target:
     def __init__(self, folder: Path, own: Mapping[str, bytes] | None = None) -> None:
         """``own``: what is written of files that name paths of the node."""
         self.folder, self.own = folder, own or {}
+        self.grown: set[Path] = set()  # files that were added to, and may not survive a crash of the machine yet
 
     def take(self, parts: Sequence[Part]) -> None:
         """Write what has come. Raises Damaged, or CannotWrite where the disk does not take it."""
-        grown: set[Path] = set()
         for part in parts:
             path = self._place(part.name)
             if isinstance(part, Added):
                 self._add(path, part)
-                grown.add(path)
+                self.grown.add(path)
                 continue
             if checksum(part.content) != part.digest:
                 raise Damaged(f"{part.name} of {self.folder.name} was damaged on its way")
             if part.name == CHECKPOINT:
-                _settle(grown)
+                self._settle()
             previous = self.folder / PREVIOUS_CHECKPOINT if part.name == CHECKPOINT else None
             files.replace(path, self.own.get(part.name, part.content), keep=previous)
 
     def _place(self, name: str) -> Path:
         """Where a file is to be. A node may name none outside the trial's folder."""
         parts = Path(name).parts
-        if not parts or Path(name).is_absolute() or ".." in parts or name in STAYS:
+        if not parts or Path(name).is_absolute() or ".." in parts or str(Path(name)) in STAYS:
             raise Damaged(f"a node sent a file by the name {name!r}, which is none of a trial's")
         path = self.folder / name
         try:
@@ -147,12 +164,25 @@ class Target:
 
     def _add(self, path: Path, part: Added) -> None:
         try:
+            if part.name == LOG:  # it goes on over several lives; lines of the outbox have their place
+                with path.open("a+b") as file:
+                    file.write(part.content)
+                    file.flush()
+                    log.cut(file.fileno())
+                return
             with path.open("r+b" if path.exists() else "xb") as file:
-                # The log goes on over several lives; lines of the outbox have their place.
-                file.seek(0 if part.name == LOG else part.offset, os.SEEK_END if part.name == LOG else os.SEEK_SET)
+                file.seek(part.offset)
                 file.write(part.content)
         except OSError as error:
             raise files.cannot_write(path, error) from error
+
+    def _settle(self) -> None:
+        """Have what was added survive a crash of the machine."""
+        for path in self.grown:
+            with suppress(FileNotFoundError):  # delivered, and dropped
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        self.grown.clear()
 
 
 def of_earlier_lives(folder: Path) -> list[Part]:
@@ -194,10 +224,3 @@ def _grows(name: str) -> bool:
 def _stamp(path: Path) -> tuple[int, int, int]:
     status = path.stat()
     return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _settle(paths: Iterable[Path]) -> None:
-    """Have what was added survive a crash of the machine."""
-    for path in paths:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())

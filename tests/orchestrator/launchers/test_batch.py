@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -61,6 +62,16 @@ def test_the_manifest_is_yaml_with_a_token_and_gpus_for_workers_only() -> None:
     assert {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"} <= {entry["name"] for entry in worker["env"]} and worker["env"] == head[
         "env"
     ]
+
+
+def test_the_command_of_a_manifest_arrives_as_it_was_typed() -> None:
+    typed = ("run", "ebm", "--set", "width=8 epochs=2", "--tracking-uri", 'sqlite:///it\'s "mine": $HOME.db')
+    manifest = printed("kubernetes", "--image", "r/s:1", "--name", "mine", "--", *typed)
+    bash, flag, script = shlex.split(yaml.safe_load(manifest)["spec"]["entrypoint"])
+    assert (bash, flag) == ("bash", "-c")
+    words = ["cd", "/sweep", "&&", "sweep", *typed, "--name", "mine", "--launcher", "ray", "--ray-address", "auto"]
+    assert shlex.split(script) == words
+    assert "tr -d '\\n' | kubectl create secret generic mine-token --from-file" in manifest
 
 
 def test_what_could_not_start_is_refused() -> None:

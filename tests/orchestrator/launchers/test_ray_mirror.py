@@ -17,7 +17,7 @@ from orchestrator.launchers.ray.cargo import Cargo
 from orchestrator.launchers.ray.mirror import Added, Damaged, Source, Target, Whole, checksum
 from orchestrator.layout import CHECKPOINT, LOG, OUTBOX, PREVIOUS_CHECKPOINT, WEIGHTS
 from orchestrator.messages import Task
-from orchestrator.worker import checkpoint
+from orchestrator.worker import checkpoint, log
 from tests.support.bench import toy_task
 
 
@@ -93,7 +93,51 @@ def test_the_log_goes_on_over_lives(pair: tuple[Path, Path]) -> None:
     assert (here / LOG).read_bytes() == b"one\ntwo\n"
 
 
-@pytest.mark.parametrize("name", ["../escaped", "/etc/escaped", "", "worker.json", f"{OUTBOX}/sent.json"])
+def test_a_log_that_was_cut_on_its_node_goes_on_and_is_bounded_here_too(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = pair
+    monkeypatch.setattr(log, "LONGEST_BYTES", 200)
+    monkeypatch.setattr(log, "LOG_BYTES", 100)
+    log_file, source, target = there / LOG, Source(there), Target(here)
+    log_file.write_bytes(b"old\n" * 45)
+    target.take(source.news())
+    log_file.write_bytes(b"cut\n")  # shorter than what was sent of it
+    target.take(source.news())
+    assert (here / LOG).read_bytes() == b"old\n" * 45 + b"cut\n"
+    with log_file.open("ab") as file:
+        file.write(b"new\n" * 10)
+    target.take(source.news())
+    assert (here / LOG).stat().st_size <= 200 and (here / LOG).read_bytes().endswith(b"new\n" * 10)
+
+
+def test_a_checkpoint_waits_until_all_records_before_it_are_sent(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A parcel holds a limited number of bytes."""
+    _, there = pair
+    monkeypatch.setattr(mirror, "MOST", 1_000)
+    source = Source(there)
+    source.known()
+    record = Outbox(there)
+    for step in range(40):
+        record.numbers(step, {"loss": 1.0})
+    checkpoint.save(there, {"step": 40, "outbox": record.position().model_dump()})
+    record.close()
+    parcels = [source.news()]
+    while parts := source.news():
+        parcels.append(parts)
+    assert len(parcels) > 2 and [type(part) for part in parcels[-1]] == [Added, Whole]
+    sizes = [sum(len(part.content) for part in parts if isinstance(part, Added)) for parts in parcels]
+    assert all([type(part) for part in parts] == [Added] for parts in parcels[:-1])
+    assert max(sizes) <= 1_000 and sum(sizes) == record.offset
+    assert [type(part) for part in Source(there).news(limited=False)][-1] is Whole, "the last parcel of a life is whole"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../escaped", "/etc/escaped", "", "worker.json", "./worker.json", f"{OUTBOX}/sent.json", f"{OUTBOX}//sent.json"],
+)
 def test_a_node_writes_nowhere_else(pair: tuple[Path, Path], name: str) -> None:
     here, _ = pair
     before = sorted(here.rglob("*"))

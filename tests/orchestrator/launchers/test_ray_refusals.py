@@ -5,13 +5,17 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from orchestrator.devices import Resources
 from orchestrator.errors import UserError
-from orchestrator.launchers.ray import cluster, workplace
+from orchestrator.files import CannotWrite
+from orchestrator.launchers.ray import cluster, library, workplace
 from orchestrator.launchers.ray.cluster import Wanted
+from orchestrator.launchers.ray.launcher import RayLauncher
 from orchestrator.supervisor import machine
 from tests.support import cli
 from tests.support.paths import QUADRATIC
@@ -51,6 +55,17 @@ def test_without_ray_the_extra_is_named() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "pip install 'generative-sweeps[ray]'" in said
+
+
+def test_a_launcher_that_cannot_begin_leaves_its_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    left: list[str] = []
+    joined = SimpleNamespace(close=lambda: left.append("cluster"))
+    monkeypatch.setattr(cluster, "connect", lambda wanted: joined)
+    monkeypatch.setattr(library, "library", lambda: SimpleNamespace(put=len))
+    with pytest.raises(CannotWrite, match="Not a directory"):
+        RayLauncher(Resources(("cpu",), 1), QUADRATIC, address="head:1", cache=str(tmp_path / "file" / "cache"))
+    assert left == ["cluster"]
 
 
 def test_how_many_trials_fit_into_a_node() -> None:

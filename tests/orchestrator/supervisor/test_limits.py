@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from orchestrator.messages import Pulse
+from orchestrator.messages import WAITING, Pulse
 from orchestrator.search.trials import Death, PendingTrial
 from orchestrator.supervisor.deaths import hopeless
 from orchestrator.supervisor.limits import Limits
@@ -49,6 +49,13 @@ def test_a_worker_that_gets_a_tenth_of_a_core_computes() -> None:
     one.heard -= 1.1
     worker.used += 0.01
     assert limits.silent(one)
+
+
+def test_a_trial_that_waits_for_a_place_in_a_cluster_has_not_begun() -> None:
+    limits = Limits(silence=60, trial=10)
+    assert limits.late(running(Worker(None), "evaluation", 0, began=11))
+    waiting = running(Worker(None), WAITING, 61, began=1e6)
+    assert not limits.late(waiting) and not limits.silent(waiting)
 
 
 def test_where_processor_time_is_not_known_nothing_is_hung() -> None:
