@@ -84,13 +84,19 @@ class Config(BaseModel):
         "all", description="samples whose E⁻² counts in L: all, or those below zero alone"
     )
     parameter_grad_clip: float = Field(0.1, gt=0, description="maximum norm of the gradient of the weights")
-    data_noise: float = Field(0.03, ge=0, description="standard deviation of the noise added to training images")
-    noised: Noised = Field("data", description="images that get this noise: real ones only, or real ones and samples")
+    data_noise: Annotated[float, CHAINS] = Field(
+        0.03, ge=0, description="standard deviation of the noise added to training images"
+    )
+    noised: Annotated[Noised, CHAINS] = Field(
+        "data", description="images that get this noise: real ones only, or real ones and samples"
+    )
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="decay of the averaged weights, which are sampled and saved"
     )
     batch_size: int = Field(64, ge=2, description="real images per update, and as many chains unless n_chains is given")
-    n_chains: int | None = Field(None, ge=1, description="chains per update; None: as many as real images")
+    n_chains: Annotated[int | None, CHAINS] = Field(
+        None, ge=1, description="chains per update; None: as many as real images"
+    )
 
     network_evaluations: int = Field(
         20_000, ge=1, description="budget, in batches through the network; one Langevin step is one"

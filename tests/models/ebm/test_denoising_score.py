@@ -12,7 +12,8 @@ from models.ebm.config import Config
 from models.ebm.denoising_score import denoising_score, deviations
 from models.env import Env
 from models.events import Event, Scalars
-from tests.support.playing import finished
+from models.parts.effect import without_effect
+from tests.support.playing import finished, gone_on
 
 SMALL = {"blocks": 1, "width": 4, "n_steps": 10, "evaluation_samples": 32, "evaluations": 2, "start": "noise"}
 
@@ -54,6 +55,22 @@ def test_a_training_learns_to_take_noise_away_without_chains(env: Env) -> None:
     losses = [event.values["loss"] for event in events if isinstance(event, Scalars) and "loss" in event.values]
     assert losses[0] == pytest.approx(64, rel=0.3) and losses[-1] < 0.9 * losses[0]
     assert result.images is None and settings.updates == 150
+
+
+def test_a_training_goes_on_from_a_checkpoint_bit_for_bit(env: Env) -> None:
+    without, interrupted = gone_on(lambda state: training.train(config(), env, state), 7)
+    first, second = ([event for event in events if isinstance(event, Scalars)] for events in (without, interrupted))
+    assert first == second and len(first) > 2
+
+
+def test_settings_of_chains_change_nothing_and_say_so(env: Env) -> None:
+    changes: dict[str, object] = {"data_noise": 0.5, "noised": "both", "n_chains": 3, "energy_regularisation": 9.0}
+    weights = [
+        finished(training.train(config(network_evaluations=3 * 2, evaluations=1, **changed), env)).network.state_dict()
+        for changed in ({}, changes)
+    ]
+    torch.testing.assert_close(*weights, rtol=0, atol=0)
+    assert set(changes) <= set(without_effect(Config, {"objective": ["denoising_score"]}))
 
 
 @pytest.mark.parametrize(
