@@ -1,5 +1,6 @@
 """From what a user typed to what will be done: every value is checked here, before anything is started."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,7 +56,7 @@ def resolve(request: Request, storage: Storage) -> Spec:
         comparison = factorial.typed_comparison(vary, arms, options["race"], base) if vary else None
         settled = settings([*options["set"]], [*options["fix"]], study, base, comparison)
         base = settled.base
-        configs = configs_of(study, base.model_dump(), comparison)
+        configs = configs_of(study, base.model_dump(), comparison, settled.fixed)
         space = _space.describe(comparison.space if comparison else settled.space(study), base)
     except (StudyError, datasets.DataError) as error:
         raise UserError(str(error)) from None
@@ -265,9 +266,14 @@ def _plain(config: BaseModel, names: Sequence[str]) -> dict[str, Any]:
 
 
 def configs_of(
-    study: Study[Any, Any], base: dict[str, Any], comparison: factorial.Comparison | None
+    study: Study[Any, Any], base: dict[str, Any], comparison: factorial.Comparison | None, fixed: Mapping[str, Any]
 ) -> dict[str, BaseModel]:
-    """The recipe, or each arm of the comparison, by what a refusal of it begins with; UserError for settings that cannot be."""
+    """The recipe, or each arm of the comparison, by what a refusal of it begins with; UserError for settings that cannot be.
+
+    Parameters that are ``fixed`` count as well, unless the recipe cannot have them: then the space adapts another setting.
+    """
+    with contextlib.suppress(ValidationError):
+        base = study.config.model_validate(base | dict(fixed)).model_dump()
     arms = {f"the arm {arm.name} cannot work: ": arm.settings for arm in comparison.arms} if comparison else {"": {}}
     return {what: _validated(study.config, base | settings, what) for what, settings in arms.items()}
 

@@ -36,7 +36,7 @@ def resumed(
     try:
         now = current(book.spec)
         study = now.load_study()
-        configs = plan.configs_of(study, now.base, now.comparison)
+        configs = plan.configs_of(study, now.base, now.comparison, now.fixed)
         data = kinds.load(book.spec.data, Path(book.spec.data_folder), study.data_kind)
         now = now.model_copy(update={"data_digest": data.digest})
     except datasets.DataError as error:
