@@ -4,6 +4,12 @@ import gc
 import os
 import sys
 
+try:
+    os.getcwd()
+except OSError:
+    print("Error: the current folder is gone; go to one that is there", file=sys.stderr)
+    sys.exit(2)
+
 # `python -m` looks for modules in the current folder first: a user's json.py there is not the json that we mean. It comes
 # last, for a study file may import its neighbours.
 if sys.path and os.path.realpath(sys.path[0] or os.curdir) == os.path.realpath(os.curdir):

@@ -16,7 +16,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from models.data import dataset
+from models.data import kinds
+from models.data.clouds.dataset import FORMS as CLOUD_FORMS
 from models.data.files import FORMS
 from orchestrator.errors import UserError
 from orchestrator.layout import MODEL, WEIGHTS
@@ -24,6 +25,7 @@ from orchestrator.messages import Task
 
 SHIPPED = "shipped"  # in a node's folder
 MOST = 8 * 2**30  # bytes; more belongs on a disk that all nodes see
+WITH_PATH = {*FORMS, *CLOUD_FORMS}  # words behind which a path stands in the name of data
 MODEL_FIELD = "model"  # of a config: the folder of a trained network
 
 
@@ -75,7 +77,7 @@ class Cargo:
         if task.study.endswith(".py"):
             folder = Path(task.study).parent
             needed["study"] = task.study, folder, sorted(folder.glob("*.py"))
-        if dataset.is_path(task.data):
+        if kinds.is_path(task.data):
             named = _path(task.data)
             path = Path(named).expanduser()
             needed["data"] = named, path.parent, _below(path)
@@ -136,7 +138,7 @@ def located(task: Task, shipments: Mapping[str, Shipment], places: Mapping[str, 
 def _path(data: str) -> str:
     """The path in the name of a user's own data, without what stands before it and the options behind it."""
     rest = data
-    while rest.partition(":")[0] not in FORMS:
+    while rest.partition(":")[0] not in WITH_PATH:
         rest = rest.partition(":")[2]
     rest = rest.partition(":")[2]
     while not Path(rest).expanduser().exists() and ":" in rest:

@@ -10,7 +10,7 @@ from tests.support.forks import ForkServer
 from tests.support.paths import ROOT
 
 NAMED = str(ROOT / "tests" / "toy_studies" / "named.py")
-TRAINING = {"torch", "torchvision", "torchmetrics", "safetensors"}
+TRAINING = {"torch", "torchvision", "torchmetrics", "safetensors", "ray"}
 DRAWING = {"mlflow", "pandas", "scipy", "sklearn", "matplotlib"}
 Command = Callable[[str], tuple[int, set[str], str]]
 

@@ -205,3 +205,18 @@ def test_study_data_and_network_are_unpacked_once_and_the_task_names_them(
     broken = {what: replace(shipment, digest="0" * 64) for what, shipment in shipments.items()}
     with pytest.raises(RuntimeError, match="damaged on their way"):
         located(broken)
+
+
+@pytest.mark.parametrize("form", ["xyz", "modelnet40c", "folder", "halved:folder"])
+def test_data_of_every_kind_are_sent(form: str, tmp_path: Path, elsewhere: Callable[[], None]) -> None:
+    (tmp_path / "mine" / "train").mkdir(parents=True)
+    (tmp_path / "mine" / "train" / "one").write_bytes(b"one")
+    task = toy_task(tmp_path).model_copy(update={"data": f"{form}:{tmp_path}/mine"})
+    packed: list[bytes] = []
+    shipments = Cargo(lambda content: packed.append(content) or len(packed) - 1).of(task)  # type: ignore[func-returns-value]
+    elsewhere()
+    own = tmp_path / "node"
+    own.mkdir()
+    placed = cargo.located(task, shipments, cargo.places(shipments, own, lambda content: packed[content[0]]), own)
+    prefix, _, path = placed.data.rpartition(":")
+    assert prefix == form and Path(path).is_relative_to(own) and Path(path, "train", "one").read_bytes() == b"one"

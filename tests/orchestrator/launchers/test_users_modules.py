@@ -1,4 +1,4 @@
-"""A user's own json.py, random.py or torch.py in the current folder is not taken for the module of that name."""
+"""The current folder: a user's own json.py in it is not taken for the module of that name, and it may be gone."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import QUADRATIC
+from tests.support.paths import QUADRATIC, ROOT
 from tests.support.processes import LIMIT, environment
 
 
@@ -25,3 +25,17 @@ def test_modules_of_known_names_in_the_folder_disturb_no_sweep(tmp_path: Path) -
         timeout=LIMIT,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_current_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    leave = f"import os, sys; os.chdir({str(tmp_path)!r}); os.rmdir({str(tmp_path)!r}); sys.argv[1:] = ['list']; "
+    start = "from importlib import import_module; import_module('orchestrator.__main__').start()"
+    done = subprocess.run(
+        [sys.executable, "-c", leave + start],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert (done.returncode, done.stderr) == (2, "Error: the current folder is gone; go to one that is there\n")
