@@ -17,7 +17,7 @@ def test_sweeps_that_are_planned_at_once_get_names_of_their_own(bench: Bench) ->
     assert {spec.name for spec in specs} == {"quadratic-digits-1"}
     made = [new_sweep.create(bench.storage, spec).spec for spec in specs]
     assert [spec.name for spec in made] == [f"quadratic-digits-{number}" for number in (1, 2, 3)]
-    assert [spec.folder for spec in made] == [specs[0].folder.replace("-1", f"-{number}") for number in (1, 2, 3)]
+    assert [spec.folder for spec in made] == [f"{specs[0].folder.removesuffix('1')}{number}" for number in (1, 2, 3)]
     assert [books.load(bench.storage, spec.name).spec for spec in made] == made
 
 
