@@ -61,8 +61,9 @@ def _work(task: Task, pipe: Connection) -> None:
             reply = _converse(pipe, message)
             if isinstance(message, Ended):
                 break
+    lock.end_descendants(os.getpid())  # those in a session of their own are known to this process alone
     if not supervisor.is_alive():
-        lock.end_family(os.getpid())  # nobody else ends what the trainer has started
+        lock.end_family(os.getpid())  # nobody else ends what is left of its group
 
 
 def _leave_signals_to_the_supervisor() -> None:

@@ -66,14 +66,19 @@ def remove(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def end_descendants(process: int) -> None:
+    """End what a process has started, in its group and out of it. Once the process is gone, nobody knows what that was."""
+    descendants = list[psutil.Process]()
+    with suppress(psutil.Error):
+        descendants = psutil.Process(process).children(recursive=True)
+    for descendant in descendants:
+        with suppress(psutil.Error):
+            descendant.kill()
+
+
 def end_family(process: int) -> None:
     """End a process, all of its group, and those of its descendants that have left the group."""
-    strays = list[psutil.Process]()
-    with suppress(psutil.Error):
-        strays = psutil.Process(process).children(recursive=True)
-    for stray in strays:
-        with suppress(psutil.Error):
-            stray.kill()
+    end_descendants(process)
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)  # it may not have made its group yet
     with suppress(ProcessLookupError, PermissionError):

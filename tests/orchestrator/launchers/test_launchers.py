@@ -275,3 +275,19 @@ def test_what_a_trainer_started_ends_when_the_supervisor_is_gone(folder: Path, s
     command = [sys.executable, "-c", code, task.model_dump_json(), task.study, str(log_file)]
     assert subprocess.run(command, env=environment(), timeout=LIMIT).returncode == -signal.SIGKILL
     wait_until_gone([psutil.Process(int(log_file.read_text()))])
+
+
+def test_what_a_trainer_started_ends_with_a_trial_that_is_complete(folder: Path) -> None:
+    """One in a session of its own, too."""
+    start = 'subprocess.Popen(["sleep", "300"], start_new_session=True)'
+    source = Path(QUADRATIC).read_text()
+    source = source.replace(
+        "    first = 0\n", f"    import subprocess\n\n    print({start}.pid, flush=True)\n    first = 0\n"
+    )
+    (folder / "parent.py").write_text(source)
+    launcher = LocalLauncher(ONE, str(folder / "parent.py"))
+    task = toy_task(folder).model_copy(update={"study": str(folder / "parent.py")})
+    assert isinstance(hear_all(launcher, launcher.launch(task))[-1], Ended)
+    launcher.close()
+    started = int((folder / "trial-0" / LOG).read_text())
+    wait_for(lambda: not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE)
