@@ -123,8 +123,9 @@ def _play(
     else:
         console.print(f"{spec.name}: all trials have ended, and what is made of them is completed now …")
         driver.tell(CLOSING, {})
-        store = connection.for_sweep(spec, parent_run)
-        reason, closing = "", closings.complete(book, store, parent_run)
+        with _told_to_resume(spec):
+            store = connection.for_sweep(spec, parent_run)
+            reason, closing = "", closings.complete(book, store, parent_run)
     if closing.verdict:
         console.print(tables.verdict(closing.verdict))
     ending.best(book, console, closing.champion)

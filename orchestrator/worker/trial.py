@@ -37,7 +37,11 @@ from orchestrator.messages import CANNOT_WRITE, Ended, Message, Outcome, Pulse, 
 from orchestrator.worker import checkpoint, result
 from studies.parts.study import Study
 
-TAGS = ("sweep", "study", "data", "trial", "outcome", "reason", "best", "device", "host", "deaths", "arm")
+# Tags by which a trial and its place are known: a fact of the same name is recorded under another.
+TAGS = (
+    *("sweep", "study", "data", "trial", "outcome", "reason", "best", "device", "host", "deaths", "arm"),
+    *("node", "waited"),  # of a cluster
+)
 PULSE_SECONDS = 0.5  # between words on how far it is, where they change
 ALIVE_SECONDS = 5.0  # between signs of life, where nothing changes
 FIRST_SAVE_SECONDS = 1.0  # until a worker's first checkpoint; the time doubles until it is what the task says

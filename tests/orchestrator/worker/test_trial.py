@@ -185,7 +185,7 @@ def test_a_resumed_trial_says_at_once_in_which_stage_it_is(folder: Path) -> None
 
 
 def test_facts_of_a_trainer_take_the_place_of_no_tag_that_trials_are_known_by(folder: Path) -> None:
-    code = 'from models.events import Facts; yield Facts({"sweep": "mine", "mlflow.runName": "x", "solver": "cg"})'
+    code = 'from models.events import Facts; yield Facts({"sweep": "mine", "node": 3, "mlflow.runName": "x", "solver": "cg"})'
     converse(changed(folder, code))
     (tags,) = [entry.values for entry in said_in(folder) if isinstance(entry, Tags)]
-    assert tags == {"fact sweep": "mine", "fact mlflow.runName": "x", "solver": "cg"}
+    assert tags == {"fact sweep": "mine", "fact node": "3", "fact mlflow.runName": "x", "solver": "cg"}
