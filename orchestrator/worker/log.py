@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.layout import LOG
@@ -34,7 +35,8 @@ def read(folder: Path) -> bytes:
 def _bound(log: int) -> None:
     while True:
         time.sleep(LOOK_SECONDS)
-        cut(log)
+        with suppress(OSError):  # a full disk takes it later
+            cut(log)
 
 
 def cut(log: int) -> None:
@@ -43,4 +45,4 @@ def cut(log: int) -> None:
     if size > LONGEST_BYTES:
         end = os.pread(log, LOG_BYTES, size - LOG_BYTES)
         os.ftruncate(log, 0)
-        os.write(log, CUT + end.partition(b"\n")[2])
+        os.write(log, CUT + (end.partition(b"\n")[2] or end))  # a progress bar may print no line at all

@@ -39,3 +39,15 @@ def test_a_log_of_the_usual_size_stays_as_it_is(opened: int, tmp_path: Path) -> 
     log.cut(opened)
     assert log.read(tmp_path) == b"a word\n"
     assert log.read(tmp_path / "elsewhere") == b""
+
+
+def test_a_log_of_a_progress_bar_which_has_no_lines_keeps_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "LONGEST_BYTES", 1000)
+    monkeypatch.setattr(log, "LOG_BYTES", 100)
+    file = tmp_path / "log.txt"
+    file.write_bytes(b"\r".join(b"%d %%" % number for number in range(1000)))
+    with file.open("a+b") as opened:
+        log.cut(opened.fileno())
+    assert file.read_bytes().endswith(b"998 %\r999 %") and file.stat().st_size == len(log.CUT) + 100
