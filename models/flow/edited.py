@@ -9,7 +9,7 @@ from models.data.dataset import Data
 from models.env import Env
 from models.events import Curve, Event, Images, Scalars
 from models.flow.drawing import drawn, labels_in_turn, standard_noise
-from models.flow.edits import AMOUNTS, ROWS, STOPS, Editor, fused, lerp, rows_of_fusion, slerp
+from models.flow.edits import AMOUNTS, EXTREME, ROWS, SHARES, Editor, fused, lerp, rows_of_fusion, slerp
 from models.flow.networks import Flow
 from models.parts.evaluation.judge import Judge
 
@@ -90,12 +90,12 @@ def attributes(editor: Editor, env: Env, step: int) -> Iterator[Event]:
     noise, rows, values = editor.noise(images), list[Tensor](), dict[str, float]()
     for name, measure in {"brightness": brightness, "width": width}.items():
         measured = measure(trained)
-        direction, n = editor.along(measured), max(1, len(measured) // 5)
+        direction, n = editor.along(measured), max(1, int(EXTREME * len(measured)))
         rows.append(editor.moved(noise[:2], direction, WAYS))
         ordered = measured.sort().values
         difference = float(ordered[-n:].mean() - ordered[:n].mean())
-        made = float(measure(editor.images(noise + direction)).mean() - measure(images).mean())
-        values[f"edits/{name}"] = made / difference if difference else 0.0
+        change = float(measure(editor.images(noise + direction)).mean() - measure(images).mean())
+        values[f"edits/{name}"] = change / difference if difference else 0.0
     yield Images(step, "edits/attributes", torch.cat(rows), columns=len(WAYS))
     yield Scalars(step, values)
 
@@ -127,19 +127,18 @@ def fusions(editor: Editor, judge: Judge, pairs: list[tuple[int, int]], env: Env
     first, second = (images.to(env.device) for images in fused_pairs(editor, pairs, READ // len(pairs)))
     n = len(first)
     labels = [judge.predict(images).argmax(1) for images in (first, second)]
-    shares = [stop / (STOPS - 1) for stop in range(STOPS)]
     lines = dict[str, list[float]]()
     for way, images in fused(editor, first, second).items():
         read = [judge.predict(batch) for batch in images]
         for end, label in zip(("first", "second"), labels, strict=True):
             lines[f"{end} class, {way}"] = [float(p.gather(1, label[:, None]).mean()) for p in read]
-    yield Curve(step, "edits/fusion_classes", shares, lines, "share of the second image", "probability by the judge")
+    yield Curve(step, "edits/fusion_classes", SHARES, lines, "share of the second image", "probability by the judge")
     a, b = editor.noise(first), editor.noise(second)
     norms = {
-        name: [float(path(a, b, share).flatten(1).norm(dim=1).mean()) for share in shares]
+        name: [float(path(a, b, share).flatten(1).norm(dim=1).mean()) for share in SHARES]
         for name, path in {"noise": lerp, "great circle": slerp}.items()
     }
-    yield Curve(step, "edits/fusion_norm", shares, norms, "share of the second image", "norm of the noise")
+    yield Curve(step, "edits/fusion_norm", SHARES, norms, "share of the second image", "norm of the noise")
     yield rows_of_fusion(editor, first[:: max(1, n // 3)][:3], second[:: max(1, n // 3)][:3], step)
 
 

@@ -19,6 +19,7 @@ from models.parts.networks.blocks import restored
 
 AMOUNTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # of an attribute
 STOPS = 9  # of a fusion
+SHARES = tuple(stop / (STOPS - 1) for stop in range(STOPS))  # of the second image there
 AVERAGED = 1_000  # training images of a mean, at most
 ROWS = 6  # images, or pairs, of a picture
 EXTREME = 0.2  # share of the images that have most, and least, of an attribute
@@ -95,11 +96,10 @@ def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
 def fused(editor: Editor, first: Tensor, second: Tensor) -> dict[str, list[Tensor]]:
     """Images on the way between two batches (n, *shape), at each of STOPS: by noise, by its great circle, and by pixels."""
     a, b = editor.noise(first), editor.noise(second)
-    shares = [stop / (STOPS - 1) for stop in range(STOPS)]
     return {
-        "noise": [editor.images(lerp(a, b, share)) for share in shares],
-        "great circle": [editor.images(slerp(a, b, share)) for share in shares],
-        "pixels": [lerp(first, second, share).to(a.device) for share in shares],
+        "noise": [editor.images(lerp(a, b, share)) for share in SHARES],
+        "great circle": [editor.images(slerp(a, b, share)) for share in SHARES],
+        "pixels": [lerp(first, second, share).to(a.device) for share in SHARES],
     }
 
 

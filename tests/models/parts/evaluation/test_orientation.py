@@ -42,21 +42,21 @@ def test_a_judge_without_classes_puts_images_in_the_right_order(
     unlabelled: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judge, "TRAINING", {1: (200, 64)})  # a quarter of its usual updates
-    its = cache.at_once(judge.obtain(unlabelled, tmp_path, "cpu"))
-    assert not its.knows_classes
-    assert its.accuracy > 0.7  # of four orientations; 0.25 is chance
-    assert its.confusion(unlabelled).sum(1).tolist() == [len(unlabelled.validation)] * 4
-    reference, real = its.features(unlabelled.validation.floats()), unlabelled.train.floats()[:300]
+    orientation_judge = cache.at_once(judge.obtain(unlabelled, tmp_path, "cpu"))
+    assert not orientation_judge.knows_classes
+    assert orientation_judge.accuracy > 0.7  # of four orientations; 0.25 is chance
+    assert orientation_judge.confusion(unlabelled).sum(1).tolist() == [len(unlabelled.validation)] * 4
+    reference, real = orientation_judge.features(unlabelled.validation.floats()), unlabelled.train.floats()[:300]
 
     def fid(images: Tensor) -> float:
-        return metrics.fid(reference, its.features(images))
+        return metrics.fid(reference, orientation_judge.features(images))
 
     noise = torch.rand(real.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     blurred = F.avg_pool2d(F.pad(real, (1, 1, 1, 1), mode="replicate"), 3, 1)
     order = [fid(real), fid(0.9 * real + 0.1 * noise), fid(0.6 * real + 0.4 * noise), fid(noise)]
     assert order == sorted(order)
     assert fid(real) < fid(blurred) < fid(noise)
-    assert cache.at_once(judge.obtain(unlabelled, tmp_path, "cpu")).digest == its.digest
+    assert cache.at_once(judge.obtain(unlabelled, tmp_path, "cpu")).digest == orientation_judge.digest
 
 
 def test_what_has_no_classes_is_said_and_not_scored(
@@ -64,8 +64,8 @@ def test_what_has_no_classes_is_said_and_not_scored(
 ) -> None:
     monkeypatch.setattr(judge, "TRAINING", {1: (5, 16)})
     assert any("orientation" in str(event) for event in judge.obtain(unlabelled, tmp_path, "cpu"))
-    its = cache.at_once(judge.obtain(unlabelled, tmp_path, "cpu"))
-    quality = Quality.against_validation(its, unlabelled, 50)
+    orientation_judge = cache.at_once(judge.obtain(unlabelled, tmp_path, "cpu"))
+    quality = Quality.against_validation(orientation_judge, unlabelled, 50)
     keys = quality.of_new_images("fresh", unlabelled.train.floats()[:50]).keys()
     assert keys == {f"{name}/fresh" for name in ("fid", "kid", "precision", "recall", "density", "coverage")}
     said = list(quality.introduce(unlabelled, torch.nn.Linear(2, 2)))
