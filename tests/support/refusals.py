@@ -40,6 +40,7 @@ VALID: dict[str, tuple[str, ...]] = {
     "sample": ("done",),
     "pack": ("done", "-o", "done.zip"),
     "unpack": ("tiny.npz",),
+    "cluster": ("slurm", "run", QUADRATIC),
 }
 
 

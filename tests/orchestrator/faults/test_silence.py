@@ -5,13 +5,14 @@ import time
 
 import pytest
 
-from tests.support.faults import EVERY, GATED, HALF, SILENCE, STEP, STEPS, computed_twice
+from tests.support.faults import EVERY, GATED, HALF, SILENCE, STEP, STEPS, computed_twice, servers_long
 from tests.support.place import Place
 from tests.support.processes import kill
 
 pytestmark = pytest.mark.slow
 
 
+@servers_long
 def test_a_frozen_worker_is_replaced(place: Place) -> None:
     process = place.start(*place.run("--trials", "2", *EVERY, "--silence", str(SILENCE), **GATED))
     process.wait_for(place.computed(2, step=HALF))
@@ -25,6 +26,7 @@ def test_a_frozen_worker_is_replaced(place: Place) -> None:
     assert computed_twice(place) <= 0.5 / STEP + 2
 
 
+@servers_long
 def test_a_supervisor_that_stood_still_does_not_take_its_workers_for_hung(place: Place) -> None:
     """As after Ctrl-Z and fg."""
     process = place.start(*place.run("--trials", "2", *EVERY, "--silence", str(SILENCE), **GATED))
@@ -38,6 +40,7 @@ def test_a_supervisor_that_stood_still_does_not_take_its_workers_for_hung(place:
     assert computed_twice(place) == 0
 
 
+@servers_long
 def test_an_endless_loop_is_ended_and_tried_again(place: Place) -> None:
     stem = f"{place.folder}/once-"
     done = place.sweep(
@@ -50,6 +53,7 @@ def test_an_endless_loop_is_ended_and_tried_again(place: Place) -> None:
     place.check(2, 5)
 
 
+@servers_long
 def test_hung_is_not_slow(place: Place) -> None:
     """An evaluation that computes for three times the limit, and says nothing, is left alone."""
     done = place.sweep(*place.run("--trials", "2", *EVERY, "--silence", "4", evaluation=12, steps=5))
@@ -58,6 +62,7 @@ def test_hung_is_not_slow(place: Place) -> None:
     place.check(2, 5)
 
 
+@servers_long
 def test_a_trial_that_takes_too_long_has_failed(place: Place) -> None:
     done = place.sweep(*place.run("--trials", "2", *EVERY, "--trial-timeout", "2", mode="loop", steps=5))
     assert done.returncode == 1, done.stderr

@@ -76,6 +76,7 @@ def test_the_supervisor_is_killed_between_any_two_of_its_acts(place: Place, seed
     place.check(total, 6)
 
 
+@servers_long
 def test_workers_leave_when_the_supervisor_is_killed(place: Place) -> None:
     process = place.start(*place.run("--trials", "3", *EVERY, **GATED))
     process.wait_for(place.computed(2, step=HALF))
@@ -91,6 +92,7 @@ def test_workers_leave_when_the_supervisor_is_killed(place: Place) -> None:
     assert computed_twice(place) == 0, "they left with a checkpoint"
 
 
+@servers_long
 def test_a_worker_that_does_not_notice_is_ended_when_the_supervisor_is_gone(place: Place) -> None:
     process = place.start(*place.run("--trials", "1", "--workers", "1", mode="loop", steps=5, journal="journal"))
     process.wait_for(place.computed(1, step=3))
@@ -117,6 +119,7 @@ def test_another_supervisor_is_turned_away_and_takes_over_after_the_first_ones_d
     place.check(2, STEPS)
 
 
+@servers_long
 def test_cut_checkpoints_and_outboxes_give_way_to_what_was_before(place: Place) -> None:
     process = place.start(*place.run("--trials", "3", *EVERY, **GATED))
     process.wait_for(lambda: len(list(place.folder.rglob(layout.PREVIOUS_CHECKPOINT))) == 2)

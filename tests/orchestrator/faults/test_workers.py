@@ -26,6 +26,7 @@ def test_a_killed_worker_is_followed_by_another_and_the_trial_goes_on_as_itself(
     assert computed_twice(place) <= 0.5 / STEP + 2, "no more than a checkpoint's interval"
 
 
+@servers_long
 @pytest.mark.parametrize(("mode", "allowed", "deaths"), [("broken", 3, 3), ("broken", 5, 5), ("killed", 3, 12)])
 def test_after_three_deaths_at_one_place_a_trial_has_failed_and_the_sweep_goes_on(
     place: Place, mode: str, allowed: int, deaths: int
@@ -44,6 +45,7 @@ def test_after_three_deaths_at_one_place_a_trial_has_failed_and_the_sweep_goes_o
         assert name in place.runs()[f"trial {trial.number}"].data.tags["mlflow.note.content"]
 
 
+@servers_long
 def test_a_death_in_every_trial_costs_none(place: Place) -> None:
     stem = f"{place.folder}/once-"
     done = place.sweep(*place.run("--trials", "4", *EVERY, mode="killed_once", stem=stem, steps=5, journal="journal"))

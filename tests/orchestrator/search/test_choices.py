@@ -219,23 +219,22 @@ def test_what_no_trial_can_have_is_not_enqueued(bench: Bench, texts: list[str], 
 
 
 @pytest.mark.slow
-def test_real_processes_play_what_fits_and_refuse_what_does_not(bench: Bench) -> None:
-    for sampler, pruner in (("gp", "hyperband"), ("cmaes", "asha"), ("random", "median")):
-        words = (
-            "--sampler",
-            sampler,
-            "--pruner",
-            pruner,
-            "--trials",
-            "8",
-            "--workers",
-            "2",
-            "--name",
-            f"{sampler}-{pruner}",
-        )
-        done = sweep("run", QUADRATIC, *words)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert len(books.load(bench.storage, f"{sampler}-{pruner}").finished()) == 8
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [
+        ("cmaes", "asha"),
+        *(pytest.param(*pair, marks=pytest.mark.long) for pair in (("gp", "hyperband"), ("random", "median"))),
+    ],
+)
+def test_real_processes_play_what_fits(bench: Bench, sampler: str, pruner: str) -> None:
+    words = ("--sampler", sampler, "--pruner", pruner, "--trials", "8", "--workers", "2", "--name", "toy")
+    done = sweep("run", QUADRATIC, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(books.load(bench.storage, "toy").finished()) == 8
+
+
+@pytest.mark.slow
+def test_real_processes_refuse_what_does_not_fit(bench: Bench) -> None:
     for option in ("--dry-run", "--workers=0"):
         done = sweep("run", TWO, "--sampler", "cmaes", option)
         assert done.returncode == 2 and "searches one objective" in done.stderr and "Traceback" not in done.stderr
