@@ -92,7 +92,7 @@ def output(path: Path) -> Path:
     place = path.absolute()
     try:
         place.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:  # a name that no file can have
         raise UserError(
