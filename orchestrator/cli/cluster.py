@@ -13,7 +13,10 @@ from orchestrator.cli.options import TEXT, WHOLE, Number, Optional
 @click.option("--cpus-per-node", type=WHOLE, metavar="N", help="Cores of each.  [default: 8]")
 @click.option("--gpus-per-node", type=Optional(click.IntRange(min=0)), metavar="N", help="GPUs of each.  [default: 0]")
 @click.option(
-    "--hours", type=Optional(Number(min=0, min_open=True, max=24 * 366)), metavar="N", help="Until the job ends.  [default: 24]"
+    "--hours",
+    type=Optional(Number(min=0, min_open=True, max=24 * 366)),
+    metavar="N",
+    help="Until the job ends.  [default: 24]",
 )
 @click.option("--partition", type=TEXT, metavar="NAME", help="SLURM's.  [default: the cluster's own]")
 @click.option(
