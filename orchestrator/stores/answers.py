@@ -7,6 +7,7 @@ from typing import Any
 NEVER = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # MLflow's own word: do not ask again
 LATER_STATUS = (401, 403, 429)  # and all from 500
 THIS_FILE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # errors of one file, not of the disk
+UPLOADS = "/mlflow-artifacts/"  # in the address of a file that is sent
 DATABASES = ("sqlalchemy", "psycopg", "sqlite3")
 
 
@@ -31,7 +32,8 @@ def is_later(error: Exception) -> bool:
 def refuse_empty(client: Any) -> None:
     """From now on MLflow's ``client`` raises where a success comes without content, or as a page: a proxy sends such answers.
 
-    MLflow itself always answers with JSON. The client takes nothing for a success, and what was sent would be lost.
+    MLflow itself answers with JSON, and with nothing to the upload of a file. The client takes nothing for a success, and what
+    was sent would be lost.
     ``client`` is the module mlflow.utils.rest_utils.
     """
     request = client._get_http_response_with_retries
@@ -44,7 +46,7 @@ def refuse_empty(client: Any) -> None:
         is_file = named.get("stream")  # that is downloaded, and may be empty
         if answer.status_code == 200 and "/api/" in url and not is_file:
             text = answer.text.lstrip()
-            if not text or text.startswith("<"):
+            if text.startswith("<") or not (text or UPLOADS in url):
                 raise ConnectionError(f"{url} gives {f'a page: {text[:40]}' if text else 'an empty answer'}")
         return answer
 
