@@ -81,7 +81,7 @@ def test_pause_frees_the_machine_and_resume_goes_on(place: Place) -> None:
     process.wait_for(lambda: not place.workers())
     place.open_gate()
     computed = (place.folder / "journal").read_text()
-    assert "paused, driven by process" in place.sweep("show", "toy").stdout
+    process.wait_for(lambda: "paused, driven by process" in place.sweep("show", "toy").stdout)
     assert (place.folder / "journal").read_text() == computed, "nothing is computed"
     answer = control(place, "resume", "toy")
     assert answer == "2 trials to go on"
