@@ -72,10 +72,18 @@ def _checked(book: Book, changes: Mapping[str, Any]) -> dict[str, Any]:
     if "label" not in changes:
         return dict(changes)
     data = kinds.load(book.spec.data, Path(book.spec.data_folder), _study(book).data_kind)
-    text, classes = str(changes["label"]), data.classes
-    if text not in classes and not text.isdecimal():
-        raise UserError(f"--class {text}: no such class; there are: {', '.join(classes)}")
-    return {**changes, "label": classes.index(text) if text in classes else int(text)}
+    text = str(changes["label"])
+    number = _class_number(text, data.classes)
+    if number is None:
+        raise UserError(f"--class {text}: no such class; there are: {', '.join(data.classes)}")
+    return {**changes, "label": number}
+
+
+def _class_number(text: str, known: Sequence[str]) -> int | None:
+    """Of a class that is named, or given by its number, be it that of a class or not; None for another name."""
+    if text in known:
+        return known.index(text)
+    return int(text) if text.isdecimal() else None
 
 
 def _with(config: Any, changes: Mapping[str, Any]) -> Any:
@@ -107,7 +115,7 @@ def edit(book: Book, number: int | None, way: str, classes: str, seed: int, devi
     if function is None:
         raise UserError(f"the study {book.spec.study} edits no images; leave out --{way}")
     known = datasets.load(book.spec.data, Path(book.spec.data_folder)).classes
-    first, second = _two_classes(f"--{way} {classes}", classes, known)
+    first, second = _two_classes(way, classes, known)
 
     def edited(config: Any, env: Env, weights: Mapping[str, Tensor]) -> Images:
         return function(config, env, weights, way, first, second)
@@ -115,17 +123,15 @@ def edit(book: Book, number: int | None, way: str, classes: str, seed: int, devi
     return _drawn(book, number, seed, device, edited)
 
 
-def _two_classes(option: str, text: str, known: Sequence[str]) -> tuple[int, int]:
+def _two_classes(way: str, text: str, known: Sequence[str]) -> tuple[int, int]:
     numbers = []
     for name in (part.strip() for part in text.split(",")):
-        if name in known:
-            numbers.append(known.index(name))
-        elif name.isdecimal() and int(name) < len(known):
-            numbers.append(int(name))
-        else:
-            raise UserError(f"{option}: no class '{name}'; there are: {', '.join(known)}")
+        number = _class_number(name, known)
+        if number is None or number >= len(known):
+            raise UserError(f"--{way} {text}: no class '{name}'; there are: {', '.join(known)}")
+        numbers.append(number)
     if len(numbers) != 2:
-        raise UserError(f"{option}: two classes are needed, such as --fuse {known[0]},{known[-1]}")
+        raise UserError(f"--{way} {text}: two classes are needed, such as --{way} {known[0]},{known[-1]}")
     return numbers[0], numbers[1]
 
 
