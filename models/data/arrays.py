@@ -15,19 +15,12 @@ ONE_CLASS = (
     "the images have no classes to tell apart, so scores are by a judge that learned which way up an image is, and nothing "
     "is said of classes and legibility"
 )
-LONGEST = 300  # letters of a message about data of the user's own
 
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images and their labels
 
 
 class DataError(ValueError):
     """Data that cannot be used. The message is one sentence that says what is wrong and the way out."""
-
-
-def shortened(message: str) -> str:
-    """Without its middle, where names of the user's make it too long."""
-    half = LONGEST // 2 - 2
-    return message if len(message) <= LONGEST else f"{message[:half]} … {message[-half:]}"
 
 
 class Arrays(NamedTuple):

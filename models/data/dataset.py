@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.arrays import ONE_CLASS, Arrays, DataError, Part, shortened
+from models.data.arrays import ONE_CLASS, Arrays, DataError, Part
 from models.data.division import splits
 from models.data.files import FORMS
 from models.data.halved import PREFIX as HALVED
 from models.data.halved import halved, halved_shape
 from models.data.known import KNOWN, available_offline
+from models.data.reading import read
 from models.data.values import dark
 from models.events import DataUsed
 from models.hints import did_you_mean
@@ -173,20 +174,7 @@ class Reader:
         if self.prefix in KNOWN:
             arrays = KNOWN[self.prefix].read(self.folder)
             return _with_shares(arrays, self.shares) if self.shares else arrays
-        form, read = FORMS[self.prefix]
-        if not self.rest:
-            raise DataError(f"'{self.spec}' says not where the images are; write {form}")
-        try:
-            return read(Path(self.rest).expanduser())
-        except DataError as error:
-            raise DataError(shortened(str(error))) from error
-        except (
-            OSError,
-            RuntimeError,
-            ValueError,
-        ) as error:  # a path that the system does not take, or of a user who is none
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(shortened(f"'{self.spec}' cannot be read ({reason}); give another path")) from error
+        return read(self.spec, "images", *FORMS[self.prefix])
 
 
 def load(spec: str, folder: Path) -> Data:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.arrays import DataError, shortened
+from models.data.arrays import DataError
 from models.data.clouds.arrays import CloudArrays, Triangles
 from models.data.clouds.folders import off_folder, xyz_folder
 from models.data.clouds.modelnet import modelnet40, modelnet40c
 from models.data.clouds.shapes import shapes
 from models.data.division import divide
+from models.data.reading import read
 from models.events import DataUsed
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Reader:
     def __init__(self, spec: str, folder: Path) -> None:
         """Raises DataError where ``spec`` names none."""
         self.spec, self.folder = spec, folder
-        self.prefix, colon, self.rest = spec.partition(":")
+        self.prefix, colon, _ = spec.partition(":")
         if not ((self.prefix in KNOWN and not colon) or (self.prefix in FORMS and colon)):
             raise DataError(f"no point clouds '{spec}'; there are: {', '.join(forms())}")
 
@@ -121,16 +122,7 @@ class Reader:
     def _arrays(self) -> CloudArrays:
         if self.prefix in KNOWN:
             return KNOWN[self.prefix](self.folder)
-        form, read = FORMS[self.prefix]
-        if not self.rest:
-            raise DataError(f"'{self.spec}' says not where the clouds are; write {form}")
-        try:
-            return read(Path(self.rest).expanduser())
-        except DataError as error:
-            raise DataError(shortened(str(error))) from error
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(shortened(f"'{self.spec}' cannot be read ({reason}); give another path")) from error
+        return read(self.spec, "clouds", *FORMS[self.prefix])
 
 
 def load(spec: str, folder: Path) -> Clouds:
