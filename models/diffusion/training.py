@@ -37,12 +37,8 @@ def check(config: Config, data: datasets.Data) -> None:
         raise datasets.DataError(
             f"levels={config.levels} halve images of {sides[0]}×{sides[1]} too often; use --set levels=1"
         )
-    if config.labels and not data.has_classes:
-        raise datasets.DataError(f"'{data.name}' has no classes that could be told; use --set labels=False")
-    if config.labels and config.classes != len(data.classes):
-        raise datasets.DataError(
-            f"classes={config.classes} and '{data.name}' has {len(data.classes)}; use --set classes={len(data.classes)}"
-        )
+    if config.labels:
+        needs.refuse_other_classes(data, config.classes)
 
 
 class DiffusionLearner:

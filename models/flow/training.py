@@ -29,10 +29,8 @@ def check(config: Config, data: datasets.Data) -> None:
             f"levels={config.levels} and '{data.name}' has {present}, so bits would count levels that no image has; use --set "
             f"levels={present}"
         )
-    if config.labels and config.classes != len(data.classes):
-        raise datasets.DataError(
-            f"classes={config.classes} and '{data.name}' has {len(data.classes)}; use --set classes={len(data.classes)}"
-        )
+    if config.labels:
+        needs.refuse_other_classes(data, config.classes)
 
 
 def _refuse_sides(config: Config, height: int, width: int) -> None:

@@ -66,7 +66,8 @@ def sample(
     edits = {way: classes for way, classes in {"fuse": fuse, "transfer": transfer}.items() if classes is not None}
     if edits and (len(edits) > 1 or traverse or n is not None or changes):
         raise UserError(
-            "--fuse and --transfer edit real images, each alone; leave out the other, and --n and --traverse"
+            "--fuse and --transfer edit real images, each alone; leave out the other, and --n, --traverse, --steps, --guidance "
+            "and --class"
         )
     from orchestrator import devices
     from orchestrator.search import sampling

@@ -28,3 +28,13 @@ def refuse_unlabelled(data: Data) -> None:
             f"'{data.name}' has one class, and this study needs two; add images of a second, or take a study that looks at "
             "no labels, such as ebm, gan, vae or diffusion"
         )
+
+
+def refuse_other_classes(data: Data, classes: int) -> None:
+    """Raises DataError where a model with ``labels`` and so many ``classes`` cannot learn those of the images."""
+    if not data.has_classes:
+        raise DataError(f"'{data.name}' has no classes that could be told; use --set labels=False")
+    if classes != len(data.classes):
+        raise DataError(
+            f"classes={classes} and '{data.name}' has {len(data.classes)}; use --set classes={len(data.classes)}"
+        )

@@ -26,3 +26,14 @@ def test_pairs_of_codes_are_as_many_as_there_are_images() -> None:
     tokens = torch.arange(7 * 16).view(7, 4, 4) % 8
     (event,) = edits(network, tokens, 1)
     assert isinstance(event, Images) and len(event.images) == 3 * 8
+
+
+def test_labels_of_one_class_are_refused_with_a_way_out_that_works(tmp_path: Path) -> None:
+    """Of flow and diffusion, whose `classes` are at least two."""
+    one = load(write_folder(tmp_path / "one", {"a": 80}), tmp_path)
+    with pytest.raises(DataError, match="has no classes that could be told; use --set labels=False"):
+        needs.refuse_other_classes(one, 10)
+    two = load(write_folder(tmp_path / "two", {"a": 40, "b": 40}), tmp_path)
+    with pytest.raises(DataError, match="classes=10 and .* has 2; use --set classes=2"):
+        needs.refuse_other_classes(two, 10)
+    needs.refuse_other_classes(two, 2)
