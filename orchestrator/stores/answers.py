@@ -2,12 +2,14 @@
 
 import errno
 import functools
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 NEVER = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # MLflow's own word: do not ask again
 LATER_STATUS = (401, 403, 429)  # and all from 500
 THIS_FILE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # errors of one file, not of the disk
-UPLOADS = "/mlflow-artifacts/"  # in the address of a file that is sent
+FILES = "/mlflow-artifacts/artifacts/"  # in the address of a file that is sent
 DATABASES = ("sqlalchemy", "psycopg", "sqlite3")
 
 
@@ -32,8 +34,8 @@ def is_later(error: Exception) -> bool:
 def refuse_empty(client: Any) -> None:
     """From now on MLflow's ``client`` raises where a success comes without content, or as a page: a proxy sends such answers.
 
-    MLflow itself answers with JSON, and with nothing to the upload of a file. The client takes nothing for a success, and what
-    was sent would be lost.
+    MLflow itself answers with JSON. To a file it answers with nothing, so the folder is listed to see that the file arrived. The
+    client takes nothing for a success, and what was sent would be lost.
     ``client`` is the module mlflow.utils.rest_utils.
     """
     request = client._get_http_response_with_retries
@@ -46,8 +48,23 @@ def refuse_empty(client: Any) -> None:
         is_file = named.get("stream")  # that is downloaded, and may be empty
         if answer.status_code == 200 and "/api/" in url and not is_file:
             text = answer.text.lstrip()
-            if text.startswith("<") or not (text or UPLOADS in url):
-                raise ConnectionError(f"{url} gives {f'a page: {text[:40]}' if text else 'an empty answer'}")
+            if text.startswith("<"):
+                raise ConnectionError(f"{url} gives a page: {text[:40]}")
+            if not text and FILES not in url:
+                raise ConnectionError(f"{url} gives an empty answer")
+            if not text and method == "PUT" and not has_arrived(url, checked, *arguments, **named):
+                raise ConnectionError(f"{url} gives an empty answer, and the file is not there")
         return answer
 
     client._get_http_response_with_retries = checked
+
+
+def has_arrived(url: str, request: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
+    """Whether MLflow lists the file that was sent to ``url``, asked by ``request`` with the arguments of the sending."""
+    server, path = url.split(FILES, maxsplit=1)
+    folder, _, name = path.rpartition("/")
+    listing = {key: value for key, value in named.items() if key != "data"} | {"params": {"path": folder}}
+    answer = request("GET", f"{server}{FILES}".rstrip("/"), *arguments, **listing)
+    return answer.status_code == 200 and any(
+        file["path"] in (name, unquote(name)) for file in answer.json().get("files", ())
+    )

@@ -16,7 +16,7 @@ from orchestrator.stores import answers
 from orchestrator.tracking import connection
 from orchestrator.tracking.mlflow_store import MlflowStore
 
-ANSWER = {"status": 200, "body": ""}
+ANSWER = {"status": 200, "body": ""}  # and "files": what a folder is said to hold
 PAGE = "<!doctype html><html><body>Welcome to the proxy</body></html>"
 ERROR = json.dumps({"error_code": "PERMISSION_DENIED", "message": "Permission denied"})
 
@@ -25,7 +25,8 @@ class Handler(BaseHTTPRequestHandler):
     """Answers everything alike."""
 
     def do_GET(self) -> None:
-        body = str(ANSWER["body"]).encode()
+        is_listing = self.command == "GET" and "?path=" in self.path
+        body = str(ANSWER["files" if is_listing and "files" in ANSWER else "body"]).encode()
         self.send_response(int(str(ANSWER["status"])))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -88,6 +89,22 @@ def test_an_answer_without_content_means_later(address: str, folder: Path, body:
         with pytest.raises(MlflowException) as error:
             ask()
         assert answers.is_later(error.value)
+
+
+def test_a_file_that_arrived_is_known_by_its_name_in_the_folder(
+    address: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow answers the sending of a file with nothing."""
+    listing = json.dumps({"files": [{"path": "a word.txt", "is_dir": False}]})
+    monkeypatch.setitem(ANSWER, "files", listing)
+    ANSWER.update(status=200, body="")
+    MlflowStore(address, "1")
+    files = get_artifact_repository(f"{address}/api/2.0/mlflow-artifacts/artifacts/1/run")
+    for name in ("a word.txt", "another.txt"):
+        (folder / name).write_text("a word")
+    files.log_artifact(str(folder / "a word.txt"), "words")
+    with pytest.raises(MlflowException, match="an empty answer, and the file is not there"):
+        files.log_artifact(str(folder / "another.txt"), "words")
 
 
 def test_an_empty_file_may_be_read(address: str, folder: Path) -> None:

@@ -161,14 +161,17 @@ def test_a_trainer_that_exits_has_failed_and_its_reason_is_kept(folder: Path) ->
 
 def test_too_many_open_files_are_the_trouble_of_one_trial(folder: Path) -> None:
     """A full disk ends the sweep; what this process alone cannot open does not."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
     leak = "import itertools, os; leaked = [os.dup(0) for _ in itertools.repeat(0, 10**6)]"
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    task = changed(folder, f"try:\n        {leak}\n    except OSError: pass")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    already = {int(number) for number in os.listdir("/proc/self/fd")}  # other tests have files open too
+    limit = max(already) + 256
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
     try:
-        end = converse(changed(folder, f"try:\n        {leak}\n    except OSError: pass"))[-1]
+        end = converse(task)[-1]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-        for number in range(64, 256):  # what the trainer has left open
+        for number in set(range(limit)) - already:  # what the trainer has left open
             with suppress(OSError):
                 if os.fstat(number) == os.fstat(0):
                     os.close(number)
