@@ -8,7 +8,10 @@ from benchmarks.faults.row import HEAD, Row
 
 # Each is a file of this folder with a function measure(count), which yields a Row for each fault that it tries. The count
 # is how often to try a fault; None stands for the number that the file thinks enough.
-SCRIPTS = ("combinations", "first_seconds", "fuzz", "last_seconds", "moved_folders", "pack", "refusals", "store_errors")
+SCRIPTS = (
+    *("chaos", "combinations", "first_seconds", "fuzz", "last_seconds"),
+    *("moved_folders", "pack", "refusals", "store_errors"),
+)
 
 
 def main() -> int:
