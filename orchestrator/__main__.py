@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 
 try:
@@ -16,8 +17,12 @@ if sys.path and os.path.realpath(sys.path[0] or os.curdir) == os.path.realpath(o
     if not os.path.samefile(os.curdir, os.path.dirname(os.path.dirname(__file__))):
         sys.path.append(sys.path.pop(0) or os.getcwd())
 
-from orchestrator import collector, outputs  # noqa: E402
-from orchestrator.cli.main import main  # noqa: E402
+try:
+    from orchestrator import collector, outputs
+    from orchestrator.cli.main import main
+except KeyboardInterrupt:
+    print("interrupted; give the same command again", file=sys.stderr)
+    sys.exit(130)
 
 
 def start() -> None:
@@ -32,6 +37,7 @@ def start() -> None:
             end.code = outputs.status(end.code or 0, command)
         raise
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it leaves already
         gc.freeze()  # looking through all that was imported would take as long again on leaving
 
 

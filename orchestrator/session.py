@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator import collector, files, launchers, text
-from orchestrator.errors import UserError
+from orchestrator.errors import INTERRUPTED, Interrupted, UserError
 from orchestrator.files import CannotWrite
 from orchestrator.search import combinations, completion, home, moved_folder, plan, steer
 from orchestrator.search.book import Book
@@ -29,8 +29,6 @@ from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.terminal import ending, tables
 from orchestrator.terminal.progress import display
 from orchestrator.tracking import connection, sweep_record
-
-INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 
 def parent_run() -> str:
@@ -68,6 +66,10 @@ def make(spec: Spec, storage: Storage, parent_run: str = "") -> Book:
     while True:
         try:
             return create(storage, spec)
+        except KeyboardInterrupt:
+            if plan.settle(spec, storage):
+                raise Interrupted(ending.interrupted(spec)) from None
+            raise
         except NameTaken:  # the same command, begun at the same time, was faster
             if book := plan.settle(spec, storage):
                 return book
@@ -79,10 +81,12 @@ def drive(
     """Run the sweep until it ends or is halted, and say so; returns the exit status.
 
     ``parent_run`` is the MLflow run that `mlflow run` made for it, if it did. ``changes`` are made in the sweep's spec when
-    nothing can be refused any more: nobody else drives it, and its stores can be opened.
+    nothing can be refused any more: nobody else drives it, and its stores can be opened. Interrupted after a second Ctrl-C.
     """
     try:
         return _drive(book, machine, console, parent_run, changes or {})
+    except KeyboardInterrupt:
+        raise Interrupted(ending.interrupted(book.spec)) from None
     except home.Moved as error:
         raise UserError(str(error)) from None
     except CannotWrite as error:

@@ -75,3 +75,14 @@ def visible(text: str) -> str:
         letter if letter.isprintable() or letter in "\n\t" or ord(letter) > 159 else ascii(letter)[1:-1]
         for letter in text
     )
+
+
+def version() -> str:
+    """The version of this program."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("generative-sweeps")
+    except PackageNotFoundError:
+        return "source"

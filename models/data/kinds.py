@@ -55,6 +55,7 @@ KINDS: Mapping[str, Kind] = {
 def reader(spec: str, folder: Path, kind: str) -> Reader:
     """Of data that ``spec`` names. Raises DataError where it names none, or data of another kind than ``kind``."""
     wanted = KINDS[kind]
+    _refuse_halved_clouds(spec)
     if not wanted.is_named(spec):
         for other in KINDS.values():
             if other is not wanted and other.is_named(spec):
@@ -71,6 +72,7 @@ def load(spec: str, folder: Path, kind: str) -> Any:
 
 def check_name(spec: str) -> None:
     """Raises DataError where ``spec`` names no data of any kind; nothing is read."""
+    _refuse_halved_clouds(spec)
     for kind in KINDS.values():
         if kind.is_named(spec):
             kind.open(spec, Path())
@@ -79,6 +81,12 @@ def check_name(spec: str) -> None:
     hint = did_you_mean(spec.partition(":")[0], written, written)
     there = "; ".join(f"{kind.noun}: {', '.join(kind.forms())}" for kind in KINDS.values())
     raise DataError(f"no data set '{spec}'; {hint}there are {there}")
+
+
+def _refuse_halved_clouds(spec: str) -> None:
+    prefix, _, rest = spec.partition(":")
+    if prefix == images.HALVED and rest and clouds.is_named(rest):
+        raise DataError(f"'{spec}' would halve point clouds, which have no height and width; write {rest}")
 
 
 def is_path(spec: str) -> bool:

@@ -95,9 +95,11 @@ def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
                 assert file.zip is not None  # it is open
                 _refuse_hostile(path, names, file.zip)
                 return {name: file[name] for name in names}, [name for name in file.files if name not in names]
-            missing += [
-                name for part in ("train", "test") if (name := layout[part].labels) not in (*names, *file.files)
-            ]
+            optional = (
+                ""
+                if is_labelled
+                else f"; labels, {layout['train'].labels} and {layout['test'].labels}, may be left out"
+            )
             present = ", ".join(file.files) or "nothing"
     except DataError:
         raise
@@ -105,7 +107,7 @@ def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
         raise DataError(f"{path} is no whole .npz file ({error}); write it anew with numpy.savez") from error
     except (ValueError, SyntaxError, MemoryError, OverflowError) as error:
         raise DataError(f"{path} cannot be read ({error}); write plain arrays of numbers with numpy.savez") from error
-    raise DataError(f"{path} has no {', '.join(missing)} but holds {present}; rename or add arrays")
+    raise DataError(f"{path} has no {', '.join(missing)} but holds {present}; rename or add arrays{optional}")
 
 
 def _refuse_hostile(path: Path, names: list[str], archive: zipfile.ZipFile) -> None:

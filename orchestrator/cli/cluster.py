@@ -1,8 +1,13 @@
 """The command that prints what starts a cluster with a sweep on it: ``sweep cluster``."""
 
+from collections.abc import Sequence
+
 import click
 
+from orchestrator.cli import run
 from orchestrator.cli.options import TEXT, WHOLE, Number, Optional
+from orchestrator.errors import UserError
+from orchestrator.supervisor.options import MachineOptions
 
 
 @click.command(short_help="Print a script that runs a sweep on SLURM, Kubernetes or ssh.")
@@ -40,7 +45,44 @@ def cluster(kind: str, command: tuple[str, ...], name: str, hosts: str | None, *
     machines = tuple(host.strip() for host in (hosts or "").split(",") if host.strip())
     request = batch.Request(name=name, command=command, hosts=machines, **values)  # type: ignore[arg-type]
     batch.check(request)
+    _check(command, name)
     click.echo(getattr(batch, kind)(request), nl=False)
+
+
+def _check(command: Sequence[str], name: str) -> None:
+    """UserError for a sweep that could not begin, by its study, an option or a setting.
+
+    Stores, trained networks and the user's own data may be where the cluster is, so they are not looked at.
+    """
+    import studies
+    from models.data import kinds
+    from orchestrator.search import plan
+    from orchestrator.search.options import request
+    from orchestrator.stores import optuna_storage
+    from orchestrator.supervisor import machine
+    from orchestrator.tracking import datasets_page
+    from studies.parts.study import StudyError
+
+    word, *arguments = command
+    parsed = {"run": run.run, "compare": run.compare}[word].make_context(
+        f"sweep {word}", arguments, parent=click.get_current_context()
+    )
+    values = {**parsed.params, "name": name}
+    if values.pop("dry_run"):
+        raise UserError("--dry-run prints a plan and starts nothing; leave it out behind --")
+    values.pop("yes")
+    machine.check_elsewhere({option: values.pop(option) for option in MachineOptions.__annotations__})
+    whole = request(**values)
+    try:
+        study = studies.load(whole.study)
+    except StudyError as error:
+        raise UserError(str(error)) from None
+    storage = optuna_storage.empty(optuna_storage.DEFAULT_STORAGE)
+    for data in datasets_page.data_sets(whole.options["data"]):
+        if data is not None and kinds.is_path(data):
+            data = study.data
+        if not study.model_of:
+            plan.resolve(whole.with_data(data or study.data, name), storage, read=False)
 
 
 COMMANDS: tuple[click.Command, ...] = (cluster,)

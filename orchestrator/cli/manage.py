@@ -138,10 +138,20 @@ def rm(name: str, keep_runs: bool, yes: bool, storage: str | None) -> None:
     if driver := lease.present(book):
         raise lease.driven(book, driver)
     contents = removal.describe(book, keep_runs)
-    if not yes:
-        click.confirm(f"remove {contents}?", abort=True)
+    if not yes and not _confirmed(f"remove {contents}?"):
+        click.echo(f"nothing was removed; `sweep rm {name} --yes` removes it without asking", err=True)
+        raise SystemExit(1)
     removal.remove(book, keep_runs)
     make_console().print(f"removed {contents}", highlight=False)
+
+
+def _confirmed(question: str) -> bool:
+    """Whether somebody says yes. Ctrl-C and an input without an answer say no."""
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        click.echo(err=True)
+        return False
 
 
 @click.command(short_help="Compare stores, files and processes; repair what does not fit.")

@@ -55,6 +55,8 @@ def _answer(a: SweepData, b: SweepData) -> Part:
             else ""
         )
         part.paragraphs.append(f"{text}{best}.")
+        if data.book.spec.caution:
+            part.paragraphs.append(f"{letter}: {data.book.spec.caution}.")
     part.paragraphs.append(
         "Each is the best of many, trained once: the sweep with more trials had more chances, and neither says how far luck "
         "went. Samplers learn, so the clouds of values say how a search went, not which settings are better."

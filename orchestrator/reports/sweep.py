@@ -30,6 +30,8 @@ def write(book: Book) -> str:
     else:
         parts = [_answer(data), _history(data), _mattered(data), samples(data)]
     parts += [_evolution(data), *_sections(data), _failures(data), _cost(data), again(data), _trials(book)]
+    if book.spec.caution:
+        parts[0].paragraphs.insert(1, f"{book.spec.caution}.")
     if data.missing:
         parts[0].paragraphs.append(f"What only MLflow knows is left out of this report: {data.missing}.")
     return render(book.spec.name, book.spec.question, about(book), parts)

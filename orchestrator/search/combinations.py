@@ -156,11 +156,11 @@ def blocked(spec: Spec, study: Study[Any, Any]) -> Misfit | None:
 def notes(spec: Spec, study: Study[Any, Any]) -> list[str]:
     """What a user may not expect of this combination, a sentence each, for the plan."""
     asked = problem(spec, study)
-    always = [*spec.data_notes, *_without_effect(spec, study, asked)]
+    always = [*spec.data_notes, spec.caution, *_without_effect(spec, study, asked)]
     if spec.comparison:
         if spec.comparison.race and asked.objectives > 1:
-            return [f"the race compares arms by {spec.objectives[0][0]} alone", *always]
-        return always
+            always = [f"the race compares arms by {spec.objectives[0][0]} alone", *always]
+        return [sentence for sentence in always if sentence]
     sentences = [_size(spec, asked), _random(spec.sampler, asked), _first(spec.sampler, asked), _pruning(spec, asked)]
     sentences += always
     if asked.together > 1 and spec.deterministic:

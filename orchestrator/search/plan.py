@@ -21,24 +21,14 @@ from orchestrator.search.options import Request
 from orchestrator.search.spec import Spec, parse_fixed
 from orchestrator.stores import sqlite, urls
 from orchestrator.stores.optuna_storage import Storage
+from orchestrator.text import version
 from studies.parts import space as _space
 from studies.parts import typed
 from studies.parts.study import Study, StudyError
 
 
-def version() -> str:
-    """The version of this program."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed("generative-sweeps")
-    except PackageNotFoundError:
-        return "source"
-
-
-def resolve(request: Request, storage: Storage) -> Spec:
-    """The sweep that is asked for; UserError for anything in it that cannot be."""
+def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
+    """The sweep that is asked for; UserError for anything in it that cannot be. Data that are not ``read`` are not judged."""
     options = request.options
     try:
         study = studies.load(request.study)
@@ -91,12 +81,24 @@ def resolve(request: Request, storage: Storage) -> Spec:
         raise UserError(str(error)) from None
     if stored := books.find(storage, name):
         _refuse_another(spec.model_copy(update={"data_digest": stored.data_digest}), stored)
+    if not read:
+        return spec
     try:  # last, for it may wait for torch
         data = reader.load()
         check(study, configs, data)
     except datasets.DataError as error:
         raise UserError(str(error)) from None
-    return spec.model_copy(update={"data_digest": data.digest, "data_notes": [*data.notes]})
+    found = {"data_digest": data.digest, "data_notes": [*data.notes], "caution": _caution(base, data)}
+    return spec.model_copy(update=found)
+
+
+def _caution(base: BaseModel, data: Any) -> str:
+    """What is said beside every FID of new images, as many as ``evaluation_samples``, which studies that score some have."""
+    if (new := getattr(base, "evaluation_samples", None)) is None:
+        return ""
+    from models.parts.evaluation import needs
+
+    return needs.caution(data, new)
 
 
 def settle(spec: Spec, storage: Storage) -> books.Book | None:

@@ -124,14 +124,16 @@ def edit(book: Book, number: int | None, way: str, classes: str, seed: int, devi
 
 
 def _two_classes(way: str, text: str, known: Sequence[str]) -> tuple[int, int]:
+    if len(known) < 2:
+        raise UserError(f"--{way} needs two classes, and the data have one, {known[0]}; leave out --{way}")
     numbers = []
     for name in (part.strip() for part in text.split(",")):
         number = _class_number(name, known)
         if number is None or number >= len(known):
             raise UserError(f"--{way} {text}: no class '{name}'; there are: {', '.join(known)}")
         numbers.append(number)
-    if len(numbers) != 2:
-        raise UserError(f"--{way} {text}: two classes are needed, such as --{way} {known[0]},{known[-1]}")
+    if len(numbers) != 2 or len({*numbers}) != 2:
+        raise UserError(f"--{way} {text}: two different classes are needed, such as --{way} {known[0]},{known[-1]}")
     return numbers[0], numbers[1]
 
 

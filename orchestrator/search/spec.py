@@ -53,6 +53,7 @@ class Spec(BaseModel, frozen=True):
     data_digest: str
     data_folder: str
     data_notes: list[str] = []  # what was converted or left out when the data were read, a sentence each
+    caution: str = ""  # what is said beside every score, such as that it is of few images: a sentence
     image_shape: tuple[int, ...]  # of one example: an image, or a point cloud
     base: dict[str, Any]  # the config that trials vary
     set: dict[str, Any]  # what the user changed in it

@@ -71,9 +71,7 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
         if file is None:
             opening.check(url, option, opening.OPTUNA)
         if not creation.is_made(url, SCHEMA):
-            empty = RDBStorage(f"sqlite:///{MEMORY}")
-            empty.url = url
-            return empty
+            return empty(url)
         if file is not None and read_only.is_read_only(file):
             return _open(url, option, {"creator": partial(read_only.connect, file)})
     opening.check(url, option, opening.OPTUNA, write=create)
@@ -87,6 +85,13 @@ def connect(url: str, option: str = "--storage", create: bool = True) -> Storage
         raise failures.failure(url, option, error) from None
     storage = _open(url, option, settings)
     sqlite.prepare(storage.engine)
+    return storage
+
+
+def empty(url: str) -> Storage:
+    """A storage in memory, with the address of one in which there is nothing."""
+    storage = RDBStorage(f"sqlite:///{MEMORY}")
+    storage.url = url
     return storage
 
 

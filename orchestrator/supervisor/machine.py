@@ -11,6 +11,7 @@ from orchestrator.launchers.ray import places
 from orchestrator.search.spec import Spec
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.options import MachineOptions
+from orchestrator.text import counted
 
 THREADS_AT_MOST = 8  # for each core: more is a mistake
 RAY = "ray"  # the launcher whose machine is a cluster
@@ -37,19 +38,30 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
     Torch is not waited for.
     """
     table = options.read(MachineOptions)
-    chosen = options.complete(table, options.given(table, values, "a sweep"))
+    given = options.given(table, values, "a sweep")
+    chosen = options.complete(table, given)
     if chosen["launcher"] == RAY:
         places.check(chosen)
     else:
         devices.resolve(chosen["device"], chosen["workers"], 1)
-        for name in ("cpus", "gpus"):
-            if chosen[name] is not None:
-                raise UserError(f"{table[name].flag} {chosen[name]:g} is of --launcher ray; add that, or leave it out")
+        for name in ("ray_address", "cpus", "gpus"):
+            if name in given:  # RAY_ADDRESS may be set for other programs
+                value = given[name] if name == "ray_address" else f"{given[name]:g}"
+                raise UserError(f"{table[name].flag} {value} is of --launcher ray; add that, or leave it out")
         if (threads := chosen["threads"]) is not None and threads > (most := THREADS_AT_MOST * devices.cores()):
-            raise UserError(f"--threads {threads}: there are {devices.cores()} cores here; take at most {most}")
-    if chosen["workers"] == 0 and chosen["launcher"] not in (None, "inline"):
+            raise UserError(
+                f"--threads {threads}: there are {counted(devices.cores(), 'core')} here, and more than {THREADS_AT_MOST} "
+                f"threads for each only slow a trial down; take at most {most}"
+            )
+    if chosen["workers"] == 0 and chosen["launcher"] not in (None, "inline", RAY):
         raise UserError(f"--workers 0 runs trials in this process; leave it out with --launcher {chosen['launcher']}")
     return chosen
+
+
+def check_elsewhere(values: Mapping[str, Any]) -> None:
+    """UserError for options that no cluster can follow; what this machine has does not matter."""
+    table = options.read(MachineOptions)
+    places.check_values(options.complete(table, options.given(table, values, "a sweep")))
 
 
 def machine(spec: Spec, values: Mapping[str, Any]) -> Machine:

@@ -29,6 +29,7 @@ def sweep(book: Book, driver: Driver | None) -> dict[str, Any]:
         "sampler": spec.sampler,
         "pruner": spec.pruner,
         "changes": [change.model_dump() for change in spec.changes],
+        "caution": spec.caution or None,
         "best": trial(book, best[0], driver) if best else None,
         "command": spec.command,
         "run": spec.run,

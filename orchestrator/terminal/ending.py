@@ -53,12 +53,19 @@ def best(book: Book, console: Console, champion: str = "") -> None:
     if book.best():
         console.print("\nbest trials")
         console.print(tables.trials(book, only=5))
+        if book.spec.caution:
+            console.print(book.spec.caution, style="yellow", highlight=False, soft_wrap=True)
     elif book.finished():
         console.print(f"no trial was completed; `{typed(book.spec, 'show', book.spec.name)}` tells how each ended")
     if champion:
         console.print(f"\nchampion   mlflow.pytorch.load_model('{champion}')", highlight=False)
     console.print(f"all trials {typed(book.spec, 'show', book.spec.name)}", highlight=False, soft_wrap=True)
     console.print(f"pictures   {_pictures(book.spec)}", highlight=False, soft_wrap=True)
+
+
+def interrupted(spec: Spec) -> str:
+    """What is said where Ctrl-C left no time for more: nothing is lost."""
+    return f"ended early: interrupted. Go on with:  {typed(spec, 'resume', spec.name)}"
 
 
 def typed(spec: Spec, *words: str) -> str:

@@ -71,6 +71,7 @@ def sweep(book: Book, only: int | None = None) -> Group:
         )
     for request in commands.requests(book).values():
         lines.append(Text(f"{request.at} {request.do} by {request.by}: {request.answer or 'not answered yet'}", "dim"))
+    lines += [Text(spec.caution, "yellow")] if spec.caution else []
     lines += [Text(f"went on although it had changed: {drift.what}", "yellow") for drift in spec.drifts]
     shown = [trials(book, only, driver)]
     if spec.comparison is not None and book.finished():

@@ -48,6 +48,7 @@ def view(book: Book, number: int, console: Console) -> Group:
     outcome = lease.outcome(lease.present(book), trial)
     head = Text.assemble((f"trial {number}", "bold"), f" of {spec.name}: ", (outcome, tables.STYLES.get(outcome, "")))
     parts: list[Any] = [head, tables.pairs({name: value for name, value in rows.items() if value})]
+    parts += [Text(spec.caution, "yellow")] if spec.caution else []
     if trial.reason:
         parts.append(Text(f"{trial.reason}\n{trial.detail}".strip(), "red"))
     fixed = {name: value for name, value in spec.base_of(number).items() if name not in trial.params}

@@ -35,6 +35,8 @@ def trial(spec: Spec, number: int, end: Ended, fresh: str = "") -> str:
         if fresh not in {key for key, _ in spec.objectives}:
             lines.append(f"**{fresh} {short(end.group_values[fresh])}**" + _others(fresh, end.group_values))
         lines.append(f"{fresh} is of {n_images:,} new images: FIDs compare only at the same number.")
+    if spec.caution and end.values:
+        lines.append(f"**{spec.caution}**")
     if end.outcome in ("failed", "diverged", "out_of_memory"):
         lines.insert(0, f"**{end.outcome.replace('_', ' ')}**: {end.reason}\n\n```\n{end.detail[-4000:]}\n```")
     because = f" ({end.reason})" if end.outcome == "pruned" and end.reason else ""
@@ -66,6 +68,7 @@ def sweep(book: Book, ending: str, pictures: Collection[str] = ()) -> str:
         + (f" {ending}" if ending else ""),
         "",
         *_best(book, book.best(SHOWN)),
+        *([f"**{spec.caution}**", ""] if spec.caution else []),
     ]
     lines += [f"Went on although it had changed after {drift.before} trials: {drift.what}.\n" for drift in spec.drifts]
     if spec.changes:

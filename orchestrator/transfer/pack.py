@@ -13,7 +13,6 @@ from orchestrator.errors import UserError
 from orchestrator.layout import DRIVER_LOCK, SWEEPS, trial_folders
 from orchestrator.search import home
 from orchestrator.search.book import Book
-from orchestrator.search.plan import version
 from orchestrator.search.trials import runs_of
 from orchestrator.stores import artifact_locations, optuna_storage, sqlite
 from orchestrator.supervisor import lease

@@ -2,6 +2,7 @@
 
 from models.data.dataset import Data, DataError
 from models.parts.evaluation import inception
+from models.parts.evaluation.judge import N_FEATURES
 from models.parts.evaluation.metrics import NEAREST
 
 LEAST = NEAREST + 2  # validation images: those that precision and recall look at, and more than FID needs
@@ -18,6 +19,21 @@ def refuse(data: Data, inception_weights: str | None) -> None:
     raise DataError(
         f"'{data.name}' has {present} validation images among its {total}, and scores need {LEAST}; add images until there "
         f"are {wanted}"
+    )
+
+
+def caution(data: Data, new: int) -> str:
+    """What is to be said beside every FID against the validation images of ``data``, with ``new`` images; '' for many.
+
+    From no more images than there are features the covariance is singular, and FID is mostly the chance of who is among them.
+    """
+    real = len(data.validation)
+    if min(real, new) > N_FEATURES:
+        return ""
+    way_out = "add images" if real <= N_FEATURES else f"raise evaluation_samples above {N_FEATURES}"
+    return (
+        f"FID is of {real} real and {new} new images, too few for the {N_FEATURES} features of the judge: it is high and mostly "
+        f"chance; {way_out}"
     )
 
 

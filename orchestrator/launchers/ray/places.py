@@ -13,7 +13,15 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def check(chosen: Mapping[str, Any]) -> None:
-    """UserError for options that no cluster can follow. Nothing is started or joined."""
+    """UserError for options that no cluster can follow, and for a cluster that is not there. Nothing is started or joined."""
+    check_values(chosen)
+    if chosen["ray_address"]:
+        cluster.check_address(chosen["ray_address"])
+    library.library(own=not chosen["ray_address"])
+
+
+def check_values(chosen: Mapping[str, Any]) -> None:
+    """UserError for options that no cluster can follow."""
     if chosen["device"] not in DEVICES:
         raise UserError(
             f"--device {chosen['device']}: with --launcher ray the cluster chooses the GPU; say auto, cpu or cuda, and how many "
@@ -23,9 +31,8 @@ def check(chosen: Mapping[str, Any]) -> None:
         raise UserError(f"--device cpu uses no GPU; leave out --gpus {chosen['gpus']:g}, or say --device cuda")
     if chosen["gpus"] is not None and chosen["gpus"] > 1 and chosen["gpus"] != int(chosen["gpus"]):
         raise UserError(f"--gpus {chosen['gpus']:g}: give a whole number, or a share of one GPU below 1")
-    if chosen["ray_address"]:
-        cluster.check_address(chosen["ray_address"])
-    library.library(own=not chosen["ray_address"])
+    if chosen["workers"] == 0:
+        raise UserError("--workers 0 runs trials in this process; leave it out with --launcher ray")
 
 
 def resolve(chosen: Mapping[str, Any], trials: int, cache: str) -> tuple[Resources, dict[str, Any]]:

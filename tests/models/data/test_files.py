@@ -61,7 +61,10 @@ def test_npz_with_colour_has_its_channels_moved_first(tmp_path: Path) -> None:
         ({"x_test": numbered(0), "y_test": labelled(0)}, "x_test is empty"),
         ({"y_train": np.repeat([0, 1, 5], [29, 29, 2])}, "x_train has 2 images of class 5; add some, at least 3"),
         ({"y_train": None}, "has no y_train but holds x_train, x_test, y_test"),
-        ({"y_train": None, "y_test": None, "x_test": None}, "has no x_test, y_train, y_test but holds x_train"),
+        (
+            {"y_train": None, "y_test": None, "x_test": None},
+            "has no x_test but holds x_train; rename or add arrays; labels, y_train and y_test, may",
+        ),
         ({"y_test": labelled(30, 4)}, "class 3 of y_test is not in y_train"),
         ({"x_train": np.array([{}] * 60)}, "cannot be read .*; write plain arrays of numbers"),
     ],

@@ -151,7 +151,7 @@ def test_a_comparison_killed_at_any_moment_after_its_last_trial_is_closed_by_syn
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [(INTERRUPTED, 0), (TERMINATED, 0), (TWICE, 1)], ids=["Ctrl-C", "SIGTERM", "Ctrl-C twice"]
+    ("fault", "status"), [(INTERRUPTED, 0), (TERMINATED, 0), (TWICE, 130)], ids=["Ctrl-C", "SIGTERM", "Ctrl-C twice"]
 )
 def test_one_signal_lets_the_sweep_be_closed_and_a_second_one_leaves_it_for_later(
     forks: Forks, fault: str, status: int
@@ -161,6 +161,7 @@ def test_one_signal_lets_the_sweep_be_closed_and_a_second_one_leaves_it_for_late
     for moment in chosen if status else chosen[:1]:
         done = run(forks, fault=script(MOMENTS[moment], fault))
         assert done.status == status, (moment, done.output)
+        assert "Aborted" not in done.output and ("Go on with:  sweep resume toy" in done.output) == bool(status)
     if status:
         not_complete(forks)
     closes(forks, "resume", work=bool(status))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -49,3 +50,54 @@ def test_a_signal_to_all_processes_ends_the_sweep_in_order(place: Place) -> None
     assert done.returncode == 0, done.output
     place.check(2, STEPS)
     assert computed_twice(place) == 0 and not any(trial.user_attrs.get("deaths") for trial in place.trials())
+
+
+@files_only
+def test_ctrl_c_twice_leaves_at_once_and_says_how_to_go_on(place: Place) -> None:
+    process = place.start(*place.run("--trials", "2", *EVERY, **GATED))
+    process.wait_for(lambda: len(place.workers()) == 2)
+    process.wait_for(place.computed(2, step=HALF))
+    family = process.family()
+    kill(process.pid, signal.SIGINT)
+    time.sleep(0.2)
+    kill(process.pid, signal.SIGINT)
+    assert process.finish().returncode == 130, process.output
+    wait_until_gone(family)
+    assert process.output.count("ended early: interrupted. Go on with:  sweep resume toy") == 1, process.output
+    assert "Aborted" not in process.output and "Traceback" not in process.output, process.output
+    place.open_gate()
+    assert place.sweep("resume", "toy", "--workers", "2").returncode == 0
+    place.check(2, STEPS)
+
+
+INTERRUPTED = """
+import os, signal
+{moment}
+original = getattr(owner, name)
+def interrupted(*arguments, **more):
+    result = original(*arguments, **more)
+    os.kill(os.getpid(), signal.SIGINT)
+    return result
+setattr(owner, name, interrupted)
+"""
+
+
+@files_only
+@pytest.mark.parametrize(
+    ("moment", "sentence"),
+    [
+        ("import orchestrator.search.plan as owner; name = 'resolve'", "interrupted; give the same command again"),
+        ("import orchestrator.search.new_sweep as owner; name = 'add_study'", "Go on with:  sweep resume toy"),
+        ("import orchestrator.search.home as owner; name = 'mark'", "Go on with:  sweep resume toy"),
+    ],
+    ids=["planned", "made", "driven"],
+)
+def test_ctrl_c_in_the_first_seconds_is_answered_with_the_way_to_go_on(
+    place: Place, moment: str, sentence: str
+) -> None:
+    process = place.start(*place.run("--trials", "1", "--workers", "0"), script=INTERRUPTED.format(moment=moment))
+    assert process.finish().returncode == 130, process.output
+    assert sentence in process.output and "Aborted" not in process.output, process.output
+    assert "Traceback" not in process.output, process.output
+    done = place.sweep(*place.run("--trials", "1", "--workers", "0"))
+    assert done.returncode == 0, done.output

@@ -36,9 +36,9 @@ def printed(*words: str, refusal: str = "") -> str:
 
 @pytest.mark.parametrize("kind", [("slurm", "--nodes", "4", "--gpus-per-node", "2"), ("ssh", "--hosts", "one,two")])
 def test_scripts_are_bash_and_give_both_ends_a_token(kind: tuple[str, ...]) -> None:
-    script = printed(*kind, "--name", "mine", "--", "run", "ebm", "--set", "width=8 epochs=2")
+    script = printed(*kind, "--name", "mine", "--", "run", "ebm", "--set", "width=8 batch_size=32")
     assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
-    assert "sweep run ebm --set 'width=8 epochs=2' --name mine --launcher ray" in script
+    assert "sweep run ebm --set 'width=8 batch_size=32' --name mine --launcher ray" in script
     assert "RAY_AUTH_MODE=token" in script and "secrets.token_hex(32)" in script
     assert not re.search(r"@[A-Z_]+@", script), "all is filled in"
 
@@ -65,7 +65,7 @@ def test_the_manifest_is_yaml_with_a_token_and_gpus_for_workers_only() -> None:
 
 
 def test_the_command_of_a_manifest_arrives_as_it_was_typed() -> None:
-    typed = ("run", "ebm", "--set", "width=8 epochs=2", "--tracking-uri", 'sqlite:///it\'s "mine": $HOME.db')
+    typed = ("run", "ebm", "--set", "width=8 batch_size=32", "--tracking-uri", 'sqlite:///it\'s "mine": $HOME.db')
     manifest = printed("kubernetes", "--image", "r/s:1", "--name", "mine", "--", *typed)
     bash, flag, script = shlex.split(yaml.safe_load(manifest)["spec"]["entrypoint"])
     assert (bash, flag) == ("bash", "-c")
@@ -80,6 +80,22 @@ def test_what_could_not_start_is_refused() -> None:
     printed("slurm", "--", "run", "ebm", "--name", "mine", refusal="--name is set by the script")
     printed("slurm", "--name", "My Job", "--", "run", "ebm", refusal="--name My Job")
     printed("ssh", "--", "run", "ebm", refusal="name the machines")
+    printed("slurm", "--", "run", "ebmm", refusal="no study 'ebmm'; did you mean ebm?")
+    printed("slurm", "--", "run", "ebm", "--trils", "3", refusal="No such option '--trils'")
+    printed(
+        "slurm", "--", "run", "ebm", "--set", "widht=3", refusal="--set widht: no such setting; did you mean width?"
+    )
+    printed("slurm", "--", "run", "dvae", "--sampler", "cmaes", refusal="cmaes searches one objective")
+    printed("slurm", "--", "run", "ebm", "--data", "digits,nope", refusal="no data set 'nope'")
+    printed("slurm", "--", "run", "ebm", "--device", "cuda:1", refusal="the cluster chooses the GPU")
+    printed("slurm", "--", "run", "ebm", "--dry-run", refusal="leave it out behind --")
+    printed("slurm", "--", "compare", "ebm", "--vary", "a=1,2", refusal="--vary a: no such setting")
+
+
+def test_what_only_the_cluster_can_tell_is_not_asked_here() -> None:
+    printed("slurm", "--", "run", "ebm", "--data", "folder:/on/the/cluster", "--storage", "postgresql://there/sweeps")
+    printed("slurm", "--", "run", "ebm_sampling", "--model", "trained/3")
+    assert not [*Path().glob("*.db")]
     printed("kubernetes", "--", "run", "ebm", refusal="name an image")
 
 

@@ -34,11 +34,18 @@ def refused(refusal: str, **options: Any) -> None:
 def test_options_of_the_cluster_need_it_and_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     refused("--gpus 1 is of --launcher ray", gpus=1)
+    refused("--ray-address head:1 is of --launcher ray; add that, or leave it out", ray_address="head:1")
     refused("--cpus 2 is of --launcher ray", cpus=2, launcher="local")
     refused("--device cuda:1: with --launcher ray the cluster chooses", launcher="ray", device="cuda:1")
     refused("--device cpu uses no GPU", launcher="ray", device="cpu", gpus=1)
     refused("--gpus 1.5: give a whole number", launcher="ray", gpus=1.5)
     refused("--workers 0 runs trials in this process", launcher="ray", workers=0) if INSTALLED else None
+
+
+def test_an_address_in_the_environment_does_no_harm_to_other_launchers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:1")
+    assert machine.check({"launcher": "local"})["launcher"] == "local"
+    assert machine.check({"ray_address": "head:1"})["launcher"] is None, "as `mlflow run` passes it on"
 
 
 def test_an_address_where_nobody_answers_is_refused_at_once() -> None:

@@ -1,6 +1,8 @@
 """New images by finished trials: the trial that is asked for, reproducibly, and refusals that say what there is."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from models.data import dataset as datasets
 from orchestrator.cli import main as cli
 from orchestrator.errors import UserError
 from orchestrator.layout import WEIGHTS
@@ -112,8 +115,9 @@ def test_an_edit_is_of_the_two_classes(editing: None, way: str) -> None:
 @pytest.mark.parametrize(
     ("classes", "words"),
     [
-        ("9", "--fuse 9: two classes are needed, such as --fuse 0,9"),
-        ("9,2,1", "two classes are needed"),
+        ("9", "--fuse 9: two different classes are needed, such as --fuse 0,9"),
+        ("3, 3", "--fuse 3, 3: two different classes are needed"),
+        ("9,2,1", "two different classes are needed"),
         ("9,ten", "--fuse 9,ten: no class 'ten'; there are: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
         ("10,1", "no class '10'"),
     ],
@@ -121,6 +125,13 @@ def test_an_edit_is_of_the_two_classes(editing: None, way: str) -> None:
 def test_classes_that_are_not_there_are_refused(editing: None, classes: str, words: str) -> None:
     done = CliRunner().invoke(cli.main, ["sample", "toy", "--fuse", classes])
     assert done.exit_code == 2 and words in done.output and not list(Path().glob("toy-*.png"))
+
+
+def test_images_of_one_class_cannot_be_fused(bench: Bench, finished: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_study", lambda book: replace(book.study, edit=lambda *_: None))
+    monkeypatch.setattr(datasets, "load", lambda *_: SimpleNamespace(classes=("cat",)))
+    with pytest.raises(UserError, match="--fuse needs two classes, and the data have one, cat; leave out --fuse"):
+        sampling.edit(finished, None, "fuse", "0,1", 0, "cpu")
 
 
 def test_weights_that_are_gone_and_studies_that_do_not_generate(bench: Bench, finished: Book) -> None:

@@ -67,7 +67,10 @@ def test_threads_that_cannot_be_are_refused(bench: Bench) -> None:
     spec = plan.resolve(request(QUADRATIC, name="toy", trials=9, deterministic=True), bench.storage)
     with pytest.raises(UserError, match="--deterministic computes with one thread; leave out --threads 2"):
         machine(spec, {"device": "cpu", "threads": 2})
-    with pytest.raises(UserError, match="--threads 1000000: there are .* cores here; take at most"):
+    with pytest.raises(
+        UserError,
+        match="--threads 1000000: .* more than 8 threads for each only slow .*; take at most",
+    ):
         machine(spec, {"device": "cpu", "threads": 1_000_000})
 
 

@@ -145,6 +145,8 @@ def test_a_name_of_no_kind_is_refused_with_the_near_miss() -> None:
         DataError, match="no data set 'shaped'; did you mean shapes\\? there are images: digits.*clouds: sh"
     ):
         kinds.check_name("shaped")
+    with pytest.raises(DataError, match="'halved:shapes' would halve point clouds, .*; write shapes"):
+        kinds.check_name("halved:shapes")
     kinds.check_name("off:folder")
     assert kinds.is_path("xyz:a,b") and kinds.is_named("shapes") and not kinds.is_named("final")
 
