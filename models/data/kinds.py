@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from models.data import dataset as images
 from models.data.arrays import DataError
 from models.data.clouds import dataset as clouds
+from models.data.halved import PREFIX as HALVED
 from models.hints import did_you_mean
 
 
@@ -85,7 +86,7 @@ def check_name(spec: str) -> None:
 
 def _refuse_halved_clouds(spec: str) -> None:
     prefix, _, rest = spec.partition(":")
-    if prefix == images.HALVED and rest and clouds.is_named(rest):
+    if prefix == HALVED and rest and clouds.is_named(rest):
         raise DataError(f"'{spec}' would halve point clouds, which have no height and width; write {rest}")
 
 

@@ -8,7 +8,7 @@ from orchestrator import options
 from orchestrator.cli.manage import ask
 from orchestrator.cli.options import all_options, storage_option
 from orchestrator.cli.sweeps import complete_study, complete_sweep, load_book, make_console, open_books
-from orchestrator.errors import UserError
+from orchestrator.errors import INTERRUPTED, UserError
 from orchestrator.search import capabilities
 from orchestrator.search.options import ComparisonOptions, ResumeOptions, SearchOptions, SweepOptions, Variation
 from orchestrator.supervisor.options import MachineOptions
@@ -104,7 +104,7 @@ def _begin(study: str, dry_run: bool, yes: bool, values: dict[str, Any]) -> None
     for spec, book, place, changed in zip(specs, stored, machines, changes, strict=True):
         books.append(book or session.make(spec, storage, sweep_run))
         statuses.append(session.drive(books[-1], place, console, sweep_run, changed))
-        if statuses[-1] == session.INTERRUPTED:
+        if statuses[-1] == INTERRUPTED:
             break
     if len(books) == len(specs) > 1:
         _compare_data_sets(books, parent_run, console)

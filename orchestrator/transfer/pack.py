@@ -73,7 +73,7 @@ def _home(book: Book, folder: Path, progress: carry.Progress) -> Manifest:
     to = carry.Destination(storage, target, folder, uri, spec.name, spec.id, folder / SWEEPS / ".aside")
     carry.publish_copy(carry.carry(book, tracker, to, progress), to)
     manifest = Manifest(
-        version=version(),
+        version=text.version(),
         name=spec.name,
         id=spec.id,
         study_file=_original_place(book),
