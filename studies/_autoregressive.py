@@ -31,8 +31,8 @@ LEGIBILITY = Section(
 STRANGERS = Section(
     "Out-of-distribution detection",
     "AUROC: the probability that an image of another kind is stranger than a validation image. ood_auroc by likelihood alone, "
-    "which finds simple images likely (below 0.5); ood_auroc_complexity subtracts the bits of a PNG file; ood_auroc_typicality "
-    "counts images as strange that are more likely than training images, too. No score is best for all.",
+    "which finds simple images likely (below 0.5); ood_auroc_complexity subtracts the bits of a PNG or LZMA code; "
+    "ood_auroc_typicality counts images as strange that are more likely than training images, too. No score is best for all.",
     numbers=("ood_auroc/", "ood_auroc_complexity/", "ood_auroc_typicality/"),
 )
 COST = Section(

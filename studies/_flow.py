@@ -50,10 +50,11 @@ SECTIONS = (
         "AUROC: the chance that an image of another kind is stranger than a validation image; 0.5: not distinguished. By "
         "likelihood, images that are simpler than the data are often found likelier, with an AUROC far below 0.5. That is no "
         "fault of this training: it is what is published (Nalisnick et al. 2019). A flow explains a pixel by those around it, "
-        "so few details cost few bits, whatever they show. complexity mends it: it subtracts the bits that a PNG file needs, so "
-        "being simple is no merit. ratio subtracts what a background flow knows, which was trained on images with noise and so "
-        "knows texture alone. typicality also takes images that are too likely as strange; gradient is the norm of ∂ log p / ∂x, "
-        "latent that of the noise. own and hot are the flow's samples at temperature 1 and 1.3. None was chosen by its result.",
+        "so few details cost few bits, whatever they show. complexity mends it: it subtracts the bits of a general code, PNG or "
+        "LZMA, so being simple is no merit. ratio subtracts what a background flow knows, which was trained on images with noise "
+        "and so knows texture alone. typicality also takes images that are too likely as strange; gradient is the norm of "
+        "∂ log p / ∂x, latent that of the noise. own and hot are the flow's samples at temperature 1 and 1.3. None was chosen by "
+        "its result.",
         pictures=("samples/strangers", "ood/likelihood", "ood/complexity", "ood/ratio", "ood/typicality"),
         numbers=(
             "ood_auroc_likelihood/",

@@ -62,16 +62,23 @@ class Scores:
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         flow, generator = self.flow, self.generator
-        nats = log_densities(flow, images, generator, 1)[0]
+        x = pixels(images, int(flow.levels), generator)
+        nats = density(flow, x, generator)
         values = likelihood.strangeness(nats, rounded(flow, images).cpu(), self.usual)
         dimensions, levels = math.prod(flow.shape), math.log2(int(flow.levels))
         values["likelihood"] = values["likelihood"] / (dimensions * math.log(2)) + levels
         values["complexity"] = values["complexity"] / dimensions + levels
         if self.background is not None:
-            others = log_densities(self.background, images, generator, 1)[0]
+            others = density(self.background, x, generator)  # of the same places in the cells, so they cancel out
             values["ratio"] = (others - nats) / (dimensions * math.log(2))
         values |= {"gradient": gradient_norm(flow, images, generator), "latent": latent(flow, images, generator)}
         return {name: torch.nan_to_num(score.double(), UNSAID, UNSAID, -UNSAID) for name, score in values.items()}
+
+
+def density(flow: Flow, x: Tensor, generator: Generator) -> Tensor:
+    """log p of pixels in [0, 1), (n,), in nats, without gradients."""
+    with torch.no_grad():
+        return flow.log_density(x, generator=generator)
 
 
 def rounded(flow: Flow, images: Tensor) -> Tensor:
@@ -105,7 +112,7 @@ def latent(flow: Flow, images: Tensor, generator: Generator) -> Tensor:
 
 UNITS = {
     "likelihood": "−log₂ p, bits per dimension",
-    "complexity": "−log₂ p − bits of the PNG file, per dimension",
+    "complexity": "−log₂ p − bits of the shortest code, per dimension",
     "ratio": "log₂ p of the background flow − log₂ p, per dimension",
     "typicality": "|log p − mean of training images|, nats",
     "gradient": "norm of ∂ log p / ∂x",

@@ -6,7 +6,6 @@ bits of the stored image (Theis et al. 2016, arXiv:1511.01844). With other level
 that stands on the data's few values would gain bits without end.
 """
 
-import io
 import math
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from models.data.dataset import Data
+from models.parts.evaluation.complexity import code_bits
 
 Kind = Literal["exact", "upper bound", "estimate"]
 """What bits per dimension are: the model's own, an upper bound on them, or an estimate that may err to either side."""
@@ -111,28 +111,11 @@ def discretised_logistic(numbers: Tensor, mean: Tensor, log_scale: Tensor, n: in
     return torch.where(numbers == 0, below, torch.where(numbers == n - 1, above, between))
 
 
-def code_bits(images: Tensor) -> Tensor:
-    """Bits (images,) of each image in [-1, 1] as a PNG file, without what the file of a blank image has.
-
-    A measure of how complex an image is that knows no data: Serrà et al. 2020, arXiv:1909.11480.
-    """
-    from PIL import Image
-
-    def size(image: Tensor) -> int:
-        pixels = ((image + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        file = io.BytesIO()
-        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG", optimize=True)
-        return len(file.getvalue())
-
-    blank = size(torch.full_like(images[0], -1.0))
-    return torch.tensor([8.0 * (size(image) - blank) for image in images], dtype=torch.float64)
-
-
 def strangeness(nats: Tensor, images: Tensor, train_nats: float) -> dict[str, Tensor]:
     """Three scores (images,) of how strange images are to a model that gives them ``nats``; higher is stranger.
 
-    ``likelihood``: less likely. ``complexity``: less likely than their PNG code says. ``typicality``: less or more likely than
-    training images, whose mean is ``train_nats`` (Nalisnick et al. 2019, arXiv:1906.02994).
+    ``likelihood``: less likely. ``complexity``: less likely than their shortest code says. ``typicality``: less or more likely
+    than training images, whose mean is ``train_nats`` (Nalisnick et al. 2019, arXiv:1906.02994).
     """
     nats = nats.double().cpu()
     return {
