@@ -34,11 +34,11 @@ FORK_SECONDS = 30.0  # how long a server that dies is started anew
 ORPHAN_SECONDS = 8.0  # how long a worker may take to leave once its supervisor is gone
 
 
-def _work(task: Task, pipe: Connection) -> None:
-    """The worker: plays one trial and leaves."""
+def _work(task: Task, pipe: Connection, leaves: bool) -> None:
+    """The worker: plays one trial and leaves. ``leaves``: with a checkpoint as well where it hears SIGTERM."""
     os.setsid()  # a group of its own: Ctrl-C is the supervisor's to hear, and the whole group can be ended at once
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _leave_signals_to_the_supervisor()
+    signals = _leave_signals_to_the_supervisor()
     os.environ.pop("MLFLOW_RUN_ID", None)  # names the sweep's own run: a trainer that logs by itself would write there
     threading.Thread(target=_leave_with_the_supervisor, daemon=True).start()
     log.redirect(Path(task.folder))
@@ -59,6 +59,8 @@ def _work(task: Task, pipe: Connection) -> None:
         while True:
             message = trial.send(reply)
             reply = _converse(pipe, message)
+            if leaves and signals and reply != "prune":
+                reply = "stop"
             if isinstance(message, Ended):
                 break
     lock.end_descendants(os.getpid())  # those in a session of their own are known to this process alone
@@ -66,20 +68,22 @@ def _work(task: Task, pipe: Connection) -> None:
         lock.end_family(os.getpid())  # nobody else ends what is left of its group
 
 
-def _leave_signals_to_the_supervisor() -> None:
+def _leave_signals_to_the_supervisor() -> list[int]:
     """Batch systems end all processes of a job: the supervisor hears it too, and has the trial leave with a checkpoint.
 
-    What this worker starts is ended by such a signal, as anywhere else.
+    Returns a list of those that have come. What this worker starts is ended by such a signal, as anywhere else.
     """
-    worker = os.getpid()
+    worker, signals = os.getpid(), list[int]()
 
     def heard(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
         if os.getpid() != worker:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, heard)
+    return signals
 
 
 def _leave_with_the_supervisor() -> None:
@@ -191,6 +195,10 @@ class LocalJob:
 class LocalLauncher(Launcher):
     """As many workers at once as there are slots, with the processor's threads divided among them."""
 
+    leaves = (
+        False  # whether a trial leaves where its worker hears SIGTERM: only where the supervisor may not hear it too
+    )
+
     def __init__(self, resources: Resources, study: str) -> None:
         """The server that workers are forked from imports ``study``, once for all workers."""
         self.resources = resources
@@ -213,7 +221,8 @@ class LocalLauncher(Launcher):
         end = time.monotonic() + FORK_SECONDS
         while True:
             ours, theirs = self.context.Pipe()
-            process = self.context.Process(target=_work, args=(task, theirs), name=f"{task.sweep}-{task.trial}")
+            arguments = task, theirs, self.leaves
+            process = self.context.Process(target=_work, args=arguments, name=f"{task.sweep}-{task.trial}")
             try:
                 with _nameless_main():
                     process.start()

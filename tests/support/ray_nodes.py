@@ -66,6 +66,10 @@ class Node:
         (found,) = [process for process in self.process.family() if process.name() == "raylet"]
         return found
 
+    def actors(self) -> list[psutil.Process]:
+        """The processes of slots there."""
+        return [process for process in self.process.family() if "".join(process.cmdline()).startswith("ray::Agent")]
+
     def lose(self) -> None:
         """Kill the node as a power cut does: all of it at once."""
         family = self.process.family()

@@ -6,10 +6,12 @@ Its methods run in threads side by side: while `listen` waits, `reply` and `kill
 import os
 import platform
 import shutil
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,11 +36,12 @@ class Where:
     node_id: str  # Ray's
     address: str
     device: str
+    gpus: str = ""  # numbers of its GPUs on that machine
 
     @property
     def text(self) -> str:
         """As it is shown."""
-        return self.node if self.device == "cpu" else f"{self.node} {self.device}"
+        return self.node if self.device == "cpu" else f"{self.node} GPU {self.gpus}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ class Agent:
         self.cached.known()
         os.environ.pop("RAY_ADDRESS", None)
         self.launcher = LocalLauncher(Resources((self.where.device,), threads), "" if study.endswith(".py") else study)
+        self.launcher.leaves = True
+        signal.signal(signal.SIGTERM, lambda number, frame: self._leave())  # Ray makes actors in the main thread
 
     def ready(self) -> Where:
         """Where it is; answers when it can take trials."""
@@ -164,6 +169,13 @@ class Agent:
         self.launcher.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _leave(self) -> None:
+        """Have the trial leave with a checkpoint, which this process still sends."""
+        life = self.life
+        if life is not None and life.job.process.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(life.job.process.pid, signal.SIGTERM)
+
     def _find(self, number: int) -> Life | None:
         """The life with this number, once it has begun; None where it is over."""
         with self.began:
@@ -197,17 +209,16 @@ def _where(cuda: bool) -> Where:
     import ray
 
     context = ray.get_runtime_context()
-    device = "cuda:0" if cuda else "cpu"
-    return Where(socket.gethostname(), context.get_node_id(), ray.util.get_node_ip_address(), device)
+    device, gpus = ("cuda:0", os.environ.get("CUDA_VISIBLE_DEVICES", "")) if cuda else ("cpu", "")
+    return Where(socket.gethostname(), context.get_node_id(), ray.util.get_node_ip_address(), device, gpus)
 
 
 def _note(folder: Path, where: Where, waited: float) -> None:
     """Begin the trial's outbox on this node with where it runs; it travels like all the rest."""
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "") if where.device != "cpu" else ""
     tags = {
         "host": f"{where.node} ({platform.machine()}, {os.cpu_count()} cores)",
         "node": where.node_id,
-        "device": f"{where.device} (GPU {gpus})" if gpus else where.device,
+        "device": f"{where.device} (GPU {where.gpus})" if where.gpus else where.device,
         "waited": f"{waited:.1f} s",
     }
     outbox = Outbox(folder)

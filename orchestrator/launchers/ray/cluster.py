@@ -61,7 +61,14 @@ class Cluster:
 
     def places(self, wanted: Wanted) -> int:
         """How many trials fit at a time, whoever else computes there."""
-        return sum(wanted.fits(node["Resources"]) for node in self.nodes())
+        leaving = self.leaving()
+        return sum(wanted.fits(node["Resources"]) for node in self.nodes() if node["NodeID"] not in leaving)
+
+    def leaving(self) -> set[str]:
+        """The nodes that are being taken away: by an autoscaler, or by SIGTERM to `ray start --block`."""
+        from ray._private import state  # `ray.nodes` does not say it
+
+        return set(state.state.get_draining_nodes())
 
     def alive(self, node_id: str) -> bool:
         """Whether Ray still counts the node as there."""

@@ -6,7 +6,7 @@ import math
 import time
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,98 +19,12 @@ from orchestrator.launchers.ray.agent import Agent, Parcel, Where
 from orchestrator.launchers.ray.cargo import Cargo
 from orchestrator.launchers.ray.cluster import Wanted
 from orchestrator.launchers.ray.mirror import Target
-from orchestrator.layout import MODEL
-from orchestrator.messages import WAITING, Ended, Message, Placed, Pulse, Reply, Task
+from orchestrator.launchers.ray.slot import KILL_SECONDS, RayJob, Slot
+from orchestrator.messages import Ended, Task
 
 COUNT_SECONDS = 2.0  # between counts of the cluster's places
 START_FAILURES = 3  # of actors, one after the other, until the sweep ends
-KILL_SECONDS = 10.0  # that an actor may take to end a trial; then it is ended itself
-
-
-class RayJob:
-    """A trial that waits for a slot, or is played in one."""
-
-    def __init__(self, task: Task) -> None:
-        self.task, self.since = task, time.monotonic()
-        self.target = Target(Path(task.folder), {MODEL: task.model_dump_json(include={"study", "config"}).encode()})
-        self.slot: Slot | None = None
-        self.life = -1
-        self.messages: list[Message] = [Pulse(WAITING, 0, 0)]
-        self.early: Reply | None = None  # what it was told before it had a slot
-        self.processor: float | None = None
-        self.end: Died | None = None
-        self.broken = False  # its folder takes nothing more
-
-    def hear(self) -> list[Message]:
-        """See Job."""
-        heard, self.messages = self.messages, []
-        if self.end is not None and not heard:
-            raise self.end
-        return heard
-
-    def reply(self, reply: Reply) -> None:
-        """See Job."""
-        if self.slot is not None:
-            self.slot.handle.reply.remote(self.life, reply)
-        elif reply != "go":
-            self.early = reply
-
-    def processor_seconds(self) -> float | None:
-        """See Job: as it was when it was last heard of."""
-        return self.processor
-
-    def kill(self) -> None:
-        """See Job."""
-        self.end = self.end or Died("it was ended")
-        if self.slot is not None:
-            self.slot.release(self)
-
-    def take(self, parcel: Parcel) -> None:
-        """What it has said and written; raises CannotWrite."""
-        if not self.broken:
-            try:
-                self.target.take(parcel.parts)
-            except CannotWrite:
-                self.broken = True
-                self.messages += parcel.messages
-                raise
-        self.processor = parcel.processor if parcel.processor is not None else self.processor
-        self.messages += parcel.messages
-        if parcel.died and not any(isinstance(message, Ended) for message in parcel.messages):
-            self.end = Died(*parcel.died)
-
-
-class Slot:
-    """An actor: starting, idle, with a trial, or ending one."""
-
-    def __init__(self, handle: Any) -> None:
-        self.handle = handle
-        self.where: Where | None = None
-        self.job: RayJob | None = None
-        self.pending: Any = handle.ready.remote()  # what it is asked
-        self.kill_before = math.inf
-
-    @property
-    def idle(self) -> bool:
-        """Whether it can take a trial now."""
-        return self.where is not None and self.job is None and self.pending is None
-
-    def play(self, job: RayJob, life: int, shipments: Any) -> None:
-        """Have it play the trial; ``shipments`` is a reference to what it needs."""
-        assert self.where is not None
-        self.job, job.slot, job.life = job, self, life
-        waited = time.monotonic() - job.since
-        parts = mirror.of_earlier_lives(Path(job.task.folder))
-        self.pending = self.handle.play.remote(life, job.task, parts, shipments, waited)
-        job.messages.append(Placed(self.where.text))
-        if job.early is not None:
-            job.reply(job.early)
-
-    def release(self, job: RayJob) -> None:
-        """End the trial there; the slot is idle when it is gone."""
-        if self.job is job:
-            self.pending, self.job, job.slot = self.handle.kill.remote(job.life), None, None
-            self.kill_before = time.monotonic() + KILL_SECONDS
+LOOK_SECONDS = 1.0  # between looks at which nodes are taken away
 
 
 class RayLauncher(Launcher):
@@ -151,11 +65,14 @@ class RayLauncher(Launcher):
         self.waiting: deque[RayJob] = deque()
         self.lives = itertools.count()
         self.failures = 0
-        self.counted = time.monotonic()
+        self.counted = self.looked = time.monotonic()
         self._fill()
 
     def places(self) -> int:
         """See Launcher: as many as the cluster has by now, where nobody has said how many."""
+        if time.monotonic() - self.looked > LOOK_SECONDS:
+            self.looked = time.monotonic()
+            self._leave(self.cluster.leaving())
         if self.most and time.monotonic() - self.counted > COUNT_SECONDS:
             self.counted = time.monotonic()
             count = max(1, min(self.most, self.cluster.places(self.wanted)))
@@ -211,6 +128,14 @@ class RayLauncher(Launcher):
             self.ray.kill(slot.handle)
         while len(self.slots) < self.resources.slots:
             self.slots.append(Slot(self._actor()))
+
+    def _leave(self, nodes: Collection[str]) -> None:
+        """Leave these nodes, which are being taken away: at once where no trial is played, else with a checkpoint."""
+        for slot in [slot for slot in self.slots if slot.where is not None and slot.where.node_id in nodes]:
+            if not slot.leaving:
+                slot.leave()
+            if slot.job is None:
+                self._lose(slot, "")
 
     def _actor(self) -> Any:
         actor = self.ray.remote(Agent).options(

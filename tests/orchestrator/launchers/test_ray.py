@@ -1,6 +1,8 @@
 """Trials on a cluster of two nodes, the second without our disk: the contract of launchers, and sweeps as on one machine."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,14 +16,16 @@ if find_spec("ray") is None:
 from orchestrator.delivery.memory import Record  # noqa: E402
 from orchestrator.devices import Resources  # noqa: E402
 from orchestrator.launchers.local import LocalLauncher  # noqa: E402
+from orchestrator.launchers.protocol import Died  # noqa: E402
 from orchestrator.launchers.ray.launcher import RayLauncher  # noqa: E402
-from orchestrator.layout import MODEL, WEIGHTS, trial_folder  # noqa: E402
+from orchestrator.layout import CHECKPOINT, MODEL, WEIGHTS, trial_folder  # noqa: E402
 from orchestrator.messages import Ended, Placed, Report, Saved  # noqa: E402
 from orchestrator.supervisor.limits import Limits  # noqa: E402
 from tests.support import ray_nodes  # noqa: E402
-from tests.support.bench import Bench, toy_task  # noqa: E402
+from tests.support.bench import PATIENT, Bench, toy_task  # noqa: E402
 from tests.support.launching import hear_all  # noqa: E402
 from tests.support.paths import QUADRATIC  # noqa: E402
+from tests.support.processes import wait_until_gone  # noqa: E402
 from tests.support.ray_nodes import Cluster  # noqa: E402
 
 TWO = Resources(("cpu",) * 2, 1)
@@ -113,6 +117,23 @@ def test_a_worker_that_dies_is_followed_by_three_at_most(bench: Bench, launcher:
     assert len({death.how.split()[-1] for death in trial.deaths}) == 1 and len(trial.deaths) == 3
 
 
+def test_a_trial_whose_actor_hears_sigterm_leaves_with_a_checkpoint(
+    launcher: RayLauncher, nodes: Cluster, folder: Path
+) -> None:
+    def terminated(report: Report) -> str:
+        if report.index == 10:
+            for actor in [process for node in nodes.nodes for process in node.actors()]:
+                actor.terminate()
+        return "go"
+
+    task = toy_task(folder, seconds=0.05, steps=100)
+    with pytest.raises(Died, match="told to leave by a signal") as caught:
+        hear_all(launcher, launcher.launch(task), terminated)
+    assert caught.value.lost and (folder / "trial-0" / CHECKPOINT).exists()
+    said = hear_all(launcher, launcher.launch(task))
+    assert next(message.step for message in said if isinstance(message, Saved)) >= 10
+
+
 def test_a_trial_whose_node_is_lost_goes_on_elsewhere_from_its_checkpoint(
     bench: Bench, launcher: RayLauncher, nodes: Cluster
 ) -> None:
@@ -142,6 +163,28 @@ def test_a_trial_whose_node_is_lost_goes_on_elsewhere_from_its_checkpoint(
     for number in range(2):
         points = bench.record(book, number).points
         assert [step for step, key, _ in points if key == "distance"] == list(range(1, 41)), "each once, none missing"
+
+
+def test_a_node_that_hears_sigterm_is_left_with_checkpoints_and_no_step_is_computed_twice(
+    bench: Bench, launcher: RayLauncher, nodes: Cluster, folder: Path
+) -> None:
+    node, journal = nodes.add(), folder / "journal"
+    book = bench.book(trials=2, name="pre-empted", set=["steps=40", "seconds=0.1", f"journal={journal}"], pruner="none")
+    with bench.supervisor(book, PATIENT, launcher) as supervisor:
+
+        def interrupt() -> str:
+            lines = journal.read_text().splitlines() if journal.exists() else []
+            if len({line.split()[0] for line in lines}) == 2 and len(lines) >= 10:
+                os.kill(node.process.pid, signal.SIGTERM)
+            return ""
+
+        assert supervisor.drive(None, interrupt) == ""
+    assert supervisor.status.counts["complete"] == 2 and all(not trial.deaths for trial in book.trials())
+    (event,) = [event for event in supervisor.status.events if "is being taken away" in event]
+    assert "goes on from step" in event and "from step 0" not in event
+    steps = [line.split()[:2] for line in journal.read_text().splitlines()]
+    assert len(steps) == 80 and len({tuple(step) for step in steps}) == 80
+    wait_until_gone(node.family)
 
 
 def launcher_address(nodes: Cluster) -> str:
