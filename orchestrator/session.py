@@ -172,7 +172,9 @@ def _run(
     def show(status: SweepStatus) -> None:
         with halt.printing():
             screen.show(status)
-        driver.tell(status.state, {number: trial.progress() for number, trial in status.running.items()})
+        running = status.running
+        places = [trial.place for trial in running.values() if trial.place]
+        driver.tell(status.state, {number: trial.progress() for number, trial in running.items()}, places)
 
     wait = 0.0
     try:

@@ -79,7 +79,7 @@ def test_settings_are_read_without_torch(path: Path) -> None:
             "matplotlib",
             {
                 f"orchestrator/figures/{name}.py"
-                for name in ("canvas", "comparison", "events", "sweep", "timeline", "tradeoff")
+                for name in ("canvas", "comparison", "events", "places", "sweep", "timeline", "tradeoff")
             },
         ),
         (

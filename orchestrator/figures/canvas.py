@@ -76,6 +76,15 @@ def value_axis(figure: Figure, axes: Axes, objective: str, log: bool) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def time_unit(seconds: float) -> tuple[int, str]:
+    """The unit in which so long a time is shown: how many seconds it has, and its name."""
+    return next(
+        (size, name)
+        for size, name in ((3600, "hours"), (60, "minutes"), (1, "seconds"))
+        if seconds >= size or size == 1
+    )
+
+
 def png(picture: Picture | Figure) -> bytes:
     """The picture as a PNG file."""
     buffer = io.BytesIO()

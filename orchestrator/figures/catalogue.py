@@ -81,6 +81,13 @@ FIGURES = {
         "all, from one finished trial on",
         "A line a trial from its beginning to its end; the mark says how it ended.",
     ),
+    "places": SweepFigure(
+        "places:of_sweep",
+        "endings",
+        "all, from one trial on that was played",
+        "A row a worker of each machine, GPU or processor, a bar a tri"
+        "al, with the share of the time in which the place was busy.",
+    ),
 }
 
 

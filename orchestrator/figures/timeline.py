@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from orchestrator.figures.canvas import BEST, LINES, blank, value_axis
+from orchestrator.figures.canvas import BEST, LINES, blank, time_unit, value_axis
 from orchestrator.figures.subject import Subject
 from orchestrator.search.trials import Trial
 
@@ -59,11 +59,7 @@ def timeline(trials: Sequence[Trial]) -> Figure | None:
     if not lines:
         return None
     longest = max(line.ended for line in lines)
-    unit, name = next(
-        (size, name)
-        for size, name in ((3600, "hours"), (60, "minutes"), (1, "seconds"))
-        if longest >= size or size == 1
-    )
+    unit, name = time_unit(longest)
     title = f"what became of {len(lines)} trial{'s' if len(lines) != 1 else ''}"
     figure = blank(7.5, min(7.0, 2.2 + 0.045 * len(lines)), title)
     axes = figure.add_subplot(xlabel=f"{name} during which trials ran, breaks left out", ylabel="trial")

@@ -13,7 +13,7 @@ from orchestrator.errors import UserError
 from orchestrator.messages import Ended
 from orchestrator.search import combinations, factorial, home, moved, proposals, samplers, trials
 from orchestrator.search.spec import Spec
-from orchestrator.search.trials import FINISHED, Death, PendingTrial, Settings, State, Trial
+from orchestrator.search.trials import FINISHED, Death, PendingTrial, Settings, State, Stay, Trial
 from orchestrator.stores import urls
 from orchestrator.stores.optuna_storage import Storage, load_study
 from studies.parts.study import Study, StudyError
@@ -153,6 +153,10 @@ class Book:
         deaths = [*trials.deaths_of(trial), Death(at, how)]
         trial.set_user_attr(trials.DEATHS, [vars(death) for death in deaths])
         return deaths
+
+    def stayed(self, number: int, stay: Stay) -> None:
+        """Note where and when a worker of a trial was."""
+        trials.note_stay(self._running[number], stay)
 
     def place(self, number: int) -> int:
         """The step of the checkpoint at which a trial's worker last died; 0 where none has."""

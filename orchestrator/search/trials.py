@@ -27,6 +27,7 @@ STATES: dict[State, TrialState] = {cast(State, state.name.lower()): state for st
 # The user attributes of a trial in Optuna. Old sweeps have them: never rename one.
 OUTCOME, REASON, DETAIL, SECONDS = "outcome", "reason", "detail", "seconds"
 RUN, DEATHS = "run", "deaths"
+STAYS = "stays"
 ENQUEUED = "enqueued"  # the user asked for its configuration
 ARM = "arm"  # of a comparison: which arm's it is, from 0
 REPLICATE = "replicate"  # and which of the arm's seeds it has, from 0
@@ -53,6 +54,16 @@ class Death:
     def is_weak(self) -> bool:
         """Whether it says little of the trial: SIGKILL comes from outside, from a user, a batch system or a machine."""
         return "signal SIGKILL" in self.how
+
+
+@dataclass(frozen=True)
+class Stay:
+    """The time of one worker of a trial: where that was, and when, in seconds since 1970."""
+
+    where: str  # the machine and its GPU, on a cluster; else the device
+    began: float
+    ended: float
+    waited: float = 0.0  # seconds until it had a place
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,7 @@ class Trial:
     detail: str = ""  # the same in a sentence, or a traceback
     seconds: float | None = None  # that it took, over all its workers
     deaths: tuple[Death, ...] = ()
+    stays: tuple[Stay, ...] = ()  # of the workers that are gone, in their order
     run: str = ""  # its MLflow run, where Optuna knows it; see run_of
     arm: int | None = None
     replicate: int | None = None
@@ -129,6 +141,7 @@ def from_optuna(frozen: FrozenTrial) -> Trial:
         detail=str(attributes.get(DETAIL) or ""),
         seconds=attributes.get(SECONDS),
         deaths=tuple(deaths_of(frozen)),
+        stays=tuple(Stay(**stay) for stay in attributes.get(STAYS, ())),
         run=attributes.get(RUN) or "",
         arm=attributes.get(ARM),
         replicate=attributes.get(REPLICATE),
@@ -165,6 +178,11 @@ def _parameter(distribution: BaseDistribution) -> Parameter:
 def deaths_of(trial: FrozenTrial | optuna.Trial) -> list[Death]:
     """How the trial's workers died so far, in their order."""
     return [Death(death["at"], death["how"]) for death in trial.user_attrs.get(DEATHS, ())]
+
+
+def note_stay(trial: optuna.Trial, stay: Stay) -> None:
+    """Keep with the trial where and when one more of its workers was."""
+    trial.set_user_attr(STAYS, [*trial.user_attrs.get(STAYS, ()), vars(stay)])
 
 
 def pending(trial: optuna.Trial, spec: Spec, config: BaseModel) -> PendingTrial:

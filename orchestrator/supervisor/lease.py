@@ -36,6 +36,7 @@ class Driver(BaseModel, frozen=True):
     beat: int = 0
     state: str = "running"
     trials: dict[int, str] = {}  # how far each running trial is, as text
+    places: tuple[str, ...] = ()  # where they are, on a cluster: one for each trial
 
 
 def driver(book: Book) -> Driver | None:
@@ -115,11 +116,11 @@ class Lease:
         book.note(DRIVER, self.me.model_dump(mode="json"))
         self.thread.start()
 
-    def tell(self, state: str, trials: Mapping[int, str]) -> None:
+    def tell(self, state: str, trials: Mapping[int, str], places: Iterable[str] = ()) -> None:
         """What the next beat says; UserError where somebody else has taken over, as after a long sleep of the machine."""
         if self.lost:
             raise UserError(f"sweep '{self.book.spec.name}' was taken over by {self.lost}")
-        self.me = self.me.model_copy(update={"state": state, "trials": dict(trials)})
+        self.me = self.me.model_copy(update={"state": state, "trials": dict(trials), "places": tuple(places)})
 
     def end(self, refused: bool = False) -> None:
         """Say goodbye. Where the command was ``refused``, the sweep says again who drove it last, as if nothing had been."""

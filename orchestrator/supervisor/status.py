@@ -4,8 +4,11 @@ import time
 from dataclasses import dataclass, field
 
 from orchestrator.launchers.protocol import Job
-from orchestrator.messages import Ended, Pulse
-from orchestrator.search.trials import PendingTrial
+from orchestrator.messages import WAITING, Ended, Pulse
+from orchestrator.search.trials import PendingTrial, Stay
+from orchestrator.text import clock
+
+WAIT_SECONDS = 1.0  # a shorter wait for a place is not worth a word
 
 
 @dataclass
@@ -22,16 +25,32 @@ class RunningTrial:
     skipped: bool = False
     processor: float | None = None  # seconds that it had used when it was last thought silent
     place: str = ""  # the machine that plays it, where the launcher chooses among several
+    device: str = ""
+    waited: float = 0.0  # seconds until it had a place
 
     @property
     def number(self) -> int:
         """Of the trial."""
         return self.pending.number
 
+    def placed(self, place: str) -> None:
+        """It has a place now. What it waited does not count."""
+        self.place, self.waited, self.began = place, self.heard - self.began, self.heard
+        self.pulse = Pulse("start", 0, 0)
+
+    def stay(self) -> Stay | None:
+        """Where and when it was, up to now; None where it never had a place."""
+        if self.pulse.stage == WAITING:
+            return None
+        now = time.time()
+        began = now - (time.monotonic() - self.began)
+        return Stay(self.place or self.device, round(began, 2), round(now, 2), round(self.waited, 2))
+
     def progress(self) -> str:
         """How far it is."""
         pulse = self.pulse
         there = f" on {self.place}" if self.place else ""
+        there += f", waited {clock(self.waited)}" if self.waited >= WAIT_SECONDS else ""
         return (f"{pulse.stage} {pulse.done}/{pulse.total}" if pulse.total > 1 else pulse.stage) + there
 
 

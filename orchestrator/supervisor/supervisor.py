@@ -186,7 +186,8 @@ class Supervisor:
             checkpoint_seconds=self.limits.checkpoint,
         )
         now = time.monotonic()
-        self.status.running[trial.number] = RunningTrial(trial, slot, self.launcher.launch(task), now, now)
+        job = self.launcher.launch(task)
+        self.status.running[trial.number] = RunningTrial(trial, slot, job, now, now, device=device)
 
     def _handle(self, trial: RunningTrial, message: Message) -> None:
         trial.heard = time.monotonic()
@@ -194,8 +195,7 @@ class Supervisor:
             case Pulse():
                 trial.pulse = message
             case Placed():
-                # What it waited does not count.
-                trial.place, trial.began, trial.pulse = message.place, trial.heard, Pulse("start", 0, 0)
+                trial.placed(message.place)
             case Saved():
                 self.places[trial.number] = message.step
             case Report():
@@ -220,6 +220,8 @@ class Supervisor:
     def _release(self, trial: RunningTrial) -> PendingTrial:
         """Free its slot; returns the trial as one that may be started again, in the MLflow run that it has by now."""
         self._note_runs()
+        if stay := trial.stay():
+            self.book.stayed(trial.number, stay)
         del self.status.running[trial.number]
         self.slots.give(trial.slot)
         return trial.pending

@@ -25,6 +25,7 @@ def sweep(book: Book, driver: Driver | None) -> dict[str, Any]:
         "trials": book.total(),
         "finished": len(book.finished()),
         "running": len(lease.running(driver, book.trials_running())),
+        "places": sorted(driver.places) if driver else [],
         "state": driver.state if driver else completion.CLOSING if completion.is_closing(book) else "idle",
         "sampler": spec.sampler,
         "pruner": spec.pruner,
@@ -50,6 +51,7 @@ def trial(book: Book, trial: Trial, driver: Driver | None = None) -> dict[str, A
         "reports": trial.course,
         "seconds": trial.seconds,
         "deaths": len(trial.deaths),
+        "places": [vars(stay) for stay in trial.stays],
         "settings": dict(trial.params),
         "run": run_of(book.spec, trial),
     }

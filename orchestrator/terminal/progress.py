@@ -124,7 +124,8 @@ class Terminal:
 
     def _running(self, status: SweepStatus) -> Table:
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in ("trial", "stage", "", "step", status.objective, "time", "settings"):
+        placed = any(trial.place for trial in status.running.values())
+        for column in ("trial", "stage", "", "step", status.objective, "time", *["place"] * placed, "settings"):
             table.add_column(column, no_wrap=column == "settings", overflow="ellipsis")
         now = time.monotonic()
         for number, trial in sorted(status.running.items()):
@@ -136,6 +137,7 @@ class Terminal:
                 f"{pulse.done}/{pulse.total}" if pulse.total > 1 else "",
                 f"{trial.values[0]:.4g}" if trial.values else "",
                 clock(now - trial.began),
+                *[trial.place] * placed,
                 settings_line(trial.pending.params),
             )
         return table

@@ -31,6 +31,7 @@ STYLES = {
 }
 
 
+NAMED = 2  # places that are named in a cell
 COURSE = 12  # letters for how a trial went
 
 
@@ -169,9 +170,16 @@ def _running(book: Book) -> str:
     """How many trials of a sweep run; else how many wait to go on from their checkpoints, or that it is not complete yet."""
     left = book.trials_running()
     if left:
-        running = len(lease.running(lease.present(book), left))
-        return str(running) if running else f"{len(left)} stopped"
+        driver = lease.present(book)
+        running = len(lease.running(driver, left))
+        return f"{running}{_places(driver)}" if driver and running else f"{len(left)} stopped"
     return completion.CLOSING if completion.is_closing(book) else ""
+
+
+def _places(driver: Driver) -> str:
+    """Where the trials of a sweep on a cluster are: by name where that is short."""
+    places = sorted(set(driver.places))
+    return f" on {', '.join(places)}" if 0 < len(places) <= NAMED else f" in {len(places)} places" if places else ""
 
 
 def space(parameters: Mapping[str, Any], fixed: Mapping[str, Any]) -> Table:

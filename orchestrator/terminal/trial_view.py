@@ -14,8 +14,9 @@ from orchestrator import pictures, text
 from orchestrator.errors import UserError
 from orchestrator.layout import SAMPLES, trial_folder
 from orchestrator.search.book import Book
-from orchestrator.search.trials import Trial, run_of
+from orchestrator.search.trials import Stay, Trial, run_of
 from orchestrator.supervisor import lease
+from orchestrator.supervisor.status import WAIT_SECONDS
 from orchestrator.terminal import tables
 
 UPPER_HALF = "▀"  # its colour is one pixel, its background the one below
@@ -42,6 +43,7 @@ def view(book: Book, number: int, console: Console) -> Group:
     rows |= {
         "time": text.clock(trial.seconds),
         "deaths": "; ".join(f"at step {death.at}: {death.how}" for death in trial.deaths),
+        "places": "; ".join(map(_stay, trial.stays)),
         "MLflow run": run_of(spec, trial),
         "files": str(trial_folder(spec.folder, number)),
     }
@@ -66,6 +68,12 @@ def view(book: Book, number: int, console: Console) -> Group:
         damaged = "" if content else " (damaged; `sweep doctor --repair` mends it)"
         parts.append(Text(f"samples: {samples}{damaged}"))
     return Group(*parts)
+
+
+def _stay(stay: Stay) -> str:
+    """Where and how long one of its workers was."""
+    waited = f", after {text.clock(stay.waited)} of waiting" if stay.waited >= WAIT_SECONDS else ""
+    return f"{stay.where} for {text.clock(stay.ended - stay.began)}{waited}"
 
 
 def picture(content: bytes, columns: int) -> Text:
