@@ -28,6 +28,7 @@ class Task(BaseModel, frozen=True):
     device: str
     threads: int
     checkpoint_seconds: float = 30.0
+    checkpoints: str = ""  # where they are; '' is the trial's folder
 
 
 WAITING = "waiting for a place"  # the stage of a trial that a launcher has put nowhere yet

@@ -8,7 +8,9 @@ a checkpoint, is known by its step and passed over.
 """
 
 import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -30,8 +32,10 @@ from orchestrator.delivery.entries import (
     Status,
     Tags,
 )
-from orchestrator.files import cannot_write
+from orchestrator.files import cannot_write, replace
 from orchestrator.layout import OUTBOX, REFUSED, SENT
+
+_BEGINS_OR_ENDS = re.compile(rb'\{"at":\d+,"do":"(begin|end)"')
 
 
 class Sent(BaseModel):
@@ -192,6 +196,24 @@ def holds(folder: Path, position: Position) -> bool:
         return True
     path = path_of(folder / OUTBOX, position.segment)
     return path.exists() and path.stat().st_size >= position.offset
+
+
+def undelivered(folder: Path) -> bytes:
+    """The whole lines of a trial's outbox that are not known to be delivered, without those that begin or end its record."""
+    known, lines = sent(folder / OUTBOX), list[bytes]()
+    for segment in segments(folder / OUTBOX):
+        with suppress(FileNotFoundError), path_of(folder / OUTBOX, segment).open("rb") as file:  # just delivered
+            if segment >= known.segment:
+                file.seek(known.offset if segment == known.segment else 0)
+                lines += [line for line in file if line.endswith(b"\n") and not _BEGINS_OR_ENDS.match(line)]
+    return b"".join(lines)
+
+
+def restore(folder: Path, lines: bytes) -> None:
+    """Add lines that ``undelivered`` returned, on a machine that does not have them; CannotWrite where that fails."""
+    if lines:
+        (folder / OUTBOX).mkdir(parents=True, exist_ok=True)
+        replace(path_of(folder / OUTBOX, _last(folder / OUTBOX) + 1), lines)
 
 
 def run_id(folder: Path) -> str:

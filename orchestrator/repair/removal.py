@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from orchestrator.search.book import Book
+from orchestrator.stores import checkpoint_store
 from orchestrator.supervisor import lease
 from orchestrator.tracking import connection
 
@@ -27,6 +28,8 @@ def remove(book: Book, keep_runs: bool) -> None:
             shutil.rmtree(spec.folder)
     else:
         _runs(book, keep_runs)
+    if spec.checkpoints:
+        checkpoint_store.remove(spec.checkpoints_of())
     book.delete()
 
 

@@ -139,6 +139,14 @@ class SweepOptions(TypedDict, total=False):
             default_text="$MLFLOW_TRACKING_URI or sqlite:///mlflow.db",
         ),
     ]
+    checkpoints: Annotated[
+        str | None,
+        Option(
+            "Where checkpoints are kept: a folder that several machines see, s3://BUCKET/PATH or gs://BUCKET/PATH.",
+            metavar="URL",
+            default_text="the sweep's folder",
+        ),
+    ]
     deterministic: Annotated[
         bool,
         Option("Give the same trials for any number of workers: the sampler works in batches.", default=False),

@@ -19,7 +19,7 @@ from orchestrator.search.capabilities import DEFAULT_PRUNER
 from orchestrator.search.new_sweep import check_name, fresh_name
 from orchestrator.search.options import Request
 from orchestrator.search.spec import Spec, parse_fixed
-from orchestrator.stores import sqlite, urls
+from orchestrator.stores import checkpoint_store, sqlite, urls
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.text import version
 from studies.parts import space as _space
@@ -67,6 +67,7 @@ def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
         pruner="none" if comparison else options["pruner"],
         seed=options["seed"],
         deterministic=options["deterministic"],
+        checkpoints=checkpoint_store.resolve(options["checkpoints"]) if options["checkpoints"] else "",
         folder=str(Path(SWEEPS, name).absolute()),
         tracking_uri=tracking_uri(options["tracking_uri"], str(storage.url)),
         version=version(),

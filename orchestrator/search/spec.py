@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 import studies
 from orchestrator import files
 from orchestrator.errors import UserError
-from orchestrator.layout import cache_folder
+from orchestrator.layout import TRIAL, cache_folder
 from orchestrator.search.factorial import Comparison
 from studies.parts import space as _space
 from studies.parts.study import Study, StudyError
@@ -64,6 +64,7 @@ class Spec(BaseModel, frozen=True):
     seed: int
     deterministic: bool = False  # the same trials whatever the number of workers
     folder: str  # of checkpoints, weights and samples
+    checkpoints: str = ""  # the address of checkpoints, where they are not in the folder
     tracking_uri: str
     version: str
     command: str
@@ -94,6 +95,11 @@ class Spec(BaseModel, frozen=True):
     def cache_folder(self) -> str:
         """Shared by all sweeps of the folder: what is trained once, like the judge."""
         return cache_folder(self.folder)
+
+    def checkpoints_of(self, number: int | None = None) -> str:
+        """Where a trial's checkpoints are, or all of the sweep; '' where that is its folder."""
+        trial = "" if number is None else f"/{TRIAL}{number}"
+        return f"{self.checkpoints}/{self.id}{trial}" if self.checkpoints else ""
 
     def space_of(self, study: Study[Any, Any]) -> _space.Space[Any]:
         """What trials are asked from: the study's space with what is held, or the arms of a comparison."""

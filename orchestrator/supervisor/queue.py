@@ -4,7 +4,7 @@ from collections import deque
 from pathlib import Path
 
 from orchestrator.launchers.protocol import Launcher
-from orchestrator.layout import ENDED, trial_folder, trial_folders
+from orchestrator.layout import ENDED, TRIAL, trial_folder, trial_folders
 from orchestrator.messages import Ended
 from orchestrator.search.book import Book
 from orchestrator.search.trials import PendingTrial
@@ -99,7 +99,7 @@ class Agenda:
 
     def _tell(self, number: int, end: Ended) -> None:
         self.book.tell(number, end)
-        _clear(trial_folder(self.book.spec.folder, number))
+        _clear(trial_folder(self.book.spec.folder, number), self.book.spec.checkpoints_of(number))
         compared = self.book.spec.comparison
         if compared is not None and compared.race:
             from orchestrator.analysis import comparison  # with its statistics, for which only races wait
@@ -115,11 +115,11 @@ def clear_ended(book: Book) -> None:
     running = {trial_folder(book.spec.folder, trial.number) for trial in book.trials_running()}
     for folder in trial_folders(book.spec.folder):
         if (folder / ENDED).exists() and folder not in running:
-            _clear(folder)
+            _clear(folder, book.spec.checkpoints_of(int(folder.name.removeprefix(TRIAL))))
 
 
-def _clear(folder: Path) -> None:
+def _clear(folder: Path, checkpoints: str) -> None:
     """A trial that is told needs no checkpoint, ending or mark of a worker any more."""
-    checkpoint.remove(folder)
+    checkpoint.remove(folder, checkpoints)
     lock.remove(folder)
     result.remove(folder)  # last, for it shows that there is something to clear

@@ -184,6 +184,7 @@ class Supervisor:
             device=device,
             threads=self.launcher.resources.threads,
             checkpoint_seconds=self.limits.checkpoint,
+            checkpoints=spec.checkpoints_of(trial.number),
         )
         now = time.monotonic()
         job = self.launcher.launch(task)

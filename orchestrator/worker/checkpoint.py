@@ -1,4 +1,7 @@
-"""A trial's checkpoints on disk, the last two: each written whole or not at all, and read without running code."""
+"""A trial's checkpoints, the last two: each written whole or not at all, and read without running code.
+
+They are in the trial's folder, or at an ``address`` that other machines reach as well; see ``stores.checkpoint_store``.
+"""
 
 import io
 import pickle
@@ -9,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import files
+from orchestrator.delivery import outbox
 from orchestrator.layout import CHECKPOINT, PREVIOUS_CHECKPOINT
+from orchestrator.stores import checkpoint_store
+from orchestrator.stores.checkpoint_store import Parcel
 
 
-def save(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write the folder's checkpoint and keep the one before. ``state`` holds nested dicts and lists of tensors, numbers, strings.
+def save(folder: Path, state: Mapping[str, Any], address: str = "") -> None:
+    """Write a trial's checkpoint and keep the one before. ``state`` holds nested dicts and lists of tensors, numbers, strings.
 
     Raises CannotWrite, which leaves the one that was there.
     """
@@ -21,14 +27,21 @@ def save(folder: Path, state: Mapping[str, Any]) -> None:
 
     buffer = io.BytesIO()  # torch turns a full disk into an error without a name, so it does not write itself
     torch.save(dict(state), buffer)
+    if address:
+        return checkpoint_store.write(address, Parcel(buffer.getvalue(), outbox.undelivered(folder)))
     files.replace(folder / CHECKPOINT, buffer.getbuffer(), keep=folder / PREVIOUS_CHECKPOINT)
 
 
-def load(folder: Path, usable: Callable[[dict[str, Any]], bool] = lambda state: True) -> dict[str, Any] | None:
-    """The newest checkpoint of the folder that can be read and is ``usable``, on the CPU; None where there is none."""
+def load(
+    folder: Path, usable: Callable[[dict[str, Any]], bool] = lambda state: True, address: str = ""
+) -> dict[str, Any] | None:
+    """The newest checkpoint of a trial that can be read and is ``usable``, on the CPU; None where there is none.
+
+    One at an ``address`` brings the record that it refers to, where the folder does not have it: it is written there.
+    """
     import torch
 
-    for name in (CHECKPOINT, PREVIOUS_CHECKPOINT):
+    for name in () if address else (CHECKPOINT, PREVIOUS_CHECKPOINT):
         try:
             state: dict[str, Any] = torch.load(folder / name, map_location="cpu", weights_only=True)
         except FileNotFoundError:
@@ -38,6 +51,11 @@ def load(folder: Path, usable: Callable[[dict[str, Any]], bool] = lambda state: 
             continue
         if usable(state):
             return state
+    for parcel in checkpoint_store.read(address) if address else ():
+        state = torch.load(io.BytesIO(parcel.state), map_location="cpu", weights_only=True)
+        if not usable(state):
+            outbox.restore(folder, parcel.record)
+        return state
     return None
 
 
@@ -74,7 +92,9 @@ class _StandIn:
         pass
 
 
-def remove(folder: Path) -> None:
-    """Forget the folder's checkpoints, if any."""
+def remove(folder: Path, address: str = "") -> None:
+    """Forget a trial's checkpoints, if any."""
+    if address:
+        checkpoint_store.remove(address)
     for name in (CHECKPOINT, PREVIOUS_CHECKPOINT, f"{CHECKPOINT}.part"):
         (folder / name).unlink(missing_ok=True)

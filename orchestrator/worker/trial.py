@@ -138,7 +138,7 @@ class _Player:
         task = self.task
         env = Env(task.data, task.seed, task.device, Path(task.data_folder), Path(task.cache_folder))
         config = self.study.config.model_validate(task.config)
-        saved = checkpoint.load(self.folder, self._usable)
+        saved = checkpoint.load(self.folder, self._usable, task.checkpoints)
         if saved is not None:
             self.reports, self.values = saved["reports"], tuple(saved["values"])
             self.step, self.seconds, self.group_values = (
@@ -260,7 +260,8 @@ class _Player:
         state["beside"] = self.group_values
         state["pulse"] = list(astuple(self.pulse))
         position = self.outbox.position().model_dump()  # what a resumed trial will not say again is safe first
-        checkpoint.save(self.folder, state | {"outbox": position, "trainer": event.state()})
+        state |= {"outbox": position, "trainer": event.state()}
+        checkpoint.save(self.folder, state, self.task.checkpoints)
         self.last_save = time.monotonic()
         self.save_seconds = min(2 * self.save_seconds, self.task.checkpoint_seconds)
 

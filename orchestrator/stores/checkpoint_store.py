@@ -1,0 +1,111 @@
+"""Checkpoints at an address that fsspec reaches: a folder that several machines see, a bucket.
+
+Each file is written aside and renamed, and begins with a line that holds its SHA-256: what was cut or damaged is passed over.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from orchestrator.errors import UserError
+from orchestrator.files import CannotWrite
+from orchestrator.layout import CHECKPOINT, PREVIOUS_CHECKPOINT
+from orchestrator.stores import urls
+
+EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "abfs", "abfs": "abfs"}  # of fsspec, which bring what these need
+
+
+class Parcel(NamedTuple):
+    """A checkpoint, and the entries of the trial's outbox that were not known to be delivered when it was written."""
+
+    state: bytes
+    record: bytes
+
+
+def resolve(text: str) -> str:
+    """The address of ``--checkpoints``, that of a folder whole; UserError where nothing can be written there."""
+    address = urls.public(text.strip().rstrip("/"), "--checkpoints")
+    if "://" not in address:
+        address = Path(address).expanduser().absolute().as_uri()
+    scheme = address.partition("://")[0]
+    if scheme == "memory":
+        raise UserError("--checkpoints memory://: memory ends with its process; name a folder or a bucket")
+    try:
+        system, path = _open(address)
+        probe = f"{path}/.probe-{uuid.uuid4().hex}"
+        system.makedirs(path, exist_ok=True)
+        system.pipe_file(probe, b"probe")
+        system.rm_file(probe)
+    except ImportError:
+        extra = EXTRAS.get(scheme)
+        way = f"install it: pip install 'fsspec[{extra}]'" if extra else "name a folder, s3:// or gs://"
+        raise UserError(f"--checkpoints {address}: what reads {scheme}:// is not installed; {way}") from None
+    except ValueError:
+        raise UserError(f"--checkpoints {address}: there is no {scheme}://; name a folder, s3:// or gs://") from None
+    except Exception as error:  # of whatever library reaches the address
+        raise UserError(
+            f"--checkpoints {address} cannot be written to ({_reason(error)}); name a place that can"
+        ) from None
+    return address
+
+
+def write(address: str, parcel: Parcel) -> None:
+    """Put a trial's checkpoint at ``address`` and keep the one before; CannotWrite where that is not possible."""
+    content = parcel.record + parcel.state
+    head = {"sha256": hashlib.sha256(content).hexdigest(), "record": len(parcel.record)}
+    try:
+        system, path = _open(address)
+        system.makedirs(path, exist_ok=True)
+        aside = f"{path}/{CHECKPOINT}.part"
+        system.pipe_file(aside, json.dumps(head).encode() + b"\n" + content)
+        with suppress(FileNotFoundError):
+            system.mv(f"{path}/{CHECKPOINT}", f"{path}/{PREVIOUS_CHECKPOINT}")
+        system.mv(aside, f"{path}/{CHECKPOINT}")
+    except Exception as error:
+        raise CannotWrite(f"no checkpoint can be written to {address} ({_reason(error)}); see to that place") from error
+
+
+def read(address: str) -> Iterator[Parcel]:
+    """The checkpoints of a trial at ``address`` that are whole, the newest first; CannotWrite where nothing can be read."""
+    for name in (
+        CHECKPOINT,
+        f"{CHECKPOINT}.part",
+        PREVIOUS_CHECKPOINT,
+    ):  # killed between two renamings, it is still aside
+        try:
+            system, path = _open(address)
+            head, _, content = system.cat_file(f"{path}/{name}").partition(b"\n")
+        except FileNotFoundError:
+            continue
+        except Exception as error:
+            raise CannotWrite(f"{address} cannot be read ({_reason(error)}); see to that place") from error
+        with suppress(ValueError, KeyError, TypeError):
+            told = json.loads(head)
+            if hashlib.sha256(content).hexdigest() == told["sha256"]:
+                yield Parcel(content[told["record"] :], content[: told["record"]])
+                continue
+        print(f"{address}/{name} is damaged, so the one before is used", flush=True)
+
+
+def remove(address: str) -> None:
+    """Forget all that is at ``address``. What cannot be removed stays: it is in nobody's way."""
+    with suppress(Exception):
+        system, path = _open(address)
+        system.rm(path, recursive=True)
+
+
+def _open(address: str) -> tuple[Any, str]:
+    """The file system and the path in it."""
+    from fsspec.core import url_to_fs
+
+    system, path = url_to_fs(address)
+    system.invalidate_cache()
+    return system, path
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
