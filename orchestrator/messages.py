@@ -75,6 +75,7 @@ class Ended:
     reason: str = ""  # of a divergence or failure, a short name
     detail: str = ""  # one sentence, or the traceback of a failure
     seconds: float = 0.0  # that the trial took, over all its lives
+    gpu_memory: float = 0.0  # the share of its GPU's memory that it had reserved at most, 0 to 1
     # The last values of the objectives' groups, which a reader needs to interpret the objectives. In files: "beside".
     group_values: Annotated[Mapping[str, float], Field(alias="beside")] = field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from orchestrator.stores import artifact_locations, failures, patience
 from orchestrator.stores.optuna_storage import UNWRITABLE, NameTaken, Storage, engine_of, unwritable
 from orchestrator.supervisor import closing as closings
 from orchestrator.supervisor import lease
+from orchestrator.supervisor import machine as machines
 from orchestrator.supervisor.closing import DELIVERY_SECONDS, ORDERLY, Closing
 from orchestrator.supervisor.interrupts import InterruptWatcher
 from orchestrator.supervisor.machine import Machine
@@ -147,6 +148,7 @@ def _run(
 ) -> tuple[str, Closing]:
     """Run trials until the sweep ends, then close it. Returns why it ended, see Supervisor.drive, and what was made of it."""
     spec = book.spec
+    machines.check_memory(machine, book.trials())
     # First of all: what it imports, it imports while we go on.
     launcher = launchers.load(machine.launcher)(machine.resources, spec.study_source, **machine.settings)
     with contextlib.ExitStack() as unless_begun:

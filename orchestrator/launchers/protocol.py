@@ -48,8 +48,8 @@ class Launcher(Protocol):
     def launch(self, task: Task) -> Job:
         """Start a trial; returns before it has begun."""
 
-    def places(self) -> int:
-        """How many trials may run at a time by now: a cluster grows and shrinks."""
+    def places(self, trials: int) -> int:
+        """How many trials may run at a time by now: a cluster grows and shrinks. ``trials`` are left, with those that run."""
         return self.resources.slots
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:

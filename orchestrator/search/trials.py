@@ -64,6 +64,7 @@ class Stay:
     began: float
     ended: float
     waited: float = 0.0  # seconds until it had a place
+    gpu_memory: float = 0.0  # the share of its GPU's memory that it had reserved at most, where it ended by itself
 
 
 @dataclass(frozen=True)

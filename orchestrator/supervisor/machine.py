@@ -1,6 +1,6 @@
 """The machine that a sweep runs on, as its options describe it: checked before anything starts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from orchestrator.devices import Resources
 from orchestrator.errors import UserError
 from orchestrator.launchers.ray import places
 from orchestrator.search.spec import Spec
+from orchestrator.search.trials import Trial
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.options import MachineOptions
 from orchestrator.text import counted
@@ -44,9 +45,10 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         places.check(chosen)
     else:
         devices.resolve(chosen["device"], chosen["workers"], 1)
-        for name in ("ray_address", "cpus", "gpus"):
+        for name in ("ray_address", "cpus", "gpus", "per_gpu", "resources"):
             if name in given:  # RAY_ADDRESS may be set for other programs
-                value = given[name] if name == "ray_address" else f"{given[name]:g}"
+                value = f"{given[name]:g}" if isinstance(given[name], float) else given[name]
+                value = ",".join(value) if isinstance(value, list) else value
                 raise UserError(f"{table[name].flag} {value} is of --launcher ray; add that, or leave it out")
         if (threads := chosen["threads"]) is not None and threads > (most := THREADS_AT_MOST * devices.cores()):
             raise UserError(
@@ -62,6 +64,17 @@ def check_elsewhere(values: Mapping[str, Any]) -> None:
     """UserError for options that no cluster can follow; what this machine has does not matter."""
     table = options.read(MachineOptions)
     places.check_values(options.complete(table, options.given(table, values, "a sweep")))
+
+
+def check_memory(machine: Machine, trials: Iterable[Trial]) -> None:
+    """UserError where a trial of the sweep has needed more of a GPU's memory than each of several on one would have."""
+    share = machine.settings.get("gpus") or 1.0
+    most = max((stay.gpu_memory for trial in trials for stay in trial.stays), default=0.0)
+    if share < 1 and most > share:
+        raise UserError(
+            f"a trial of this sweep has had {most:.0%} of its GPU's memory, so {int(1 / share + 1e-6)} on each do not fit; "
+            f"take --per-gpu {int(1 / most)}"
+        )
 
 
 def machine(spec: Spec, values: Mapping[str, Any]) -> Machine:

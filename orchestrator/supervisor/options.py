@@ -6,7 +6,7 @@ A new option is one entry here.
 from typing import Annotated, TypedDict
 
 from orchestrator import launchers
-from orchestrator.options import SECONDS_AT_MOST, Option
+from orchestrator.options import SECONDS_AT_MOST, Option, Pairs
 
 
 class MachineOptions(TypedDict, total=False):
@@ -67,6 +67,25 @@ class MachineOptions(TypedDict, total=False):
             default_text="1 where the cluster has any, else 0",
             minimum=0,
             maximum=64,
+        ),
+    ]
+    per_gpu: Annotated[
+        int | None,
+        Option(
+            "With --launcher ray: trials on each GPU, where it has memory for them: --gpus 1/N.",
+            metavar="N",
+            default_text="1",
+            minimum=1,
+            maximum=64,
+        ),
+    ]
+    resources: Annotated[
+        Pairs,
+        Option(
+            "With --launcher ray: what else each trial takes of what its node was started with, such as a licence: "
+            "`ray start --resources '{\"licence\": 4}'`. Repeatable.",
+            metavar="NAME=NUMBER",
+            default=(),
         ),
     ]
     timeout: Annotated[

@@ -61,6 +61,11 @@ class Agenda:
         """Whether trials must be asked to reach the total."""
         return self.finished + running + len(self.queue) < self.total
 
+    @property
+    def left(self) -> int:
+        """Trials that have not ended, those that run among them."""
+        return max(0, self.total - self.finished)
+
     def open(self, running: int) -> bool:
         """Whether anything is left to be done, now or when those that run have ended."""
         return bool(self.queue or self.held) or self.wanted(running)

@@ -24,9 +24,9 @@ class Slots:
         if slot < self.count:
             self.free.append(slot)
 
-    def follow(self, taken: Iterable[int]) -> None:
-        """Have as many as the launcher has places; ``taken`` are those of trials that run."""
-        places = self.launcher.places()
+    def follow(self, taken: Iterable[int], trials: int) -> None:
+        """Have as many as the launcher has places; ``taken`` are those of trials that run, ``trials`` are left with them."""
+        places = self.launcher.places(trials)
         if places != self.count:
             busy = set(taken)
             self.free = deque(slot for slot in range(places) if slot not in busy)

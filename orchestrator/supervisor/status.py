@@ -27,6 +27,7 @@ class RunningTrial:
     place: str = ""  # the machine that plays it, where the launcher chooses among several
     device: str = ""
     waited: float = 0.0  # seconds until it had a place
+    gpu_memory: float = 0.0  # see Ended
 
     @property
     def number(self) -> int:
@@ -44,7 +45,8 @@ class RunningTrial:
             return None
         now = time.time()
         began = now - (time.monotonic() - self.began)
-        return Stay(self.place or self.device, round(began, 2), round(now, 2), round(self.waited, 2))
+        where = self.place or self.device
+        return Stay(where, round(began, 2), round(now, 2), round(self.waited, 2), round(self.gpu_memory, 4))
 
     def progress(self) -> str:
         """How far it is."""

@@ -81,7 +81,7 @@ class Supervisor:
                 self.close(left, end)
             while not self._over():
                 self._check(interrupted())
-                self.slots.follow(trial.slot for trial in self.status.running.values())
+                self.slots.follow([trial.slot for trial in self.status.running.values()], self.agenda.left)
                 while self.slots.free and self._accepting() and (pending := self.agenda.next(len(self.status.running))):
                     self._start(pending)
                 self._receive()
@@ -228,6 +228,7 @@ class Supervisor:
         return trial.pending
 
     def _end(self, trial: RunningTrial, end: Ended) -> None:
+        trial.gpu_memory = end.gpu_memory
         pending = self._release(trial)
         if end.outcome == "pruned" and trial.skipped:
             end = replace(end, reason="skipped", detail="it was asked for")

@@ -107,7 +107,8 @@ class _Player:
 
     def ended(self, outcome: Outcome, reason: str = "", detail: str = "") -> Ended:
         self._enter(self.stage)
-        return Ended(outcome, self.values, reason, detail, sum(self.seconds.values()), dict(self.group_values))
+        seconds, beside = sum(self.seconds.values()), dict(self.group_values)
+        return Ended(outcome, self.values, reason, detail, seconds, _gpu_memory(self.task.device), beside)
 
     def play(self) -> Generator[Message | Compute | None, Any, Ended]:
         """Every ending but that of a full disk is a value."""
@@ -269,6 +270,13 @@ class _Player:
 def _fact(name: str) -> str:
     """The tag of a fact: another one than those by which trials are known."""
     return f"fact {name}" if name in TAGS or name.startswith(("mlflow.", "sweep.")) else name
+
+
+def _gpu_memory(device: str) -> float:
+    """See Ended."""
+    if not device.startswith("cuda") or not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return 0.0
+    return torch.cuda.max_memory_reserved(device) / torch.cuda.get_device_properties(device).total_memory
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -5,7 +5,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,21 +30,27 @@ class Wanted:
     address: str = ""  # '': a cluster of this machine alone
     cpus: float = 1.0
     gpus: float = 0.0
+    custom: Mapping[str, float] = field(default_factory=dict)  # what nodes were started with by names of their own
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Each resource by the name that Ray has for it."""
+        return {name: want for name, want in {"CPU": self.cpus, "GPU": self.gpus, **self.custom}.items() if want}
 
     @property
     def text(self) -> str:
         """In words."""
-        return counted_resource(self.cpus, "CPU") + (f" and {counted_resource(self.gpus, 'GPU')}" if self.gpus else "")
+        return " and ".join(counted_resource(want, name) for name, want in self.parts.items())
 
     def fits(self, resources: Mapping[str, float]) -> int:
         """How many trials fit into the resources of a node."""
-        shares = [resources.get(name, 0.0) / want for name, want in (("CPU", self.cpus), ("GPU", self.gpus)) if want]
+        shares = [resources.get(name, 0.0) / want for name, want in self.parts.items()]
         return int(min(shares) + 1e-6) if shares else 0
 
 
 def counted_resource(number: float, word: str) -> str:
-    """As "1 CPU", "0.5 GPU", "2 GPUs"."""
-    return f"{number:g} {word}{'s' if number > 1 else ''}"
+    """As "1 CPU", "0.5 GPU", "2 GPUs", "2 licence"."""
+    return f"{number:g} {word}{'s' if word in ('CPU', 'GPU') and (number > 1 or not number) else ''}"
 
 
 class Cluster:
@@ -79,13 +85,14 @@ class Cluster:
         nodes = self.nodes()
         if not any(wanted.fits(node["Resources"]) for node in nodes):
             has = [node["Resources"] for node in nodes]
-            most = [
-                f"{max((resources.get(name, 0.0) for resources in has), default=0.0):g} {name}s"
-                for name in ("CPU", "GPU")
-            ]
+            most = " and ".join(
+                counted_resource(max((resources.get(name, 0.0) for resources in has), default=0.0), name)
+                for name in dict.fromkeys(["CPU", "GPU", *wanted.custom])
+            )
+            options = ["--cpus", "--gpus", *["--resources"] * bool(wanted.custom)]
             raise UserError(
-                f"no node of the cluster at {self.address} has {wanted.text} for a trial: the most are {most[0]} and {most[1]} "
-                f"on one of {counted(len(nodes), 'node')}; lower --cpus or --gpus, or add a node"
+                f"no node of the cluster at {self.address} has {wanted.text} for a trial: the most are {most} on one of "
+                f"{counted(len(nodes), 'node')}; lower {', '.join(options[:-1])} or {options[-1]}, or add a node"
             )
         if not self.checked:
             self._check_versions(nodes)

@@ -6,7 +6,7 @@ import math
 import time
 import uuid
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class RayLauncher(Launcher):
         address: str = "",
         cpus: float = 1.0,
         gpus: float = 0.0,
+        custom: Mapping[str, float] | None = None,
         most: int = 0,
         cache: str = "",
     ) -> None:
@@ -45,7 +46,7 @@ class RayLauncher(Launcher):
         ``cache`` is the folder of networks that are trained once.
         """
         self.resources, self.study, self.most = resources, study, most
-        self.wanted = Wanted(address, cpus, gpus)
+        self.wanted = Wanted(address, cpus, gpus, custom or {})
         self.ray = library.library()
         self.cluster = cluster.connect(self.wanted) if address else cluster.start(self.wanted, resources.slots)
         self.mark: Path | None = None
@@ -65,17 +66,20 @@ class RayLauncher(Launcher):
         self.waiting: deque[RayJob] = deque()
         self.lives = itertools.count()
         self.failures = 0
+        self.spare = 0  # actors for which there is no place yet
         self.counted = self.looked = time.monotonic()
         self._fill()
 
-    def places(self) -> int:
+    def places(self, trials: int) -> int:
         """See Launcher: as many as the cluster has by now, where nobody has said how many."""
         if time.monotonic() - self.looked > LOOK_SECONDS:
             self.looked = time.monotonic()
             self._leave(self.cluster.leaving())
         if self.most and time.monotonic() - self.counted > COUNT_SECONDS:
             self.counted = time.monotonic()
-            count = max(1, min(self.most, self.cluster.places(self.wanted)))
+            most = max(1, min(self.most, trials))
+            count = max(1, min(most, self.cluster.places(self.wanted)))
+            self.spare = min(most - count, count)
             self.resources = Resources(self.resources.devices[:1] * count, self.resources.threads)
             self._fill()
         return self.resources.slots
@@ -121,12 +125,16 @@ class RayLauncher(Launcher):
     # ---- slots -------------------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        """Have as many actors as there are slots; of those too many the ones that wait for a node are ended first."""
+        """Have as many actors as there are slots; of those too many the ones that wait for a node are ended first.
+
+        Some more wait for nodes that an autoscaler may add: it sees them as demand.
+        """
+        wanted = self.resources.slots + self.spare
         unused = [slot for slot in self.slots if slot.where is None] + [slot for slot in self.slots if slot.idle]
-        for slot in unused[: max(0, len(self.slots) - self.resources.slots)]:
+        for slot in unused[: max(0, len(self.slots) - wanted)]:
             self.slots.remove(slot)
             self.ray.kill(slot.handle)
-        while len(self.slots) < self.resources.slots:
+        while len(self.slots) < wanted:
             self.slots.append(Slot(self._actor()))
 
     def _leave(self, nodes: Collection[str]) -> None:
@@ -141,6 +149,7 @@ class RayLauncher(Launcher):
         actor = self.ray.remote(Agent).options(
             num_cpus=self.wanted.cpus,
             num_gpus=self.wanted.gpus,
+            resources=dict(self.wanted.custom),
             max_concurrency=8,
             max_restarts=0,
             scheduling_strategy="SPREAD",

@@ -9,12 +9,24 @@ from orchestrator.errors import UserError
 from orchestrator.launchers.ray import cluster, library
 from orchestrator.launchers.ray.cluster import Wanted
 
+MOST = 1e6  # of a resource
+OWN_OPTIONS = {
+    "CPU": "say --cpus",
+    "GPU": "say --gpus",
+    "memory": "Ray does not hold trials to it; say fewer --workers",
+    "object_store_memory": "that is Ray's own",
+}
 DEVICES = ("auto", "cpu", "cuda")
 
 
 def check(chosen: Mapping[str, Any]) -> None:
     """UserError for options that no cluster can follow, and for a cluster that is not there. Nothing is started or joined."""
     check_values(chosen)
+    if _custom(chosen) and not chosen["ray_address"]:
+        raise UserError(
+            f"--resources {','.join(chosen['resources'])}: a cluster of this machine alone has none; name one by --ray-address, "
+            "with nodes that were started by `ray start --resources`"
+        )
     if chosen["ray_address"]:
         cluster.check_address(chosen["ray_address"])
     library.library(own=not chosen["ray_address"])
@@ -29,6 +41,12 @@ def check_values(chosen: Mapping[str, Any]) -> None:
         )
     if chosen["device"] == "cpu" and chosen["gpus"]:
         raise UserError(f"--device cpu uses no GPU; leave out --gpus {chosen['gpus']:g}, or say --device cuda")
+    if chosen["per_gpu"] is not None:
+        for option, value in (("--gpus", chosen["gpus"]), ("--device", chosen["device"] == "cpu" or None)):
+            if value is not None:
+                shown = f"{option} cpu" if option == "--device" else f"{option} {value:g}"
+                raise UserError(f"--per-gpu {chosen['per_gpu']} says what each trial has of a GPU; leave out {shown}")
+    _custom(chosen)
     if chosen["gpus"] is not None and chosen["gpus"] > 1 and chosen["gpus"] != int(chosen["gpus"]):
         raise UserError(f"--gpus {chosen['gpus']:g}: give a whole number, or a share of one GPU below 1")
     if chosen["workers"] == 0:
@@ -40,10 +58,11 @@ def resolve(chosen: Mapping[str, Any], trials: int, cache: str) -> tuple[Resourc
     address, workers = chosen["ray_address"] or "", chosen["workers"]
     if not address:
         return _here(chosen, trials, cache)
-    wanted = Wanted(address, chosen["cpus"] or 1.0, _gpus(chosen, lambda: cluster.gpus(address)))
+    gpus = _gpus(chosen, lambda: cluster.gpus(address))
+    wanted = Wanted(address, chosen["cpus"] or 1.0, gpus, _custom(chosen))
     places = cluster.connect(wanted).places(wanted)
     slots = min(workers or places, trials)
-    settings = {"address": address, "cpus": wanted.cpus, "gpus": wanted.gpus, "cache": cache}
+    settings = {"address": address, "cpus": wanted.cpus, "gpus": gpus, "custom": wanted.custom, "cache": cache}
     return _resources(slots, wanted, chosen), {**settings, "most": 0 if workers else trials}
 
 
@@ -60,6 +79,23 @@ def _here(chosen: Mapping[str, Any], trials: int, cache: str) -> tuple[Resources
     return _resources(slots, wanted, chosen), {"cpus": wanted.cpus, "gpus": wanted.gpus, "cache": cache}
 
 
+def _custom(chosen: Mapping[str, Any]) -> dict[str, float]:
+    """What ``--resources`` names, by name; UserError for what is no resource, or has an option of its own."""
+    custom: dict[str, float] = {}
+    for pair in chosen["resources"]:
+        name, _, text = pair.partition("=")
+        if name in OWN_OPTIONS:
+            raise UserError(f"--resources {pair}: {OWN_OPTIONS[name]}")
+        try:
+            custom[name] = float(text)
+        except ValueError:
+            custom[name] = 0.0
+        number = custom[name]
+        if not name or not 0 < number <= MOST or (number > 1 and number != int(number)):
+            raise UserError(f"--resources {pair}: give NAME=NUMBER, a whole number or a share of one below 1")
+    return custom
+
+
 def _gpus(chosen: Mapping[str, Any], there: Any) -> float:
     """GPUs of each trial; ``there()`` counts those that could be used."""
     if chosen["gpus"] is not None:
@@ -67,9 +103,10 @@ def _gpus(chosen: Mapping[str, Any], there: Any) -> float:
     if chosen["device"] == "cpu":
         return 0.0
     if there() >= 1:
-        return 1.0
-    if chosen["device"] == "cuda":
-        raise UserError("--device cuda: no node has a GPU; say --device cpu")
+        return 1.0 / (chosen["per_gpu"] or 1)
+    if chosen["device"] == "cuda" or chosen["per_gpu"]:
+        option = f"--per-gpu {chosen['per_gpu']}" if chosen["per_gpu"] else "--device cuda"
+        raise UserError(f"{option}: no node has a GPU; leave it out, or say --device cpu")
     return 0.0
 
 

@@ -25,7 +25,7 @@ from tests.support import ray_nodes  # noqa: E402
 from tests.support.bench import PATIENT, Bench, toy_task  # noqa: E402
 from tests.support.launching import hear_all  # noqa: E402
 from tests.support.paths import QUADRATIC  # noqa: E402
-from tests.support.processes import wait_until_gone  # noqa: E402
+from tests.support.processes import wait_for, wait_until_gone  # noqa: E402
 from tests.support.ray_nodes import Cluster  # noqa: E402
 
 TWO = Resources(("cpu",) * 2, 1)
@@ -107,6 +107,31 @@ def test_all_that_a_trial_leaves_comes_from_its_node(bench: Bench, launcher: Ray
         assert sorted(path.name for path in folder.iterdir()) == [MODEL, "outbox", "samples.png", WEIGHTS]
         hosts.add(record.tags["node"])
     assert hosts <= {node["NodeID"] for node in launcher.cluster.nodes()}
+
+
+def test_trials_that_find_no_place_are_demand_that_an_autoscaler_sees(launcher: RayLauncher, nodes: Cluster) -> None:
+    """Up to as many more as there are places, and none when no trials are left for them."""
+    from ray.autoscaler.v2.sdk import get_cluster_status
+
+    def demand() -> float:
+        status = get_cluster_status(nodes.address)
+        return sum(
+            shape.count for asked in status.resource_demands.ray_task_actor_demand for shape in asked.bundles_by_count
+        )
+
+    def count(trials: int) -> int:
+        launcher.counted = 0.0
+        return launcher.places(trials)
+
+    launcher.most = 10
+    try:
+        assert (count(10), len(launcher.slots)) == (2, 4)
+        wait_for(lambda: demand() == 2)
+        assert (count(3), len(launcher.slots)) == (2, 3) and (count(1), len(launcher.slots)) == (1, 1)
+        wait_for(lambda: demand() == 0)
+        assert (count(2), len(launcher.slots)) == (2, 2)
+    finally:
+        launcher.most, launcher.spare = 0, 0
 
 
 def test_a_worker_that_dies_is_followed_by_three_at_most(bench: Bench, launcher: RayLauncher) -> None:

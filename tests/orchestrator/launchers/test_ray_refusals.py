@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from orchestrator.devices import Resources
 from orchestrator.errors import UserError
@@ -16,11 +17,18 @@ from orchestrator.files import CannotWrite
 from orchestrator.launchers.ray import cluster, library, workplace
 from orchestrator.launchers.ray.cluster import Wanted
 from orchestrator.launchers.ray.launcher import RayLauncher
+from orchestrator.messages import Ended
+from orchestrator.search.trials import Stay, Trial
 from orchestrator.supervisor import machine
+from orchestrator.supervisor.limits import Limits
+from orchestrator.supervisor.machine import Machine
+from orchestrator.worker.trial import run_trial
 from tests.support import cli
+from tests.support.bench import toy_task
 from tests.support.paths import QUADRATIC
 from tests.support.ray_nodes import free_port
 
+ONE = Resources(("cuda",), 1)
 INSTALLED = find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not INSTALLED, reason="Ray is not installed: pip install 'generative-sweeps[ray]'")
 
@@ -39,6 +47,14 @@ def test_options_of_the_cluster_need_it_and_must_agree(monkeypatch: pytest.Monke
     refused("--device cuda:1: with --launcher ray the cluster chooses", launcher="ray", device="cuda:1")
     refused("--device cpu uses no GPU", launcher="ray", device="cpu", gpus=1)
     refused("--gpus 1.5: give a whole number", launcher="ray", gpus=1.5)
+    refused("--per-gpu 3 is of --launcher ray", per_gpu=3)
+    refused("--resources licence=1 is of --launcher ray", resources=["licence=1"])
+    refused("--per-gpu 3 says what each trial has of a GPU; leave out --gpus 1", launcher="ray", per_gpu=3, gpus=1)
+    refused("leave out --device cpu", launcher="ray", per_gpu=3, device="cpu")
+    refused("--resources GPU=1: say --gpus", launcher="ray", resources={"GPU": 1})
+    refused("a cluster of this machine alone has none", launcher="ray", resources={"licence": 1})
+    for pair in ("licence", "licence=", "licence=0", "licence=1.5", "=1", "licence=nan", "licence=inf"):
+        refused(f"--resources {pair}: give NAME=NUMBER", launcher="ray", resources=[pair])
     refused("--workers 0 runs trials in this process", launcher="ray", workers=0) if INSTALLED else None
 
 
@@ -80,6 +96,9 @@ def test_how_many_trials_fit_into_a_node() -> None:
     assert Wanted("", 3, 0).fits({"CPU": 8}) == 2
     assert Wanted("", 0.1, 0.1).fits({"CPU": 1, "GPU": 0.3}) == 3, "shares of floats are not rounded down"
     assert Wanted("", 1, 1).fits({"CPU": 8}) == 0
+    assert Wanted("", 1, 1 / 3).fits({"CPU": 8, "GPU": 2}) == 6, "--per-gpu 3"
+    assert Wanted("", 1, 0, {"licence": 1}).fits({"CPU": 8, "licence": 2}) == 2
+    assert Wanted("", 1, 0, {"licence": 1}).fits({"CPU": 8}) == 0
 
 
 def test_a_folder_of_a_node_that_others_may_write_to_is_not_used(
@@ -104,8 +123,36 @@ class Known(cluster.Cluster):
 
 
 def test_resources_that_no_node_has_are_refused() -> None:
-    with pytest.raises(UserError, match="has 8 CPUs for a trial: the most are 4 CPUs and 1 GPUs on one of 2 nodes"):
+    with pytest.raises(UserError, match="has 8 CPUs for a trial: the most are 4 CPUs and 1 GPU on one of 2 nodes"):
         Known("head:6379", None).check(Wanted("head:6379", 8, 0))
+    with pytest.raises(
+        UserError, match="has 1 CPU and 2 licence for a trial: .* and 0 licence on .* or --resources, or add"
+    ):
+        Known("head:6379", None).check(Wanted("head:6379", 1, 0, {"licence": 2}))
+
+
+def test_trials_that_need_more_of_a_gpu_than_their_share_are_refused() -> None:
+    trials = [Trial(0, stays=(Stay("gpu-1 GPU 0", 0, 1, gpu_memory=0.2), Stay("gpu-1 GPU 1", 1, 2, gpu_memory=0.41)))]
+    for per_gpu in (1, 2):
+        machine.check_memory(Machine("ray", ONE, Limits(), settings={"gpus": 1 / per_gpu}), trials)
+    machine.check_memory(Machine("local", ONE, Limits()), trials)
+    with pytest.raises(UserError, match="has had 41% of its GPU's memory, so 3 on each do not fit; take --per-gpu 2"):
+        machine.check_memory(Machine("ray", ONE, Limits(), settings={"gpus": 1 / 3}), trials)
+
+
+def test_a_trial_says_how_much_of_its_gpu_it_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cuda = {
+        "is_initialized": lambda: True,
+        "max_memory_reserved": lambda device: 30,
+        "get_device_properties": lambda device: SimpleNamespace(total_memory=120),
+    }
+    for name, stand_in in cuda.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    for device, share in (("cpu", 0.0), ("cuda:0", 0.25)):
+        (tmp_path / device).mkdir()
+        task = toy_task(tmp_path / device).model_copy(update={"device": device})
+        *_, end = run_trial(task)
+        assert isinstance(end, Ended) and end.gpu_memory == share
 
 
 @needs_ray

@@ -19,8 +19,8 @@ class Growing(InlineLauncher):
     count: int = 2
     resources: Resources = field(default_factory=lambda: Resources(("cpu",) * 2, 1))
 
-    def places(self) -> int:
-        return self.count
+    def places(self, trials: int) -> int:
+        return min(self.count, trials)
 
 
 def test_slots_follow_the_places() -> None:
@@ -28,10 +28,10 @@ def test_slots_follow_the_places() -> None:
     slots = Slots(launcher)
     assert [slots.take(), slots.take()] == [(0, "cpu"), (1, "cpu")] and not slots.free
     launcher.count = 3
-    slots.follow([0, 1])
+    slots.follow([0, 1], 9)
     assert slots.take() == (2, "cpu")
     launcher.count = 1
-    slots.follow([0, 1, 2])
+    slots.follow([0, 1, 2], 9)
     slots.give(2)
     slots.give(1)
     assert not slots.free, "there is no room for these any more"
