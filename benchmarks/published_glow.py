@@ -27,9 +27,9 @@ COMMON = {
 def base(shape: ImageShape) -> Config:
     """The recipe of the paper, or a smaller one for small images."""
     if max(shape[1:]) <= 28:
-        size = {"width": 200, "scales": 2, "steps": 16, "updates": 100_000, "logit": 1e-6, "background_updates": 10_000}
+        size = {"width": 200, "scales": 2, "steps": 16, "updates": 100_000, "logit": 1e-6}
     else:
-        size = {"width": 512, "scales": 3, "steps": 32, "updates": 200_000, "background_updates": 20_000}
+        size = {"width": 512, "scales": 3, "steps": 32, "updates": 200_000}
     return Config.model_validate(COMMON | size)
 
 

@@ -20,11 +20,8 @@ def base(shape: ImageShape) -> Config:
             batch_size=32,
             updates=6_000,
             evaluation_samples=500,
-            background_updates=1_000,
         )
-    return Config(
-        logit=0.05, scales=3, steps=16, width=256, updates=50_000, learning_rate=1e-3, background_updates=5_000
-    )
+    return Config(logit=0.05, scales=3, steps=16, width=256, updates=50_000, learning_rate=1e-3)
 
 
 def space(suggest: Suggest, base: Config) -> Config:

@@ -98,10 +98,16 @@ class Config(BaseModel):
         1_000, ge=2, description="validation images whose bits are computed, four times each"
     )
     background_updates: int = Field(
-        300, ge=0, description="updates of the background flow, for the ratio of likelihoods; 0: none is trained"
+        200,
+        ge=0,
+        description="updates by which the trained flow becomes a background flow, for the ratio of likelihoods; 0: there is none",
     )
     background_noise: float = Field(
-        0.2, gt=0, lt=1, description="share of pixels of its training images that are drawn anew, uniformly"
+        0.5, gt=0, lt=1, description="share of pixels of its training images that are drawn anew"
+    )
+    background_pixels: Literal["place", "uniform"] = Field(
+        "place",
+        description="what these become: the pixel of another training image at the same place; any level (Ren et al.)",
     )
     inception_weights: NamedFile | None = Field(
         None, description="file with torch-fidelity's Inception weights, for fid/inception"

@@ -102,7 +102,7 @@ def report(result: Result, env: Env) -> Generator[Event, None, None]:
     yield Progress("evaluation", 2, 4)
     other = None
     if result.config.background_updates:
-        other = yield from background(result.config, data, env)
+        other = yield from background(flow, result.config, data, env)
     yield from strangers(flow, other, data, env, step)
     yield Progress("evaluation", 3, 4)
     yield Weights.of(flow)

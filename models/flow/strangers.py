@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from models.data.dataset import Data
 from models.env import Env
 from models.events import Curve, Event, Images, Scalars
-from models.flow.bits import log_densities, pixels
+from models.flow.bits import DRAWS, log_densities, pixels
 from models.flow.drawing import drawn, labels_in_turn, standard_noise
 from models.flow.networks import Flow
 from models.parts.evaluation import likelihood, outliers
@@ -62,23 +62,27 @@ class Scores:
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         flow, generator = self.flow, self.generator
-        x = pixels(images, int(flow.levels), generator)
-        nats = density(flow, x, generator)
+        nats, others = self.log_densities(images)
         values = likelihood.strangeness(nats, rounded(flow, images).cpu(), self.usual)
         dimensions, levels = math.prod(flow.shape), math.log2(int(flow.levels))
         values["likelihood"] = values["likelihood"] / (dimensions * math.log(2)) + levels
         values["complexity"] = values["complexity"] / dimensions + levels
-        if self.background is not None:
-            others = density(self.background, x, generator)  # of the same places in the cells, so they cancel out
+        if others is not None:
             values["ratio"] = (others - nats) / (dimensions * math.log(2))
         values |= {"gradient": gradient_norm(flow, images, generator), "latent": latent(flow, images, generator)}
         return {name: torch.nan_to_num(score.double(), UNSAID, UNSAID, -UNSAID) for name, score in values.items()}
 
-
-def density(flow: Flow, x: Tensor, generator: Generator) -> Tensor:
-    """log p of pixels in [0, 1), (n,), in nats, without gradients."""
-    with torch.no_grad():
-        return flow.log_density(x, generator=generator)
+    def log_densities(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Of both flows in nats, (n,), means over draws of where in its cell each pixel is, the same for both flows."""
+        flow, other, generator = self.flow, self.background, self.generator
+        nats, others = torch.zeros(2, len(images), device=images.device)
+        with torch.no_grad():
+            for _ in range(DRAWS):
+                x = pixels(images, int(flow.levels), generator)
+                nats = nats + flow.log_density(x, generator=generator) / DRAWS
+                if other is not None:
+                    others = others + other.log_density(x, generator=generator) / DRAWS
+        return nats, None if other is None else others
 
 
 def rounded(flow: Flow, images: Tensor) -> Tensor:

@@ -65,21 +65,34 @@ def test_what_overflows_is_as_strange_as_can_be(gaussian: Flow, digits: Data, en
 
 def test_a_share_of_pixels_is_drawn_anew() -> None:
     images = torch.full((200, 1, 8, 8), -1.0)
-    noisy = redrawn(images, 0.2, 17, torch.Generator().manual_seed(0))
+    noisy = redrawn(images, None, 0.2, 17, torch.Generator().manual_seed(0))
     assert float((noisy != images).float().mean()) == pytest.approx(0.2 * 16 / 17, abs=0.01)
-    values = noisy.unique()
-    torch.testing.assert_close(values, torch.arange(17) / 8 - 1)
+    torch.testing.assert_close(noisy.unique(), torch.arange(17) / 8 - 1)
 
 
-def test_a_background_flow_learns_and_says_how_far_it_is(digits: Data, env: Env) -> None:
-    settings = SMALL.model_copy(update={"background_updates": 60})
-    events = list[Progress]()
-    trained = finished(background(settings, digits, env), lambda event: events.append(event))  # type: ignore[arg-type]
-    begun = finished(background(settings.model_copy(update={"background_updates": 1}), digits, env))
-    images = redrawn(digits.validation.floats()[:100], 0.2, 17, env.generator("noise"))
+def test_a_pixel_of_another_image_has_the_same_place() -> None:
+    columns = torch.linspace(-1, 1, 8).expand(200, 1, 8, 8)
+    mixed = redrawn(columns, columns + 2, 0.5, 17, torch.Generator().manual_seed(0))
+    change = mixed - columns
+    assert torch.equal(change.round().unique(), torch.tensor([0.0, 2.0]))
+    assert float(change.mean()) == pytest.approx(1, abs=0.05) and float((change - change.round()).abs().max()) < 1e-6
+
+
+def test_a_background_flow_begins_as_the_trained_one_and_learns_noisy_images(
+    gaussian: Flow, digits: Data, env: Env
+) -> None:
+    settings, events = SMALL.model_copy(update={"background_updates": 60}), list[Progress]()
+    weights = {name: weight.clone() for name, weight in gaussian.state_dict().items()}
+    trained = finished(background(gaussian, settings, digits, env), lambda event: events.append(event))  # type: ignore[arg-type]
+    real = digits.validation.floats()[:200]
+    images = redrawn(real[:100], real[100:], 0.5, 17, env.generator("noise"))
     x = (images + 1) / 2 * 16 / 17 + 0.5 / 17
-    assert float(trained.log_density(x).mean()) > float(begun.log_density(x).mean())
+    with torch.no_grad():
+        assert float(trained.log_density(x).mean()) > float(gaussian.log_density(x).mean())
+    assert all(torch.equal(weight, weights[name]) for name, weight in gaussian.state_dict().items())
     assert {event.stage for event in events} == {STAGE} and events[-1].done == events[-1].total == 60
+    begun = finished(background(gaussian, settings.model_copy(update={"background_updates": 0}), digits, env))
+    assert torch.equal(begun.log_density(x), gaussian.log_density(x)) and not begun.training
 
 
 def test_a_histogram_has_all_images_of_each_kind() -> None:
