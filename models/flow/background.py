@@ -1,8 +1,8 @@
 """A background flow: the trained flow, trained on a little with images of which some pixels are drawn anew.
 
-So it forgets objects before it forgets texture, and the ratio of both likelihoods is what the first knows of objects: Ren et
-al. 2019, arXiv:1906.02845. They train it from the beginning and as long. What differs then is also how far each flow came,
-and much training teaches the second how many pixels are black, which makes images with much black look like the data.
+So it forgets objects and keeps textures, and the ratio of both likelihoods is what the first knows of objects: Ren et al.
+2019, arXiv:1906.02845. They train it from the beginning and redraw pixels uniformly. Both were worse here: two flows differ by
+more than objects, and where any level may stand, each black pixel has a price, by which images with much black gain.
 """
 
 import copy
