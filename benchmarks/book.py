@@ -12,7 +12,7 @@ import math
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import median
 
@@ -46,7 +46,7 @@ def measure(quick: bool = False) -> Iterator[Figure]:
     if not server:
         yield Figure("deciding on PostgreSQL", f"not measured: {POSTGRESQL} is not set")
         return
-    with _databases(server) as (name, urls):
+    with databases(server, SIZES) as (name, urls):
         yield from _measure(name, urls, repeats)
 
 
@@ -107,11 +107,11 @@ def trial(book: books.Book) -> float:
 
 
 @contextmanager
-def _databases(server: str) -> Iterator[tuple[str, dict[int, str]]]:
+def databases(server: str, sizes: Sequence[int]) -> Iterator[tuple[str, dict[int, str]]]:
     """What the PostgreSQL server is, and a fresh database on it for each size; they are gone afterwards."""
     address = sqlalchemy.make_url(server).set(drivername="postgresql+psycopg")
     engine = sqlalchemy.create_engine(address, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
-    names = {size: f"benchmark_{uuid.uuid4().hex[:8]}_{size}" for size in SIZES}
+    names = {size: f"benchmark_{uuid.uuid4().hex[:8]}_{size}" for size in sizes}
     with engine.connect() as connection:
         version, fsync = (connection.exec_driver_sql(f"SHOW {it}").scalar() for it in ("server_version", "fsync"))
         try:

@@ -1,5 +1,6 @@
-"""What does a trial cost whose trainer does nothing?"""
+"""What does a trial cost whose trainer does nothing, or sleeps?"""
 
+import time
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     x: float = 0.5
     y: float = 0.5
+    seconds: float = 0.0  # that a trial sleeps
 
 
 def base(shape: ImageShape) -> Config:
@@ -24,11 +26,12 @@ def base(shape: ImageShape) -> Config:
 
 def space(suggest: Suggest, base: Config) -> Config:
     """A square."""
-    return Config(x=suggest.suggest_float("x", -1, 1), y=suggest.suggest_float("y", -1, 1))
+    return base.model_copy(update={name: suggest.suggest_float(name, -1, 1) for name in ("x", "y")})
 
 
 def train(config: Config, env: Env, resume: Mapping[str, Any] | None = None) -> Generator[Event, None, None]:
-    """One number at once."""
+    """One number, at once or when the time is over."""
+    time.sleep(config.seconds)
     yield Scalars(1, {"distance": (config.x - 0.3) ** 2 + config.y**2})
 
 

@@ -10,22 +10,24 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
 from benchmarks._figure import SWEEP, Figure, empty_folder, environment
 
-STUDY = Path(__file__).with_name("empty_study.py")
-TRIALS, QUICK_TRIALS, WORKERS, REPEATS = 50, 12, 2, 3
+STUDY = Path(__file__).parents[1] / "empty_study.py"
+WORKERS, REPEATS = 2, 3
+TRIALS, QUICK_TRIALS = {0.0: 50, 1.0: 40}, {0.0: 12, 1.0: 10}  # by the seconds that a trial sleeps
 TARGET = 150  # milliseconds
+MOST_IDLE = 0.05  # of the time, with trials of a second
 TUNE = """
 import json, os, sys, time
 import ray
 from ray import tune
 
-trials, workers, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+trials, workers, seconds, folder = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
 ended = []
 
 class Clock(tune.Callback):
@@ -33,6 +35,7 @@ class Clock(tune.Callback):
         ended.append(time.monotonic())
 
 def train(config):
+    time.sleep(seconds)
     tune.report({"distance": (config["x"] - 0.3) ** 2 + config["y"] ** 2})
 
 ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -49,9 +52,10 @@ print(json.dumps(ended[-1] - ended[0]))
 """
 
 
-def sweep(launcher: str, trials: int) -> float:
+def sweep(launcher: str, trials: int, seconds: float) -> float:
     """Seconds between the ends of the first and of the last trial."""
     options = ("--trials", str(trials), "--workers", str(WORKERS), "--sampler", "random", "--name", "empty")
+    options += ("--set", f"seconds={seconds}")
     ended = []
     with empty_folder() as folder:
         command = (*SWEEP, "run", str(STUDY), *options, "--launcher", launcher)
@@ -64,10 +68,10 @@ def sweep(launcher: str, trials: int) -> float:
     return ended[-1] - ended[0]
 
 
-def tune(trials: int) -> float:
+def tune(trials: int, seconds: float) -> float:
     """The same by Ray Tune."""
     with empty_folder() as folder:
-        command = (sys.executable, "-c", TUNE, str(trials), str(WORKERS), str(folder))
+        command = (sys.executable, "-c", TUNE, str(trials), str(WORKERS), str(seconds), str(folder))
         done = subprocess.run(command, cwd=folder, env=_variables(), capture_output=True, text=True)
     if done.returncode:
         raise AssertionError(done.stderr[-2000:])
@@ -89,18 +93,38 @@ def measure(quick: bool = False) -> Iterator[Figure]:
         )
         return
     tuned = find_spec("pyarrow") is not None  # which Ray Tune stands on
-    trials = QUICK_TRIALS if quick else TRIALS
-    costs: dict[str, list[float]] = {"local": [], "ray": [], "tune": []}
-    for _ in range(1 if quick else REPEATS):
-        for launcher in ("local", "ray"):
-            costs[launcher].append(sweep(launcher, trials) * 1000 / (trials - 1))
-        if tuned:
-            costs["tune"].append(tune(trials) * 1000 / (trials - 1))
+    if not tuned:
+        yield Figure("Ray Tune", "not measured: pyarrow is not installed")
+    for seconds, trials in (QUICK_TRIALS if quick else TRIALS).items():
+        took: dict[str, list[float]] = {"local": [], "ray": [], **({"tune": []} if tuned else {})}
+        for _ in range(1 if quick else REPEATS):
+            for name, times in took.items():
+                times.append(tune(trials, seconds) if name == "tune" else sweep(name, trials, seconds))
+        yield from _idle(took, trials, seconds) if seconds else _costs(took, trials)
+
+
+def _costs(took: Mapping[str, list[float]], trials: int) -> Iterator[Figure]:
+    costs = {name: [time * 1000 / (trials - 1) for time in times] for name, times in took.items()}
     more = [ray - local for ray, local in zip(costs["ray"], costs["local"], strict=True)]
     yield Figure(f"a trial of nothing by --launcher ray, {WORKERS} at a time, {trials} in all", _range(costs["ray"]))
     yield Figure("  the same by --launcher local", _range(costs["local"]))
     yield Figure("  what the cluster adds", _range(more), f"< {TARGET} ms", median(more) < TARGET)
-    yield Figure("  the same by Ray Tune", _range(costs["tune"]) if tuned else "not measured: pyarrow is not installed")
+    if "tune" in costs:
+        yield Figure("  the same by Ray Tune", _range(costs["tune"]))
+
+
+def _idle(took: Mapping[str, list[float]], trials: int, seconds: float) -> Iterator[Figure]:
+    """The share of the time in which a worker has no trial: beyond what as many trials after each other take."""
+    least = (trials / WORKERS - 1) * seconds
+    for name, times in took.items():
+        idle = [1 - least / time for time in times]
+        judged = name == "ray"
+        yield Figure(
+            f"between trials of {seconds:g} s, {WORKERS} at a time, {trials} in all: idle by {name}",
+            f"{median(idle):.1%} ({min(idle):.1%} to {max(idle):.1%})",
+            f"< {MOST_IDLE:.0%}" if judged else "",
+            median(idle) < MOST_IDLE if judged else None,
+        )
 
 
 def _range(values: list[float]) -> str:

@@ -15,7 +15,7 @@ from orchestrator.search import combinations, factorial, home, moved, proposals,
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import FINISHED, Death, PendingTrial, Settings, State, Stay, Trial
 from orchestrator.stores import urls
-from orchestrator.stores.optuna_storage import Storage, load_study
+from orchestrator.stores.optuna_storage import Storage, hold, load_study
 from studies.parts.study import Study, StudyError
 
 SPEC = "sweep"  # the user attribute that holds a sweep's Spec
@@ -234,6 +234,7 @@ class Book:
         return self.optuna_study.get_trials(deepcopy=False, states=wanted or None)
 
     def _pending(self, trial: optuna.Trial) -> PendingTrial:
+        hold(self.optuna_study, trial)
         if any(trial.number < drift.before for drift in self.spec.drifts):
             config = self.config(trial)
         else:

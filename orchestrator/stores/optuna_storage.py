@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from orchestrator.stores import creation, failures, opening, read_only, sqlite, urls
 from orchestrator.stores.creation import Schema
+from orchestrator.stores.trial_cache import TrialCache
 
 Storage = RDBStorage  # where sweeps are kept: other files need no word of Optuna
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
@@ -119,7 +120,13 @@ def study_names(storage: Storage) -> set[str]:
 
 def load_study(storage: Storage, name: str) -> optuna.Study:
     """The study ``name``. It has no pruner yet: one with two objectives must not warn that its pruner is ignored."""
-    return optuna.load_study(study_name=name, storage=storage, pruner=optuna.pruners.NopPruner())
+    return optuna.load_study(study_name=name, storage=TrialCache(storage), pruner=optuna.pruners.NopPruner())
+
+
+def hold(study: optuna.Study, trial: optuna.Trial) -> None:
+    """This process alone writes to the trial from now on: see TrialCache. The study is one that was loaded here."""
+    if isinstance(study._storage, TrialCache):
+        study._storage.hold(study._study_id, trial._trial_id)
 
 
 def engine_of(study: optuna.Study) -> sqlalchemy.Engine:

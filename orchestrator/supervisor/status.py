@@ -1,6 +1,7 @@
 """Where a sweep stands, as its supervisor sees it: what displays show."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from orchestrator.launchers.protocol import Job
@@ -78,8 +79,8 @@ class SweepStatus:
         return sum(self.counts.values())
 
 
-def estimate(status: SweepStatus, took: list[float], slots: int) -> float | None:
-    """Seconds left, from the mean of the trials that ended here; None before the first."""
+def estimate(status: SweepStatus, took: Collection[float], slots: int) -> float | None:
+    """Seconds left, from the mean of the trials that ended last; None before the first."""
     if not took:
         return None
     mean = sum(took) / len(took)

@@ -1,6 +1,7 @@
 """The supervisor of a sweep: it asks the book for trials, launches, follows and closes them. Only it writes to the book."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from queue import SimpleQueue
@@ -29,6 +30,7 @@ TICK_SECONDS = 0.2
 SHOW_SECONDS = 0.1  # between looks that its display may have at it
 GRACE_SECONDS = 10.0  # how long stopped workers have to write their checkpoints
 CHECK_SECONDS = 0.5  # between looks at requests and at workers that are silent
+RECENT = 100  # trials by which the time that is left is estimated
 STALL_SECONDS = 2.0  # without a look, it was we who stood still: suspended, or starting a server
 
 
@@ -40,7 +42,7 @@ class Supervisor:
         self.book, self.launcher, self.courier, self.outbox = book, launcher, courier, outbox
         self.limits = limits
         self.slots = Slots(launcher)
-        self.took: list[float] = []
+        self.took = deque[float](maxlen=RECENT)  # seconds of the trials that ended last
         self.agenda = Agenda(book)
         self.places: dict[int, int] = {}  # the step of each running trial's last checkpoint
         self.deaths = Deaths(book, limits.deaths)
@@ -250,6 +252,7 @@ class Supervisor:
             self.status.ended.append((number, end))
             return
         self._note_runs()
+        self.places.pop(number, None)
         self.agenda.ended(number, end)
         self.status.total = self.agenda.total
         self.status.ended.append((number, end))
