@@ -15,7 +15,7 @@ from orchestrator.search import combinations, factorial, home, moved, proposals,
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import FINISHED, Death, PendingTrial, Settings, State, Stay, Trial
 from orchestrator.stores import urls
-from orchestrator.stores.optuna_storage import Storage, hold, load_study
+from orchestrator.stores.optuna_storage import Storage, hold, load_study, release
 from studies.parts.study import Study, StudyError
 
 SPEC = "sweep"  # the user attribute that holds a sweep's Spec
@@ -192,6 +192,11 @@ class Book:
             result = {"state": TrialState.PRUNED}
         with samplers.quietly():
             self.optuna_study.tell(number, **result)
+
+    def leave(self) -> None:
+        """This process runs no trial any more: another may go on with those that it has left."""
+        self._running.clear()
+        release(self.optuna_study)
 
     def forget_run(self, number: int) -> None:
         """Forget the MLflow run of a trial that runs: it is gone, and a new one is made."""

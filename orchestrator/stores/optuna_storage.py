@@ -129,6 +129,12 @@ def hold(study: optuna.Study, trial: optuna.Trial) -> None:
         study._storage.hold(study._study_id, trial._trial_id)
 
 
+def release(study: optuna.Study) -> None:
+    """This process runs none of its trials any more."""
+    if isinstance(study._storage, TrialCache):
+        study._storage.release()
+
+
 def engine_of(study: optuna.Study) -> sqlalchemy.Engine:
     """What connects to the storage of a study."""
     storage: Any = study._storage

@@ -31,6 +31,13 @@ class TrialCache(_CachedStorage):
             study.last_finished_trial_id = max(study.last_finished_trial_id, trial_id)
             self._held.add(trial_id)
 
+    def release(self) -> None:
+        """This process runs no trial any more: all are read again, for others may go on with them."""
+        with self._lock:
+            for trial_id in self._held:
+                self._read_again(trial_id)
+            self._held.clear()
+
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
@@ -60,8 +67,12 @@ class TrialCache(_CachedStorage):
         with self._lock:
             if trial_id in self._held:
                 self._held.remove(trial_id)
-                self._studies[self._trial_id_to_study_id_and_number[trial_id][0]].unfinished_trial_ids.add(trial_id)
+                self._read_again(trial_id)
         return changed
+
+    def _read_again(self, trial_id: int) -> None:
+        study_id, _ = self._trial_id_to_study_id_and_number[trial_id]
+        self._studies[study_id].unfinished_trial_ids.add(trial_id)
 
     def _add(self, trial_id: int, **parts: Mapping[Any, Any]) -> None:
         """Put entries into parts of a held trial. Whoever has been given the trial before keeps it as it was."""

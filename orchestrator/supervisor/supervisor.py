@@ -96,6 +96,7 @@ class Supervisor:
         finally:
             for running in self.status.running.values():
                 running.job.kill()
+            self.book.leave()
         self._check_there()
         late = time.monotonic() > self.deadline and self.agenda.open(0)
         return self.reason or ("timeout" if late else "")

@@ -103,6 +103,18 @@ def test_trials_that_others_add_and_end_are_seen(storage: RDBStorage, study: opt
     assert [trial.values for trial in study.get_trials()] == [[2.0], [1.0], None]
 
 
+def test_what_is_left_is_read_again(storage: RDBStorage, study: optuna.Study) -> None:
+    trial = begin(study)
+    study.get_trials()
+    optuna_storage.release(study)
+    elsewhere = optuna_storage.load_study(storage, "sweep")
+    another = optuna.Trial(elsewhere, trial._trial_id)
+    another.report(1.0, 1)
+    assert study.get_trials()[0].intermediate_values == {1: 1.0}
+    elsewhere.tell(another, 2.0)
+    assert study.get_trials()[0].values == [2.0]
+
+
 def test_one_that_was_added_between_two_of_ours_is_not_lost(storage: RDBStorage, study: optuna.Study) -> None:
     elsewhere = optuna_storage.load_study(storage, "sweep")
     ours = study.ask()
