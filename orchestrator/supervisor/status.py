@@ -1,6 +1,7 @@
 """Where a sweep stands, as its supervisor sees it: what displays show."""
 
 import time
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from orchestrator.search.trials import PendingTrial, Stay
 from orchestrator.text import clock
 
 WAIT_SECONDS = 1.0  # a shorter wait for a place is not worth a word
+
+RECENT = 100  # trials by which the time that is left is estimated
 
 
 @dataclass
@@ -77,6 +80,11 @@ class SweepStatus:
     def finished(self) -> int:
         """Trials that count towards the total."""
         return sum(self.counts.values())
+
+
+def recent() -> deque[float]:
+    """The times that trials took; those of the last ones are kept."""
+    return deque(maxlen=RECENT)
 
 
 def estimate(status: SweepStatus, took: Collection[float], slots: int) -> float | None:

@@ -1,7 +1,6 @@
 """The supervisor of a sweep: it asks the book for trials, launches, follows and closes them. Only it writes to the book."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from queue import SimpleQueue
@@ -22,7 +21,7 @@ from orchestrator.supervisor.deaths import Deaths
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.queue import Agenda
 from orchestrator.supervisor.slots import Slots
-from orchestrator.supervisor.status import RunningTrial, SweepStatus, estimate
+from orchestrator.supervisor.status import RunningTrial, SweepStatus, estimate, recent
 from orchestrator.supervisor.steering import Steering
 from orchestrator.tracking import descriptions, trial_record
 
@@ -30,7 +29,6 @@ TICK_SECONDS = 0.2
 SHOW_SECONDS = 0.1  # between looks that its display may have at it
 GRACE_SECONDS = 10.0  # how long stopped workers have to write their checkpoints
 CHECK_SECONDS = 0.5  # between looks at requests and at workers that are silent
-RECENT = 100  # trials by which the time that is left is estimated
 STALL_SECONDS = 2.0  # without a look, it was we who stood still: suspended, or starting a server
 
 
@@ -42,7 +40,7 @@ class Supervisor:
         self.book, self.launcher, self.courier, self.outbox = book, launcher, courier, outbox
         self.limits = limits
         self.slots = Slots(launcher)
-        self.took = deque[float](maxlen=RECENT)  # seconds of the trials that ended last
+        self.took = recent()  # seconds of trials
         self.agenda = Agenda(book)
         self.places: dict[int, int] = {}  # the step of each running trial's last checkpoint
         self.deaths = Deaths(book, limits.deaths)
@@ -253,7 +251,6 @@ class Supervisor:
             self.status.ended.append((number, end))
             return
         self._note_runs()
-        self.places.pop(number, None)
         self.agenda.ended(number, end)
         self.status.total = self.agenda.total
         self.status.ended.append((number, end))
