@@ -15,7 +15,7 @@ from orchestrator.search import combinations, factorial, home, moved, proposals,
 from orchestrator.search.spec import Spec
 from orchestrator.search.trials import FINISHED, Death, PendingTrial, Settings, State, Stay, Trial
 from orchestrator.stores import urls
-from orchestrator.stores.optuna_storage import Storage, hold, load_study, release
+from orchestrator.stores.optuna_storage import Storage, hold, load_study
 from studies.parts.study import Study, StudyError
 
 SPEC = "sweep"  # the user attribute that holds a sweep's Spec
@@ -193,11 +193,6 @@ class Book:
         with samplers.quietly():
             self.optuna_study.tell(number, **result)
 
-    def leave(self) -> None:
-        """This process runs no trial any more: another may go on with those that it has left."""
-        self._running.clear()
-        release(self.optuna_study)
-
     def forget_run(self, number: int) -> None:
         """Forget the MLflow run of a trial that runs: it is gone, and a new one is made."""
         for frozen in self._frozen("running"):  # Optuna takes no change of a finished one
@@ -235,8 +230,7 @@ class Book:
     # ---- how a trial comes about -------------------------------------------------------------------------------------
 
     def _frozen(self, *states: State) -> list[FrozenTrial]:
-        wanted = [trials.STATES[state] for state in states]
-        return self.optuna_study.get_trials(deepcopy=False, states=wanted or None)
+        return self.optuna_study.get_trials(deepcopy=False, states=[trials.STATES[state] for state in states] or None)
 
     def _pending(self, trial: optuna.Trial) -> PendingTrial:
         hold(self.optuna_study, trial)

@@ -15,7 +15,7 @@ from orchestrator.search import home
 from orchestrator.search.book import Book
 from orchestrator.search.spec import better
 from orchestrator.search.trials import OUTCOMES, PendingTrial
-from orchestrator.stores.optuna_storage import UNWRITABLE, unwritable
+from orchestrator.stores.optuna_storage import UNWRITABLE, release, unwritable
 from orchestrator.supervisor import commands
 from orchestrator.supervisor.deaths import Deaths
 from orchestrator.supervisor.limits import Limits
@@ -94,7 +94,7 @@ class Supervisor:
         finally:
             for running in self.status.running.values():
                 running.job.kill()
-            self.book.leave()
+            release(self.book.optuna_study)
         self._check_there()
         late = time.monotonic() > self.deadline and self.agenda.open(0)
         return self.reason or ("timeout" if late else "")
