@@ -20,6 +20,7 @@ from models.env import Env
 from models.events import Curve, Diverged, Scalars
 from models.parts.settings import Penalised
 from models.parts.training import energy_divergence
+from orchestrator import files
 from orchestrator.figures.canvas import png
 from orchestrator.figures.events import curve
 from samplers import starts
@@ -93,7 +94,7 @@ def main() -> None:
     shown["1/2α"] = [1 / (2 * ALPHA)] * len(steps)
     key, x = "E⁻, by 2α·d²/(aN) and the samples penalised,", [*map(float, steps)]
     picture = curve(Curve(steps[-1], key, x, shown, "update", "mean energy of samples, E⁻"))
-    arguments.picture.write_bytes(png(picture))
+    files.write_output(arguments.picture, png(picture))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The main job as a new user runs it, ``sweep run ebm``: how long it takes and how good its best samples are."""
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from benchmarks._figure import SWEEP, Figure, empty_folder, environment
+from orchestrator import files
 
 SECONDS, SHARE, AIM = 480, 0.10, 0.05
 TRIALS, WORKERS = 12, 2
@@ -31,7 +31,8 @@ def measure(picture: Path | None = None) -> Iterator[Figure]:
         sweep, best = _best(client)
         if picture is not None:
             os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-            shutil.copyfile(client.download_artifacts(sweep.info.run_id, PICTURE, str(folder)), picture)
+            png = Path(client.download_artifacts(sweep.info.run_id, PICTURE, str(folder))).read_bytes()
+            files.write_output(picture, png)
     value = best.data.metrics
     share = value["fid/fresh"] / value["fid/noise"]
     yield Figure(

@@ -178,6 +178,24 @@ def test_attributes_of_trials_are_read_in_one_file() -> None:
     assert readers == ["orchestrator/search/trials.py"]
 
 
+# What is written there takes its name when it is whole, or lies in a temporary folder.
+WRITERS = {
+    *("models/parts/training/cache.py", "orchestrator/files.py", "orchestrator/launchers/ray/cargo.py"),
+    *("orchestrator/renaming.py", "orchestrator/tracking/mlflow_store.py", "orchestrator/tracking/model_copy.py"),
+    "orchestrator/transfer/archive.py",
+}
+
+
+def test_files_are_written_aside_and_renamed() -> None:
+    writers = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(r"\.write_(text|bytes)\(|open\([^)]*[\"']w", path.read_text())
+    }
+    assert writers == WRITERS
+
+
 def test_folders_stay_small() -> None:
     sizes: dict[Path, int] = {}
     for path in FILES:

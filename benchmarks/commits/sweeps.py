@@ -133,7 +133,9 @@ def main() -> None:
     sides = [Path(side).resolve() for side in given.sides if not Path(side).is_file()]
     results = files + [played(side, *asked) for side in sides]
     if given.record:
-        Path(given.record).write_text(json.dumps({"played": asked, **results[0]}, indent=1) + "\n")
+        part = Path(f"{given.record}.part")  # a full disk leaves an older record as it was
+        part.write_text(json.dumps({"played": asked, **results[0]}, indent=1) + "\n")
+        part.replace(given.record)
         return
     if len(results) != 2:
         parser.error("name two checkouts, or a checkout and a file")

@@ -319,6 +319,13 @@ def recorded(side: str, cases: list[str]) -> dict[str, Any]:
         return dict(json.loads(Path(file.name).read_text()))
 
 
+def _write(path: str, found: object) -> None:
+    """A file that a full disk leaves as it was."""
+    part = Path(f"{path}.part")
+    part.write_text(json.dumps(found, separators=(",", ":")) + "\n")
+    part.replace(path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", metavar="FILE", help="write what one checkout yields into FILE")
@@ -330,9 +337,9 @@ def main() -> None:
     if unknown := set(cases) - CASES.keys():
         parser.error(f"no case {', '.join(unknown)}; there are: {', '.join(CASES)}")
     if options.here:
-        Path(options.here).write_text(json.dumps(record(cases), separators=(",", ":")) + "\n")
+        Path(options.here).write_text(json.dumps(record(cases)))
     elif options.record:
-        Path(options.record).write_text(json.dumps(recorded(sides[0], cases), separators=(",", ":")) + "\n")
+        _write(options.record, recorded(sides[0], cases))
     elif len(sides) < 2:
         parser.error("name two checkouts, or a checkout and a file")
     else:

@@ -11,6 +11,7 @@ from benchmarks.theory.critics import Critics, train
 from benchmarks.theory.densities import GENERATED, GRID, REAL, WIDTH
 from models.gan.config import Config
 from models.gan.f_divergences import DIVERGENCES, Divergence
+from orchestrator import files
 from orchestrator.figures.canvas import LINES, blank, png
 
 SEEDS, BATCH, UPDATES, REPORTS = 3, 512, 1_500, 30
@@ -47,7 +48,7 @@ def measure(quick: bool, folder: Path) -> Iterator[Figure]:
         measured = f"{end.mean():.4f} of {exact:.4f} ({end.mean() / exact:.1%}, least {end.min() / exact:.1%})"
         ok = bool((end >= TARGET * exact).all() and (end <= exact + 1e-6).all())
         yield Figure(f"bound of {NAMES[name]}, three seeds", measured, f">= {TARGET:.0%}, never above", ok)
-    (folder / "theory_bounds.png").write_bytes(draw(lines))
+    files.write_output(folder / "theory_bounds.png", draw(lines))
 
 
 def draw(lines: Mapping[str, Mapping[int, Tensor]]) -> bytes:

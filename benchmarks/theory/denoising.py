@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 
 from benchmarks._figure import Figure
 from benchmarks.theory.densities import GRID, REAL, WIDTH, Mixture
+from orchestrator import files
 from orchestrator.figures.canvas import LINES, blank, png
 from samplers import denoising, noise
 from samplers.kernel import run
@@ -217,7 +218,7 @@ def measure(quick: bool, folder: Path) -> Iterator[Figure]:
     }
     for steps, distances in inverted.items():
         yield Figure(f"x₀ to noise and back in {steps} steps each way, error", f"{sum(distances) / SEEDS:.2g}")
-    (folder / "theory_denoising.png").write_bytes(draw(trained[0][updates], inverted))
+    files.write_output(folder / "theory_denoising.png", draw(trained[0][updates], inverted))
 
 
 def draw(network: NoiseNetwork, inverted: Mapping[int, list[float]]) -> bytes:

@@ -13,6 +13,7 @@ from benchmarks._figure import Figure
 from benchmarks.theory.critics import Critics, train
 from benchmarks.theory.densities import GENERATED, GRID, REAL, WIDTH
 from models.gan.config import Config
+from orchestrator import files
 from orchestrator.figures.canvas import LINES, blank, png
 
 SEEDS, BATCH, UPDATES = 3, 512, 1_500
@@ -32,7 +33,7 @@ def measure(quick: bool, folder: Path) -> Iterator[Figure]:
     with torch.no_grad():
         trained = critics(GRID.float().expand(SEEDS, -1)).sigmoid().double()
     errors = ((trained - best).abs() * (p + q) / 2).sum(1) * WIDTH
-    (folder / "theory_discriminator.png").write_bytes(draw(p, q, best, trained))
+    files.write_output(folder / "theory_discriminator.png", draw(p, q, best, trained))
     measured = f"{errors.mean():.4f} ({errors.min():.4f} to {errors.max():.4f})"
     target = f"each <= {TARGET:g} after {UPDATES:,} updates"
     yield Figure("mean |D − p/(p+q)| over samples, three seeds", measured, target, bool((errors <= TARGET).all()))

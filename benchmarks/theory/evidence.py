@@ -15,6 +15,7 @@ from torch.distributions import MultivariateNormal
 from benchmarks._figure import Figure
 from models.vae.bound import effective_samples, importance_bound
 from models.vae.networks import Gaussian
+from orchestrator import files
 from orchestrator.figures.canvas import LINES, blank, png
 
 PIXELS, CODES, NOISE = 64, 8, 0.3
@@ -146,7 +147,7 @@ def measure(quick: bool, folder: Path) -> Iterator[Figure]:
         codes = (errors[name] / errors["reparameterisation"]).square()
         text = f"{codes.mean():,.0f} ({codes.min():,.0f} to {codes.max():,.0f})"
         yield Figure(f"codes by {name} that are worth one of reparameterisation", text)
-    (folder / "theory_evidence.png").write_bytes(draw(counts, bias, effective, errors))
+    files.write_output(folder / "theory_evidence.png", draw(counts, bias, effective, errors))
 
 
 def draw(

@@ -13,6 +13,7 @@ from torch import Tensor
 from benchmarks._figure import Figure
 from models.parts.evaluation import metrics
 from models.parts.evaluation.judge import N_FEATURES
+from orchestrator import files
 from orchestrator.figures.canvas import LINES, blank, png
 
 SEEDS, COUNTS = 3, (100, 200, 500, 1_000, 2_000, 5_000, 10_000)
@@ -48,7 +49,7 @@ def measure(quick: bool, folder: Path) -> Iterator[Figure]:
     yield Figure("the same, less that of one against itself", text, f"within {TARGET:.0%}", error <= TARGET)
     for n in (200, 1_000, counts[-1]):
         yield Figure(f"FID of {n:,} samples of one Gaussian against as many others", f"{same[counts.index(n)]:.3f}")
-    (folder / "theory_fid.png").write_bytes(draw(counts, lines, known))
+    files.write_output(folder / "theory_fid.png", draw(counts, lines, known))
 
 
 def draw(counts: tuple[int, ...], lines: Mapping[str, Tensor], known: float) -> bytes:

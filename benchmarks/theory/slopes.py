@@ -14,6 +14,7 @@ from benchmarks.theory.critics import Critics, train
 from benchmarks.theory.densities import GRID, WIDTH, Mixture
 from models.gan import losses
 from models.gan.config import Config, Loss
+from orchestrator import files
 from orchestrator.figures.canvas import LINES, blank, png
 
 LOSSES: Mapping[Loss, str] = {"minimax": "minimax", "bce": "non-saturating", "wgan_gp": "WGAN"}
@@ -73,7 +74,7 @@ def measure(quick: bool, folder: Path) -> Iterator[Figure]:
         yield Figure(f"generator's gradient by a trained critic, {name}", text)
     left = (lines["minimax"][updates] / lines["bce"][updates]).max()
     yield Figure("minimax's gradient, of the non-saturating one", f"{left:.2g} at most", "<= 0.05", bool(left <= 0.05))
-    (folder / "theory_gradients.png").write_bytes(draw(lines))
+    files.write_output(folder / "theory_gradients.png", draw(lines))
 
 
 def draw(lines: Lines) -> bytes:

@@ -14,6 +14,7 @@ from benchmarks._figure import Figure
 from benchmarks.theory.critics import Critics, train
 from models.gan.config import Config, Loss
 from models.gan.f_divergences import DIVERGENCES
+from orchestrator import files
 from orchestrator.figures.canvas import LINES, blank, png
 
 SEEDS, BATCH, UPDATES = 3, 256, 600
@@ -71,7 +72,7 @@ def measure(quick: bool, folder: Path) -> Iterator[Figure]:
     for name, text in (("js", "JS"), ("w1", "W₁")):
         line = measured[name].mean(0)[far]
         yield Figure(f"{text} from distance 1 to 3", f"{line[0]:.3f} to {line[-1]:.3f}")
-    (folder / "theory_supports.png").write_bytes(draw(measured, known))
+    files.write_output(folder / "theory_supports.png", draw(measured, known))
 
 
 def draw(measured: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> bytes:

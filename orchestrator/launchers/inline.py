@@ -19,7 +19,7 @@ from orchestrator.worker.trial import run_trial_cooperative
 ONE = Resources(("cpu",), 1)
 
 
-class InlineJob:
+class InlineJob(Job):
     """A trial that goes on, up to its next message or wish, whenever it is listened to."""
 
     def __init__(self, task: Task) -> None:

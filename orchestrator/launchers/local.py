@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from orchestrator.devices import Resources
-from orchestrator.launchers import server_start
+from orchestrator.launchers import memory, server_start
 from orchestrator.launchers.protocol import Died, Job, Launcher
 from orchestrator.messages import Ended, Message, Reply, Report, Task
 from orchestrator.worker import lock, log
@@ -168,6 +168,10 @@ class LocalJob:
             return float(sum(sum(process.cpu_times()[:2]) for process in family))
         except psutil.Error:
             return None
+
+    def memory(self) -> memory.Held | None:
+        """See Job."""
+        return memory.held(self.worker) if self.worker is not None else None
 
     def kill(self) -> None:
         """End it and whatever it has started, in its process group and out of it."""

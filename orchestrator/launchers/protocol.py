@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.devices import Resources
+from orchestrator.launchers.memory import Held
 from orchestrator.messages import Message, Reply, Task
 from orchestrator.worker import lock, log
 
@@ -29,6 +30,10 @@ class Job(Protocol):
 
     def processor_seconds(self) -> float | None:
         """Processor time that it has used so far, with all that it started; None where that cannot be told."""
+
+    def memory(self) -> Held | None:
+        """What it holds of this machine's memory; None where that cannot be told, or is another machine's."""
+        return None
 
     def kill(self) -> None:
         """End it at once, with all that it started."""

@@ -65,6 +65,7 @@ class Stay:
     ended: float
     waited: float = 0.0  # seconds until it had a place
     gpu_memory: float = 0.0  # the share of its GPU's memory that it had reserved at most, where it ended by itself
+    memory: int = 0  # bytes of the machine's that it has held at most, by itself; 0 where that was not seen
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ class Trial:
     def value(self) -> float | None:
         """The first objective's value of a completed trial; None for others, whose values stand for less training."""
         return self.values[0] if self.state == "complete" else None
+
+    @property
+    def memory(self) -> int:
+        """Bytes that one of its workers has held at most, by itself; 0 where that was not seen."""
+        return max((stay.memory for stay in self.stays), default=0)
 
     @property
     def course(self) -> list[float]:

@@ -4,21 +4,52 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 import optuna
 import sqlalchemy
 import sqlalchemy.exc
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.study.study import _SYSTEM_ATTR_METRIC_NAMES as METRIC_NAMES
+from optuna.trial import TrialState
 from sqlalchemy.orm import Session
 
-from orchestrator.stores import creation, failures, opening, read_only, sqlite, urls
+from orchestrator.stores import creation, cuts, failures, opening, read_only, sqlite, urls
 from orchestrator.stores.creation import Schema
 from orchestrator.stores.trial_cache import TrialCache
+
+
+class PersistentStorage(RDBStorage):
+    """Optuna's storage, each of whose methods is a transaction that is repeated where its connection was cut."""
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """See RDBStorage. Where an answer was cut off, it may be done already: only one process tells the trials of a sweep."""
+        for times in count(1):
+            try:
+                return super().set_trial_state_values(trial_id, state, values) or times > 1
+            except UpdateFinishedTrialError:
+                if times > 1 and self.get_trial(trial_id).state == state:
+                    return True
+                raise
+            except UNWRITABLE as error:
+                cuts.again(error, times)
+        raise AssertionError
+
+
+REPEATED = (
+    *("get_all_studies", "get_all_trials", "get_n_trials", "get_study_directions", "get_study_id_from_name"),
+    *("get_study_name_from_id", "get_study_system_attrs", "get_study_user_attrs", "get_trial", "get_trial_params"),
+    *("get_trial_id_from_study_id_trial_number", "get_trial_number_from_id", "get_trial_param", "_get_trials"),
+    *("set_study_system_attr", "set_study_user_attr", "set_trial_intermediate_value", "set_trial_param"),
+    *("set_trial_system_attr", "set_trial_user_attr", "get_trial_system_attrs", "get_trial_user_attrs"),
+    *("delete_study", "_create_new_trial", "_set_trial_param"),
+)
+for _name in REPEATED:
+    setattr(PersistentStorage, _name, cuts.repeated(getattr(RDBStorage, _name)))
 
 Storage = RDBStorage  # where sweeps are kept: other files need no word of Optuna
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
@@ -106,7 +137,7 @@ def reopened(storage: Storage, create: bool = True) -> Storage:
 
 def _open(url: str, option: str, settings: dict[str, Any]) -> Storage:
     try:
-        storage = RDBStorage(url, engine_kwargs=settings)
+        storage = PersistentStorage(url, engine_kwargs=settings)
     except FAILURES as error:
         raise failures.failure(url, option, error) from None
     failures.trace(storage.engine)

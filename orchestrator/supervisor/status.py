@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from orchestrator.launchers.memory import Held
 from orchestrator.launchers.protocol import Job
 from orchestrator.messages import WAITING, Ended, Pulse
 from orchestrator.search.trials import PendingTrial, Stay
@@ -28,6 +29,7 @@ class RunningTrial:
     values: tuple[float, ...] = ()
     skipped: bool = False
     processor: float | None = None  # seconds that it had used when it was last thought silent
+    held: Held = Held(0, 0)  # of the memory
     place: str = ""  # the machine that plays it, where the launcher chooses among several
     device: str = ""
     waited: float = 0.0  # seconds until it had a place
@@ -49,8 +51,8 @@ class RunningTrial:
             return None
         now = time.time()
         began = now - (time.monotonic() - self.began)
-        where = self.place or self.device
-        return Stay(where, round(began, 2), round(now, 2), round(self.waited, 2), round(self.gpu_memory, 4))
+        times = round(began, 2), round(now, 2), round(self.waited, 2)
+        return Stay(self.place or self.device, *times, round(self.gpu_memory, 4), self.held.most)
 
     def progress(self) -> str:
         """How far it is."""

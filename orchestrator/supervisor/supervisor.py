@@ -20,6 +20,7 @@ from orchestrator.supervisor import commands
 from orchestrator.supervisor.deaths import Deaths
 from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.queue import Agenda
+from orchestrator.supervisor.room import Room
 from orchestrator.supervisor.slots import Slots
 from orchestrator.supervisor.status import RunningTrial, SweepStatus, estimate, recent
 from orchestrator.supervisor.steering import Steering
@@ -57,6 +58,7 @@ class Supervisor:
             counts[trial.outcome] += 1
         best = book.best()
         self.status = SweepStatus(book.spec.name, book.total(), self.key, counts, events=self.agenda.events)
+        self.room = Room(self.agenda)
         self.status.best = (best[0].number, best[0].values[0]) if best else None
 
     # ---- the loop ----------------------------------------------------------------------------------------------------
@@ -74,15 +76,14 @@ class Supervisor:
         Raises home.Moved, when they have left, where the sweep's folder was moved meanwhile.
         """
         shown = 0.0
-        if timeout is not None:
-            self.deadline = time.monotonic() + timeout
+        self.deadline = float("inf") if timeout is None else time.monotonic() + timeout
         try:
             for left, end in self.agenda.adopt(self.launcher):
                 self.close(left, end)
             while not self._over():
                 self._check(interrupted())
                 self.slots.follow([trial.slot for trial in self.status.running.values()], self.agenda.left)
-                while self.slots.free and self._accepting() and (pending := self.agenda.next(len(self.status.running))):
+                while self.slots.free and self._accepting() and (pending := self.room.next(self.status.running)):
                     self._start(pending)
                 self._receive()
                 if time.monotonic() - shown > SHOW_SECONDS:
@@ -103,9 +104,8 @@ class Supervisor:
         home.check_there(self.book.spec, self.book.address)
 
     def _over(self) -> bool:
-        if self.status.running or self.status.state == "paused":
-            return False
-        return not self._accepting() or not self.agenda.open(0)
+        waits = self.status.running or self.status.state == "paused"
+        return not waits and not (self._accepting() and self.agenda.open(0))
 
     def _accepting(self) -> bool:
         """Whether trials may be started."""
@@ -146,6 +146,7 @@ class Supervisor:
         for trial in list(self.status.running.values()):
             if stood_still:  # what was said meanwhile is not heard yet
                 trial.heard = now
+            self.room.look(trial)
             late, silent = self.limits.late(trial), self.limits.silent(trial)
             if late or silent:
                 trial.job.kill()

@@ -50,6 +50,7 @@ def trial(book: Book, trial: Trial, driver: Driver | None = None) -> dict[str, A
         "values": {key: value for (key, _), value in zip(book.spec.objectives, trial.values, strict=False)},
         "reports": trial.course,
         "seconds": trial.seconds,
+        "memory": trial.memory or None,
         "deaths": len(trial.deaths),
         "places": [vars(stay) for stay in trial.stays],
         "settings": dict(trial.params),

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from orchestrator import files
 from orchestrator.errors import UserError
 from orchestrator.layout import WORKER, WORKER_LOCK
 
@@ -26,7 +27,7 @@ def hold_worker_lock(folder: Path, timeout: float = 10.0) -> Iterator[None]:
     with FileLock(folder / WORKER_LOCK, timeout=timeout):
         process = psutil.Process()
         who = {"host": socket.gethostname(), "process": process.pid, "started": process.create_time()}
-        (folder / WORKER).write_text(json.dumps(who))
+        files.replace(folder / WORKER, json.dumps(who).encode())
         yield
 
 
@@ -62,7 +63,7 @@ def evict(folders: Iterable[Path], grace: float) -> list[Path]:
 
 def remove(folder: Path) -> None:
     """Forget the marks of a worker that is gone."""
-    for name in (WORKER_LOCK, WORKER):
+    for name in (WORKER_LOCK, WORKER, f"{WORKER}.part"):
         (folder / name).unlink(missing_ok=True)
 
 

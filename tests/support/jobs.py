@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from orchestrator.launchers.memory import Held
 from orchestrator.messages import Message, Reply
 
 
@@ -10,6 +11,7 @@ class Worker:
     """A job that says nothing and has used some processor time."""
 
     used: float | None = 0.0
+    held: Held | None = None
 
     def hear(self) -> list[Message]:
         return []
@@ -18,5 +20,8 @@ class Worker:
 
     def processor_seconds(self) -> float | None:
         return self.used
+
+    def memory(self) -> Held | None:
+        return self.held
 
     def kill(self) -> None: ...

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.files import CannotWrite
-from orchestrator.launchers.protocol import Died
+from orchestrator.launchers.protocol import Died, Job
 from orchestrator.launchers.ray import mirror
 from orchestrator.launchers.ray.agent import Parcel, Where
 from orchestrator.launchers.ray.mirror import Target
@@ -16,7 +16,7 @@ from orchestrator.messages import WAITING, Ended, Message, Placed, Pulse, Reply,
 KILL_SECONDS = 10.0  # that an actor may take to end a trial; then it is ended itself
 
 
-class RayJob:
+class RayJob(Job):
     """A trial that waits for a slot, or is played in one."""
 
     def __init__(self, task: Task) -> None:
