@@ -4,7 +4,7 @@ import os
 
 import click
 
-from orchestrator.cli.options import TEXT, WHOLE, json_option, option, storage_option
+from orchestrator.cli.options import TEXT, WHOLE, Whole, json_option, option, storage_option
 from orchestrator.cli.sweeps import (
     complete_study,
     complete_sweep,
@@ -51,7 +51,7 @@ def list_(as_json: bool, storage: str | None) -> None:
 
 
 @sweep_command
-@click.argument("trial", type=click.IntRange(min=0), required=False, shell_complete=complete_trial)
+@click.argument("trial", type=Whole(min=0), required=False, shell_complete=complete_trial)
 @click.option("--best", type=WHOLE, metavar="N", help="Only the N best trials.")
 @click.option("--watch", is_flag=True, help="Follow it until it ends, or until Ctrl-C, which ends only the looking.")
 @json_option
@@ -159,7 +159,7 @@ def studies_(study: str | None, data: str | None, data_folder: str | None, as_js
 @click.argument("name", required=False, shell_complete=complete_sweep)
 @click.option("--folder", type=click.Path(exists=True, file_okay=False), default=".", help="Where the sweeps were run.")
 @click.option("--tracking-uri", type=TEXT, metavar="URI", help="MLflow store.  [default: mlflow.db in the folder]")
-@click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
+@click.option("--port", type=Whole(0, 65535), default=5000, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--dashboard", is_flag=True, help="Serve optuna-dashboard as well, at the next port.")
 @click.option("--auth", is_flag=True, help="Switch MLflow's accounts on: who has none sees nothing.")

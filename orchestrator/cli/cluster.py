@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from orchestrator.cli import run
-from orchestrator.cli.options import TEXT, WHOLE, Number, Optional
+from orchestrator.cli.options import TEXT, WHOLE, Number, Optional, Whole
 from orchestrator.errors import UserError
 from orchestrator.supervisor.options import MachineOptions
 
@@ -16,7 +16,7 @@ from orchestrator.supervisor.options import MachineOptions
 @click.option("--name", default="sweep", metavar="NAME", help="Of the sweep and of the job.  [default: sweep]")
 @click.option("--nodes", type=WHOLE, metavar="N", help="Machines.  [default: 2]")
 @click.option("--cpus-per-node", type=WHOLE, metavar="N", help="Cores of each.  [default: 8]")
-@click.option("--gpus-per-node", type=Optional(click.IntRange(min=0)), metavar="N", help="GPUs of each.  [default: 0]")
+@click.option("--gpus-per-node", type=Optional(Whole(min=0)), metavar="N", help="GPUs of each.  [default: 0]")
 @click.option(
     "--hours",
     type=Optional(Number(min=0, min_open=True, max=24 * 366)),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.options import SECONDS, WHOLE, Pairs, storage_option
+from orchestrator.cli.options import SECONDS, WHOLE, Pairs, Whole, storage_option
 from orchestrator.cli.sweeps import complete_sweep, complete_trial, load_book, make_console, open_books, sweep_command
 from orchestrator.errors import UserError
 
@@ -69,7 +69,7 @@ def extend(name: str, trials: int | None, timeout: float | None, storage: str | 
 
 
 @sweep_command
-@click.argument("trial", type=click.IntRange(min=0), shell_complete=complete_trial)
+@click.argument("trial", type=Whole(min=0), shell_complete=complete_trial)
 def skip(name: str, trial: int, storage: str | None) -> None:
     """Prune TRIAL of the sweep NAME: it ends now, and counts as tried.
 

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from models.hints import did_you_mean
 from orchestrator import options
 from orchestrator.errors import INTERRUPTED, UserError
-from orchestrator.search.options import SweepOptions
+from orchestrator.search.options import TRIALS_AT_MOST, SweepOptions
 from orchestrator.text import visible
 
 
@@ -84,8 +84,16 @@ def _of_variable(error: click.BadParameter) -> str | None:
     return f"{variable}: {error.message.rstrip('.')}; correct it, or unset it"
 
 
+class Whole(click.IntRange):
+    """A whole number in a range."""
+
+    name = "whole number"
+
+
 class Number(click.FloatRange):
     """A number in a range; not `nan`, which is in every range."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See click."""
@@ -143,7 +151,7 @@ class AliasedOption(click.Option):
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-TEXT, WHOLE = Optional(click.STRING), Optional(click.IntRange(min=1))
+TEXT, WHOLE = Optional(click.STRING), Optional(Whole(min=1, max=TRIALS_AT_MOST))
 SECONDS = Optional(Number(min=0, min_open=True, max=options.SECONDS_AT_MOST))
 
 
@@ -187,7 +195,7 @@ def _type(declared: options.Option) -> click.ParamType[Any]:
     lowest = declared.minimum if declared.above is None else declared.above
     if declared.type is int:
         highest = None if declared.maximum is None else int(declared.maximum)
-        return click.IntRange(min=None if lowest is None else int(lowest), max=highest)
+        return Whole(min=None if lowest is None else int(lowest), max=highest)
     if declared.type is float:
         return Number(min=lowest, min_open=declared.above is not None, max=declared.maximum)
     return click.STRING

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from orchestrator import files
-from orchestrator.cli.options import TEXT
+from orchestrator.cli.options import TEXT, Whole
 from orchestrator.cli.sweeps import complete_sweep, complete_trial, load_book, make_console, open_books, sweep_command
 from orchestrator.errors import UserError
 
@@ -13,8 +13,8 @@ OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @sweep_command
-@click.argument("trial", type=click.IntRange(min=0), required=False, shell_complete=complete_trial)
-@click.option("--n", type=click.IntRange(1, 10_000), help="Images.  [default: 64]")
+@click.argument("trial", type=Whole(min=0), required=False, shell_complete=complete_trial)
+@click.option("--n", type=Whole(1, 10_000), help="Images.  [default: 64]")
 @click.option(
     "--traverse", is_flag=True, help="One image, a row for each dimension of its code, those that hold most first."
 )
@@ -22,9 +22,7 @@ OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
     "--fuse", type=TEXT, metavar="A,B", help="Images of class A fused with images of class B, by noise and by pixels."
 )
 @click.option("--transfer", type=TEXT, metavar="A,B", help="Images of class A moved towards class B.")
-@click.option(
-    "--steps", type=click.IntRange(1), help="From noise to image, by a diffusion model.  [default: the trial's]"
-)
+@click.option("--steps", type=Whole(1), help="From noise to image, by a diffusion model.  [default: the trial's]")
 @click.option(
     "--guidance", type=click.FloatRange(0), help="Towards the class, if it knows classes.  [default: the trial's]"
 )

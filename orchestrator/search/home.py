@@ -116,21 +116,21 @@ def staying(spec: Spec, storage: str) -> Iterator[None]:
         raise
 
 
-def unknown(storage: str, sweep: str = "") -> str:
+def unknown(storage: str, sweep: str | None = None) -> str:
     """A sentence where a storage, an address, holds no sweep at all, or not this one, and their files are beside it; else ''.
 
     It is for who has looked into the storage.
     """
     file = sqlite.file(storage)
     names = sorted(path.parent.name for path in (file.absolute().parent / SWEEPS).glob(f"*/{IDENTITY}")) if file else []
-    if file is None or not names or sweep and sweep not in names:
+    if file is None or not names or sweep is not None and sweep not in names:
         return ""
     if not file.exists():
         state = "is gone"
     elif not file.stat().st_size:
         state = "is empty"
     else:
-        state = f"knows no sweep {sweep}".rstrip()
+        state = f"knows no sweep {sweep or ''}".rstrip()
     return (
         f"{storage} {state}, but {SWEEPS} holds files of {sweep or ', '.join(names)}; give the --storage that has it, put a "
         f"back-up there, or {failures.ANEW_OPTUNA}"

@@ -15,13 +15,21 @@ from orchestrator.options import Option, Pairs
 from orchestrator.search.capabilities import DEFAULT_PRUNER, PRUNERS, SAMPLERS, listed
 from orchestrator.text import program
 
+TRIALS_AT_MOST = 1_000_000  # of a sweep: more is a mistake
+
 
 class SearchOptions(TypedDict, total=False):
     """Of `sweep run` alone."""
 
     trials: Annotated[
         int | None,
-        Option("Total number of trials.", metavar="N", default_text="set by the study, often 12", minimum=1),
+        Option(
+            "Total number of trials.",
+            metavar="N",
+            default_text="set by the study, often 12",
+            minimum=1,
+            maximum=TRIALS_AT_MOST,
+        ),
     ]
     fix: Annotated[
         Pairs, Option("Hold a searched parameter at a value. Repeatable.", metavar="PARAM=VALUE", default=())
@@ -76,7 +84,8 @@ class ComparisonOptions(TypedDict, total=False):
         ),
     ]
     seeds: Annotated[
-        int, Option("Trials of each combination, each with another seed.", metavar="N", default=5, minimum=1)
+        int,
+        Option("Trials of each combination, each with another seed.", metavar="N", default=5, minimum=1, maximum=1000),
     ]
     race: Annotated[
         bool, Option("Drop a combination as soon as it is significantly worse than the best.", default=False)
@@ -156,7 +165,10 @@ class SweepOptions(TypedDict, total=False):
 class ResumeOptions(TypedDict, total=False):
     """What `sweep resume` changes of a sweep."""
 
-    trials: Annotated[int | None, Option("A new total.", metavar="N", default_text="the one that it has", minimum=1)]
+    trials: Annotated[
+        int | None,
+        Option("A new total.", metavar="N", default_text="the one that it has", minimum=1, maximum=TRIALS_AT_MOST),
+    ]
     sampler: Annotated[
         str | None,
         Option(

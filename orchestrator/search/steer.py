@@ -125,6 +125,10 @@ def configuration(book: books.Book, texts: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"{text} has no value; write {name}=VALUE")
         if name not in space:
             raise UserError(f"{name}: sweep '{book.spec.name}' does not search it; it searches {', '.join(space)}")
+        if name in chosen:
+            raise UserError(
+                f"{text}: {name} has a value already, {chosen[name]}; give one, and enqueue the other after it"
+            )
         try:
             chosen[name] = space[name].parse(name, value)
         except StudyError as error:

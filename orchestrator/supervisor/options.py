@@ -19,6 +19,7 @@ class MachineOptions(TypedDict, total=False):
             metavar="N",
             default_text="one per GPU, or one per core up to 4",
             minimum=0,
+            maximum=10_000,
         ),
     ]
     threads: Annotated[

@@ -125,6 +125,8 @@ def _check(path: Path, members: list[zipfile.ZipInfo], manifest: Manifest) -> No
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe or a device may never end
+        raise UserError(f"{path} is no regular file; name the file that `{program()} pack` made")
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive

@@ -95,3 +95,10 @@ def test_pairs_are_texts_or_values() -> None:
 def test_a_search_from_python_takes_no_options_of_a_comparison() -> None:
     with pytest.raises(UserError, match="vary"):
         sweep.run(QUADRATIC, vary={"x": [0.1, 0.2]})  # type: ignore[call-arg]
+
+
+def test_numbers_that_nobody_means_are_refused(folder: Path) -> None:
+    for option, number in (("--trials", "9" * 20), ("--workers", "9" * 9), ("--trials", "many")):
+        done = CliRunner().invoke(main, ["run", QUADRATIC, option, number])
+        assert done.exit_code == 2 and f"Invalid value for '{option}': " in done.output, done.output
+    assert "'many' is not a valid whole number." in done.output and not list(Path().iterdir())

@@ -26,4 +26,6 @@ def test_a_point_that_a_trial_has_tried_is_said(folder: Path) -> None:
     number = list(sweep.load("toy").trials["x"]).index(0.0)
     done = CliRunner().invoke(main, ["enqueue", "toy", "x=0"])
     assert f"toy: trial {number} has tried this already; it is tried first when" in done.output
+    twice = CliRunner().invoke(main, ["enqueue", "toy", "x=0.1,x=0.2"])
+    assert twice.exit_code == 2 and "x=0.2: x has a value already, 0.1; give one" in twice.output
     assert "already" not in CliRunner().invoke(main, ["enqueue", "toy", "x=0.1"]).output

@@ -329,6 +329,8 @@ def test_a_sweep_whose_storage_is_gone_or_another_is_named(tmp_path: Path, monke
         optuna_storage.connect("sqlite:///other.db")
         with pytest.raises(UserError, match=f"{state}; give the --storage that has it, put a back-up there"):
             load(tmp_path, monkeypatch, address)
+    with pytest.raises(UserError, match="no sweep '' here; 'sweep list' shows those"):
+        books.load(optuna_storage.meant(None), "")
     with pytest.raises(UserError, match="no sweep 'toi' here; did you mean toy"):
         books.load(optuna_storage.meant(None), "toi")
 

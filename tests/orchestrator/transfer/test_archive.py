@@ -1,6 +1,7 @@
 """The file of a packed sweep: what is damaged, foreign, newer or leads elsewhere is refused, and nothing is made."""
 
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -124,8 +125,12 @@ def test_a_file_that_is_no_whole_packed_sweep_is_refused(packed: Path, folder: P
     assert not (folder / "sweeps.db").exists() and not Path("/tmp/sweeps.db").exists()
 
 
-@pytest.mark.parametrize("name, why", [("gone.zip", "there is no file"), ("home", "is a folder")])
+@pytest.mark.parametrize(
+    "name, why",
+    [("gone.zip", "there is no file"), ("home", "is a folder"), ("/dev/zero", "no regular"), ("pipe", "no regular")],
+)
 def test_the_command_refuses_in_one_sentence_and_makes_nothing(packed: Path, folder: Path, name: str, why: str) -> None:
+    os.mkfifo(folder / "pipe")
     before = sorted(folder.rglob("*"))
     done = CliRunner().invoke(main, ["unpack", name])
     assert done.exit_code == 2 and why in done.output and "Traceback" not in done.output
