@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from benchmarks._figure import Figure
-from benchmarks.cluster import capacity, growth, trials
 
 
 def measure(quick: bool = False) -> Iterator[Figure]:
     """Trials with Ray and Ray Tune beside them, if they are installed; then sweeps whose workers are simulated."""
+    # Not before: a simulated sweep runs as a module beside them.
+    from benchmarks.cluster import capacity, growth, trials
+
     yield from trials.measure(quick)
     yield from growth.measure(quick)
     yield from capacity.measure(quick)

@@ -116,7 +116,7 @@ def measure(quick: bool = False) -> Iterator[Figure]:
         f"MLflow on SQLite: a trial with {STEPS * KEYS} points and a picture",
         f"{processor * 1e3:.0f} ms of the processor, {clock * 1e3:.0f} ms on the clock",
     )
-    for workers, trials in (growth.WORKERS, 1_000), (WORKERS, 4_000):
+    for workers, trials in (growth.WORKERS, 1_000), (WORKERS, 2_000):
         trials = trials // 4 if quick else trials
         options = ("--workers", str(workers), "--trials", str(trials), "--every", str(trials // 4))
         took = growth.milliseconds(growth.play(*options, "--reports", str(REPORTS))) / 1e3

@@ -138,4 +138,7 @@ def test_ladders() -> None:
     assert (values[0], values[-1], len(values)) == (0, 1, 11)
     steps = [high - low for low, high in zip(values, values[1:], strict=False)]
     assert steps[0] == pytest.approx(steps[-1]) and steps[0] < steps[4] / 3
+    places = [1 / (1 + math.exp(-x)) for x in (-4, -2, 0, 2, 4)]  # Grosse et al. have their 4
+    wanted = [(place - places[0]) / (places[-1] - places[0]) for place in places]
+    assert annealing.ladder(4) == pytest.approx(wanted)
     assert annealing.ladder(4, 1e-4) == pytest.approx([0, 0.25, 0.5, 0.75, 1])

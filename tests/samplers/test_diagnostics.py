@@ -73,6 +73,7 @@ def test_acceptance_is_told_chain_by_chain() -> None:
 def test_drift_is_the_slope_and_its_error() -> None:
     noise = torch.randn(50, 200, generator=generator(2))
     still = diagnostics.energy_drift(noise)
+    assert {type(value) for value in still} == {float}
     assert abs(still.slope) < 4 * still.standard_error
     falling = diagnostics.energy_drift(noise - 0.01 * torch.arange(200))
     assert abs(falling.slope + 0.01) < 4 * falling.standard_error

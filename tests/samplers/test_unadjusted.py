@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from samplers import langevin, preconditioned, proximal, schedules, underdamped
-from samplers.kernel import Energy, Parameter, iterate, run
+from samplers.kernel import Energy, Kernel, Parameter, iterate, run
 from tests.samplers.targets import COVARIANCE, MEAN, assert_gaussian, gaussian, generator
 
 CHAINS = 20_000
@@ -25,6 +25,19 @@ def test_underdamped_positions_are_exact_on_a_gaussian(step_size: float, frictio
     assert_gaussian(state.position, MEAN, temperature * COVARIANCE)
     precision = torch.linalg.inv(COVARIANCE)
     assert_gaussian(state.velocity, torch.zeros(2), temperature * (torch.eye(2) - step_size**2 / 4 * precision))
+
+
+@pytest.mark.parametrize(
+    ("plain", "said"),
+    [
+        (underdamped.build(gaussian, 0.3), underdamped.build(gaussian, 0.3, 1.0, 1.0, None, None)),
+        (preconditioned.build(gaussian, 0.1, torch.ones(2)), preconditioned.build(gaussian, 0.1, torch.ones(2), 1.0)),
+        (langevin.build(gaussian, 0.1), langevin.build(gaussian, 0.1, math.sqrt(0.2))),
+    ],
+)
+def test_a_kernel_of_which_no_more_is_said_is_at_temperature_1_and_friction_1(plain: Kernel, said: Kernel) -> None:
+    ends = [run(kernel, torch.zeros(8, 2), 20, generator())[0] for kernel in (plain, said)]
+    assert torch.equal(*ends)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.04])

@@ -212,6 +212,15 @@ def timed(cost: float | None) -> comparison.Result:
     return comparison.result(factorial.full({"x": [1, 2]}, False), compared, "loss", "minimize")
 
 
+def test_arms_are_compared_by_the_first_objective() -> None:
+    compared = [
+        comparison.ComparedTrial(Trial(i, values=(1.0 + i, 50.0), arm=i % 2, replicate=i // 2), {}, [], None)
+        for i in range(4)
+    ]
+    result = comparison.result(factorial.full({"x": [1, 2]}, False), compared, "loss", "minimize")
+    assert [arm.quality["loss"].mean for arm in result.arms] == [2.0, 3.0]
+
+
 def test_convergence_is_told_in_network_evaluations_where_they_are_counted() -> None:
     result = timed(cost=7.0)
     assert [(arm.reached, arm.updates, arm.evaluations) for arm in result.arms] == [(3, 20, 140.0), (3, 40, 280.0)]

@@ -54,6 +54,14 @@ def test_a_setting_without_effect_is_named_once(
     assert str(notes(bench, study, options)).count(sentence.split()[0]) == 1
 
 
+def test_a_race_says_by_which_of_two_objectives_arms_leave_it(bench: Bench) -> None:
+    options: dict[str, Any] = {"vary": ["sampler=langevin,proximal"], "race": True, "seeds": 3}
+    spec = plan.resolve(request("jem", name="asked", **options), bench.storage)
+    study = studies.load("jem")
+    assert len(study.objectives) == 2
+    assert f"the race compares arms by {study.objectives[0].key} alone" in combinations.notes(spec, study)
+
+
 @pytest.mark.parametrize(("study", "options"), SPEAKING)
 def test_a_setting_that_some_trial_uses_is_not_named(bench: Bench, study: str, options: dict[str, Any]) -> None:
     assert notes(bench, study, options) == []

@@ -24,8 +24,18 @@ def test_the_time_is_that_of_a_pass_by_the_passes(
     expected = 1000 * images * seconds_per_image
     assert workload.seconds(lambda: Workload(1000, images, forward), "cpu") == pytest.approx(expected)
     assert max(batches) <= images
-    quick = seconds_per_image * max(batches) < workload.LONG_ENOUGH
+    quick = seconds_per_image * max(batches) < 0.2
     assert not quick or max(batches) == images, "a pass that is too short to be timed has the whole batch"
+
+
+def test_one_thread_is_timed_by_its_own_clock_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, now = list[int](), iter(range(1000))
+    monkeypatch.setattr(workload.torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(workload.time, "process_time", lambda: float(next(now)))
+    monkeypatch.setattr(workload.time, "perf_counter", lambda: pytest.fail("the clock on the wall was asked"))
+    passes = Workload(3, 2, lambda n: torch.zeros(n, requires_grad=True))
+    assert workload.seconds(lambda: passes, "cpu", threads=1) == pytest.approx(3)
+    assert threads == [1]
 
 
 @pytest.mark.parametrize(("per_image_on_the_wall", "counts"), [(5.0, 0.1), (0.05, 0.05)])
