@@ -13,8 +13,9 @@ from benchmarks._figure import Figure, empty_folder, environment
 from benchmarks.cluster.simulated import Mark
 
 WORKERS, REPORTS = 64, 5
-TRIALS, QUICK_TRIALS = 10_000, 600
-MANY_REPORTS, REPORTING = 100, 100  # reports of each trial, and trials, where reports are measured
+ENDED, QUICK_ENDED = (0, 1_000, 10_000), (0, 200)  # trials that the sweep has already
+TRIALS = 320  # that are played then
+MANY_REPORTS, REPORTING = 100, 64  # reports of each trial, and trials, where reports are measured
 MOST_GROWTH, MOST_KILOBYTES = 1.5, 10.0
 
 
@@ -35,32 +36,31 @@ def milliseconds(marks: Sequence[Mark]) -> float:
 
 def measure(quick: bool = False) -> Iterator[Figure]:
     """Time and memory by trial, early and late; and reports."""
-    trials = QUICK_TRIALS if quick else TRIALS
+    sizes = QUICK_ENDED if quick else ENDED
     for pruner in ("none", "median"):
-        options = ("--trials", str(trials), "--workers", str(WORKERS), "--reports", str(REPORTS), "--pruner", pruner)
-        marks = play(*options, "--every", str(trials // 10))
+        costs, memory = dict[int, float](), dict[int, float]()
+        for ended in sizes:
+            marks = play("--ended", str(ended), "--workers", str(WORKERS), "--pruner", pruner, *_of(TRIALS, REPORTS))
+            costs[ended], memory[ended] = milliseconds(marks), marks[-1].megabytes
+        growth, judged = costs[sizes[-1]] / costs[0], pruner == "none"
         yield Figure(
-            f"supervisor, {WORKERS} simulated workers, {trials:,} trials of {REPORTS} reports, pruner {pruner}",
-            f"{milliseconds(marks):.1f} ms of a processor a trial",
+            f"supervisor, {WORKERS} simulated workers, a trial of {REPORTS} reports, pruner {pruner}: processor",
+            "; ".join(f"{cost:.1f} ms after {ended:,} trials" for ended, cost in costs.items()) + f"; × {growth:.2f}",
+            f"× < {MOST_GROWTH}" if judged else "",
+            growth < MOST_GROWTH if judged else None,
         )
-        early, late = milliseconds(marks[:4]), milliseconds(marks[-4:])
-        growth, ends = (
-            late / early,
-            f"{early:.1f} ms by trial {marks[3].trials:,}, {late:.1f} ms from {marks[-4].trials:,}",
-        )
-        yield Figure("  does it grow?", f"× {growth:.2f}: {ends}", f"× < {MOST_GROWTH}", growth < MOST_GROWTH)
-        more = (marks[-1].megabytes - marks[1].megabytes) / (marks[-1].trials - marks[1].trials) * 1e3
+        more = (memory[sizes[-1]] - memory[0]) / sizes[-1] * 1e3
         yield Figure(
             "  memory",
-            f"{marks[1].megabytes:.0f} MB after {marks[1].trials:,} trials, {marks[-1].megabytes:.0f} MB at the end: "
-            f"{more:.1f} kB a trial",
+            ", ".join(f"{size:.0f} MB after {ended + TRIALS:,} trials" for ended, size in memory.items())
+            + f": {more:.1f} kB a trial",
             f"< {MOST_KILOBYTES:.0f} kB",
             more < MOST_KILOBYTES,
         )
-        yield Figure("  its course", " ".join(f"{mark.trials}:{mark.megabytes:.0f}MB" for mark in marks))
-    many, few = (
-        milliseconds(play("--trials", str(REPORTING), "--every", "32", "--reports", str(reports), "--pruner", "median"))
-        for reports in (MANY_REPORTS, 1)
-    )
+    many, few = (milliseconds(play("--pruner", "median", *_of(REPORTING, reports))) for reports in (MANY_REPORTS, 1))
     report = (many - few) / (MANY_REPORTS - 1)
     yield Figure("a report, with the median pruner's answer", f"{report:.2f} ms: {1e3 / report:,.0f} a second")
+
+
+def _of(trials: int, reports: int) -> tuple[str, ...]:
+    return "--trials", str(trials), "--every", str(trials), "--reports", str(reports)

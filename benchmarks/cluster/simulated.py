@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks import _trials
 from orchestrator import launchers
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.entries import Begin, Entry
@@ -138,7 +139,8 @@ class Marks:
 def main() -> None:
     """Play such a sweep in this folder."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster.simulated")
-    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--ended", type=int, default=0, help="trials that it has already")
+    parser.add_argument("--trials", type=int, default=1000, help="more trials")
     parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--reports", type=int, default=5, help="of each trial")
     parser.add_argument("--sampler", default="random")
@@ -146,14 +148,16 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=500, help="trials between marks")
     parser.add_argument("--url", default=f"sqlite:///{os.getcwd()}/sweeps.db", help="of Optuna's storage")
     options = parser.parse_args()
-    book = new_book(options.url, options.trials, options.sampler, options.pruner)
+    total = options.ended + options.trials
+    book = new_book(options.url, total, options.sampler, options.pruner)
+    _trials.fill(optuna_storage.connect(options.url), book, options.ended)
     launchers.LAUNCHERS[NAME] = f"{SimulatedLauncher.__module__}:{SimulatedLauncher.__name__}"
     launcher = SimulatedLauncher(Resources(("cpu",) * options.workers, 1), book.spec.study_source, options.reports)
     courier, outbox = Courier(Nowhere()), Outbox(Path(book.spec.folder))
     outbox.begin(book.spec.id, book.spec.name, {}, {})
     reason = Supervisor(book, launcher, courier, outbox, Limits()).drive(None, lambda: "", Marks(options.every))
-    if reason or len(book.finished()) != options.trials:
-        raise AssertionError(f"{len(book.finished())} of {options.trials} trials, {reason or 'complete'}")
+    if reason or len(book.finished()) != total:
+        raise AssertionError(f"{len(book.finished())} of {total} trials, {reason or 'complete'}")
     courier.drain(60)
     courier.close()
 

@@ -39,6 +39,7 @@ class Book:
         self.obstacle, self.unsettled = obstacle, unsettled
         self._running: dict[int, optuna.Trial] = {}  # those that this process runs
         self._finished: dict[int, Trial] = {}  # they do not change any more
+        self._proposes = True  # trials may be left that are tried before the sampler is asked
         optuna_study.pruner = samplers.pruner(spec.pruner)
 
     @cached_property
@@ -105,21 +106,24 @@ class Book:
     def update(self, **changes: Any) -> None:
         """Change what the sweep knows of itself."""
         self.claim()
-        self.spec = self.spec.model_copy(update=changes)
+        self.spec, self._proposes = self.spec.model_copy(update=changes), True
         self.optuna_study.set_user_attr(SPEC, home.stored(self.spec, self.address))
         self.optuna_study.pruner = samplers.pruner(self.spec.pruner)
 
     def ask(self) -> PendingTrial:
         """A new trial, RUNNING from now on. What it is depends on the sweep's seed and on what has been told, only."""
-        before = self.trials()
-        waiting = [trial.number for trial in before if trial.state == "waiting"]
-        if not waiting:
+        stored = self._frozen()
+        waiting = [frozen.number for frozen in stored if frozen.state is TrialState.WAITING]
+        if not waiting and self._proposes:  # only then all trials are looked at, one by one
+            before = self.trials()
             if self.spec.comparison:
                 settings, attributes = proposals.next_arm(self.spec.comparison, before)
                 self.optuna_study.enqueue_trial(settings, user_attrs=attributes)
             elif first := proposals.first(self.spec, self.study, before, lambda: self._grid):
                 self.optuna_study.enqueue_trial(first)
-        self._seed(waiting[0] if waiting else len(before))
+            else:
+                self._proposes = False
+        self._seed(waiting[0] if waiting else len(stored))
         with samplers.quietly():
             return self._pending(self.optuna_study.ask())
 
@@ -160,8 +164,7 @@ class Book:
 
     def place(self, number: int) -> int:
         """The step of the checkpoint at which a trial's worker last died; 0 where none has."""
-        deaths = trials.deaths_of(self._running[number])
-        return deaths[-1].at if deaths else 0
+        return next((death.at for death in reversed(trials.deaths_of(self._running[number]))), 0)
 
     def report(self, number: int, index: int, values: tuple[float, ...]) -> bool:
         """Note the objectives' ``index``-th values; returns whether the trial is to be pruned.
@@ -279,7 +282,9 @@ def load(storage: Storage, name: str, moved_here: bool = False) -> Book:
     """
     restored = _restored(storage, name)
     if restored is None:
-        raise UserError(_unknown(name, names(storage), str(storage.url)))
+        known = f"{did_you_mean(name, names(storage))}'sweep list' shows those in {urls.shown(str(storage.url))}"
+        sentence = f"no sweep '{name}' here; {known}, --storage says where else to look"
+        raise UserError(home.unknown(str(storage.url), name) or sentence)
     spec, place = restored
     if place.foreign:
         raise UserError(place.obstacle)
@@ -291,10 +296,3 @@ def load(storage: Storage, name: str, moved_here: bool = False) -> Book:
 def names(storage: Storage) -> list[str]:
     """The sweeps of a storage, in the order in which they were made."""
     return [study.study_name for study in storage.get_all_studies() if SPEC in study.user_attrs]
-
-
-def _unknown(name: str, known: list[str], url: str) -> str:
-    if sentence := home.unknown(url, name):
-        return sentence
-    hint = did_you_mean(name, known)
-    return f"no sweep '{name}' here; {hint}'sweep list' shows those in {urls.shown(url)}, --storage says where else to look"
