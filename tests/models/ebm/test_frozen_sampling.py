@@ -52,6 +52,17 @@ def test_the_chain_is_the_samplers_own(model: str, cache_folder: Path, sampler: 
     torch.testing.assert_close(result.end, end, rtol=0, atol=0)
 
 
+def test_new_images_are_the_ends_of_chains(model: str, cache_folder: Path) -> None:
+    config = Config(model=model, n_steps=4, samples=16)
+    env = Env("digits", 3, cache_folder=cache_folder)
+    drawn = evaluation.draw(config, env, {}, 5)
+    trained, network = trained_network.load_network(model, SHAPE, "cpu")
+    chance = env.generator("chains")
+    begin = starts.uniform(5, SHAPE, BOUNDS, chance)
+    end, _ = chains(evaluation.chain_config(config, trained), network, env, begin, 4, chance)
+    torch.testing.assert_close(drawn.images, end)
+
+
 def test_chains_are_the_same_together_as_alone(model: str, cache_folder: Path) -> None:
     """But for the order of sums: a batch of another size is another program."""
     kinds = (("langevin", 5, 3.0), ("mala", 12, 30.0), ("underdamped", 8, 10.0))

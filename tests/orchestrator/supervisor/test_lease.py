@@ -30,3 +30,24 @@ def test_a_copy_that_was_made_while_a_sweep_ran_is_driven_by_nobody(
         with lease.acquire_lease(copied):
             assert lease.present(copied) is not None
     assert sweep.load("toy").resume(trials=2, workers=0, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "there"),
+    [([], False), ([{"beat": 8}], True), ([None], False)],
+    ids=["it says nothing", "it beats", "it says goodbye"],
+)
+def test_a_supervisor_on_another_machine_is_there_while_it_is_heard(
+    said: list[dict[str, int] | None], there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = lease.Driver(token="t", host="elsewhere", process=1, started=0.0, since="now", beat=7)
+
+    class Notes:
+        """What is kept with the sweep."""
+
+        def notes(self) -> dict[str, object]:
+            word = said[0] if said else {}
+            return {lease.DRIVER: word if word is None else who.model_copy(update=word).model_dump(mode="json")}
+
+    monkeypatch.setattr(lease, "SILENT_SECONDS", 0.2)
+    assert lease.alive(Notes(), who) is there  # type: ignore[arg-type]
