@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 from filelock import FileLock
 
+from tests.support.machines import Machine
 from tests.support.processes import Process, wait_until_gone
 
 # Ray reads them when it is imported, and never again.
@@ -49,15 +50,25 @@ def mounts() -> bool:
 class Node:
     """A node that runs; its folder is its alone."""
 
-    def __init__(self, folder: Path, arguments: Sequence[str], variables: dict[str, str], hidden: Path | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        variables: dict[str, str],
+        hidden: Path | None,
+        machine: Machine | None,
+    ) -> None:
         folder.mkdir(mode=0o700)
-        self.folder = folder
+        self.folder, self.machine = folder, machine
         ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", *arguments]
         command = [*ray, "--include-dashboard=false"] if "--head" in arguments else ray
         command = [*command, f"--temp-dir={folder}"]
         if hidden is not None:
             command = [*UNSHARED, f'mount -t tmpfs none {hidden} && exec "$@"', "sh", *command]
-        self.process = Process(command, folder, variables | {"TMPDIR": str(folder)})
+        temporary = str(folder if machine is None or machine.disk is None else machine.disk)
+        if machine is not None:
+            command = [*machine.enter(folder), *command]
+        self.process = Process(command, folder, variables | {"TMPDIR": temporary})
         self.process.wait_for(lambda: "Ray runtime started" in self.process.stdout + self.process.stderr)
         self.family = self.process.family()
 
@@ -73,14 +84,19 @@ class Node:
     def lose(self) -> None:
         """Kill the node as a power cut does: all of it at once."""
         family = self.process.family()
+        if self.machine is not None:
+            self.machine.close()
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.kill()
         wait_until_gone(family)
 
     def close(self) -> None:
         """End it."""
         self.process.close()
+        if self.machine is not None:
+            self.machine.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -95,14 +111,15 @@ class Cluster:
         self.nodes: list[Node] = []
         self._start(["--head", f"--port={port}", f"--num-cpus={cpus}"], None)
 
-    def add(self, cpus: int = 1, hidden: Path | None = None) -> Node:
-        """Another node; the folder ``hidden`` is empty there."""
-        address = f"127.0.0.{len(self.nodes) + 1}"
-        return self._start([f"--address={self.address}", f"--node-ip-address={address}", f"--num-cpus={cpus}"], hidden)
+    def add(self, cpus: int = 1, hidden: Path | None = None, machine: Machine | None = None) -> Node:
+        """Another node; the folder ``hidden`` is empty there. Or one on a machine of its own."""
+        address = machine.address if machine else f"127.0.0.{len(self.nodes) + 1}"
+        arguments = [f"--address={self.address}", f"--node-ip-address={address}", f"--num-cpus={cpus}"]
+        return self._start(arguments, hidden, machine)
 
-    def _start(self, arguments: Sequence[str], hidden: Path | None) -> Node:
+    def _start(self, arguments: Sequence[str], hidden: Path | None, machine: Machine | None = None) -> Node:
         folder = self.place / f"n{len(self.nodes)}"
-        self.nodes.append(Node(folder, arguments, self.variables, hidden))
+        self.nodes.append(Node(folder, arguments, self.variables, hidden, machine))
         return self.nodes[-1]
 
     def close(self) -> None:

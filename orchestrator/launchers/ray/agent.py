@@ -3,6 +3,7 @@
 Its methods run in threads side by side: while `listen` waits, `reply` and `kill` come through.
 """
 
+import errno
 import os
 import platform
 import shutil
@@ -17,12 +18,13 @@ from pathlib import Path
 
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.devices import Resources
+from orchestrator.files import CannotWrite
 from orchestrator.launchers.local import LocalJob, LocalLauncher
 from orchestrator.launchers.protocol import Died
 from orchestrator.launchers.ray import cargo, mirror, workplace
 from orchestrator.launchers.ray.cargo import Shipment
 from orchestrator.launchers.ray.mirror import Part, Source
-from orchestrator.messages import Ended, Message, Reply, Task
+from orchestrator.messages import CANNOT_WRITE, Ended, Message, Reply, Task
 
 START_SECONDS = 60.0  # how long a reply waits for the start of the trial that it is for
 LOOK_SECONDS = 0.5  # between looks at what a trial has written while it says nothing
@@ -110,14 +112,17 @@ class Agent:
             if needed not in self.places:  # looked for once: a data set may have many files
                 self.places[needed] = cargo.places(shipments, self.root, lambda content: self.get(content[0]))
             placed = cargo.located(task, shipments, self.places[needed], self.root)
-        except (OSError, RuntimeError, mirror.Damaged) as error:
+            source = Source(folder)
+            source.known()
+            _note(folder, self.where, waited)
+        except (CannotWrite, OSError, RuntimeError, mirror.Damaged) as error:
+            if isinstance(error, CannotWrite) or isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                shutil.rmtree(folder, ignore_errors=True)
+                return Parcel([Ended("stopped", reason=CANNOT_WRITE, detail=str(error))])
             return Parcel(died=(f"{self.where.node} could not prepare it: {error}", False))
         if placed.study.endswith(".py"):  # it may import its neighbours
             beside = str(Path(placed.study).parent)
             sys.path[:] = [beside, *(entry for entry in sys.path if entry != beside)]
-        source = Source(folder)
-        source.known()
-        _note(folder, self.where, waited)
         update = {"folder": str(folder), "device": self.where.device, "cache_folder": str(self.cache)}
         job = self.launcher.launch(placed.model_copy(update=update))
         with self.began:

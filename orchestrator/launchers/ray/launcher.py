@@ -20,10 +20,11 @@ from orchestrator.launchers.ray.cargo import Cargo
 from orchestrator.launchers.ray.cluster import Wanted
 from orchestrator.launchers.ray.mirror import Target
 from orchestrator.launchers.ray.slot import KILL_SECONDS, RayJob, Slot
-from orchestrator.messages import Ended, Task
+from orchestrator.messages import CANNOT_WRITE, Ended, Task
 
 COUNT_SECONDS = 2.0  # between counts of the cluster's places
 START_FAILURES = 3  # of actors, one after the other, until the sweep ends
+REST_SECONDS = 60.0  # for which a node whose disk is full is left alone
 LOOK_SECONDS = 1.0  # between looks at which nodes are taken away
 
 
@@ -208,10 +209,21 @@ class RayLauncher(Launcher):
             with contextlib.suppress(CannotWrite):  # another trial makes it anew
                 Target(self.cache).take([part for part in parcel.learned if not (self.cache / part.name).exists()])
         try:
-            job.take(parcel)
+            job.take(parcel, elsewhere=not over or self._rest(slot, parcel))
         except mirror.Damaged as error:
             job.end = Died(str(error))
             slot.release(job)
+
+    def _rest(self, slot: Slot, parcel: Parcel) -> bool:
+        """Give no trial to the slots of a node whose disk is full, for some time; False where no other node can write."""
+        if slot.where is None or not any(
+            isinstance(end, Ended) and end.reason == CANNOT_WRITE for end in parcel.messages
+        ):
+            return True
+        for beside in self.slots:
+            if beside.where is not None and beside.where.node_id == slot.where.node_id:
+                beside.rests_until = time.monotonic() + REST_SECONDS
+        return any(other.where is not None and other.rests_until < time.monotonic() for other in self.slots)
 
     def _lose(self, slot: Slot, how: str, counts: bool = False) -> None:
         """The actor is gone: its trial goes on elsewhere, and another actor takes its place."""

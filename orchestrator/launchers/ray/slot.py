@@ -11,7 +11,7 @@ from orchestrator.launchers.ray import mirror
 from orchestrator.launchers.ray.agent import Parcel, Where
 from orchestrator.launchers.ray.mirror import Target
 from orchestrator.layout import MODEL
-from orchestrator.messages import WAITING, Ended, Message, Placed, Pulse, Reply, Task
+from orchestrator.messages import CANNOT_WRITE, WAITING, Ended, Message, Placed, Pulse, Reply, Task
 
 KILL_SECONDS = 10.0  # that an actor may take to end a trial; then it is ended itself
 
@@ -57,8 +57,8 @@ class RayJob(Job):
         if self.slot is not None:
             self.slot.release(self)
 
-    def take(self, parcel: Parcel) -> None:
-        """What it has said and written; raises CannotWrite."""
+    def take(self, parcel: Parcel, elsewhere: bool) -> None:
+        """What it has said and written; raises CannotWrite. ``elsewhere``: where its node cannot write, others can."""
         if not self.broken:
             try:
                 self.target.take(parcel.parts)
@@ -68,11 +68,10 @@ class RayJob(Job):
                 raise
         self.processor = parcel.processor if parcel.processor is not None else self.processor
         for message in parcel.messages:
-            if (
-                isinstance(message, Ended)
-                and message.outcome == "stopped"
-                and not (message.reason or self.told_to_stop)
-            ):
+            stopped = message if isinstance(message, Ended) and message.outcome == "stopped" else None
+            if stopped and elsewhere and stopped.reason == CANNOT_WRITE:
+                self.end = Died(f"on its node {stopped.detail}", lost=True)
+            elif stopped and not stopped.reason and not self.told_to_stop:
                 self.end = Died(self.leaves, lost=True)  # its machine is taken away, and its checkpoint has arrived
             else:
                 self.messages.append(message)
@@ -90,11 +89,13 @@ class Slot:
         self.pending: Any = handle.ready.remote()  # what it is asked
         self.kill_before = math.inf
         self.leaving = False  # its node is being taken away
+        self.rests_until = -math.inf  # its node could not write
 
     @property
     def idle(self) -> bool:
         """Whether it can take a trial now."""
-        return self.where is not None and self.job is None and self.pending is None and not self.leaving
+        free = self.where is not None and self.job is None and self.pending is None
+        return free and not self.leaving and time.monotonic() > self.rests_until
 
     def leave(self) -> None:
         """Have its trial leave with a checkpoint, and take no other."""

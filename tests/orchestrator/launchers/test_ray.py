@@ -1,4 +1,4 @@
-"""Trials on a cluster of two nodes, the second without our disk: the contract of launchers, and sweeps as on one machine."""
+"""Trials on a cluster of two nodes, the second a machine of its own: the contract of launchers, and sweeps as on one machine."""
 
 import json
 import os
@@ -21,9 +21,10 @@ from orchestrator.launchers.ray.launcher import RayLauncher  # noqa: E402
 from orchestrator.layout import CHECKPOINT, MODEL, WEIGHTS, trial_folder  # noqa: E402
 from orchestrator.messages import Ended, Placed, Report, Saved  # noqa: E402
 from orchestrator.supervisor.limits import Limits  # noqa: E402
-from tests.support import ray_nodes  # noqa: E402
+from tests.support import machines, ray_nodes  # noqa: E402
 from tests.support.bench import PATIENT, Bench, toy_task  # noqa: E402
 from tests.support.launching import hear_all  # noqa: E402
+from tests.support.machines import Machine  # noqa: E402
 from tests.support.paths import QUADRATIC  # noqa: E402
 from tests.support.processes import wait_for, wait_until_gone  # noqa: E402
 from tests.support.ray_nodes import Cluster  # noqa: E402
@@ -33,8 +34,13 @@ TWO = Resources(("cpu",) * 2, 1)
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Where no machine of its own can be made, the second node is another process, perhaps without our disk."""
+    folder = tmp_path_factory.getbasetemp()
     with ray_nodes.cluster(cpus=1) as made:
-        made.add(hidden=tmp_path_factory.getbasetemp() if ray_nodes.mounts() else None)
+        if machines.available():
+            made.add(machine=Machine(hidden=[folder]))
+        else:
+            made.add(hidden=folder if ray_nodes.mounts() else None)
         yield made
 
 
