@@ -110,7 +110,7 @@ class Agent:
             mirror.unpack(folder, parts)
             needed = cargo.key(task)
             if needed not in self.places:  # looked for once: a data set may have many files
-                self.places[needed] = cargo.places(shipments, self.root, lambda content: self.get(content[0]))
+                self.places[needed] = cargo.places(shipments, self.root, self.get)
             placed = cargo.located(task, shipments, self.places[needed], self.root)
             source = Source(folder)
             source.known()
@@ -201,7 +201,7 @@ class Agent:
         """Have the networks that the supervisor has."""
         if cache is None:
             return
-        folder = cache.place(self.root, lambda content: self.get(content[0]))
+        folder = cache.place(self.root, self.get)
         for name in cache.stamps:
             if not (self.cache / name).exists():
                 aside = self.cache / f"{name}.{os.getpid()}"

@@ -9,7 +9,7 @@ import os
 import shutil
 import tarfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from orchestrator.layout import MODEL, WEIGHTS
 from orchestrator.messages import Task
 
 SHIPPED = "shipped"  # in a node's folder
+PART_BYTES = 16 * 2**20  # of an archive that are held at a time
 MOST = 8 * 2**30  # bytes; more belongs on a disk that all nodes see
 WITH_PATH = {*FORMS, *CLOUD_FORMS}  # words behind which a path stands in the name of data
 MODEL_FIELD = "model"  # of a config: the folder of a trained network
@@ -37,7 +38,9 @@ class Shipment:
     named: str  # as the task names it
     digest: str
     stamps: Mapping[str, tuple[int, int, int]]  # of each file: inode, size, time
-    content: Any = field(default=None, compare=False)  # a reference to the archive in Ray's store, in a list
+    content: Sequence[Any] = field(
+        default=(), compare=False
+    )  # references to the archive's parts in Ray's store, in order
 
     def is_here(self) -> bool:
         """Whether this machine has the very same files at the same place."""
@@ -55,11 +58,13 @@ class Shipment:
         with FileLock(f"{folder}.lock"):
             if not folder.exists():
                 aside = folder.with_name(f"{self.digest}.{uuid.uuid4().hex}")
-                _unpack(fetch(self.content), aside)
-                if _digest(aside, sorted(self.stamps)) != self.digest:
-                    shutil.rmtree(aside)
-                    raise RuntimeError(f"files of {self.base} were damaged on their way")
-                aside.rename(folder)
+                try:
+                    _unpack(map(fetch, self.content), aside)
+                    if _digest(aside, sorted(self.stamps)) != self.digest:
+                        raise RuntimeError(f"files of {self.base} were damaged on their way")
+                    aside.rename(folder)
+                finally:
+                    shutil.rmtree(aside, ignore_errors=True)
         return folder
 
 
@@ -67,7 +72,7 @@ class Cargo:
     """The shipments of a sweep, each packed once."""
 
     def __init__(self, store: Callable[[bytes], Any]) -> None:
-        """``store`` puts an archive where nodes can fetch it from, and returns what they fetch it by."""
+        """``store`` puts a part of an archive where nodes can fetch it from, and returns what they fetch it by."""
         self.store = store
         self.packed: dict[tuple[str, ...], Shipment] = {}
 
@@ -107,7 +112,7 @@ class Cargo:
                     f"{base} holds {size / 1e9:.1f} GB for every node, and at most {MOST / 1e9:.1f} GB are sent; put it on a "
                     "disk that all nodes see under the same path"
                 )
-            content = [self.store(_pack(base, names))]
+            content = _pack(base, names, self.store)
             self.packed[key] = Shipment(str(base), named, _digest(base, names), stamps, content)
         return self.packed[key]
 
@@ -173,19 +178,59 @@ def _digest(base: Path, names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _pack(base: Path, names: Sequence[str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+class _Parts(io.RawIOBase):
+    """A file that is written in parts of PART_BYTES, each handed to ``store`` as soon as it is full."""
+
+    def __init__(self, store: Callable[[bytes], Any]) -> None:
+        self.store, self.stored, self.part = store, list[Any](), bytearray()
+
+    def write(self, content: Any) -> int:
+        """See io.RawIOBase."""
+        self.part += content
+        while len(self.part) >= PART_BYTES:
+            self.stored.append(self.store(bytes(self.part[:PART_BYTES])))
+            del self.part[:PART_BYTES]
+        return len(content)
+
+    def end(self) -> list[Any]:
+        """What all parts were stored by."""
+        return [*self.stored, self.store(bytes(self.part))]
+
+
+class _Joined(io.RawIOBase):
+    """A file that is read from parts, one after the other."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self.parts, self.part = iter(parts), memoryview(b"")
+
+    def read(self, size: int = -1) -> bytes:
+        """See io.RawIOBase."""
+        content = bytearray()
+        while len(content) < size:
+            if not self.part:
+                self.part = memoryview(next(self.parts, b""))
+                if not self.part:
+                    break
+            taken = self.part[: size - len(content)]
+            content += taken
+            self.part = self.part[len(taken) :]
+        return bytes(content)
+
+
+def _pack(base: Path, names: Sequence[str], store: Callable[[bytes], Any]) -> list[Any]:
+    """An archive of the files, of which this process holds one part at a time."""
+    parts = _Parts(store)
+    with tarfile.open(fileobj=parts, mode="w|") as archive:
         for name in names:
             archive.add(base / name, arcname=name, recursive=False)
-    return buffer.getvalue()
+    return parts.end()
 
 
-def _unpack(content: bytes, folder: Path) -> None:
+def _unpack(parts: Iterable[bytes], folder: Path) -> None:
     """Files only, and none outside ``folder``."""
     folder.mkdir(mode=0o700)
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        for member in archive.getmembers():
+    with tarfile.open(fileobj=_Joined(parts), mode="r|") as archive:
+        for member in archive:
             if not member.isfile() or os.path.isabs(member.name) or ".." in Path(member.name).parts:
                 raise RuntimeError(f"an archive for a node holds {member.name!r}, which is no file below its folder")
             path, source = folder / member.name, archive.extractfile(member)

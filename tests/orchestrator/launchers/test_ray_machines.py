@@ -36,12 +36,17 @@ def journal(folder: Path) -> Path:
 
 
 @pytest.fixture
-def begin(nodes: Cluster, start: Callable[..., Process], journal: Path) -> Callable[..., Process]:
-    """Start the toy sweep on the cluster."""
+def gate(folder: Path) -> Path:
+    return folder / "gate"
+
+
+@pytest.fixture
+def begin(nodes: Cluster, start: Callable[..., Process], journal: Path, gate: Path) -> Callable[..., Process]:
+    """Start the toy sweep on the cluster. Its trials wait after 20 of 40 steps until the gate is there."""
 
     def begun(*options: str) -> Process:
         address = ("--launcher", "ray", "--ray-address", nodes.address)
-        return start("run", QUADRATIC, *address, *TOY, "--set", f"journal={journal}", *options)
+        return start("run", QUADRATIC, *address, *TOY, "--set", f"journal={journal}", "--set", f"gate={gate}", *options)
 
     return begun
 
@@ -55,7 +60,9 @@ def ahead(journal: Path, trials: int = 2) -> Callable[[], bool]:
     return lambda: len([steps for steps in computed(journal).values() if len(steps) >= 12]) == trials
 
 
-def test_a_machine_joins_and_its_power_is_cut(nodes: Cluster, begin: Callable[..., Process], journal: Path) -> None:
+def test_a_machine_joins_and_its_power_is_cut(
+    nodes: Cluster, begin: Callable[..., Process], journal: Path, gate: Path
+) -> None:
     """The journal is on the disk that both see; all else of the trial is not."""
     process = begin()
     process.wait_for(ahead(journal, 1))
@@ -64,6 +71,7 @@ def test_a_machine_joins_and_its_power_is_cut(nodes: Cluster, begin: Callable[..
     (listed,) = json.loads(cli.sweep("list", "--json").stdout)
     assert node.machine is not None and node.machine.name in listed["places"] and len(listed["places"]) == 2
     node.lose()
+    gate.touch()
     process.finish()
     assert process.returncode == 0, process.output
     assert f"the node {node.machine.name} was lost" in process.stdout and "3/3 finished" in process.stdout
@@ -74,16 +82,19 @@ def test_a_machine_joins_and_its_power_is_cut(nodes: Cluster, begin: Callable[..
 
 
 @pytest.mark.parametrize("seconds", [20, 90])
-def test_a_cable_is_pulled(seconds: int, nodes: Cluster, begin: Callable[..., Process], journal: Path) -> None:
+def test_a_cable_is_pulled(
+    seconds: int, nodes: Cluster, begin: Callable[..., Process], journal: Path, gate: Path
+) -> None:
     """For 20 s nothing is lost; after 90 s the trial has been played elsewhere, and the machine changes nothing."""
     node = far(nodes)
     assert node.machine is not None
-    process = begin("--set", "seconds=0.5")
+    process = begin()
     process.wait_for(ahead(journal))
     node.machine.pull()
     with pytest.raises(subprocess.TimeoutExpired):  # it is this time that is tried
         process.process.wait(seconds)
     node.machine.plug()
+    gate.touch()
     process.finish()
     node.close()
     assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
@@ -92,7 +103,7 @@ def test_a_cable_is_pulled(seconds: int, nodes: Cluster, begin: Callable[..., Pr
 
 
 def test_a_full_disk_of_a_machine_costs_no_trial(
-    nodes: Cluster, begin: Callable[..., Process], journal: Path, tmp_path: Path
+    nodes: Cluster, begin: Callable[..., Process], journal: Path, tmp_path: Path, gate: Path
 ) -> None:
     node = far(nodes, disk=tmp_path / "disk")
     assert node.machine is not None
@@ -100,6 +111,7 @@ def test_a_full_disk_of_a_machine_costs_no_trial(
     process.wait_for(ahead(journal))
     fill = ["sh", "-c", f"cat /dev/zero > {tmp_path}/disk/large"]
     subprocess.run([*node.machine.enter(), *fill], capture_output=True)
+    gate.touch()
     process.finish()
     node.close()
     assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
@@ -108,7 +120,7 @@ def test_a_full_disk_of_a_machine_costs_no_trial(
 
 
 def test_a_killed_supervisor_is_followed_by_one_on_another_machine(
-    nodes: Cluster, begin: Callable[..., Process], journal: Path, tmp_path: Path, folder: Path
+    nodes: Cluster, begin: Callable[..., Process], tmp_path: Path, folder: Path
 ) -> None:
     """Stores and checkpoints are where both see them; the sweep's folder is not."""
     shared, own = tmp_path / "shared", tmp_path / "own"
@@ -118,14 +130,14 @@ def test_a_killed_supervisor_is_followed_by_one_on_another_machine(
     assert node.machine is not None
     stores = {"SWEEP_STORAGE": f"sqlite:///{shared}/sweeps.db", "MLFLOW_TRACKING_URI": f"sqlite:///{shared}/mlflow.db"}
     os.environ.update(stores)
-    journal = shared / "journal"
-    study = shared / "toy.py"
-    study.write_bytes(Path(QUADRATIC).read_bytes())
+    journal, gate = shared / "journal", shared / "gate"
     try:
-        process = begin("--checkpoints", str(shared / "checkpoints"), "--set", f"journal={journal}")
+        changes = ("--set", f"journal={journal}", "--set", f"gate={gate}")
+        process = begin("--checkpoints", str(shared / "checkpoints"), *changes)
         process.wait_for(ahead(journal))
         process.kill()
         before = computed(journal)
+        gate.touch()
         resume = cli.command("resume", "toy", "--moved", "--launcher", "ray", "--ray-address", nodes.address)
         again = subprocess.run(
             [*node.machine.enter(own), *resume], env=environment() | stores, capture_output=True, text=True, timeout=300

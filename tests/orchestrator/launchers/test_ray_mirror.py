@@ -1,5 +1,6 @@
 """A trial's folder on a node and its copy at the supervisor: whole, in order, and nothing outside it."""
 
+import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -180,9 +181,9 @@ def test_study_data_and_network_are_unpacked_once_and_the_task_names_them(
     shipments = Cargo(lambda content: packed.append(content) or len(packed) - 1).of(task)  # type: ignore[func-returns-value]
     fetched: list[int] = []
 
-    def fetch(content: list[int]) -> bytes:
-        fetched.append(content[0])
-        return packed[content[0]]
+    def fetch(content: int) -> bytes:
+        fetched.append(content)
+        return packed[content]
 
     own = tmp_path / "node"
     own.mkdir()
@@ -217,6 +218,31 @@ def test_data_of_every_kind_are_sent(form: str, tmp_path: Path, elsewhere: Calla
     elsewhere()
     own = tmp_path / "node"
     own.mkdir()
-    placed = cargo.located(task, shipments, cargo.places(shipments, own, lambda content: packed[content[0]]), own)
+    placed = cargo.located(task, shipments, cargo.places(shipments, own, packed.__getitem__), own)
     prefix, _, path = placed.data.rpartition(":")
     assert prefix == form and Path(path).is_relative_to(own) and Path(path, "train", "one").read_bytes() == b"one"
+
+
+def test_large_files_travel_in_parts(
+    tmp_path: Path, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither end holds more than a part of an archive."""
+    monkeypatch.setattr(cargo, "PART_BYTES", 10_000)
+    contents = {f"mine/{i}": bytes([i]) * size for i, size in enumerate((0, 1, 9_999, 10_000, 55_555))}
+    (tmp_path / "mine").mkdir()
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    task = toy_task(tmp_path).model_copy(update={"data": f"folder:{tmp_path}/mine"})
+    packed: list[bytes] = []
+    shipments = Cargo(lambda content: packed.append(content) or len(packed) - 1).of(task)  # type: ignore[func-returns-value]
+    assert len(shipments["data"].content) > 7 and max(map(len, packed)) == 10_000
+    elsewhere()
+    own = tmp_path / "node"
+    own.mkdir()
+    folder = cargo.places(shipments, own, packed.__getitem__)["data"]
+    assert {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    } == contents
+    cut = replace(shipments["data"], content=shipments["data"].content[:-2], digest="0")
+    with pytest.raises((RuntimeError, tarfile.TarError)):
+        cut.place(own, packed.__getitem__)
