@@ -7,14 +7,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 from filelock import FileLock
 
 from tests.support.machines import Machine
+from tests.support.paths import ROOT
 from tests.support.processes import Process, wait_until_gone
 
 # Ray reads them when it is imported, and never again.
@@ -111,15 +113,24 @@ class Cluster:
         self.nodes: list[Node] = []
         self._start(["--head", f"--port={port}", f"--num-cpus={cpus}"], None)
 
-    def add(self, cpus: int = 1, hidden: Path | None = None, machine: Machine | None = None) -> Node:
-        """Another node; the folder ``hidden`` is empty there. Or one on a machine of its own."""
+    def add(
+        self, cpus: int = 1, hidden: Path | None = None, machine: Machine | None = None, modules: Path | None = None
+    ) -> Node:
+        """Another node; the folder ``hidden`` is empty there. Or one on a machine of its own, or with other ``modules``."""
         address = machine.address if machine else f"127.0.0.{len(self.nodes) + 1}"
         arguments = [f"--address={self.address}", f"--node-ip-address={address}", f"--num-cpus={cpus}"]
-        return self._start(arguments, hidden, machine)
+        path = {"PYTHONPATH": f"{modules}{os.pathsep}{ROOT}"} if modules else {}
+        return self._start(arguments, hidden, machine, path)
 
-    def _start(self, arguments: Sequence[str], hidden: Path | None, machine: Machine | None = None) -> Node:
+    def _start(
+        self,
+        arguments: Sequence[str],
+        hidden: Path | None,
+        machine: Machine | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> Node:
         folder = self.place / f"n{len(self.nodes)}"
-        self.nodes.append(Node(folder, arguments, self.variables, hidden, machine))
+        self.nodes.append(Node(folder, arguments, {**self.variables, **variables}, hidden, machine))
         return self.nodes[-1]
 
     def close(self) -> None:

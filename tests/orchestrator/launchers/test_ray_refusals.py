@@ -1,6 +1,8 @@
 """What cannot be played on a cluster is refused in one sentence, before anything is made."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -14,7 +16,7 @@ import torch
 from orchestrator.devices import Resources
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
-from orchestrator.launchers.ray import cluster, library, workplace
+from orchestrator.launchers.ray import cluster, library, probe, workplace
 from orchestrator.launchers.ray.cluster import Wanted
 from orchestrator.launchers.ray.launcher import RayLauncher
 from orchestrator.messages import Ended
@@ -25,7 +27,7 @@ from orchestrator.supervisor.machine import Machine
 from orchestrator.worker.trial import run_trial
 from tests.support import cli
 from tests.support.bench import toy_task
-from tests.support.paths import QUADRATIC
+from tests.support.paths import QUADRATIC, ROOT
 from tests.support.ray_nodes import free_port
 
 ONE = Resources(("cuda",), 1)
@@ -157,7 +159,7 @@ def test_a_trial_says_how_much_of_its_gpu_it_had(monkeypatch: pytest.MonkeyPatch
 
 @needs_ray
 @pytest.mark.long
-def test_a_wrong_token_and_resources_are_refused_before_anything_is_made(folder: Path) -> None:
+def test_a_wrong_token_resources_and_versions_are_refused_before_anything_is_made(folder: Path, tmp_path: Path) -> None:
     from tests.support import ray_nodes
 
     with ray_nodes.cluster(cpus=1) as nodes:
@@ -166,4 +168,35 @@ def test_a_wrong_token_and_resources_are_refused_before_anything_is_made(folder:
         assert (wrong.returncode, "wants another token" in wrong.stderr) == (2, True), wrong.stderr
         large = cli.sweep(*options, "--cpus", "64", variables=nodes.variables)
         assert (large.returncode, "has 64 CPUs for a trial" in large.stderr) == (2, True), large.stderr
-        assert not (folder / ".sweeps").exists() and len(wrong.stderr.splitlines()) == 1
+        licence = cli.sweep(*options, "--resources", "licence=1", variables=nodes.variables)
+        assert (licence.returncode, "has 1 CPU and 1 licence" in licence.stderr) == (2, True), licence.stderr
+        assert len(wrong.stderr.splitlines()) == 1
+        for modules, refusal in (
+            (another_package(tmp_path), "another version of generative-sweeps"),
+            (another_python(tmp_path), "has Python 3.9.0, and this machine has"),
+        ):
+            node = nodes.add(modules=modules)
+            mixed = cli.sweep(*options, variables=nodes.variables)
+            assert (mixed.returncode, refusal in mixed.stderr) == (2, True), mixed.stderr
+            assert len(mixed.stderr.splitlines()) == 1
+            os.kill(node.process.pid, signal.SIGTERM)  # it says goodbye to the head
+            node.process.finish()
+        assert not (folder / ".sweeps").exists()
+
+
+def another_package(folder: Path) -> Path:
+    """Modules of a version that differs in one line."""
+    modules = folder / "package"
+    for package in probe.PACKAGES:
+        shutil.copytree(ROOT / package, modules / package, ignore=shutil.ignore_patterns("__pycache__"))
+    with (modules / "orchestrator" / "layout.py").open("a") as file:
+        file.write("# another version\n")
+    return modules
+
+
+def another_python(folder: Path) -> Path:
+    """Modules with which Python says another version of itself."""
+    modules = folder / "python"
+    modules.mkdir()
+    (modules / "sitecustomize.py").write_text("import platform\nplatform.python_version = lambda: '3.9.0'\n")
+    return modules
