@@ -81,7 +81,11 @@ class Node:
 
     def actors(self) -> list[psutil.Process]:
         """The processes of slots there."""
-        return [process for process in self.process.family() if "".join(process.cmdline()).startswith("ray::Agent")]
+        actors = []
+        for process in self.process.family():
+            with suppress(psutil.Error):  # it has just ended
+                actors += [process] if "".join(process.cmdline()).startswith("ray::Agent") else []
+        return actors
 
     def lose(self) -> None:
         """Kill the node as a power cut does: all of it at once."""
@@ -93,6 +97,13 @@ class Node:
                 process.kill()
         self.process.kill()
         wait_until_gone(family)
+
+    def leave(self) -> None:
+        """Have it say goodbye to the head, as on SIGTERM, where it is still there."""
+        if self.process.returncode is None:
+            started = psutil.Process(self.process.pid)
+            (started.children()[0] if self.machine else started).terminate()
+            self.process.finish()
 
     def close(self) -> None:
         """End it."""

@@ -21,7 +21,7 @@ from orchestrator.devices import Resources
 from orchestrator.files import CannotWrite
 from orchestrator.launchers.local import LocalJob, LocalLauncher
 from orchestrator.launchers.protocol import Died
-from orchestrator.launchers.ray import cargo, mirror, workplace
+from orchestrator.launchers.ray import cargo, mirror, probe, workplace
 from orchestrator.launchers.ray.cargo import Shipment
 from orchestrator.launchers.ray.mirror import Part, Source
 from orchestrator.messages import CANNOT_WRITE, Ended, Message, Reply, Task
@@ -39,6 +39,7 @@ class Where:
     address: str
     device: str
     gpus: str = ""  # numbers of its GPUs on that machine
+    package: str = ""  # what it has of this project, see probe
 
     @property
     def text(self) -> str:
@@ -215,7 +216,8 @@ def _where(cuda: bool) -> Where:
 
     context = ray.get_runtime_context()
     device, gpus = ("cuda:0", os.environ.get("CUDA_VISIBLE_DEVICES", "")) if cuda else ("cpu", "")
-    return Where(socket.gethostname(), context.get_node_id(), ray.util.get_node_ip_address(), device, gpus)
+    address, package = ray.util.get_node_ip_address(), probe.package()
+    return Where(socket.gethostname(), context.get_node_id(), address, device, gpus, package)
 
 
 def _note(folder: Path, where: Where, waited: float) -> None:

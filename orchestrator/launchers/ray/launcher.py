@@ -14,7 +14,7 @@ from orchestrator.devices import Resources
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite, cannot_write
 from orchestrator.launchers.protocol import Died, Job, Launcher
-from orchestrator.launchers.ray import cargo, cluster, library, mirror
+from orchestrator.launchers.ray import cargo, cluster, library, mirror, probe
 from orchestrator.launchers.ray.agent import Agent, Parcel, Where
 from orchestrator.launchers.ray.cargo import Cargo
 from orchestrator.launchers.ray.cluster import Wanted
@@ -24,7 +24,7 @@ from orchestrator.messages import CANNOT_WRITE, Ended, Task
 
 COUNT_SECONDS = 2.0  # between counts of the cluster's places
 START_FAILURES = 3  # of actors, one after the other, until the sweep ends
-REST_SECONDS = 60.0  # for which a node whose disk is full is left alone
+REST_SECONDS = 60.0  # for which a node whose disk is full is left alone, or one where no actor can be started
 LOOK_SECONDS = 1.0  # between looks at which nodes are taken away
 
 
@@ -67,6 +67,8 @@ class RayLauncher(Launcher):
         self.waiting: deque[RayJob] = deque()
         self.lives = itertools.count()
         self.failures = 0
+        self.fill_after = -math.inf  # no actor is started before, for they have failed one after the other
+        self.package = probe.package()
         self.spare = 0  # actors for which there is no place yet
         self.counted = self.looked = time.monotonic()
         self._fill()
@@ -76,6 +78,7 @@ class RayLauncher(Launcher):
         if time.monotonic() - self.looked > LOOK_SECONDS:
             self.looked = time.monotonic()
             self._leave(self.cluster.leaving())
+            self._fill()
         if self.most and time.monotonic() - self.counted > COUNT_SECONDS:
             self.counted = time.monotonic()
             most = max(1, min(self.most, trials))
@@ -135,7 +138,7 @@ class RayLauncher(Launcher):
         for slot in unused[: max(0, len(self.slots) - wanted)]:
             self.slots.remove(slot)
             self.ray.kill(slot.handle)
-        while len(self.slots) < wanted:
+        while len(self.slots) < wanted and time.monotonic() > self.fill_after:
             self.slots.append(Slot(self._actor()))
 
     def _leave(self, nodes: Collection[str]) -> None:
@@ -194,7 +197,9 @@ class RayLauncher(Launcher):
             self._lose(slot, self._lost(slot, error))
             return
         slot.pending, slot.kill_before = None, math.inf
-        if isinstance(answer, Where):
+        if isinstance(answer, Where) and answer.package != self.package:  # its node has joined later
+            self._lose(slot, f"the node {answer.node} has another version of generative-sweeps")
+        elif isinstance(answer, Where):
             slot.where, self.failures = answer, 0
         elif isinstance(answer, Parcel) and slot.job is not None:
             self._take(slot, slot.job, answer)
@@ -235,6 +240,8 @@ class RayLauncher(Launcher):
         elif slot.where is None:
             self.failures += 1
             if self.failures >= START_FAILURES:
+                self.fill_after = time.monotonic() + REST_SECONDS
+            if self.failures >= START_FAILURES and not any(other.where for other in self.slots):
                 raise UserError(f"no worker can be started in the cluster at {self.cluster.address}: {how}")
         self._fill()
 

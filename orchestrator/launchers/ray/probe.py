@@ -17,11 +17,12 @@ def look() -> dict[str, str]:
         "node": socket.gethostname(),
         "Python": platform.python_version(),
         "Ray": ray.__version__,
-        "package": _package(),
+        "package": package(),
     }
 
 
-def _package() -> str:
+def package() -> str:
+    """A digest of the files of this package; '' where it is not installed."""
     digest = hashlib.sha256()
     for package in PACKAGES:
         spec = importlib.util.find_spec(package)

@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.orchestrator.launchers.test_ray_faults import TOY, computed, whole
+from tests.orchestrator.launchers.test_ray_refusals import another_package
 from tests.support import cli, machines, ray_nodes
 from tests.support.machines import Machine
 from tests.support.paths import QUADRATIC
@@ -51,9 +53,20 @@ def begin(nodes: Cluster, start: Callable[..., Process], journal: Path, gate: Pa
     return begun
 
 
-def far(nodes: Cluster, **options: object) -> Node:
-    """A new node, on a machine of its own that sees nothing of tests."""
-    return nodes.add(machine=Machine(**options))  # type: ignore[arg-type]
+@pytest.fixture
+def join(nodes: Cluster) -> Iterator[Callable[..., Node]]:
+    """Have a node join, until the test ends: on a machine of its own, or one with other modules."""
+    joined: list[Node] = []
+
+    def add(modules: Path | None = None, **options: Any) -> Node:
+        node = nodes.add(modules=modules) if modules else nodes.add(machine=Machine(**options))
+        joined.append(node)
+        return node
+
+    yield add
+    for node in joined:
+        node.leave()
+        node.close()
 
 
 def ahead(journal: Path, trials: int = 2) -> Callable[[], bool]:
@@ -61,12 +74,12 @@ def ahead(journal: Path, trials: int = 2) -> Callable[[], bool]:
 
 
 def test_a_machine_joins_and_its_power_is_cut(
-    nodes: Cluster, begin: Callable[..., Process], journal: Path, gate: Path
+    join: Callable[..., Node], begin: Callable[..., Process], journal: Path, gate: Path
 ) -> None:
     """The journal is on the disk that both see; all else of the trial is not."""
     process = begin()
     process.wait_for(ahead(journal, 1))
-    node = far(nodes)
+    node = join()
     process.wait_for(ahead(journal))  # the number of trials at a time follows the cluster
     (listed,) = json.loads(cli.sweep("list", "--json").stdout)
     assert node.machine is not None and node.machine.name in listed["places"] and len(listed["places"]) == 2
@@ -74,19 +87,35 @@ def test_a_machine_joins_and_its_power_is_cut(
     gate.touch()
     process.finish()
     assert process.returncode == 0, process.output
-    assert f"the node {node.machine.name} was lost" in process.stdout and "3/3 finished" in process.stdout
+    assert f"{node.machine.name} was lost" in process.stdout and "3/3 finished" in process.stdout
     whole("toy", 3)
     shown = json.loads(cli.sweep("show", "toy", "--json").stdout)
     places = [[stay["where"] for stay in trial["places"]] for trial in shown["every_trial"]]
     assert sorted(map(len, places)) == [1, 1, 2] and not any(trial["deaths"] for trial in shown["every_trial"])
 
 
+def test_a_node_that_joins_with_another_version_is_not_used(
+    join: Callable[..., Node], begin: Callable[..., Process], journal: Path, gate: Path, tmp_path: Path
+) -> None:
+    process = begin()
+    process.wait_for(ahead(journal, 1))
+    node = join(modules=another_package(tmp_path))
+    process.wait_for(node.actors)
+    process.wait_for(lambda: not node.actors())
+    gate.touch()
+    process.finish()
+    assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
+    shown = json.loads(cli.sweep("show", "toy", "--json").stdout)
+    assert len({stay["where"] for trial in shown["every_trial"] for stay in trial["places"]}) == 1
+    whole("toy", 3)
+
+
 @pytest.mark.parametrize("seconds", [20, 90])
 def test_a_cable_is_pulled(
-    seconds: int, nodes: Cluster, begin: Callable[..., Process], journal: Path, gate: Path
+    seconds: int, join: Callable[..., Node], begin: Callable[..., Process], journal: Path, gate: Path
 ) -> None:
     """For 20 s nothing is lost; after 90 s the trial has been played elsewhere, and the machine changes nothing."""
-    node = far(nodes)
+    node = join()
     assert node.machine is not None
     process = begin()
     process.wait_for(ahead(journal))
@@ -96,16 +125,15 @@ def test_a_cable_is_pulled(
     node.machine.plug()
     gate.touch()
     process.finish()
-    node.close()
     assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
     assert ("was lost" in process.stdout) == (seconds == 90)
     whole("toy", 3)
 
 
 def test_a_full_disk_of_a_machine_costs_no_trial(
-    nodes: Cluster, begin: Callable[..., Process], journal: Path, tmp_path: Path, gate: Path
+    join: Callable[..., Node], begin: Callable[..., Process], journal: Path, tmp_path: Path, gate: Path
 ) -> None:
-    node = far(nodes, disk=tmp_path / "disk")
+    node = join(disk=tmp_path / "disk")
     assert node.machine is not None
     process = begin()
     process.wait_for(ahead(journal))
@@ -113,20 +141,19 @@ def test_a_full_disk_of_a_machine_costs_no_trial(
     subprocess.run([*node.machine.enter(), *fill], capture_output=True)
     gate.touch()
     process.finish()
-    node.close()
     assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
     assert "cannot be written" in process.stdout
     whole("toy", 3)
 
 
 def test_a_killed_supervisor_is_followed_by_one_on_another_machine(
-    nodes: Cluster, begin: Callable[..., Process], tmp_path: Path, folder: Path
+    nodes: Cluster, join: Callable[..., Node], begin: Callable[..., Process], tmp_path: Path, folder: Path
 ) -> None:
     """Stores and checkpoints are where both see them; the sweep's folder is not."""
     shared, own = tmp_path / "shared", tmp_path / "own"
     shared.mkdir()
     own.mkdir()
-    node = far(nodes, hidden=[folder])
+    node = join(hidden=[folder])
     assert node.machine is not None
     stores = {"SWEEP_STORAGE": f"sqlite:///{shared}/sweeps.db", "MLFLOW_TRACKING_URI": f"sqlite:///{shared}/mlflow.db"}
     os.environ.update(stores)

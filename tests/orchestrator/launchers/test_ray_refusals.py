@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -179,8 +178,7 @@ def test_a_wrong_token_resources_and_versions_are_refused_before_anything_is_mad
             mixed = cli.sweep(*options, variables=nodes.variables)
             assert (mixed.returncode, refusal in mixed.stderr) == (2, True), mixed.stderr
             assert len(mixed.stderr.splitlines()) == 1
-            os.kill(node.process.pid, signal.SIGTERM)  # it says goodbye to the head
-            node.process.finish()
+            node.leave()
         assert not (folder / ".sweeps").exists()
 
 
