@@ -36,7 +36,8 @@ class Machine:
     def __init__(self, hidden: Sequence[Path] = (), disk: Path | None = None, megabytes: int = 64) -> None:
         """The folders ``hidden`` are empty there; ``disk`` is a folder with a disk of its own, so large."""
         number, self.disk = next(_numbers), disk
-        self.name, self.cable = f"machine-{number}", f"cable{os.getpid() % 10**6}n{number}"
+        self.name = f"machine-{number}"
+        self.switch, self.cable = (f"{end}{os.getpid() % 10**6}n{number}" for end in ("net", "cab"))
         net = f"10.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}"
         self.here, self.address = f"{net}.{4 * number + 1}", f"{net}.{4 * number + 2}"
         mounts = [f"mount -t tmpfs none {folder}" for folder in hidden]
@@ -50,9 +51,12 @@ class Machine:
             wait_for(lambda: self._first() or self.power.poll() is not None)
             assert self.power.poll() is None, "no namespaces"
             self.first = self._first()
+            _ip("link", "add", self.switch, "type", "bridge")
+            _ip("addr", "add", f"{self.here}/30", "dev", self.switch)
+            _ip("link", "set", self.switch, "up")
             _ip("link", "add", self.cable, "type", "veth", "peer", "name", "cable", "netns", str(self.first))
-            _ip("addr", "add", f"{self.here}/30", "dev", self.cable)
             _ip("link", "set", self.cable, "up")
+            self.plug()
             inside = ["link set lo up", f"addr add {self.address}/30 dev cable", "link set cable up"]
             for words in [*inside, f"route add default via {self.here}"]:
                 subprocess.run([*self.enter(), "ip", *words.split()], check=True, capture_output=True)
@@ -70,12 +74,12 @@ class Machine:
         return ["nsenter", "--target", str(self.first), "--net", "--pid", "--mount", "--uts", f"--wdns={folder}"]
 
     def pull(self) -> None:
-        """Pull the cable."""
-        _ip("link", "set", self.cable, "down")
+        """Pull the cable out of the switch: no packet arrives any more, and nobody is told."""
+        _ip("link", "set", self.cable, "nomaster")
 
     def plug(self) -> None:
-        """Put it back."""
-        _ip("link", "set", self.cable, "up")
+        """Put it in, or back."""
+        _ip("link", "set", self.cable, "master", self.switch)
 
     def close(self) -> None:
         """Cut the power: all that runs there ends at once."""
@@ -86,7 +90,8 @@ class Machine:
         self.power.kill()
         self.power.wait()
         wait_until_gone(there)
-        subprocess.run(["ip", "link", "del", self.cable], capture_output=True)
+        for end in (self.cable, self.switch):
+            subprocess.run(["ip", "link", "del", end], capture_output=True)
 
 
 def _ip(*words: str) -> None:

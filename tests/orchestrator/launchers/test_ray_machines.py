@@ -147,12 +147,14 @@ def test_a_full_disk_of_a_machine_costs_no_trial(
 
 
 def test_a_killed_supervisor_is_followed_by_one_on_another_machine(
-    nodes: Cluster, join: Callable[..., Node], begin: Callable[..., Process], tmp_path: Path, folder: Path
+    nodes: Cluster,
+    join: Callable[..., Node],
+    begin: Callable[..., Process],
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Stores and checkpoints are where both see them; the sweep's folder is not."""
-    shared, own = tmp_path / "shared", tmp_path / "own"
-    shared.mkdir()
-    own.mkdir()
+    shared, own = tmp_path_factory.mktemp("shared"), tmp_path_factory.mktemp("own")
     node = join(hidden=[folder])
     assert node.machine is not None
     stores = {"SWEEP_STORAGE": f"sqlite:///{shared}/sweeps.db", "MLFLOW_TRACKING_URI": f"sqlite:///{shared}/mlflow.db"}
