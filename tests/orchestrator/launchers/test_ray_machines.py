@@ -1,7 +1,6 @@
-"""Faults of whole machines: power and cables, a full disk, a supervisor that goes on elsewhere. Totals are exact."""
+"""Faults of whole machines: power, a full disk, another version. Totals are exact."""
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ from tests.orchestrator.launchers.test_ray_refusals import another_package
 from tests.support import cli, machines, ray_nodes
 from tests.support.machines import Machine
 from tests.support.paths import QUADRATIC
-from tests.support.processes import Process, environment
+from tests.support.processes import Process
 from tests.support.ray_nodes import Cluster, Node
 
 pytestmark = [
@@ -110,26 +109,6 @@ def test_a_node_that_joins_with_another_version_is_not_used(
     whole("toy", 3)
 
 
-@pytest.mark.parametrize("seconds", [20, 90])
-def test_a_cable_is_pulled(
-    seconds: int, join: Callable[..., Node], begin: Callable[..., Process], journal: Path, gate: Path
-) -> None:
-    """For 20 s nothing is lost; after 90 s the trial has been played elsewhere, and the machine changes nothing."""
-    node = join()
-    assert node.machine is not None
-    process = begin()
-    process.wait_for(ahead(journal))
-    node.machine.pull()
-    with pytest.raises(subprocess.TimeoutExpired):  # it is this time that is tried
-        process.process.wait(seconds)
-    node.machine.plug()
-    gate.touch()
-    process.finish()
-    assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
-    assert ("was lost" in process.stdout) == (seconds == 90)
-    whole("toy", 3)
-
-
 def test_a_full_disk_of_a_machine_costs_no_trial(
     join: Callable[..., Node], begin: Callable[..., Process], journal: Path, tmp_path: Path, gate: Path
 ) -> None:
@@ -144,38 +123,3 @@ def test_a_full_disk_of_a_machine_costs_no_trial(
     assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
     assert "cannot be written" in process.stdout
     whole("toy", 3)
-
-
-def test_a_killed_supervisor_is_followed_by_one_on_another_machine(
-    nodes: Cluster,
-    join: Callable[..., Node],
-    begin: Callable[..., Process],
-    folder: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """Stores and checkpoints are where both see them; the sweep's folder is not."""
-    shared, own = tmp_path_factory.mktemp("shared"), tmp_path_factory.mktemp("own")
-    node = join(hidden=[folder])
-    assert node.machine is not None
-    stores = {"SWEEP_STORAGE": f"sqlite:///{shared}/sweeps.db", "MLFLOW_TRACKING_URI": f"sqlite:///{shared}/mlflow.db"}
-    os.environ.update(stores)
-    journal, gate = shared / "journal", shared / "gate"
-    try:
-        changes = ("--set", f"journal={journal}", "--set", f"gate={gate}")
-        process = begin("--checkpoints", str(shared / "checkpoints"), *changes)
-        process.wait_for(ahead(journal))
-        process.kill()
-        before = computed(journal)
-        gate.touch()
-        resume = cli.command("resume", "toy", "--moved", "--launcher", "ray", "--ray-address", nodes.address)
-        again = subprocess.run(
-            [*node.machine.enter(own), *resume], env=environment() | stores, capture_output=True, text=True, timeout=300
-        )
-    finally:
-        for name in stores:
-            del os.environ[name]
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "3/3 finished" in again.stdout
-    for seed, steps in before.items():
-        assert computed(journal)[seed][len(steps)] > 5, "it went on from a checkpoint"
-    assert sorted(set(map(int, (line.split()[1] for line in journal.read_text().splitlines())))) == list(range(1, 41))
