@@ -1,6 +1,5 @@
 """Faults on a cluster: the supervisor or a raylet is killed, or Ctrl-C. Totals are exact and each value is there once."""
 
-import json
 import os
 import signal
 from collections.abc import Callable
@@ -12,46 +11,17 @@ import pytest
 from tests.support import cli
 from tests.support.paths import QUADRATIC
 from tests.support.processes import Process, wait_until_gone
+from tests.support.ray_sweeps import TOY, computed, whole
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'generative-sweeps[ray]'"),
 ]
-TOY = (
-    "--name",
-    "toy",
-    "--trials",
-    "3",
-    "--pruner",
-    "none",
-    "--set",
-    "steps=40,seconds=0.1",
-    "--checkpoint-every",
-    "0.5",
-)
 
 
 @pytest.fixture
 def journal(folder: Path) -> Path:
     return folder / "journal"
-
-
-def computed(journal: Path) -> dict[str, list[int]]:
-    """The steps that were computed, by seed, in their order."""
-    steps: dict[str, list[int]] = {}
-    for line in journal.read_text().splitlines() if journal.exists() else ():
-        seed, step, _ = line.split()
-        steps.setdefault(seed, []).append(int(step))
-    return steps
-
-
-def whole(name: str, trials: int) -> None:
-    """All trials are complete, each report there once."""
-    shown = json.loads(cli.sweep("show", name, "--json").stdout)
-    assert [trial["outcome"] for trial in shown["every_trial"]] == ["complete"] * trials, shown
-    for number in range(trials):
-        trial = json.loads(cli.sweep("show", name, str(number), "--json").stdout)
-        assert len(trial["reports"]) == 40
 
 
 def test_a_killed_supervisor_takes_its_cluster_along_and_the_sweep_goes_on_from_checkpoints(

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.orchestrator.launchers.test_ray_faults import TOY, computed, whole
-from tests.orchestrator.launchers.test_ray_refusals import another_package
 from tests.support import cli, machines, ray_nodes
 from tests.support.machines import Machine
 from tests.support.paths import QUADRATIC
 from tests.support.processes import Process
 from tests.support.ray_nodes import Cluster, Node
+from tests.support.ray_sweeps import TOY, another_package, computed, whole
 
 pytestmark = [
     pytest.mark.long,

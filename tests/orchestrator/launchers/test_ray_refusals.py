@@ -1,7 +1,6 @@
 """What cannot be played on a cluster is refused in one sentence, before anything is made."""
 
 import os
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ import torch
 from orchestrator.devices import Resources
 from orchestrator.errors import UserError
 from orchestrator.files import CannotWrite
-from orchestrator.launchers.ray import cluster, library, probe, workplace
+from orchestrator.launchers.ray import cluster, library, workplace
 from orchestrator.launchers.ray.cluster import Wanted
 from orchestrator.launchers.ray.launcher import RayLauncher
 from orchestrator.messages import Ended
@@ -26,8 +25,9 @@ from orchestrator.supervisor.machine import Machine
 from orchestrator.worker.trial import run_trial
 from tests.support import cli
 from tests.support.bench import toy_task
-from tests.support.paths import QUADRATIC, ROOT
+from tests.support.paths import QUADRATIC
 from tests.support.ray_nodes import free_port
+from tests.support.ray_sweeps import another_package
 
 ONE = Resources(("cuda",), 1)
 INSTALLED = find_spec("ray") is not None
@@ -180,16 +180,6 @@ def test_a_wrong_token_resources_and_versions_are_refused_before_anything_is_mad
             assert len(mixed.stderr.splitlines()) == 1
             node.leave()
         assert not (folder / ".sweeps").exists()
-
-
-def another_package(folder: Path) -> Path:
-    """Modules of a version that differs in one line."""
-    modules = folder / "package"
-    for package in probe.PACKAGES:
-        shutil.copytree(ROOT / package, modules / package, ignore=shutil.ignore_patterns("__pycache__"))
-    with (modules / "orchestrator" / "layout.py").open("a") as file:
-        file.write("# another version\n")
-    return modules
 
 
 def another_python(folder: Path) -> Path:
