@@ -111,12 +111,16 @@ class Cluster:
                 ).remote()
                 for node in nodes
             ]
-            try:
-                answers = ray.get(asked, timeout=PROBE_SECONDS)
-            except ray.exceptions.RayError as error:
-                raise UserError(
-                    f"a node of the cluster at {self.address} does not answer ({reason(error)}); see `ray status`"
-                ) from None
+            answers = []
+            for node, answer in zip(nodes, asked, strict=True):
+                try:
+                    answers.append(ray.get(answer, timeout=PROBE_SECONDS))
+                except ray.exceptions.RayError as error:
+                    if not self.alive(node["NodeID"]):  # it was lost just before, and Ray had not noticed yet
+                        continue
+                    raise UserError(
+                        f"a node of the cluster at {self.address} does not answer ({reason(error)}); see `ray status`"
+                    ) from None
         finally:
             ray.cloudpickle.unregister_pickle_by_value(probe)
         for there in answers:
