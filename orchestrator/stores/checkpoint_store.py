@@ -71,11 +71,8 @@ def write(address: str, parcel: Parcel) -> None:
 
 def read(address: str) -> Iterator[Parcel]:
     """The checkpoints of a trial at ``address`` that are whole, the newest first; CannotWrite where nothing can be read."""
-    for name in (
-        CHECKPOINT,
-        f"{CHECKPOINT}.part",
-        PREVIOUS_CHECKPOINT,
-    ):  # killed between two renamings, it is still aside
+    aside = f"{CHECKPOINT}.part"  # where the writer was killed between two renamings
+    for name in (CHECKPOINT, aside, PREVIOUS_CHECKPOINT):
         try:
             system, path = _open(address)
             head, _, content = system.cat_file(f"{path}/{name}").partition(b"\n")
@@ -84,9 +81,9 @@ def read(address: str) -> Iterator[Parcel]:
         except Exception as error:
             raise CannotWrite(f"{address} cannot be read ({_reason(error)}); see to that place") from error
         with suppress(ValueError, KeyError, TypeError):
-            told = json.loads(head)
-            if hashlib.sha256(content).hexdigest() == told["sha256"]:
-                yield Parcel(content[told["record"] :], content[: told["record"]])
+            facts = json.loads(head)
+            if hashlib.sha256(content).hexdigest() == facts["sha256"]:
+                yield Parcel(content[facts["record"] :], content[: facts["record"]])
                 continue
         print(f"{address}/{name} is damaged, so the one before is used", flush=True)
 
