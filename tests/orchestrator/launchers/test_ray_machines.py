@@ -108,6 +108,26 @@ def test_a_node_that_joins_with_another_version_is_not_used(
     whole("toy", 3)
 
 
+@pytest.mark.parametrize("seconds", [20, 90])
+def test_a_cable_is_pulled(
+    seconds: int, join: Callable[..., Node], begin: Callable[..., Process], journal: Path, gate: Path
+) -> None:
+    """After 90 s the trial is played elsewhere, and what the machine still does changes nothing."""
+    node = join()
+    assert node.machine is not None
+    process = begin()
+    process.wait_for(ahead(journal))
+    node.machine.pull()
+    with pytest.raises(subprocess.TimeoutExpired):  # it is this time that is tried
+        process.process.wait(seconds)
+    node.machine.plug()
+    gate.touch()
+    process.finish()
+    assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
+    assert "was lost" in process.stdout or seconds < 90
+    whole("toy", 3)
+
+
 def test_a_full_disk_of_a_machine_costs_no_trial(
     join: Callable[..., Node], begin: Callable[..., Process], journal: Path, tmp_path: Path, gate: Path
 ) -> None:
