@@ -5,6 +5,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -23,3 +24,12 @@ def earlier_sweeps() -> Iterator[Path]:
             archive.extractall(FOLDER.parent, filter="data")
         yield FOLDER
         shutil.rmtree(FOLDER)
+
+
+def as_before(now: Any, then: Any) -> Any:
+    """What a command prints ``now``, without the keys that it did not have ``then``: versions may add some."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        return {key: as_before(value, then[key]) for key, value in now.items() if key in then}
+    if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
+        return [as_before(*pair) for pair in zip(now, then, strict=True)]
+    return now

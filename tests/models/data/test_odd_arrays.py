@@ -137,7 +137,7 @@ def test_messages_about_the_users_own_names_are_short(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         load(f"npz:{tmp_path / 'set.npz'}", tmp_path)
     assert len(str(refused.value)) <= 300
-    assert str(refused.value).endswith("rename or add arrays")
+    assert str(refused.value).endswith("rename or add arrays; labels, y_train and y_test, may be left out")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to(path)], ids=["fifo", "dir", "loop"])
