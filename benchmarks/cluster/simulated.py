@@ -48,7 +48,7 @@ class Mark:
     megabytes: float  # of memory that the process holds
 
 
-class SimulatedJob:
+class SimulatedJob(Job):
     """A trial that says its next report as soon as the last one is answered."""
 
     def __init__(self, task: Task, reports: int) -> None:
