@@ -8,26 +8,19 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-ENDED = ("57P", "08")  # PostgreSQL's classes of codes: operator intervention, connection exception
 TIMES, PAUSE_SECONDS = 30, 0.1  # that it is done again; a server that is away is waited for where it is connected to
 
 
 def was_cut(error: BaseException) -> bool:
     """Whether an error comes of a connection that broke while it was used."""
-    return any(
-        isinstance(link, DBAPIError) and (link.connection_invalidated or _ended(link)) for link in _causes(error)
-    )
-
-
-def _ended(error: DBAPIError) -> bool:
-    """Whether the server says so itself, before the driver has noticed that the connection is closed."""
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith(ENDED)
+    return any(isinstance(link, DBAPIError) and link.connection_invalidated for link in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those before it. Optuna tries another query on a connection that broke, which fails for that reason."""
     while error is not None:
         yield error
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
 
 
 def again(error: Exception, times: int) -> None:

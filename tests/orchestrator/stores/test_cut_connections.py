@@ -10,7 +10,7 @@ import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 from orchestrator.stores import cuts, optuna_storage
 from tests.support.place import Place
@@ -95,3 +95,17 @@ def test_only_cuts_are_repeated_and_not_for_ever(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(StorageInternalError):
             method(1)
         assert len(called) == (cuts.TIMES if invalidated else 1)
+
+
+def test_a_cut_is_known_where_another_query_was_tried_on_the_connection_that_broke() -> None:
+    """Optuna does so when it reads trials, and tells of the second error alone."""
+    for invalidated in (True, False):
+        with pytest.raises(StorageInternalError) as raised:
+            try:
+                raise OperationalError("SELECT", {}, Exception("closed"), connection_invalidated=invalidated)
+            except OperationalError:
+                try:
+                    raise PendingRollbackError("Can't reconnect until invalid transaction is rolled back")
+                except PendingRollbackError as error:
+                    raise StorageInternalError from error
+        assert cuts.was_cut(raised.value) is invalidated
