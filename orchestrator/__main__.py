@@ -21,8 +21,10 @@ try:
     from orchestrator import collector, outputs
     from orchestrator.cli.main import main
 except KeyboardInterrupt:
-    print("interrupted; give the same command again", file=sys.stderr)
-    sys.exit(130)
+    from orchestrator.errors import AGAIN, INTERRUPTED
+
+    print(AGAIN, file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 
 def start() -> None:

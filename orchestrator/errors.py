@@ -1,6 +1,7 @@
 """What a user reads when a command ends early."""
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
+AGAIN = "interrupted; give the same command again"  # where nothing has begun
 
 
 class UserError(Exception):

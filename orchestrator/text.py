@@ -77,6 +77,11 @@ def visible(text: str) -> str:
     )
 
 
+def gigabytes(size: float) -> str:
+    """A number of bytes in words."""
+    return f"{size / 1e9:.2f} GB"
+
+
 def version() -> str:
     """The version of this program."""
     from importlib.metadata import PackageNotFoundError

@@ -95,11 +95,8 @@ def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
                 assert file.zip is not None  # it is open
                 _refuse_hostile(path, names, file.zip)
                 return {name: file[name] for name in names}, [name for name in file.files if name not in names]
-            optional = (
-                ""
-                if is_labelled
-                else f"; labels, {layout['train'].labels} and {layout['test'].labels}, may be left out"
-            )
+            labels = f"{layout['train'].labels} and {layout['test'].labels}"
+            optional = "" if is_labelled else f"; labels, {labels}, may be left out"
             present = ", ".join(file.files) or "nothing"
     except DataError:
         raise

@@ -22,11 +22,7 @@ def read(spec: str, noun: str, form: str, reader: Callable[[Path], Read]) -> Rea
         return reader(Path(path).expanduser())
     except DataError as error:
         raise DataError(_shortened(str(error))) from error
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # a path that the system does not take, or of a user who is none
+    except (OSError, RuntimeError, ValueError) as error:  # so for a path that the system does not take
         reason = getattr(error, "strerror", None) or error
         raise DataError(_shortened(f"'{spec}' cannot be read ({reason}); give another path")) from error
 

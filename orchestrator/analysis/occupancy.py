@@ -6,15 +6,15 @@ it ever played trials at a time.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.search.trials import Trial
 
 WENT_ON = "went on elsewhere"  # how a stay ended that was not the trial's last
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A trial in a row: from when to when, in seconds at work, and how it ended."""
+class Span(NamedTuple):
+    """A trial, or a worker of one: from when to when it ran, in seconds at work, and how it ended."""
 
     number: int
     began: float
@@ -24,10 +24,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class Place:
-    """A place: the bars of each of its rows, and the share of rows and time in which it was busy, 0 to 1."""
+    """A place: what ran in each of its rows, and the share of rows and time in which it was busy, 0 to 1."""
 
     name: str
-    rows: Sequence[Sequence[Bar]]
+    rows: Sequence[Sequence[Span]]
     busy: float
 
 
@@ -53,25 +53,25 @@ def places(trials: Iterable[Trial]) -> list[Place]:
     stays = [(trial, stay, stay is trial.stays[-1]) for trial in trials for stay in trial.stays]
     clock = Clock((stay.began, stay.ended) for _, stay, _ in stays)
     whole = clock(float("inf"))
-    bars: dict[str, list[Bar]] = {}
+    spans: dict[str, list[Span]] = {}
     for trial, stay, last in stays:
         outcome = trial.outcome if last and trial.finished else WENT_ON
-        bar = Bar(trial.number, clock(stay.began), clock(stay.ended), outcome)
-        bars.setdefault(stay.where, []).append(bar)
-    return [Place(name, rows := _rows(bars[name]), _share(bars[name], len(rows) * whole)) for name in sorted(bars)]
+        span = Span(trial.number, clock(stay.began), clock(stay.ended), outcome)
+        spans.setdefault(stay.where, []).append(span)
+    return [Place(name, rows := _rows(spans[name]), _share(spans[name], len(rows) * whole)) for name in sorted(spans)]
 
 
-def _rows(bars: Sequence[Bar]) -> list[list[Bar]]:
-    """Each bar in the first row in which it overlaps no other."""
-    rows: list[list[Bar]] = []
-    for bar in sorted(bars, key=lambda bar: bar.began):
-        row = next((row for row in rows if row[-1].ended <= bar.began), None)
+def _rows(spans: Iterable[Span]) -> list[list[Span]]:
+    """Each in the first row in which it overlaps no other."""
+    rows: list[list[Span]] = []
+    for span in sorted(spans, key=lambda span: span.began):
+        row = next((row for row in rows if row[-1].ended <= span.began), None)
         if row is None:
-            rows.append([bar])
+            rows.append([span])
         else:
-            row.append(bar)
+            row.append(span)
     return rows
 
 
-def _share(bars: Iterable[Bar], whole: float) -> float:
-    return sum(bar.ended - bar.began for bar in bars) / whole if whole else 0.0
+def _share(spans: Iterable[Span], whole: float) -> float:
+    return sum(span.ended - span.began for span in spans) / whole if whole else 0.0

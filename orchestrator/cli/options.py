@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from models.hints import did_you_mean
 from orchestrator import options
-from orchestrator.errors import INTERRUPTED, UserError
+from orchestrator.errors import AGAIN, INTERRUPTED, UserError
 from orchestrator.search.options import TRIALS_AT_MOST, SweepOptions
 from orchestrator.text import visible
 
@@ -32,7 +32,7 @@ class Group(click.Group):
         except UserError as error:
             raise Refused(visible(str(error))) from None
         except KeyboardInterrupt as error:
-            click.echo(visible(str(error) or "interrupted; give the same command again"), err=True)
+            click.echo(visible(str(error) or AGAIN), err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except click.NoSuchOption as error:
             raise _no_such_option(error) from None

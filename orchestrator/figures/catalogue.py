@@ -85,8 +85,7 @@ FIGURES = {
         "places:of_sweep",
         "endings",
         "all, from one trial on that was played",
-        "A row a worker of each machine, GPU or processor, a bar a tri"
-        "al, with the share of the time in which the place was busy.",
+        "A row a worker of each machine, GPU or processor, a bar a trial, with the share of time in which the place was busy.",
     ),
 }
 

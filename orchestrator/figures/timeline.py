@@ -1,13 +1,12 @@
 """Figures of reports: what became of trials over time, and two sweeps side by side."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from orchestrator.analysis.occupancy import Clock, Span
 from orchestrator.figures.canvas import BEST, LINES, blank, time_unit, value_axis
 from orchestrator.figures.subject import Subject
 from orchestrator.search.trials import Trial
@@ -22,30 +21,15 @@ OUTCOMES = {
 }
 
 
-class Span(NamedTuple):
-    """When a trial ran, in seconds during which any trial ran."""
-
-    number: int
-    began: float
-    ended: float
-    outcome: str
-
-
 def spans(trials: Iterable[Trial]) -> list[Span]:
     """When finished trials ran, by a clock that starts at 0 and stands still while none of them runs."""
-    spans, shift, until = list[Span](), 0.0, -math.inf
     finished = [
         Span(trial.number, trial.began.timestamp(), trial.ended.timestamp(), trial.outcome)
         for trial in trials
         if trial.finished and trial.began and trial.ended
     ]
-    for span in sorted(finished, key=lambda span: span.began):
-        if span.began > until:
-            shift += span.began - (until if spans else 0.0)
-            until = span.began
-        until = max(until, span.ended)
-        spans.append(span._replace(began=span.began - shift, ended=span.ended - shift))
-    return spans
+    clock = Clock((span.began, span.ended) for span in finished)
+    return [span._replace(began=clock(span.began), ended=clock(span.ended)) for span in finished]
 
 
 def of_sweep(subject: Subject) -> Figure | None:

@@ -199,13 +199,12 @@ class LocalJob:
 class LocalLauncher(Launcher):
     """As many workers at once as there are slots, with the processor's threads divided among them."""
 
-    leaves = (
-        False  # whether a trial leaves where its worker hears SIGTERM: only where the supervisor may not hear it too
-    )
+    def __init__(self, resources: Resources, study: str, leaves: bool = False) -> None:
+        """The server that workers are forked from imports ``study``, once for all workers.
 
-    def __init__(self, resources: Resources, study: str) -> None:
-        """The server that workers are forked from imports ``study``, once for all workers."""
-        self.resources = resources
+        ``leaves``: a trial leaves with a checkpoint where its worker hears SIGTERM, which the supervisor may not hear.
+        """
+        self.resources, self.leaves = resources, leaves
         self.before = {name: os.environ.get(name) for name in (*THREAD_VARIABLES, *WAITING)}
         # Read when the server imports torch.
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(resources.threads)))

@@ -164,7 +164,8 @@ class Book:
 
     def place(self, number: int) -> int:
         """The step of the checkpoint at which a trial's worker last died; 0 where none has."""
-        return next((death.at for death in reversed(trials.deaths_of(self._running[number]))), 0)
+        deaths = trials.deaths_of(self._running[number])
+        return deaths[-1].at if deaths else 0
 
     def report(self, number: int, index: int, values: tuple[float, ...]) -> bool:
         """Note the objectives' ``index``-th values; returns whether the trial is to be pruned.

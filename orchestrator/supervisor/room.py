@@ -6,6 +6,7 @@ from orchestrator.launchers import memory
 from orchestrator.search.trials import PendingTrial
 from orchestrator.supervisor.queue import Agenda
 from orchestrator.supervisor.status import RunningTrial
+from orchestrator.text import gigabytes
 
 MARGIN = 1.1  # times the most that a trial has held
 
@@ -43,8 +44,3 @@ class Room:
                 f"a trial holds up to {gigabytes(self.most)} of memory, and {gigabytes(left)} are left: no more than "
                 f"{running} at a time while that is so"
             )
-
-
-def gigabytes(size: float) -> str:
-    """Bytes in words."""
-    return f"{size / 1e9:.2f} GB"

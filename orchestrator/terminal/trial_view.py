@@ -42,7 +42,7 @@ def view(book: Book, number: int, console: Console) -> Group:
         rows["course"] = f"{text.sparkline(course, 40)}  {text.short(course[0])} to {text.short(course[-1])}"
     rows |= {
         "time": text.clock(trial.seconds),
-        "memory": f"{trial.memory / 1e9:.2f} GB at most" if trial.memory else "",
+        "memory": f"{text.gigabytes(trial.memory)} at most" if trial.memory else "",
         "deaths": "; ".join(f"at step {death.at}: {death.how}" for death in trial.deaths),
         "places": "; ".join(map(_stay, trial.stays)),
         "MLflow run": run_of(spec, trial),

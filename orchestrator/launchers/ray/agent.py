@@ -94,8 +94,8 @@ class Agent:
         self.cached = Source(self.cache)
         self.cached.known()
         os.environ.pop("RAY_ADDRESS", None)
-        self.launcher = LocalLauncher(Resources((self.where.device,), threads), "" if study.endswith(".py") else study)
-        self.launcher.leaves = True
+        resources, module = Resources((self.where.device,), threads), "" if study.endswith(".py") else study
+        self.launcher = LocalLauncher(resources, module, leaves=True)
         signal.signal(signal.SIGTERM, lambda number, frame: self._leave())  # Ray makes actors in the main thread
 
     def ready(self) -> Where:

@@ -38,9 +38,7 @@ class Shipment:
     named: str  # as the task names it
     digest: str
     stamps: Mapping[str, tuple[int, int, int]]  # of each file: inode, size, time
-    content: Sequence[Any] = field(
-        default=(), compare=False
-    )  # references to the archive's parts in Ray's store, in order
+    content: Sequence[Any] = field(default=(), compare=False)  # references to the archive's parts in Ray's store
 
     def is_here(self) -> bool:
         """Whether this machine has the very same files at the same place."""

@@ -41,11 +41,9 @@ def check_values(chosen: Mapping[str, Any]) -> None:
         )
     if chosen["device"] == "cpu" and chosen["gpus"]:
         raise UserError(f"--device cpu uses no GPU; leave out --gpus {chosen['gpus']:g}, or say --device cuda")
-    if chosen["per_gpu"] is not None:
-        for option, value in (("--gpus", chosen["gpus"]), ("--device", chosen["device"] == "cpu" or None)):
-            if value is not None:
-                shown = f"{option} cpu" if option == "--device" else f"{option} {value:g}"
-                raise UserError(f"--per-gpu {chosen['per_gpu']} says what each trial has of a GPU; leave out {shown}")
+    if chosen["per_gpu"] is not None and (chosen["gpus"] is not None or chosen["device"] == "cpu"):
+        other = "--device cpu" if chosen["gpus"] is None else f"--gpus {chosen['gpus']:g}"
+        raise UserError(f"--per-gpu {chosen['per_gpu']} says what each trial has of a GPU; leave out {other}")
     _custom(chosen)
     if chosen["gpus"] is not None and chosen["gpus"] > 1 and chosen["gpus"] != int(chosen["gpus"]):
         raise UserError(f"--gpus {chosen['gpus']:g}: give a whole number, or a share of one GPU below 1")
