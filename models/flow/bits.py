@@ -1,6 +1,7 @@
 """What a flow says of images: their bits per dimension, and whether they come back from their noise."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -18,20 +19,19 @@ def pixels(images: Tensor, levels: int, generator: Generator) -> Tensor:
     return likelihood.dequantise(likelihood.ranks(images, levels), levels, generator)
 
 
-def log_densities(flow: Flow, images: Tensor, generator: Generator, draws: int = DRAWS) -> Tensor:
-    """log p of each image (n, …), placed within its cells ``draws`` times: (draws, n), in nats, without gradients."""
-    levels = int(flow.levels)
+def log_densities(flows: Sequence[Flow], images: Tensor, generator: Generator, draws: int = DRAWS) -> Tensor:
+    """log p of each image (n, …) by flows of the same levels: (flows, draws, n), in nats, without gradients.
+
+    In each draw the pixels are placed within their cells anew, in the same places for all flows.
+    """
+
+    def batch_densities(batch: Tensor) -> Tensor:
+        x = pixels(batch, int(flows[0].levels), generator)
+        return torch.stack([flow.log_density(x, generator=generator) for flow in flows])
+
     with torch.no_grad():
-        rows = [
-            torch.cat(
-                [
-                    flow.log_density(pixels(batch, levels, generator), generator=generator)
-                    for batch in torch.split(images, BATCH)
-                ]
-            )
-            for _ in range(draws)
-        ]
-    return torch.stack(rows)
+        rows = [torch.cat([batch_densities(batch) for batch in torch.split(images, BATCH)], 1) for _ in range(draws)]
+    return torch.stack(rows, 1)
 
 
 def scores(flow: Flow, images: Tensor, generator: Generator, name: str = "") -> dict[str, float]:
@@ -39,7 +39,7 @@ def scores(flow: Flow, images: Tensor, generator: Generator, name: str = "") -> 
 
     The second, ``…_importance``, is a tighter upper bound on the bits of the stored images.
     """
-    nats, cell = log_densities(flow, images, generator), 1 / int(flow.levels)
+    nats, cell = log_densities([flow], images, generator)[0], 1 / int(flow.levels)
     values = likelihood.scores(nats.mean(0), flow.shape, name, cell)
     tighter = nats.logsumexp(0) - math.log(len(nats))
     values[f"likelihood/bits_per_dimension_importance{name}"] = likelihood.bits(

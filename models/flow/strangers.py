@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from models.data.dataset import Data
 from models.env import Env
 from models.events import Curve, Event, Images, Scalars
-from models.flow.bits import DRAWS, log_densities, pixels
+from models.flow.bits import log_densities, pixels
 from models.flow.drawing import drawn, labels_in_turn, standard_noise
 from models.flow.networks import Flow
 from models.parts.evaluation import likelihood, outliers
@@ -58,7 +58,7 @@ class Scores:
     def __init__(self, flow: Flow, background: Flow | None, data: Data, generator: Generator) -> None:
         self.flow, self.background, self.generator = flow, background, generator
         trained = data.train.floats(torch.arange(min(IMAGES, len(data.train))))
-        self.usual = float(log_densities(flow, trained, generator, 1).mean())
+        self.usual = float(log_densities([flow], trained, generator, 1).mean())
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         flow, generator = self.flow, self.generator
@@ -74,15 +74,9 @@ class Scores:
 
     def log_densities(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Of both flows in nats, (n,), means over draws of where in its cell each pixel is, the same for both flows."""
-        flow, other, generator = self.flow, self.background, self.generator
-        nats, others = torch.zeros(2, len(images), device=images.device)
-        with torch.no_grad():
-            for _ in range(DRAWS):
-                x = pixels(images, int(flow.levels), generator)
-                nats = nats + flow.log_density(x, generator=generator) / DRAWS
-                if other is not None:
-                    others = others + other.log_density(x, generator=generator) / DRAWS
-        return nats, None if other is None else others
+        flows = [self.flow] if self.background is None else [self.flow, self.background]
+        nats, *others = log_densities(flows, images, self.generator).mean(1)
+        return nats, others[0] if others else None
 
 
 def rounded(flow: Flow, images: Tensor) -> Tensor:

@@ -41,7 +41,14 @@ def load(
     """
     import torch
 
-    for name in () if address else (CHECKPOINT, PREVIOUS_CHECKPOINT):
+    if address:
+        for parcel in checkpoint_store.read(address):
+            far: dict[str, Any] = torch.load(io.BytesIO(parcel.state), map_location="cpu", weights_only=True)
+            if not usable(far):
+                outbox.restore(folder, parcel.record)
+            return far
+        return None
+    for name in (CHECKPOINT, PREVIOUS_CHECKPOINT):
         try:
             state: dict[str, Any] = torch.load(folder / name, map_location="cpu", weights_only=True)
         except FileNotFoundError:
@@ -51,11 +58,6 @@ def load(
             continue
         if usable(state):
             return state
-    for parcel in checkpoint_store.read(address) if address else ():
-        state = torch.load(io.BytesIO(parcel.state), map_location="cpu", weights_only=True)
-        if not usable(state):
-            outbox.restore(folder, parcel.record)
-        return state
     return None
 
 
