@@ -17,7 +17,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.completion import CLOSING
 from orchestrator.search.new_sweep import create
 from orchestrator.search.spec import Spec
-from orchestrator.stores import artifact_locations, failures, patience
+from orchestrator.stores import artifact_locations, checkpoint_store, failures, patience
 from orchestrator.stores.optuna_storage import UNWRITABLE, NameTaken, Storage, engine_of, unwritable
 from orchestrator.supervisor import closing as closings
 from orchestrator.supervisor import lease
@@ -40,7 +40,8 @@ def parent_run() -> str:
 def check(spec: Spec, book: Book | None, trials: int | None, storage: Storage, parent_run: str = "") -> dict[str, Any]:
     """What changes in the ``book`` of a planned sweep, if there is one, when it is driven; see ``drive``.
 
-    ``trials`` is its total, where that is asked for. UserError where the sweep cannot be made or driven; nothing is made here.
+    ``trials`` is its total, where that is asked for. UserError where the sweep cannot be made or driven. Nothing is made here
+    but a folder that ``--checkpoints`` names.
     """
     if book is None:
         files.check_folder(Path(spec.folder))
@@ -52,6 +53,8 @@ def check(spec: Spec, book: Book | None, trials: int | None, storage: Storage, p
         variable = bool(os.environ.get("MLFLOW_TRACKING_URI", "").strip()) and not spec.options.get("tracking_uri")
         option = "MLFLOW_TRACKING_URI" if variable else "--tracking-uri"
         connection.check(spec.tracking_uri, option, Path(spec.study).stem, parent_run)
+        if spec.checkpoints:  # last, for a file is written there
+            checkpoint_store.check(spec.checkpoints)
         return {}
     book.claim()
     if driver := lease.present(book):

@@ -82,24 +82,22 @@ def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
         raise UserError(str(error)) from None
     if stored := books.find(storage, name):
         _refuse_another(spec.model_copy(update={"data_digest": stored.data_digest}), stored)
-    if not read:
-        return spec
-    try:  # last, for it may wait for torch
+    return _judged(spec, study, configs, reader) if read else spec  # last, for it may wait for torch
+
+
+def _judged(spec: Spec, study: Study[Any, Any], configs: Mapping[str, BaseModel], reader: kinds.Reader) -> Spec:
+    """The spec with what its data are; UserError where they do not suit the study."""
+    try:
         data = reader.load()
         check(study, configs, data)
     except datasets.DataError as error:
         raise UserError(str(error)) from None
-    found = {"data_digest": data.digest, "data_notes": [*data.notes], "caution": _caution(base, data)}
-    return spec.model_copy(update=found)
+    caution = ""
+    if (new := spec.base.get("evaluation_samples")) is not None:  # the study scores so many new images
+        from models.parts.evaluation import needs
 
-
-def _caution(base: BaseModel, data: Any) -> str:
-    """What is said beside every FID of new images, as many as ``evaluation_samples``, which studies that score some have."""
-    if (new := getattr(base, "evaluation_samples", None)) is None:
-        return ""
-    from models.parts.evaluation import needs
-
-    return needs.caution(data, new)
+        caution = needs.caution(data, new)
+    return spec.model_copy(update={"data_digest": data.digest, "data_notes": [*data.notes], "caution": caution})
 
 
 def settle(spec: Spec, storage: Storage) -> books.Book | None:

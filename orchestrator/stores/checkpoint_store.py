@@ -27,13 +27,18 @@ class Parcel(NamedTuple):
 
 
 def resolve(text: str) -> str:
-    """The address of ``--checkpoints``, that of a folder whole; UserError where nothing can be written there."""
+    """The address of ``--checkpoints``, that of a folder whole; UserError for one that cannot be. Nothing is looked at."""
     address = urls.public(text.strip().rstrip("/"), "--checkpoints")
     if "://" not in address:
         address = Path(address).expanduser().absolute().as_uri()
-    scheme = address.partition("://")[0]
-    if scheme == "memory":
+    if address.startswith("memory://"):
         raise UserError("--checkpoints memory://: memory ends with its process; name a folder or a bucket")
+    return address
+
+
+def check(address: str) -> None:
+    """UserError where nothing can be written at an address; the folder is made."""
+    scheme = address.partition("://")[0]
     try:
         system, path = _open(address)
         probe = f"{path}/.probe-{uuid.uuid4().hex}"
@@ -50,7 +55,6 @@ def resolve(text: str) -> str:
         raise UserError(
             f"--checkpoints {address} cannot be written to ({_reason(error)}); name a place that can"
         ) from None
-    return address
 
 
 def write(address: str, parcel: Parcel) -> None:

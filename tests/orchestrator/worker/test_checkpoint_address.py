@@ -20,7 +20,9 @@ from orchestrator.repair import removal
 from orchestrator.stores import checkpoint_store
 from orchestrator.supervisor.limits import Limits
 from orchestrator.worker import checkpoint
+from tests.support import cli
 from tests.support.bench import Bench
+from tests.support.paths import QUADRATIC
 
 OFTEN = Limits(checkpoint=1e-9, silence=None)
 
@@ -122,9 +124,17 @@ def test_an_address_that_takes_nothing_is_refused_before_anything_starts(tmp_pat
         ("s3://key:secret@bucket/x", "holds credentials"),
     ):
         with pytest.raises(UserError, match=refusal) as caught:
-            checkpoint_store.resolve(address)
+            checkpoint_store.check(checkpoint_store.resolve(address))
         assert "secret" not in str(caught.value)
     assert checkpoint_store.resolve(f"{tmp_path}/new/") == f"{tmp_path.as_uri()}/new"
+
+
+def test_a_plan_makes_no_folder_for_checkpoints(folder: Path) -> None:
+    """Nor does a command that is refused for another reason, or one for another machine."""
+    run = ("run", str(QUADRATIC), "--checkpoints", "far")
+    for arguments in ((*run, "--dry-run"), (*run, "--set", "nonsense=1"), ("cluster", "slurm", "--", *run)):
+        cli.sweep(*arguments, cwd=folder)
+        assert not (folder / "far").exists(), arguments
 
 
 def test_a_place_that_fails_later_is_said_and_ends_no_trial(tmp_path: Path) -> None:
