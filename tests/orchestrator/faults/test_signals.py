@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +12,14 @@ from tests.support.place import Place
 from tests.support.processes import Process, kill, wait_until_gone
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def terminal() -> Iterator[None]:
+    """Commands hear that their terminal is closed, although `nohup` may have started these tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def to_the_group(process: Process) -> None:
