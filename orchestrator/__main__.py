@@ -4,6 +4,22 @@ import gc
 import os
 import signal
 import sys
+import threading
+from _thread import interrupt_main
+from typing import Any
+
+AGAIN_SECONDS = 0.02  # until a Ctrl-C that Python has dropped is heard once more
+
+
+def hear_again(dropped: Any) -> None:
+    """Ctrl-C in a callback of Python's own, as while modules are imported, is dropped by it: it is made once more."""
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        threading.Timer(AGAIN_SECONDS, interrupt_main).start()
+    else:
+        sys.__unraisablehook__(dropped)
+
+
+sys.unraisablehook = hear_again
 
 try:
     os.getcwd()

@@ -44,7 +44,7 @@ def cluster(kind: str, command: tuple[str, ...], name: str, hosts: str | None, *
     values = {option: value for option, value in given.items() if value is not None}
     machines = tuple(host.strip() for host in (hosts or "").split(",") if host.strip())
     request = batch.Request(name=name, command=command, hosts=machines, **values)  # type: ignore[arg-type]
-    batch.check(request)
+    batch.check(kind, request)
     _check(command, name)
     click.echo(getattr(batch, kind)(request), nl=False)
 
@@ -64,9 +64,7 @@ def _check(command: Sequence[str], name: str) -> None:
     from studies.parts.study import StudyError
 
     word, *arguments = command
-    parsed = {"run": run.run, "compare": run.compare}[word].make_context(
-        f"sweep {word}", arguments, parent=click.get_current_context()
-    )
+    parsed = {"run": run.run, "compare": run.compare}[word].make_context(f"sweep {word}", arguments)
     values = {**parsed.params, "name": name}
     if values.pop("dry_run"):
         raise UserError("--dry-run prints a plan and starts nothing; leave it out behind --")

@@ -16,7 +16,13 @@ from orchestrator.files import CannotWrite
 from orchestrator.layout import CHECKPOINT, PREVIOUS_CHECKPOINT
 from orchestrator.stores import urls
 
-EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "abfs", "abfs": "abfs"}  # of fsspec, which bring what these need
+PACKAGES = {
+    "s3": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+}  # by which fsspec reaches buckets
 
 
 class Parcel(NamedTuple):
@@ -28,12 +34,19 @@ class Parcel(NamedTuple):
 
 def resolve(text: str) -> str:
     """The address of ``--checkpoints``, that of a folder whole; UserError for one that cannot be. Nothing is looked at."""
-    address = urls.public(text.strip().rstrip("/"), "--checkpoints")
-    if "://" not in address:
-        address = Path(address).expanduser().absolute().as_uri()
-    if address.startswith("memory://"):
+    address = urls.public(text.strip(), "--checkpoints")
+    scheme, separator, place = address.partition("://")
+    if not separator:
+        return Path(address).expanduser().absolute().as_uri()
+    if scheme == "memory":
         raise UserError("--checkpoints memory://: memory ends with its process; name a folder or a bucket")
-    return address
+    if scheme not in ("file", *PACKAGES):
+        raise UserError(
+            f"--checkpoints {address}: there is no {scheme}:// for checkpoints; name a folder, s3:// or gs://"
+        )
+    if not place.strip("/"):
+        raise UserError(f"--checkpoints {address} names no bucket and no folder; write {scheme}://BUCKET/PATH")
+    return address.rstrip("/")
 
 
 def check(address: str) -> None:
@@ -46,11 +59,9 @@ def check(address: str) -> None:
         system.pipe_file(probe, b"probe")
         system.rm_file(probe)
     except ImportError:
-        extra = EXTRAS.get(scheme)
-        way = f"install it: pip install 'fsspec[{extra}]'" if extra else "name a folder, s3:// or gs://"
-        raise UserError(f"--checkpoints {address}: what reads {scheme}:// is not installed; {way}") from None
-    except ValueError:
-        raise UserError(f"--checkpoints {address}: there is no {scheme}://; name a folder, s3:// or gs://") from None
+        raise UserError(
+            f"--checkpoints {address}: what reads {scheme}:// is not installed; install it: pip install {PACKAGES[scheme]}"
+        ) from None
     except Exception as error:  # of whatever library reaches the address
         raise UserError(
             f"--checkpoints {address} cannot be written to ({_reason(error)}); name a place that can"

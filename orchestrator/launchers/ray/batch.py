@@ -37,8 +37,8 @@ class Request:
         return shlex.join(["sweep", *self.command, "--name", self.name, "--launcher", "ray"])
 
 
-def check(request: Request) -> None:
-    """UserError for what no cluster can start."""
+def check(kind: str, request: Request) -> None:
+    """UserError for what no cluster of this kind can start."""
     if request.command[:1] not in (("run",), ("compare",)):
         raise UserError("say what is to run on it, behind --: sweep cluster slurm --nodes 4 -- run ebm --trials 40")
     given = {word.partition("=")[0] for word in request.command}
@@ -49,6 +49,12 @@ def check(request: Request) -> None:
             )
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?", request.name):
         raise UserError(f"--name {request.name}: use up to 48 of a-z 0-9 - , which names of jobs may have")
+    for option, owner in (("partition", "slurm"), ("hosts", "ssh"), ("image", "kubernetes")):
+        if getattr(request, option) and kind != owner:
+            raise UserError(f"--{option} is of `sweep cluster {owner}`; leave it out")
+    for host in request.hosts:
+        if not re.fullmatch(r"[\w.@:\[\]-]+", host):
+            raise UserError(f"--hosts: '{host}' is no name of a machine; write --hosts node1,node2")
 
 
 def slurm(request: Request) -> str:

@@ -91,6 +91,28 @@ setattr(owner, name, interrupted)
 """
 
 
+DROPPED = """
+import os, signal, weakref
+import orchestrator.__main__
+import orchestrator.search.plan as plan
+original = plan.resolve
+class Thing: pass
+def resolve(*arguments, **more):
+    thing = Thing()
+    watch = weakref.ref(thing, lambda gone: os.kill(os.getpid(), signal.SIGINT))
+    del thing  # what is raised in the callback is dropped
+    return original(*arguments, **more)
+plan.resolve = resolve
+"""
+
+
+@files_only
+def test_ctrl_c_is_heard_where_python_drops_it(place: Place) -> None:
+    process = place.start(*place.run("--trials", "1", "--workers", "0"), script=DROPPED)
+    assert process.finish().returncode == 130, process.output
+    assert "Exception ignored" not in process.output and "Traceback" not in process.output, process.output
+
+
 @files_only
 @pytest.mark.parametrize(
     ("moment", "sentence"),

@@ -80,6 +80,9 @@ def test_what_could_not_start_is_refused() -> None:
     printed("slurm", "--", "run", "ebm", "--name", "mine", refusal="--name is set by the script")
     printed("slurm", "--name", "My Job", "--", "run", "ebm", refusal="--name My Job")
     printed("ssh", "--", "run", "ebm", refusal="name the machines")
+    printed("ssh", "--hosts", "a;touch x,b", "--", "run", "ebm", refusal="'a;touch x' is no name of a machine")
+    printed("slurm", "--image", "i", "--", "run", "ebm", refusal="--image is of `sweep cluster kubernetes`")
+    printed("slurm", "--", "run", "ebm", "--bogus", "3", refusal="Try 'sweep run --help'")
     printed("slurm", "--", "run", "ebmm", refusal="no study 'ebmm'; did you mean ebm?")
     printed("slurm", "--", "run", "ebm", "--trils", "3", refusal="No such option '--trils'")
     printed(

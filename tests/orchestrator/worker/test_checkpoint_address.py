@@ -122,6 +122,8 @@ def test_an_address_that_takes_nothing_is_refused_before_anything_starts(tmp_pat
         ("memory://sweeps", "memory ends with its process"),
         ("nonsense://x", "there is no nonsense://"),
         ("s3://key:secret@bucket/x", "holds credentials"),
+        ("s3://", "names no bucket"),
+        ("http://there/x", "there is no http:// for checkpoints"),
     ):
         with pytest.raises(UserError, match=refusal) as caught:
             checkpoint_store.check(checkpoint_store.resolve(address))
