@@ -1,6 +1,5 @@
 """When a worker is ended: it takes too long, or it hangs. A slow one is not."""
 
-import time
 from dataclasses import dataclass
 
 from orchestrator.messages import WAITING
@@ -21,19 +20,18 @@ class Limits:
     trial: float | None = None  # that a worker may play a trial for
     deaths: int = 3  # of a trial's workers, at the same checkpoint, until the trial has failed
 
-    def late(self, trial: RunningTrial) -> str:
-        """Why the trial takes too long, '' where it does not. One that waits for a place has not begun."""
-        if self.trial is None or trial.pulse.stage == WAITING or time.monotonic() - trial.began <= self.trial:
+    def late(self, trial: RunningTrial, now: float) -> str:
+        """Why the trial takes too long at ``now``, '' where it does not. One that waits for a place has not begun."""
+        if self.trial is None or trial.pulse.stage == WAITING or now - trial.began <= self.trial:
             return ""
         return f"ended after {self.trial:g} s, the limit that --trial-timeout sets, at {trial.progress()}"
 
-    def silent(self, trial: RunningTrial) -> str:
-        """Why the worker counts as hung, '' where it does not.
+    def silent(self, trial: RunningTrial, now: float) -> str:
+        """Why the worker counts as hung at ``now``, '' where it does not.
 
         In training, silence is enough. At any other stage (evaluation, a judge, downloads) it may be at long work that says
         nothing: there it is hung where it has used no processor time either, as when it was stopped by a signal.
         """
-        now = time.monotonic()
         if self.silence is None or now - trial.heard <= self.silence:
             return ""
         if trial.pulse.stage != TRAINING:

@@ -147,7 +147,7 @@ class Supervisor:
             if stood_still:  # what was said meanwhile is not heard yet
                 trial.heard = now
             self.room.look(trial)
-            late, silent = self.limits.late(trial), self.limits.silent(trial)
+            late, silent = self.limits.late(trial, now), self.limits.silent(trial, now)
             if late or silent:
                 trial.job.kill()
                 if late:

@@ -11,8 +11,9 @@ from orchestrator import files, text
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
 from orchestrator.search import new_sweep, plan
-from orchestrator.search.book import INFEASIBLE
+from orchestrator.search.book import INFEASIBLE, Book
 from orchestrator.search.options import request
+from orchestrator.supervisor import commands
 from orchestrator.supervisor.limits import Limits
 from orchestrator.terminal import tables
 from tests.support.bench import Bench, resumed, stop_after, stop_in
@@ -181,6 +182,24 @@ def test_a_trial_that_takes_too_long_keeps_its_last_value(bench: Bench) -> None:
     values = [value for _, key, value in bench.record(book, number).points if key == "distance"]
     assert (end.outcome, end.reason) == ("failed", "TrialTimeout") and end.values == (values[-1],)
     assert f"**distance {text.short(values[-1])}**" in bench.record(book, number).description
+
+
+def test_a_supervisor_that_stands_still_while_it_looks_takes_no_worker_for_hung(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when it is suspended, or its database waits, between the look at the clock and the look at the workers."""
+    pending, looks = commands.pending, iter(range(10**9))
+
+    def slow(book: Book) -> dict[str, Any]:
+        time.sleep(3 if next(looks) == 1 else 0)
+        return pending(book)
+
+    monkeypatch.setattr(commands, "pending", slow)
+    book = bench.book(trials=1, set=["seconds=0.05", "steps=40"])
+    _, supervisor = bench.drive(book, limits=Limits(checkpoint=1e9, silence=2))
+    assert next(looks) > 2, "it looked again after it stood still"
+    assert supervisor.status.counts["complete"] == 1
+    assert not [event for event in supervisor.status.events if "silent" in event]
 
 
 def test_time_that_is_up_starts_no_trial(bench: Bench) -> None:
