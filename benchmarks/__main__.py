@@ -34,7 +34,7 @@ THEORY = "theory"  # no matter of speed: it draws the pictures of docs/theory.md
 def measure(name: str, quick: bool, picture: Path | None) -> Iterator[Figure]:
     """The figures of one benchmark, as they come."""
     if name == MAIN_JOB:
-        from benchmarks import main_job
+        from benchmarks.speed import main_job
 
         yield from main_job.measure(picture)
     elif name == THEORY:
@@ -42,7 +42,8 @@ def measure(name: str, quick: bool, picture: Path | None) -> Iterator[Figure]:
 
         yield from theory.measure(quick, picture)
     else:
-        yield from importlib.import_module(f"benchmarks.{name}").measure(quick)
+        module = CLUSTER if name == CLUSTER else f"speed.{name}"
+        yield from importlib.import_module(f"benchmarks.{module}").measure(quick)
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from studies.parts.sections import CHAINS, NEIGHBOURS, OUTLIERS, SCORES
 def base(shape: ImageShape) -> Config:
     """By the size of the images: measured on digits of 8×8 and 28×28 and on 32×32 colour, each for one processor core.
 
-    What a GPU can do at 32×32 is ``benchmarks/published_ebm.py``.
+    What a GPU can do at 32×32 is ``benchmarks/published/igebm.py``.
     """
     side = max(shape[1:])
     if side <= 16:

@@ -197,8 +197,9 @@ def test_files_are_written_aside_and_renamed() -> None:
 
 
 def test_folders_stay_small() -> None:
+    others = (ROOT / "benchmarks").rglob("*.py")
     sizes: dict[Path, int] = {}
-    for path in FILES:
+    for path in [*FILES, *others]:
         sizes[path.parent] = sizes.get(path.parent, 0) + 1
     del sizes[ROOT / CATALOGUE]
     assert not {str(folder): size for folder, size in sizes.items() if size > LARGEST_FOLDER}

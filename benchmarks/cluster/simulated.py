@@ -32,7 +32,7 @@ from orchestrator.supervisor.limits import Limits
 from orchestrator.supervisor.status import SweepStatus
 from orchestrator.supervisor.supervisor import Supervisor
 
-STUDY = Path(__file__).parents[1] / "empty_study.py"
+STUDY = Path(__file__).parents[1] / "speed" / "empty_study.py"
 NAME = "simulated"
 NODES = 16  # whose names trials say
 

@@ -17,7 +17,7 @@ from statistics import median
 
 from benchmarks._figure import SWEEP, Figure, empty_folder, environment
 
-STUDY = Path(__file__).parents[1] / "empty_study.py"
+STUDY = Path(__file__).parents[1] / "speed" / "empty_study.py"
 WORKERS, REPEATS = 2, 3
 TRIALS, QUICK_TRIALS = {0.0: 50, 1.0: 40}, {0.0: 12, 1.0: 10}  # by the seconds that a trial sleeps
 TARGET = 150  # milliseconds

@@ -113,7 +113,7 @@ def test_another_supervisor_is_turned_away_and_takes_over_after_the_first_ones_d
     kill(frozen, signal.SIGSTOP)  # this one will not leave by itself
     process.kill()
     third = place.start("resume", "toy", "--workers", "2", "--checkpoint-every", "0.5")
-    third.wait_for(lambda: place.workers().get(0, frozen) != frozen)  # benchmarks/recovery.py measures how soon
+    third.wait_for(lambda: place.workers().get(0, frozen) != frozen)  # benchmarks/speed/recovery.py measures how soon
     place.open_gate()
     assert third.finish().returncode == 0, third.output
     place.check(2, STEPS)

@@ -1,6 +1,6 @@
 """Every Bayesian network of pixels on Persian digits: bits per dimension, FID and legibility, one row each.
 
-    python -m benchmarks.bayes_net [SEED]
+    python -m benchmarks.pages.bayes_net [SEED]
 
 24 trainings of 400 updates, 1,000 new images each; processor seconds of one core are of the updates alone.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.energy_scale PICTURE.png``: where regularisation holds the energies of samples, by how far chains reach.
+"""``python -m benchmarks.pages.energy_scale PICTURE.png``: where regularisation holds energies of samples, by how far chains go.
 
 Chains start at noise, at a squared distance d² of real images. N steps of size a cross it where the energy falls by about
 d²/(aN). α(E⁺² + E⁻²) holds energies near ±1/2α, so 2α·d²/(aN) should be no more than about 1. Beyond, samples stop at
@@ -71,7 +71,7 @@ def sample_energies(config: Config, env: Env) -> dict[int, float]:
 
 def main() -> None:
     """Train the arms, print what they reach, draw their energies."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.energy_scale", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages.energy_scale", description=__doc__)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--data-folder", type=Path, default=Path("data"))

@@ -1,6 +1,6 @@
 """Which background flow tells images of another kind best: the choice of the settings `background_…` of a flow.
 
-    python -m benchmarks.background_flows FOLDER [DATA] [DATA_FOLDER]
+    python -m benchmarks.pages.background_flows FOLDER [DATA] [DATA_FOLDER]
 
 FOLDER has the trained flow of a trial, `.sweeps/NAME/trial-0` say. The other images are grey letters of matplotlib's
 fonts, drawn here for this choice alone: what a flow is judged by in its report, MNIST above all, is not looked at. Ren et al.

@@ -29,10 +29,10 @@ def main(
 ) -> int:
     """Print the price of the recipe ``base`` and train the study in ``file``; its exit status. ``data`` by default."""
     name = Path(file).stem
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.published.{name}", description=description)
     parser.add_argument("--device", default="auto", help="as `sweep run` takes it")
     parser.add_argument("--data", default=data, help="a data set, as `sweep run` names it")
-    parser.add_argument("--name", default=name.replace("_", "-"), help="name of the sweep")
+    parser.add_argument("--name", default=f"published-{name}", help="name of the sweep")
     parser.add_argument("--price", action="store_true", help="say the price alone")
     parser.add_argument("--yes", action="store_true", help="train even if it takes more than a day")
     options = parser.parse_args()

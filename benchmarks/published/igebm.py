@@ -1,6 +1,6 @@
 """Which images does an energy-based model of CIFAR-10 draw at the size of the paper?
 
-``python -m benchmarks.published_ebm [--device cuda] [--data NAME] [--price] [--yes]``: nine residual blocks and chains of 60
+``python -m benchmarks.published.igebm [--device cuda] [--data NAME] [--price] [--yes]``: nine residual blocks and chains of 60
 steps in a replay buffer of 10,000, after Du and Mordatch 2019, arXiv:1903.08689. First it says what the training costs, in
 FLOPs; with ``--price`` nothing else. Then it is a sweep of one trial, which ``sweep resume`` continues; beyond a day on the
 device it does not start without ``--yes``.
@@ -44,6 +44,6 @@ STUDY = replace(
 
 
 if __name__ == "__main__":
-    from benchmarks._published import main  # a study file that a sweep reads needs no package of benchmarks
+    from benchmarks.published.price import main  # a study file that a sweep reads needs no package of benchmarks
 
     raise SystemExit(main(__file__, __doc__, "cifar10", base, workload))

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.judges [DATA…]``: how far FID depends on which judge scores: the same images by three judges.
+"""``python -m benchmarks.pages.judges [DATA…]``: how far FID depends on which judge scores: the same images by three judges.
 
 Judges differ in first weights and batches alone. Scored are images of a Gaussian per class, and real training images.
 """
@@ -46,7 +46,7 @@ def row(data: Data, env: Env) -> str:
 
 def main() -> None:
     """Print the rows of the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.judges", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages.judges", description=__doc__)
     parser.add_argument("data", nargs="*", default=["digits", "persian", "mnist", "fashion_mnist", "cifar10"])
     parser.add_argument("--data-folder", type=Path, default=Path(os.environ.get("SWEEP_DATA", "data")))
     parser.add_argument("--cache-folder", type=Path, default=Path(".sweeps/cache"))

@@ -1,6 +1,6 @@
 """Which likelihood does GLOW reach at the size that is published?
 
-``python -m benchmarks.published_glow [--device cuda] [--data NAME] [--price] [--yes]``: three scales of 32 steps, 512 channels
+``python -m benchmarks.published.glow [--device cuda] [--data NAME] [--price] [--yes]``: three scales of 32 steps, 512 channels
 wide, no logit, 200,000 updates of 64 (Kingma and Dhariwal 2018, arXiv:1807.03039, for CIFAR-10), or for images of 28×28 two
 scales of 16 steps, 200 channels, α of the logit 10⁻⁶, 100,000 updates of 64. Ours has Adam with a cosine where theirs has Adamax
 and averaged weights, and scales that are bounded both ways.
@@ -42,6 +42,6 @@ STUDY = replace(FLOW, question=(__doc__ or "").splitlines()[0], base=base, space
 
 
 if __name__ == "__main__":
-    from benchmarks._published import main  # a study file that a sweep reads needs no package of benchmarks
+    from benchmarks.published.price import main  # a study file that a sweep reads needs no package of benchmarks
 
     raise SystemExit(main(__file__, __doc__, "fashion_mnist:80/20", base, workload))

@@ -12,7 +12,7 @@ import psutil
 
 from benchmarks._figure import Figure, empty_folder, environment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGES, FILES = ("orchestrator", "studies", "models", "samplers"), ("MLproject", "conda.yaml")
 SECONDS, PATIENCE = 30, 300
 

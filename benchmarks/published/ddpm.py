@@ -1,6 +1,6 @@
 """Which images does a diffusion model draw at the size of the paper?
 
-``python -m benchmarks.published_diffusion [--device cuda] [--data NAME] [--price] [--yes]``: DDPM's U-Net for CIFAR-10, 128
+``python -m benchmarks.published.ddpm [--device cuda] [--data NAME] [--price] [--yes]``: DDPM's U-Net for CIFAR-10, 128
 channels wide, 1,000 timesteps, 800,000 updates of 128 (Ho et al. 2020, arXiv:2006.11239), or for images of 28×28 one of 64
 channels and 100,000 updates. Ours has its attention on the smallest maps alone, and neither dropout nor mirrored images.
 First it says what the training costs, in FLOPs; with ``--price`` nothing else. Then it is a sweep of one trial, which
@@ -46,6 +46,6 @@ STUDY = replace(DIFFUSION, question=(__doc__ or "").splitlines()[0], base=base, 
 
 
 if __name__ == "__main__":
-    from benchmarks._published import main  # a study file that a sweep reads needs no package of benchmarks
+    from benchmarks.published.price import main  # a study file that a sweep reads needs no package of benchmarks
 
     raise SystemExit(main(__file__, __doc__, "cifar10", base, workload))

@@ -24,7 +24,7 @@ from models.env import derive_seed
 from orchestrator.layout import WORKER
 
 T = TypeVar("T")
-STUDY = Path(__file__).parents[1] / "tests" / "toy_studies" / "quadratic.py"
+STUDY = Path(__file__).parents[2] / "tests" / "toy_studies" / "quadratic.py"
 WORKERS, EVERY = 2, 1.0  # seconds between checkpoints
 STEP, STEPS, ENDLESS = 0.05, 100, 1_000_000  # seconds of a step, steps of a trial
 KILLS, PAUSE = 10, (1.0, 2.0)  # seconds of training from a recovery to the next kill, by chance

@@ -1,6 +1,6 @@
 """The bound of a VAE on binary MNIST in nats per test image, by one code and by 1,000, as ladder VAEs publish it.
 
-    python -m benchmarks.vae_mnist [--device cuda] [--updates 50000] [--width 64] [--layers 1] [--images 10000] [--seed 0]
+    python -m benchmarks.pages.vae_mnist [--device cuda] [--updates 50000] [--width 64] [--layers 1] [--images 10000] [--seed 0]
 
 A pixel is white above one half. Published for three layers on statically binarised MNIST, whose pixels were drawn once with
 their grey as probability, so that it is another data set: −ELBO 82.14 and 79.24 nats by 1,000 importance samples
@@ -56,7 +56,7 @@ def nats(network: Autoencoder, images: Tensor, generator: torch.Generator) -> tu
 
 def main() -> None:
     """Train, say how it goes, and print both bounds with their standard errors over images."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.vae_mnist", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages.vae_mnist", description=__doc__)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--data-folder", type=Path, default=Path("data"), help="where MNIST is, or is put")
     parser.add_argument("--cache-folder", type=Path, default=Path(".sweeps/cache"), help="where the judge is kept")

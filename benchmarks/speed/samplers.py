@@ -1,8 +1,8 @@
 """Our Langevin chains against torchebm's and ebmkit's, and what a step of our other samplers costs beside its evaluations.
 
 The same network, chains, steps and noise for all; that all end at the same places is seen before anything is timed. One
-thread and processor time, taking turns, as in benchmarks/langevin.py. Where the network is small, what is outside of it shows;
-where it is large, all libraries must come out equal. A library that is not installed is left out, with a word:
+thread and processor time, taking turns, as in langevin.py. Where the network is small, what is outside of it shows; where it
+is large, all libraries must come out equal. A library that is not installed is left out, with a word:
 ``pip install -e '.[reference]'`` brings both.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from benchmarks._figure import Figure
-from benchmarks.langevin import BOUNDS, SIZES, TARGET, Loop, compare
+from benchmarks.speed.langevin import BOUNDS, SIZES, TARGET, Loop, compare
 from models.ebm import networks
 from samplers import hmc, langevin, mala, preconditioned, proximal, starts, tempering, underdamped
 from samplers.kernel import Kernel, run
