@@ -10,7 +10,7 @@ from benchmarks.faults.row import HEAD, Row
 # is how often to try a fault; None stands for the number that the file thinks enough.
 SCRIPTS = (
     *("chaos", "combinations", "first_seconds", "fuzz", "last_seconds"),
-    *("moved_folders", "pack", "refusals", "store_errors"),
+    *("moved_folders", "odd_data", "pack", "refusals", "store_errors"),
 )
 
 

@@ -11,16 +11,19 @@ RECONSTRUCTED = 32  # images in a grid, and as many reconstructions
 
 
 def pairs(step: int, key: str, upper: Tensor, lower: Tensor, columns: int = 8) -> Images:
-    """Rows of ``upper`` (n, channels, height, width), each above the row of ``lower`` that belongs to it; n fills rows."""
-    shape = upper.shape[1:]
-    rows = torch.stack([upper, lower]).reshape(2, -1, columns, *shape).transpose(0, 1)
+    """Rows of ``upper`` (n, channels, height, width), each above the row of ``lower`` that belongs to it.
+
+    Fewer than a row are a shorter row; otherwise images that do not fill the last row are left out.
+    """
+    shape, columns = upper.shape[1:], min(columns, len(upper))
+    n = len(upper) // columns * columns
+    rows = torch.stack([upper[:n], lower[:n]]).reshape(2, -1, columns, *shape).transpose(0, 1)
     return Images(step, key, rows.reshape(-1, *shape), columns)
 
 
 def reconstructions(images: Tensor, reconstructed: Tensor, step: int) -> Images:
     """The first originals in the upper row, what is given back of them in the row below."""
-    n = min(RECONSTRUCTED, len(images)) // 8 * 8
-    return pairs(step, "reconstructions", images[:n], reconstructed[:n])
+    return pairs(step, "reconstructions", images[:RECONSTRUCTED], reconstructed[:RECONSTRUCTED])
 
 
 def plane(points: NDArray[np.floating], seed: int) -> Tensor:

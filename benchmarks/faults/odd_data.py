@@ -1,0 +1,201 @@
+"""Every study that reads data, on data of odd shapes, sizes, values and classes: refused in the plan, or played to the end.
+
+What a refusal advises by ``--set`` is followed, so a sentence with a way out that leads nowhere has not survived. Budgets
+are the smallest of the studies, and judges learn for a moment. ``count`` is the number of data sets; None stands for all.
+"""
+
+import io
+import math
+import os
+import random
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+from pydantic import BaseModel
+
+import studies
+from benchmarks._figure import empty_folder
+from benchmarks.faults import odd_sets
+from benchmarks.faults.row import Row
+from models.data import kinds
+from models.parts.evaluation import judge
+from models.points import pointnet
+from orchestrator.cli.main import main
+from orchestrator.delivery.delivery import Delivery
+from orchestrator.delivery.memory import MemoryStore
+from orchestrator.delivery.outbox import Outbox
+from orchestrator.messages import Ended, Task
+from orchestrator.worker.trial import run_trial
+from studies.parts.study import Study
+
+ADVICE = re.compile(r"(?:--set |set )(\w+)=([\w.]+)")
+FOLLOWED = 4  # ways out, one after the other
+POINTS_OF_SPACE = 25  # that are looked at for each study and data set
+LONGEST = 400  # letters of a refusal
+STUDIES = os.environ.get("SWEEP_ODD_STUDIES", "").split()  # of these alone, where one is looked into
+
+
+def measure(count: int | None = None) -> Iterator[Row]:
+    """A row for images and one for point clouds; what did not survive is printed."""
+    judge.TRAINING = {channels: (20, 32) for channels in judge.TRAINING}
+    pointnet.UPDATES = 20
+    for kind, noun, written in (
+        ("images", "odd images", odd_sets.images()),
+        ("clouds", "odd point clouds", odd_sets.clouds()),
+    ):
+        names = [name for name in STUDIES or studies.names() if studies.load(name).data_kind == kind]
+        names = [name for name in names if not studies.load(name).model_of]
+        yield _row(f"a study with {noun}", list(written.items())[:count], names)
+
+
+def _row(fault: str, sets: Sequence[tuple[str, odd_sets.Write]], names: Sequence[str]) -> Row:
+    tried = survived = refused = 0
+    for data, write in sets:
+        with empty_folder() as folder:
+            before = Path.cwd()
+            os.chdir(folder)
+            try:
+                spec = write()
+                for name in names:
+                    tried += 1
+                    outcome = _tried(name, spec)
+                    survived += not outcome.startswith("lost")
+                    refused += outcome.startswith("refused")
+                    print(f"{data}, {name}: {outcome}", file=sys.stderr, flush=True)
+            finally:
+                os.chdir(before)
+    return Row(
+        f"{fault} ({refused} refused before anything starts)",
+        tried,
+        survived,
+        "nothing" if survived == tried else f"{tried - survived} trials",
+    )
+
+
+def _tried(name: str, spec: str) -> str:
+    """What became of a study on data: "refused …", "complete", "diverged …", or "lost …"."""
+    try:
+        changes, refusal = _planned(name, spec)
+        if refusal:
+            return refusal
+        if problem := _space(studies.load(name), spec, changes):
+            return f"lost: {problem}"
+        return _played(name, spec, changes)
+    except Exception:
+        return f"lost: {traceback.format_exc()}"
+
+
+def _planned(name: str, spec: str) -> tuple[dict[str, str], str]:
+    """The settings with which a dry run is not refused, advice being followed; or what to say of the refusal."""
+    settings, met = dict[str, str](), list[str]()
+    for _ in range(FOLLOWED + 1):
+        words = ["run", name, "--data", spec, "--dry-run", "--yes"]
+        for key, value in settings.items():
+            words += ["--set", f"{key}={value}"]
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            result = CliRunner().invoke(main, words)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            return {}, f"lost: {''.join(traceback.format_exception(result.exception))}"
+        if not result.exit_code:
+            return settings, ""
+        sentence = " ".join(result.output.split())
+        if sentence in met or len(sentence) > LONGEST:
+            return {}, f"lost: a refusal whose way out is none, or that is too long: {sentence}"
+        met.append(sentence)
+        advice = ADVICE.findall(sentence)
+        if not advice:
+            return {}, f"refused: {sentence}"
+        settings |= dict(advice)
+    return {}, f"lost: refused again and again: {met}"
+
+
+class _Chosen:
+    """Values of a space by chance."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        if log:
+            return math.exp(self.chance.uniform(math.log(low), math.log(high)))
+        return self.chance.uniform(low, high)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        return self.chance.randrange(low, high + 1, step)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self.chance.choice(choices)
+
+
+def _space(study: Study[Any, Any], spec: str, changes: dict[str, str]) -> str:
+    """What is wrong with a point of the study's space on these data: settings that no plan has seen; '' for nothing."""
+    reader = kinds.reader(spec, Path("data"), study.data_kind)
+    data, base = reader.load(), study.config.model_validate(study.base(reader.shape).model_dump() | changes)
+    for number in range(POINTS_OF_SPACE):
+        try:
+            config = study.space(_Chosen(random.Random(number)), base)
+            study.check(study.config.model_validate(config.model_dump() | changes), data)
+        except ValueError as error:
+            return f"the search may choose what is refused: {error}"
+    return ""
+
+
+def _smallest(study: Study[Any, Any], spec: str, changes: dict[str, str]) -> BaseModel:
+    """The study's smallest settings with ``changes``; where they do not suit the data, with what is advised."""
+    reader = kinds.reader(spec, Path("data"), study.data_kind)
+    data, settings = reader.load(), study.base(reader.shape).model_dump() | dict(study.smallest) | changes
+    for _ in range(FOLLOWED):
+        config = study.config.model_validate(settings)
+        try:
+            study.check(config, data)
+        except ValueError as error:
+            settings |= dict(ADVICE.findall(str(error)))
+    study.check(config, data)
+    return config
+
+
+def _played(name: str, spec: str, changes: dict[str, str]) -> str:
+    """A trial with these settings, from its first event to its last."""
+    config = _smallest(studies.load(name), spec, changes)
+    folder = Path("trials", name)
+    task = Task(
+        sweep="odd",
+        study=name,
+        trial=0,
+        config=config.model_dump(mode="json"),
+        data=spec,
+        data_folder="data",
+        cache_folder="cache",
+        folder=str(folder),
+        seed=7,
+        device="cpu",
+        threads=1,
+        checkpoint_seconds=1e9,
+    )
+    folder.mkdir(parents=True)
+    outbox = Outbox(folder)
+    outbox.begin("key", "trial 0", {}, {})
+    outbox.close()
+    end = None
+    trial = run_trial(task)
+    for message in trial:
+        end = message
+    assert isinstance(end, Ended)
+    store = MemoryStore()
+    Delivery(folder, store).drain()
+    (record,) = store.records.values()
+    odd = sorted({key for _, key, value in record.points if not math.isfinite(value)})
+    if end.outcome not in ("complete", "diverged"):
+        return f"lost: {end.outcome} {end.reason} {end.detail[-1500:]}"
+    said = f"{end.outcome} {end.reason} {end.values}"
+    if odd and end.outcome == "complete":
+        return f"lost: not finite: {', '.join(odd)}"
+    return said
