@@ -32,9 +32,10 @@ from orchestrator.delivery.memory import MemoryStore
 from orchestrator.delivery.outbox import Outbox
 from orchestrator.messages import Ended, Task
 from orchestrator.worker.trial import run_trial
+from studies.parts import typed
 from studies.parts.study import Study
 
-ADVICE = re.compile(r"(?:--set |set )(\w+)=([\w.]+)")
+ADVICE = re.compile(r"(?:--set |set )(\w+)=([\w.]*\w)")
 FOLLOWED = 4  # ways out, one after the other
 POINTS_OF_SPACE = 25  # that are looked at for each study and data set
 LONGEST = 400  # letters of a refusal
@@ -135,14 +136,21 @@ class _Chosen:
         return self.chance.choice(choices)
 
 
+def _meant(study: Study[Any, Any], changes: dict[str, str]) -> dict[str, Any]:
+    """Values of settings as a command line reads them."""
+    fields = {key: typed.field(study.config.model_fields[key]) for key in changes}
+    return {key: field.validate_strings(typed.meant(changes[key], field)) for key, field in fields.items()}
+
+
 def _space(study: Study[Any, Any], spec: str, changes: dict[str, str]) -> str:
     """What is wrong with a point of the study's space on these data: settings that no plan has seen; '' for nothing."""
     reader = kinds.reader(spec, Path("data"), study.data_kind)
-    data, base = reader.load(), study.config.model_validate(study.base(reader.shape).model_dump() | changes)
+    data, advised = reader.load(), _meant(study, changes)
+    base = study.config.model_validate(study.base(reader.shape).model_dump() | advised)
     for number in range(POINTS_OF_SPACE):
         try:
             config = study.space(_Chosen(random.Random(number)), base)
-            study.check(study.config.model_validate(config.model_dump() | changes), data)
+            study.check(study.config.model_validate(config.model_dump() | advised), data)
         except ValueError as error:
             return f"the search may choose what is refused: {error}"
     return ""
@@ -151,13 +159,16 @@ def _space(study: Study[Any, Any], spec: str, changes: dict[str, str]) -> str:
 def _smallest(study: Study[Any, Any], spec: str, changes: dict[str, str]) -> BaseModel:
     """The study's smallest settings with ``changes``; where they do not suit the data, with what is advised."""
     reader = kinds.reader(spec, Path("data"), study.data_kind)
-    data, settings = reader.load(), study.base(reader.shape).model_dump() | dict(study.smallest) | changes
+    data, settings = reader.load(), dict(study.smallest) | _meant(study, changes)
     for _ in range(FOLLOWED):
-        config = study.config.model_validate(settings)
+        try:
+            config = study.config.model_validate(study.base(reader.shape).model_dump() | settings)
+        except ValueError:  # the smallest settings are of the recipe for digits
+            config = study.config.model_validate(study.base((1, 8, 8)).model_dump() | settings)
         try:
             study.check(config, data)
         except ValueError as error:
-            settings |= dict(ADVICE.findall(str(error)))
+            settings |= _meant(study, dict(ADVICE.findall(str(error))))
     study.check(config, data)
     return config
 

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from orchestrator.errors import UserError
+from orchestrator.search import plan
 from orchestrator.search.spec import Spec
 from orchestrator.supervisor.machine import Machine
 from orchestrator.text import about, counted
@@ -52,12 +53,18 @@ def check(sweeps: Iterable[tuple[Spec, Machine]]) -> None:
         )
 
 
+def timed(spec: Spec) -> dict[str, Any]:
+    """The settings of the trial that is timed: the recipe with what is held, or the first arm of a comparison."""
+    configs = plan.configs_of(spec.load_study(), spec.base, spec.comparison, spec.fixed)
+    return next(iter(configs.values())).model_dump(mode="json")
+
+
 def _timed_elsewhere(spec: Spec, machine: Machine) -> float | None:
-    """Seconds of one trial; None where the process that times it dies, as of too little memory."""
+    """Seconds of one trial; None where it cannot be timed, or the process that times it dies, as of too little memory."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     device, threads = machine.resources.devices[0], machine.resources.threads
-    arguments = sender, spec.study_source, spec.base, spec.image_shape, device, threads
+    arguments = sender, spec.study_source, timed(spec), spec.image_shape, device, threads
     process = context.Process(target=_send_seconds, args=arguments, daemon=True)
     process.start()
     sender.close()
@@ -74,10 +81,8 @@ def _timed_elsewhere(spec: Spec, machine: Machine) -> float | None:
 def _send_seconds(
     pipe: Connection, study: str, base: Mapping[str, Any], shape: tuple[int, ...], device: str, threads: int
 ) -> None:
-    """In a process of its own: time a trial with the settings ``base``."""
+    """In a process of its own: time a trial with the settings ``base``; None is sent where a pass of it fails."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to hear, which ends us
-    import torch
-
     import studies
     from models.parts.training import workload
 
@@ -86,5 +91,5 @@ def _send_seconds(
     assert build is not None
     try:
         pipe.send(workload.seconds(lambda: build(config, shape), device, threads))
-    except (torch.OutOfMemoryError, MemoryError):  # trials say it better, if they need as much
+    except Exception:  # of too little memory, or of a study of the user's: trials say it better
         pipe.send(None)
