@@ -134,9 +134,12 @@ def rm(name: str, keep_runs: bool, yes: bool, storage: str | None) -> None:
     from orchestrator.repair import removal
     from orchestrator.supervisor import lease
 
-    book = load_book(open_books(storage), name)
+    opened = open_books(storage)
+    book = load_book(opened, name)
     if driver := lease.present(book):
         raise lease.driven(book, driver)
+    if cost := removal.cost(book, opened):
+        click.echo(f"note: {cost}", err=True)
     contents = removal.describe(book, keep_runs)
     if not yes and not _confirmed(f"remove {contents}?"):
         click.echo(f"nothing was removed; `sweep rm {name} --yes` removes it without asking", err=True)

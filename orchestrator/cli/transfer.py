@@ -24,6 +24,7 @@ def pack(name: str, output: Path | None, storage: str | None) -> None:
     sweep pack ebm-digits-1 -o ebm.zip
     sweep unpack ebm.zip                     there, where the sweep is to go on
     """
+    from orchestrator.search import trained
     from orchestrator.terminal import transfer as display
     from orchestrator.text import counted, program
     from orchestrator.transfer import pack as packing
@@ -35,6 +36,8 @@ def pack(name: str, output: Path | None, storage: str | None) -> None:
     book, console = load_book(open_books(storage), name), make_console()
     with display.bar(console, f"packing {name}") as progress:
         packed = packing.pack(book, path, progress)
+    if absent := trained.lacking(book):
+        click.echo(f"note: {absent}, so nobody can go on with the copy or draw new images by it", err=True)
     size = f"{path.stat().st_size / 1e6:.1f} MB"
     console.print(
         f"{name} is packed ({counted(packed.trials)}, {counted(packed.runs, 'run')}, {size}). Carry it on with:  "

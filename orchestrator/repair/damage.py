@@ -17,6 +17,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial, run_of
 from orchestrator.stores import failures, read_only, sqlite
 from orchestrator.tracking import trial_record
+from orchestrator.tracking.publish import CHAMPION
 from orchestrator.worker import lock, result
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def _lead(book: Book, number: int | None, run: str, reach: Reach) -> None:
 
 def _results(book: Book, trial: Trial, folder: Path, reach: Reach) -> Iterator[Finding]:
     number, weights = trial.number, folder / WEIGHTS
+    if trial.outcome == "complete" and not weights.exists():
+        yield from _gone(book, trial, folder)
     if weights.exists() and (damage := trained.damage(folder)):
         yield Finding(number, f"its {WEIGHTS} is damaged ({damage})", BACK_UP)
     if (folder / MODEL).exists() and weights.exists() and not trained.is_described(folder):
@@ -98,6 +101,27 @@ def _results(book: Book, trial: Trial, folder: Path, reach: Reach) -> Iterator[F
     if not trial.finished and (folder / ENDED).exists() and result.load(folder) is None:
         repair = partial(result.remove, folder)
         yield Finding(number, f"its {ENDED} is damaged", "removed; it goes on from its checkpoint", repair)
+
+
+def _gone(book: Book, trial: Trial, folder: Path) -> Iterator[Finding]:
+    """What a completed trial without weights has lost, by accident or because somebody wanted the room."""
+    number = trial.number
+    if _draws(book) or (folder / MODEL).exists():
+        what = f"its {WEIGHTS} is gone" if folder.exists() else f"its folder is gone, and with it its {WEIGHTS}"
+        crowned = book.notes().get(CHAMPION) or {}
+        kept = f", and its network as {crowned['address']}" if crowned.get("run") == run_of(book.spec, trial) else ""
+        cost = f"`sweep sample` and `--model` cannot use it; MLflow has its numbers and pictures{kept}"
+        yield Finding(number, what, f"none; {cost}")
+    elif not folder.exists():
+        yield Finding(number, "its folder is gone", "none; MLflow has its numbers and pictures")
+
+
+def _draws(book: Book) -> bool:
+    """Whether trials draw new images by weights of their own."""
+    try:
+        return book.study.sample is not None and not book.study.model_of
+    except Exception:  # a study is a user's file: whether it can be used is another finding
+        return False
 
 
 def _draw(book: Book, trial: Trial, path: Path, reach: Reach) -> None:

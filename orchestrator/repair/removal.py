@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+from orchestrator.search import trained
 from orchestrator.search.book import Book
 from orchestrator.stores import checkpoint_store
+from orchestrator.stores.optuna_storage import Storage
 from orchestrator.supervisor import lease
 from orchestrator.tracking import connection
 
@@ -13,6 +15,13 @@ def describe(book: Book, keep_runs: bool) -> str:
     """What removing the sweep takes away."""
     runs = "" if keep_runs else " and MLflow runs"
     return f"sweep '{book.spec.name}' with its {len(book.trials())} trials, files{runs}"
+
+
+def cost(book: Book, storage: Storage) -> str:
+    """A sentence about other sweeps that cannot go on without its networks; '' where there are none."""
+    names = trained.needed_by(book, storage)
+    verb = "begins with a network of it and" if len(names) == 1 else "begin with networks of it and"
+    return f"{', '.join(names)} {verb} cannot go on without it" if names else ""
 
 
 def remove(book: Book, keep_runs: bool) -> None:

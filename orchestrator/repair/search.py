@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 
 from orchestrator.repair.files import Finding
-from orchestrator.search import combinations
+from orchestrator.search import combinations, trained
 from orchestrator.search.book import Book
 from orchestrator.search.spec import current
 from orchestrator.text import first_line, program
 
 
 def findings(book: Book) -> Iterator[Finding]:
-    """Why `sweep resume` would be refused, with the way out."""
+    """Why `sweep resume` or `sweep sample` would be refused, with the way out."""
     spec = book.spec
+    yield from _trained_network(book)
     if len(book.finished()) >= spec.trials:
         return
     try:
@@ -29,3 +30,9 @@ def findings(book: Book) -> Iterator[Finding]:
     if changed := now.same_search(spec):
         way_out = "start a new sweep" if spec.incompatible(now) else f"{program()} resume {spec.name} --accept-drift"
         yield Finding(None, f"it cannot go on, its study has changed since: {changed}", f"none; {way_out}")
+
+
+def _trained_network(book: Book) -> Iterator[Finding]:
+    """Whether the network is gone that its trials begin with, be the sweep complete or not."""
+    if absent := trained.lacking(book):
+        yield Finding(None, f"it can neither go on nor draw new images, {absent}", f"none; {trained.PUT_BACK}")

@@ -46,6 +46,8 @@ def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
         comparison = factorial.typed_comparison(vary, arms, options["race"], base) if vary else None
         settled = settings([*options["set"]], [*options["fix"]], study, base, comparison)
         base = settled.base
+        if absent := trained.absent(study, base.model_dump()):  # by --set, for --model has found one
+            raise UserError(f"{absent}; say --model alone")
         configs = configs_of(study, base.model_dump(), comparison, settled.fixed)
         space = _space.describe(comparison.space if comparison else settled.space(study), base)
     except (StudyError, datasets.DataError) as error:

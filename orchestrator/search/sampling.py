@@ -147,9 +147,11 @@ def _study(book: Book) -> Study[Any, Any]:
 def _drawn(
     book: Book, number: int | None, seed: int, device: str, function: Callable[[Any, Env, Mapping[str, Tensor]], Images]
 ) -> Drawn:
-    spec, trial = book.spec, completed(book, number)
+    spec, trial, study = book.spec, completed(book, number), _study(book)
+    if absent := trained.absent(study, spec.base):
+        raise UserError(f"'{spec.name}' can draw no images: {absent}; {trained.PUT_BACK}")
     weights = trial_folder(spec.folder, trial.number) / WEIGHTS
-    if not weights.exists() and not _study(book).model_of:
+    if not weights.exists() and not study.model_of:
         raise UserError(
             f"the weights of trial {trial.number} are not in {weights.parent} any more; choose another trial"
         )

@@ -10,7 +10,7 @@ from models.data import dataset as datasets
 from models.data import kinds
 from orchestrator.errors import UserError
 from orchestrator.search import book as books
-from orchestrator.search import combinations, plan
+from orchestrator.search import combinations, plan, trained
 from orchestrator.search.proposals import base
 from orchestrator.search.spec import Drift, Pruner, Sampler, SearchChange, Spec, current
 from studies.parts import space as _space
@@ -53,6 +53,9 @@ def resumed(
         stuck = book.spec.incompatible(now)
         if stuck:
             raise UserError(f"sweep '{name}' cannot go on even so, for its trials could not be compared: {stuck}")
+    left = (trials or book.total()) > len(book.finished())  # else its figures may be made without it
+    if left and (absent := trained.absent(study, now.base)):
+        raise UserError(f"sweep '{name}' cannot go on: {absent}; {trained.PUT_BACK}, or start a new sweep")
     choices = _choices(book, now, study, sampler, pruner)
     try:  # last, for it may wait for torch
         plan.check(study, configs, data)

@@ -1,6 +1,7 @@
 """Trained networks that a study begins with, by the names that users have for them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,17 @@ from orchestrator.errors import UserError
 from orchestrator.layout import MODEL, WEIGHTS, trial_folder
 from orchestrator.search import book as books
 from orchestrator.search.book import Book
+from orchestrator.search.spec import Spec
 from orchestrator.search.trials import Trial, run_of
 from orchestrator.stores.optuna_storage import Storage
-from studies.parts.study import Study
+from studies.parts.study import Study, StudyError
 
 if TYPE_CHECKING:
     import torch
 
 CHAMPION = "champion"
+TRAINED = "model"  # the setting of a study that begins with a trained network: the network's folder
+PUT_BACK = "put it back from a copy or a back-up"  # what helps where it is gone
 LEAST = 6  # letters of a run's id
 
 
@@ -113,6 +117,45 @@ def _folder(text: str, book: Book, trial: Trial) -> tuple[Path, str]:
     return folder, book.spec.data
 
 
+def absent(study: Study[Any, Any], base: Mapping[str, Any]) -> str:
+    """Why the trained network cannot be used with which sweeps of ``study`` with the settings ``base`` begin; '' where it can.
+
+    '' also of studies that train their own networks.
+    """
+    if not study.model_of:
+        return ""
+    folder = Path(str(base.get(TRAINED) or ""))
+    if not (folder / WEIGHTS).exists():
+        return f"the trained network that it begins with is not in {folder} any more"
+    if reason := damage(folder):
+        return f"the trained network that it begins with, in {folder}, is damaged ({reason})"
+    if not is_described(folder):
+        return f"the {MODEL} of the trained network that it begins with, in {folder}, cannot be read"
+    return ""
+
+
+def lacking(book: Book) -> str:
+    """The same of a sweep; '' also where its study cannot be used, which is another finding."""
+    try:
+        return absent(book.study, book.spec.base)
+    except Exception:  # a study is a user's file: it can fail in any way
+        return ""
+
+
+def needed_by(book: Book, storage: Storage) -> list[str]:
+    """Names of other sweeps that begin with a network of this one, and cannot go on without it."""
+    specs = [books.find(storage, name) for name in books.names(storage) if name != book.spec.name]
+    return [spec.name for spec in specs if spec is not None and _begins_with(spec, Path(book.spec.folder))]
+
+
+def _begins_with(spec: Spec, folder: Path) -> bool:
+    model = spec.base.get(TRAINED)
+    try:
+        return isinstance(model, str) and Path(model).is_relative_to(folder) and bool(spec.load_study().model_of)
+    except StudyError:  # its file is gone
+        return False
+
+
 def chosen(name: str, model: str | None, study: Study[Any, Any], storage: Storage) -> tuple[dict[str, Any], str]:
     """Where the trained network is, if the study wants one, with the settings that it was trained with; and its data."""
     if not study.model_of:
@@ -127,4 +170,4 @@ def chosen(name: str, model: str | None, study: Study[Any, Any], storage: Storag
     folder, trained_on = find(model, study.model_of, storage)
     trained_config = config(folder)
     shared = {name: trained_config[name] for name in study.config.model_fields if name in trained_config}
-    return {"model": str(folder)} | shared, trained_on
+    return {TRAINED: str(folder)} | shared, trained_on

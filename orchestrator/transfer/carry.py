@@ -18,6 +18,7 @@ from orchestrator.renaming import Renaming
 from orchestrator.search import home, study_copy
 from orchestrator.search.book import Book
 from orchestrator.search.spec import Spec
+from orchestrator.search.trained import TRAINED
 from orchestrator.stores.optuna_storage import Storage
 from orchestrator.tracking import datasets_page, publish
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 # Of processes that are not there, or about runs and sweeps that stay.
 STAYS = shutil.ignore_patterns("*.lock", "*.part", WORKER, IDENTITY, ACROSS, PARENT_RUN)
-TRAINED = "model"  # the setting, and the folder, of the trained network that a study begins with
 
 Progress = Callable[[int, int], None]
 """Hears how much is done, and of how much."""

@@ -3,9 +3,13 @@
 import re
 import shutil
 
+from click.testing import CliRunner
+
+from orchestrator.cli.main import main
 from orchestrator.delivery.delivery import Delivery
 from orchestrator.delivery.outbox import Outbox, path_of
-from tests.support.clinic import WHOLE, Clinic, cured
+from orchestrator.layout import MODEL, WEIGHTS
+from tests.support.clinic import Clinic, cured
 
 
 def test_outboxes_are_delivered_and_what_they_say_is_no_finding(clinic: Clinic) -> None:
@@ -63,7 +67,27 @@ def test_a_folder_without_a_trial_is_told(clinic: Clinic) -> None:
     assert "trial-9 belongs to no trial of it" in found
 
 
-def test_a_folder_that_is_gone_costs_nothing_that_is_known(clinic: Clinic) -> None:
+def test_networks_that_are_gone_are_named_with_what_that_costs(clinic: Clinic) -> None:
     clinic.run()
+    first, second, _ = (trial.number for trial in clinic.book.best(3))
+    (clinic.at(first) / WEIGHTS).unlink()
+    (found,) = clinic.findings()
+    assert found.startswith(f"trial {first}: its weights.safetensors is gone → none; ")
+    assert "`sweep sample` and `--model` cannot use it" in found and "MLflow has its numbers" in found
+    (clinic.at(first) / MODEL).unlink()
+    assert clinic.findings() == [found], "the study draws new images by weights, so there were some"
+    shutil.rmtree(clinic.at(first))
+    (found,) = clinic.findings()
+    assert found.startswith(f"trial {first}: its folder is gone, and with it its weights.safetensors → none; ")
+    assert clinic.findings(repair=True) == [f"{found} · not repaired"], "what is gone cannot be made again"
+    done = CliRunner().invoke(main, ["sample", "toy"])
+    assert done.exit_code == 2 and "are not in" in done.stderr, done.output
+    assert CliRunner().invoke(main, ["sample", "toy", str(second)]).exit_code == 0
     shutil.rmtree(clinic.at())
-    assert clinic.doctor() == (0, [WHOLE])
+    assert clinic.findings() == [found.replace(f"trial {first}:", "trials 0-2:")]
+
+
+def test_the_folder_of_a_trial_that_keeps_no_network_may_go(clinic: Clinic) -> None:
+    clinic.run(trials=1, set=["mode=diverge"])
+    shutil.rmtree(clinic.at(0))
+    assert clinic.doctor() == (0, ["toy: whole (1 trial, 2 runs)"])

@@ -2,13 +2,15 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from orchestrator.errors import UserError
 from orchestrator.layout import MODEL, WEIGHTS
-from orchestrator.search import plan
+from orchestrator.repair import removal, search
+from orchestrator.search import new_sweep, plan, sampling, steer
 from orchestrator.search import trained as pretrained
 from orchestrator.search.book import Book
 from orchestrator.search.options import request
@@ -76,8 +78,9 @@ def test_studies_say_whether_they_want_one(bench: Bench) -> None:
         plan.resolve(request("ebm_sampling"), bench.storage)
 
 
-def test_a_study_begins_with_what_the_network_was_trained_with(bench: Bench, trained: Book) -> None:
-    best = trained.best()[0]
+@pytest.fixture
+def begins_trained() -> str:
+    """The toy study, as one that begins with a trained network of the toy study."""
     source = Path(QUADRATIC).read_text()
     for old, new in (
         ("    trials=6,", f"    trials=6, model_of=({QUADRATIC!r},),"),
@@ -86,6 +89,40 @@ def test_a_study_begins_with_what_the_network_was_trained_with(bench: Bench, tra
         assert old in source
         source = source.replace(old, new)
     Path("begins_trained.py").write_text(source)
-    spec = plan.resolve(request("begins_trained.py", model=f"newer/{best.number}"), bench.storage)
+    return "begins_trained.py"
+
+
+def test_a_study_begins_with_what_the_network_was_trained_with(
+    bench: Bench, trained: Book, begins_trained: str
+) -> None:
+    best = trained.best()[0]
+    spec = plan.resolve(request(begins_trained, model=f"newer/{best.number}"), bench.storage)
     assert spec.base["x"] == best.params["x"] and spec.base["model"] == str(folder(trained, best.number))
     assert spec.data == "digits" and spec.set.items() <= spec.base.items()
+    with pytest.raises(UserError, match="begins with is not in .*elsewhere any more; say --model alone"):
+        plan.resolve(request(begins_trained, model="newer", set=["model=elsewhere"]), bench.storage)
+
+
+def test_a_sweep_whose_trained_network_is_gone_says_so_and_trains_nothing(
+    bench: Bench, trained: Book, begins_trained: str
+) -> None:
+    best = trained.best()[0]
+    spec = plan.resolve(request(begins_trained, name="later", trials=1, model="newer"), bench.storage)
+    book = new_sweep.create(bench.storage, spec)
+    bench.drive(book)
+    assert removal.cost(trained, bench.storage) == "later begins with a network of it and cannot go on without it"
+    assert removal.cost(book, bench.storage) == ""
+    assert not pretrained.lacking(book) and not [*search.findings(book)] and steer.resumed(book, 2) == {"trials": 2}
+    (folder(trained, best.number) / MODEL).unlink()
+    assert "model.json of the trained network" in pretrained.lacking(book)
+    (folder(trained, best.number) / WEIGHTS).write_bytes(b"nonsense")
+    assert "is damaged" in pretrained.lacking(book)
+    shutil.rmtree(folder(trained, best.number))
+    gone = "the trained network that it begins with is not in .* any more"
+    with pytest.raises(UserError, match=f"sweep 'later' cannot go on: {gone}; put it back .*, or start a new sweep"):
+        steer.resumed(book, 2)
+    assert steer.resumed(book) == {}, "it is complete"
+    with pytest.raises(UserError, match=f"'later' can draw no images: {gone}; put it back"):
+        sampling.draw(book, None, 4, 0, "cpu")
+    (found,) = search.findings(book)
+    assert re.match(f"it can neither go on nor draw new images, {gone}", found.what)
