@@ -148,7 +148,7 @@ def _drawn(
     book: Book, number: int | None, seed: int, device: str, function: Callable[[Any, Env, Mapping[str, Tensor]], Images]
 ) -> Drawn:
     spec, trial, study = book.spec, completed(book, number), _study(book)
-    if absent := trained.absent(study, spec.base):
+    if absent := trained.absent(study, spec):
         raise UserError(f"'{spec.name}' can draw no images: {absent}; {trained.PUT_BACK}")
     weights = trial_folder(spec.folder, trial.number) / WEIGHTS
     if not weights.exists() and not study.model_of:

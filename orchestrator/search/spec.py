@@ -58,6 +58,7 @@ class Spec(BaseModel, frozen=True):
     base: dict[str, Any]  # the config that trials vary
     set: dict[str, Any]  # what the user changed in it
     fixed: dict[str, Any]  # searched parameters that the user holds
+    model_digest: str = ""  # of the weights of the trained network that its trials begin with; '' where there is none
     space: dict[str, dict[str, Any]]
     sampler: Sampler
     pruner: Pruner
@@ -154,6 +155,7 @@ class Spec(BaseModel, frozen=True):
         """'' where both, which ask the same study, search the same; else what differs, as 'seed 0 (was 1)'."""
         keys = (
             "data_digest",
+            "model_digest",
             "objectives",
             "base",
             "fixed",
@@ -166,6 +168,8 @@ class Spec(BaseModel, frozen=True):
         differing = []
         for key in keys:
             now, was = (spec.parameters() if key == "space" else getattr(spec, key) for spec in (self, other))
+            if key == "model_digest" and not (now and was):  # an earlier version did not keep it
+                continue
             if key == "base" and now.keys() - was.keys():  # a setting of a later version changes nothing by its default
                 was = _defaults(self) | was
             if isinstance(now, dict) and isinstance(was, dict):

@@ -1,5 +1,6 @@
 """Trained networks that a study begins with, by the names that users have for them."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,27 +118,44 @@ def _folder(text: str, book: Book, trial: Trial) -> tuple[Path, str]:
     return folder, book.spec.data
 
 
-def absent(study: Study[Any, Any], base: Mapping[str, Any]) -> str:
-    """Why the trained network cannot be used with which sweeps of ``study`` with the settings ``base`` begin; '' where it can.
-
-    '' also of studies that train their own networks.
-    """
+def absent(study: Study[Any, Any], spec: Spec) -> str:
+    """Why trials of a sweep of ``study`` cannot begin with its trained network, a clause; '' where they can, or have none."""
     if not study.model_of:
         return ""
-    folder = Path(str(base.get(TRAINED) or ""))
+    folder = _folder_of(spec.base)
     if not (folder / WEIGHTS).exists():
         return f"the trained network that it begins with is not in {folder} any more"
     if reason := damage(folder):
         return f"the trained network that it begins with, in {folder}, is damaged ({reason})"
     if not is_described(folder):
         return f"the {MODEL} of the trained network that it begins with, in {folder}, cannot be read"
+    if spec.model_digest and digest(study, spec.base) != spec.model_digest:
+        return f"the trained network in {folder} is not the one that it began with"
     return ""
+
+
+def digest(study: Study[Any, Any], base: Mapping[str, Any]) -> str:
+    """By which a trained network is known again, wherever it lies; '' where there is none."""
+    if not study.model_of:
+        return ""
+    known = hashlib.sha256()
+    try:
+        with open(_folder_of(base) / WEIGHTS, "rb") as file:
+            while part := file.read(2**20):
+                known.update(part)
+    except OSError:
+        return ""
+    return known.hexdigest()[:12]
+
+
+def _folder_of(base: Mapping[str, Any]) -> Path:
+    return Path(str(base.get(TRAINED) or ""))
 
 
 def lacking(book: Book) -> str:
     """The same of a sweep; '' also where its study cannot be used, which is another finding."""
     try:
-        return absent(book.study, book.spec.base)
+        return absent(book.study, book.spec)
     except Exception:  # a study is a user's file: it can fail in any way
         return ""
 

@@ -117,6 +117,13 @@ def test_a_sweep_whose_trained_network_is_gone_says_so_and_trains_nothing(
     assert "model.json of the trained network" in pretrained.lacking(book)
     (folder(trained, best.number) / WEIGHTS).write_bytes(b"nonsense")
     assert "is damaged" in pretrained.lacking(book)
+    other = next(trial.number for trial in trained.finished() if trial.number != best.number)
+    for name in (MODEL, WEIGHTS):
+        shutil.copy2(folder(trained, other) / name, folder(trained, best.number))
+    with pytest.raises(UserError, match="cannot go on: the trained network in .* is not the one that it began with"):
+        steer.resumed(book, 2)
+    with pytest.raises(UserError, match="'later' exists with other settings: .*model digest .* [(]was .*[)]"):
+        plan.resolve(request(begins_trained, name="later", trials=1, model="newer"), bench.storage)
     shutil.rmtree(folder(trained, best.number))
     gone = "the trained network that it begins with is not in .* any more"
     with pytest.raises(UserError, match=f"sweep 'later' cannot go on: {gone}; put it back .*, or start a new sweep"):
