@@ -19,6 +19,18 @@ def counted(number: int, word: str = "trial") -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
+def trials(numbers: Iterable[int]) -> str:
+    """Trials by their numbers: "trial 3", "trials 0-4, 7"."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    ranges = ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
+    return ("trials " if sum(map(len, parts)) > 1 else "trial ") + ranges
+
+
 def clock(seconds: float | None) -> str:
     """Seconds as 1:02:03 or 2:03; '' for None."""
     if seconds is None:

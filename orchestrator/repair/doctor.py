@@ -232,17 +232,10 @@ def _gone(who: lease.Driver) -> Finding:
 
 def _who(trials: Sequence[int | None]) -> str:
     """'the sweep', 'trial 3', 'trials 0-4, 7'."""
-    numbers = sorted(number for number in trials if number is not None)
+    numbers = [number for number in trials if number is not None]
     if not numbers:
         return "the sweep"
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and parts[-1][-1] == number - 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    ranges = ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
-    return ("the sweep, " if None in trials else "") + ("trials " if len(numbers) > 1 else "trial ") + ranges
+    return ("the sweep, " if None in trials else "") + text.trials(numbers)
 
 
 def _sentence(error: Exception) -> str:

@@ -18,7 +18,7 @@ from orchestrator.repair.files import Finding, Waiting, folder_of
 from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
-from orchestrator.tracking import comparison_runs, names, publish, trial_record
+from orchestrator.tracking import comparison_runs, judges, names, publish, trial_record
 from orchestrator.tracking.stored_run import KEY, RunReader, StoredRun
 from orchestrator.worker import result
 
@@ -61,6 +61,8 @@ class Runs:
                 findings += self._trial(number, seen)
             elif not closing:
                 findings += self._own(seen)
+        if split := judges.disagreement(self.book, self.runs):
+            findings.append(Finding(None, split, "none; compare only trials of one judge, or start a new sweep"))
         return findings
 
     def refusals(self) -> Iterator[Finding]:

@@ -10,8 +10,8 @@ from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.book import Book
 from orchestrator.search.trials import OUTCOMES
 from orchestrator.text import short
+from orchestrator.tracking.judges import JUDGE
 
-JUDGE = "judge/hash"  # by which trials note who scored them
 COSTS = ("trials", "time of all", "median", "network evaluations")
 
 

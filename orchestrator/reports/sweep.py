@@ -11,6 +11,7 @@ from orchestrator.search.book import Book
 from orchestrator.search.trials import OUTCOMES, Trial
 from orchestrator.supervisor import lease
 from orchestrator.text import clock, short
+from orchestrator.tracking import judges
 from studies.parts.study import named
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def write(book: Book) -> str:
     parts += [_evolution(data), *_sections(data), _failures(data), _cost(data), again(data), _trials(book)]
     if book.spec.caution:
         parts[0].paragraphs.insert(1, f"{book.spec.caution}.")
+    if split := judges.disagreement(book, data.runs):
+        parts[0].paragraphs.insert(1, f"{split}.")
     if data.missing:
         parts[0].paragraphs.append(f"What only MLflow knows is left out of this report: {data.missing}.")
     return render(book.spec.name, book.spec.question, about(book), parts)

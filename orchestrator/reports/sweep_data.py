@@ -103,16 +103,17 @@ class SweepData:
         return self.picture(trial, steps[max(steps)]) if steps else None
 
     @cached_property
-    def _runs(self) -> list[StoredRun]:
+    def runs(self) -> list[StoredRun]:
+        """The runs of the sweep in MLflow."""
         return self.ask(lambda reader: reader.records(self.book.spec.id)) or []
 
     @cached_property
     def _finals(self) -> dict[str, Mapping[str, float]]:
-        return {run.run: run.last for run in self._runs}
+        return {run.run: run.last for run in self.runs}
 
     @cached_property
     def _tags(self) -> dict[str, dict[str, str]]:
-        return {run.run: run.tags for run in self._runs}
+        return {run.run: run.tags for run in self.runs}
 
     def ask(self, question: Callable[[RunReader], T]) -> T | None:
         """What MLflow answers; None where it is out of reach."""

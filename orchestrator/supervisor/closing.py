@@ -24,7 +24,7 @@ from orchestrator.stores.optuna_storage import UNWRITABLE
 from orchestrator.supervisor import queue
 from orchestrator.supervisor.steering import STOPPED
 from orchestrator.text import first_line
-from orchestrator.tracking import comparison_runs, connection, publish, sweep_record
+from orchestrator.tracking import comparison_runs, connection, judges, publish, sweep_record
 
 if TYPE_CHECKING:
     from orchestrator.analysis.comparison import Result
@@ -81,6 +81,8 @@ class Closing:
         self.store.guard()
         try:
             publish.mark(self.book, self.store)
+            if split := judges.disagreement(self.book, self.store.records(self.book.spec.id)):
+                self.remarks.append(split)
             if self.book.spec.comparison is None:
                 weights = f"its weights are kept in {self.book.spec.folder}"
                 self.champion = self._attempt(

@@ -4,6 +4,9 @@ import shutil
 
 import pytest
 
+from orchestrator.reports import sweep
+from orchestrator.supervisor import closing
+from orchestrator.tracking import connection
 from orchestrator.tracking.stored_run import KEY
 from tests.support.clinic import WHOLE, Clinic, cured, say_later
 
@@ -228,3 +231,18 @@ def test_a_tracker_that_is_away_hides_nothing_of_the_rest(clinic: Clinic) -> Non
     assert [line.endswith("· repaired") for line in repaired] == [True, False, False]
     clinic.book.update(tracking_uri=here)
     cured(clinic, "trial 2: entries of its outbox wait for delivery → delivered")
+
+
+def test_trials_that_different_judges_scored_are_told(clinic: Clinic) -> None:
+    clinic.run()
+    for number in range(3):
+        clinic.client.set_tag(clinic.id(number), "judge/hash", "a58e82db0a5e89f1")
+    assert clinic.doctor() == (0, [WHOLE])
+    clinic.client.set_tag(clinic.id(1), "judge/hash", "2356c48ab23c6487")
+    split = (
+        "2 judges scored its trials, whose values do not compare (a58e82db scored trials 0, 2; 2356c48a scored trial 1)"
+    )
+    assert clinic.findings() == [f"the sweep: {split} → none; compare only trials of one judge, or start a new sweep"]
+    assert split in sweep.write(clinic.book)
+    store = connection.connect(clinic.book.spec.tracking_uri, "--tracking-uri", "quadratic")
+    assert split in closing.complete(clinic.book, store).remarks
