@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.analysis import judges
 from orchestrator.delivery import outbox
 from orchestrator.delivery.entries import End, Entry, Tags
 from orchestrator.layout import REPAIRS, SAMPLES
@@ -18,7 +19,7 @@ from orchestrator.repair.files import Finding, Waiting, folder_of
 from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
-from orchestrator.tracking import comparison_runs, judges, names, publish, trial_record
+from orchestrator.tracking import comparison_runs, names, publish, trial_record
 from orchestrator.tracking.stored_run import KEY, RunReader, StoredRun
 from orchestrator.worker import result
 
@@ -61,7 +62,7 @@ class Runs:
                 findings += self._trial(number, seen)
             elif not closing:
                 findings += self._own(seen)
-        if split := judges.disagreement(self.book, self.runs):
+        if split := judges.disagreement(self.book, {run.run: run.tags for run in self.runs}):
             findings.append(Finding(None, split, "none; compare only trials of one judge, or start a new sweep"))
         return findings
 

@@ -2,6 +2,7 @@
 
 from statistics import median
 
+from orchestrator.analysis.judges import JUDGE
 from orchestrator.analysis.scale import spans_decades
 from orchestrator.errors import UserError
 from orchestrator.reports.html import Part, Table, figure, picture, render
@@ -10,7 +11,6 @@ from orchestrator.reports.sweep_data import SweepData
 from orchestrator.search.book import Book
 from orchestrator.search.trials import OUTCOMES
 from orchestrator.text import short
-from orchestrator.tracking.judges import JUDGE
 
 COSTS = ("trials", "time of all", "median", "network evaluations")
 

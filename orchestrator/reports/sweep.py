@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+from orchestrator.analysis import judges
 from orchestrator.reports import comparison, findings
 from orchestrator.reports.html import Part, Shown, Table, figure, picture, render
 from orchestrator.reports.sweep_data import SweepData
@@ -11,7 +12,6 @@ from orchestrator.search.book import Book
 from orchestrator.search.trials import OUTCOMES, Trial
 from orchestrator.supervisor import lease
 from orchestrator.text import clock, short
-from orchestrator.tracking import judges
 from studies.parts.study import named
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def write(book: Book) -> str:
     parts += [_evolution(data), *_sections(data), _failures(data), _cost(data), again(data), _trials(book)]
     if book.spec.caution:
         parts[0].paragraphs.insert(1, f"{book.spec.caution}.")
-    if split := judges.disagreement(book, data.runs):
+    if split := judges.disagreement(book, data.all_tags):
         parts[0].paragraphs.insert(1, f"{split}.")
     if data.missing:
         parts[0].paragraphs.append(f"What only MLflow knows is left out of this report: {data.missing}.")

@@ -80,7 +80,7 @@ class SweepData:
 
     def tags(self, trial: Trial) -> Mapping[str, str]:
         """What is noted with a trial's run: device, host, the judge."""
-        return self._tags.get(run_of(self.book.spec, trial), {})
+        return self.all_tags.get(run_of(self.book.spec, trial), {})
 
     def pictures(self, trial: Trial) -> dict[str, dict[int, str]]:
         """The pictures of a trial by key and step: their paths."""
@@ -103,17 +103,17 @@ class SweepData:
         return self.picture(trial, steps[max(steps)]) if steps else None
 
     @cached_property
-    def runs(self) -> list[StoredRun]:
-        """The runs of the sweep in MLflow."""
+    def _runs(self) -> list[StoredRun]:
         return self.ask(lambda reader: reader.records(self.book.spec.id)) or []
 
     @cached_property
     def _finals(self) -> dict[str, Mapping[str, float]]:
-        return {run.run: run.last for run in self.runs}
+        return {run.run: run.last for run in self._runs}
 
     @cached_property
-    def _tags(self) -> dict[str, dict[str, str]]:
-        return {run.run: run.tags for run in self.runs}
+    def all_tags(self) -> dict[str, dict[str, str]]:
+        """What is noted with each run of the sweep, by the run's id."""
+        return {run.run: run.tags for run in self._runs}
 
     def ask(self, question: Callable[[RunReader], T]) -> T | None:
         """What MLflow answers; None where it is out of reach."""

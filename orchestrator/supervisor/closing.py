@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from orchestrator.analysis import judges
 from orchestrator.delivery import outbox as outboxes
 from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.delivery import Delivery
@@ -24,7 +25,7 @@ from orchestrator.stores.optuna_storage import UNWRITABLE
 from orchestrator.supervisor import queue
 from orchestrator.supervisor.steering import STOPPED
 from orchestrator.text import first_line
-from orchestrator.tracking import comparison_runs, connection, judges, publish, sweep_record
+from orchestrator.tracking import comparison_runs, connection, publish, sweep_record
 
 if TYPE_CHECKING:
     from orchestrator.analysis.comparison import Result
@@ -81,7 +82,8 @@ class Closing:
         self.store.guard()
         try:
             publish.mark(self.book, self.store)
-            if split := judges.disagreement(self.book, self.store.records(self.book.spec.id)):
+            tags = {run.run: run.tags for run in self.store.records(self.book.spec.id)}
+            if split := judges.disagreement(self.book, tags):
                 self.remarks.append(split)
             if self.book.spec.comparison is None:
                 weights = f"its weights are kept in {self.book.spec.folder}"
