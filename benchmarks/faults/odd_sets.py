@@ -35,6 +35,7 @@ def images() -> Mapping[str, Write]:
         "60 images of 64x64": partial(_npz, (1, 64, 64), n=60, folder=True),
         "a class of one image": partial(_npz, (1, 8, 8), named=lambda y: np.where(np.arange(len(y)) == 0, 9, y)),
         "a class of three images": partial(_npz, (1, 8, 8), named=lambda y: np.where(np.arange(len(y)) < 3, 9, y)),
+        "validation of one class": partial(_npz, (1, 8, 8), validation=0),
         "labels of -1": partial(_npz, (1, 8, 8), named=lambda y: y - 1),
         "labels in words": partial(_npz, (1, 8, 8), named=lambda y: np.array(["cat", "dog"])[y]),
         "floats in 0 to 255": partial(_npz, (1, 8, 8), change=lambda x: x, dtype=np.float64),
@@ -58,6 +59,7 @@ def _npz(
     change: Callable[[NDArray[Any]], NDArray[Any]] = lambda x: x,
     named: Callable[[NDArray[Any]], NDArray[Any]] = lambda y: y,
     dtype: type = np.uint8,
+    validation: int | None = None,
 ) -> str:
     """Images with a bright bar whose place tells the class, as arrays, or as a folder of PNG files."""
     chance, (channels, height, width) = np.random.RandomState(1), shape
@@ -77,6 +79,8 @@ def _npz(
         return "folder:set"
     y, held = named(y), n // 4
     arrays = {"x_train": x, "x_test": x[-held:]}
+    if validation is not None:  # images of this class alone
+        arrays |= {"x_val": x[y == validation], "y_val": y[y == validation]}
     np.savez("set.npz", **arrays, **({"y_train": y, "y_test": y[-held:]} if labels else {}))
     return "npz:set.npz"
 

@@ -1,7 +1,7 @@
 """From what a user typed to what will be done: every value is checked here, before anything is started."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,8 @@ from studies.parts import space as _space
 from studies.parts import typed
 from studies.parts.study import Study, StudyError
 
+SEARCHED = "the search may choose what does not suit these data: "  # begins a refusal
+
 
 def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
     """The sweep that is asked for; UserError for anything in it that cannot be. Data that are not ``read`` are not judged."""
@@ -47,7 +49,8 @@ def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
         settled = settings([*options["set"]], [*options["fix"]], study, base, comparison)
         base = settled.base
         configs = configs_of(study, base.model_dump(), comparison, settled.fixed)
-        space = _space.describe(comparison.space if comparison else settled.space(study), base)
+        searched = comparison.space if comparison else settled.space(study)
+        space = _space.describe(searched, base)
     except (StudyError, datasets.DataError) as error:
         raise UserError(str(error)) from None
     spec = Spec(
@@ -85,10 +88,11 @@ def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
         raise UserError(str(error)) from None
     if stored := books.find(storage, name):
         _refuse_another(spec.model_copy(update={"data_digest": stored.data_digest}), stored)
-    return _judged(spec, study, configs, reader) if read else spec  # last, for it may wait for torch
+    chosen = [] if comparison else [(SEARCHED, config) for config in _space.extremes(searched, base)]
+    return _judged(spec, study, [*configs.items(), *chosen], reader) if read else spec  # last: it may wait for torch
 
 
-def _judged(spec: Spec, study: Study[Any, Any], configs: Mapping[str, BaseModel], reader: kinds.Reader) -> Spec:
+def _judged(spec: Spec, study: Study[Any, Any], configs: Iterable[tuple[str, BaseModel]], reader: kinds.Reader) -> Spec:
     """The spec with what its data are; UserError where they do not suit the study."""
     try:
         data = reader.load()
@@ -282,9 +286,9 @@ def configs_of(
     return {what: _validated(study.config, base | settings, what) for what, settings in arms.items()}
 
 
-def check(study: Study[Any, Any], configs: Mapping[str, BaseModel], data: kinds.DataSet) -> None:
-    """Raises DataError where one of ``configs`` cannot work on these data."""
-    for what, config in configs.items():
+def check(study: Study[Any, Any], configs: Iterable[tuple[str, BaseModel]], data: kinds.DataSet) -> None:
+    """Raises DataError where one of ``configs`` cannot work on these data; each has what a refusal of it begins with."""
+    for what, config in configs:
         try:
             study.check(config, data)
         except ValueError as error:

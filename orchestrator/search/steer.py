@@ -58,7 +58,7 @@ def resumed(
         raise UserError(f"sweep '{name}' cannot go on: {absent}; {trained.PUT_BACK}, or start a new sweep")
     choices = _choices(book, now, study, sampler, pruner)
     try:  # last, for it may wait for torch
-        plan.check(study, configs, data)
+        plan.check(study, configs.items(), data)
     except datasets.DataError as error:
         raise UserError(f"sweep '{name}' cannot go on: {error}") from None
     changes: dict[str, Any] = {} if trials is None else {"trials": trials}

@@ -126,6 +126,17 @@ def grid(space: Space[C], base: C, points: int) -> Iterator[dict[str, Any]]:
         yield taken
 
 
+def extremes(space: Space[C], base: C) -> Iterator[C]:
+    """Configurations in which each choice is met at least once, each with its numbers at their lowest and at their highest."""
+    met = set[tuple[str, Any]]()
+    for point in itertools.islice(grid(space, base, 1), MOST_BRANCHES):
+        if met >= (chosen := set(point.items())):
+            continue
+        met |= chosen
+        for pick in (_lowest, _highest):
+            yield space(_Suggest(partial(_within, point, pick)), base)
+
+
 @dataclass(frozen=True)
 class Outline:
     """What a space holds: the ``parameters`` of all branches, in the order in which they are met.

@@ -12,12 +12,21 @@ def field(info: FieldInfo) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def meant(text: str, field: TypeAdapter[Any]) -> str | None:
-    """What was typed; None for "none" where the setting may be that, for some have a choice of this name."""
-    if text.lower() != "none":
-        return text
+def meant(text: str, field: TypeAdapter[Any]) -> str | int | None:
+    """What was typed; None for "none" where the setting may be that, for some have a choice of this name.
+
+    A whole number where the setting is a choice among numbers, which is not converted otherwise.
+    """
+    if text.lower() == "none" and _takes(field, None):
+        return None
+    if text.isdecimal() and len(text) < 20 and not _takes(field, text) and _takes(field, int(text)):
+        return int(text)
+    return text
+
+
+def _takes(field: TypeAdapter[Any], value: str | int | None) -> bool:
     try:
-        field.validate_python(None)
+        field.validate_python(value)
     except ValidationError:
-        return text
-    return None
+        return False
+    return True

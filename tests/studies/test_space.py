@@ -66,6 +66,14 @@ def test_describe_finds_the_parameters_of_all_branches() -> None:
     assert (found["size"].low, found["size"].high, found["size"].log) == (0.01, 10.0, True)
 
 
+def test_extremes_meet_every_choice_and_both_ends_of_every_number() -> None:
+    configs = list(_space.extremes(space, Config()))
+    assert {config.kind for config in configs} == {"plain", "rich"}
+    assert sorted({round(config.size, 9) for config in configs}) == [0.01, 10.0]
+    assert {config.extra for config in configs if config.kind == "rich"} == {0.0, 1.0}
+    assert {config.extra for config in configs if config.kind == "plain"} == {0.5}, "of another branch"
+
+
 def test_describe_refuses_a_base_that_the_space_cannot_vary() -> None:
     with pytest.raises(StudyError, match="size × count is above 100"):
         _space.describe(space, Config(count=50))

@@ -34,3 +34,10 @@ def test_the_way_out_of_a_refusal_is_taken(odd: str, tmp_path: Path) -> None:
 def test_a_held_parameter_to_which_the_space_adapts_another_is_no_mistake(tmp_path: Path) -> None:
     spec = resolved(tmp_path, "points", "shapes", ["augmentation=5"])
     assert spec.fixed == {"augmentation": 5} and spec.base["masked"] > 5
+
+
+def test_what_a_search_may_choose_is_judged_before_it_does(odd: str, tmp_path: Path) -> None:
+    """With two levels the space has patches of 2×2, which divide no odd side: trials that chose them would fail."""
+    with pytest.raises(UserError, match="the search may choose what .* into patches of 2×2; set patch=1"):
+        resolved(tmp_path, "image_gpt", odd, ["levels=2"])
+    assert resolved(tmp_path, "image_gpt", odd, ["levels=2", "patch=1"]).fixed == {"patch": 1}
