@@ -16,6 +16,7 @@ from models.parts.training import loop
 from models.parts.training.checkpoint import Part
 from models.parts.training.loop import Evaluation, LearningRate, Outcome
 from models.parts.training.optimisation import seeded_init
+from models.parts.training.reporting import finite
 from models.points import pointnet
 from models.points.batches import NoisyClouds
 from models.points.config import Config
@@ -60,7 +61,7 @@ class PointLearner:
 
     def introduce(self) -> Iterator[Event]:
         yield Facts({"judge/hash": self.judge.digest, "network/parameters": n_weights(self.network)})
-        yield Scalars(0, self.noisy)
+        yield Scalars(0, finite(self.noisy))
 
     def update(self, index: int) -> Outcome:
         batch = self.batches.draw()

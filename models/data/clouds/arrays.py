@@ -39,9 +39,12 @@ def in_unit_sphere(
     """
     mesh = np.zeros((0, 3, 3)) if mesh is None else mesh
     centre = points.mean(0)
-    farthest = max(np.linalg.norm(places - centre, axis=-1).max(initial=0) for places in (points, mesh.reshape(-1, 3)))
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is refused
+        farthest = max(
+            np.linalg.norm(places - centre, axis=-1).max(initial=0) for places in (points, mesh.reshape(-1, 3))
+        )
     if not np.isfinite(farthest):
-        raise DataError(f"{where}: a coordinate is no finite number; leave this cloud out")
+        raise DataError(f"{where}: a coordinate is no finite number, or too large; leave this cloud out")
     if farthest == 0:
         raise DataError(f"{where}: all points are at one place; leave this cloud out")
     moved = ((places - centre) / farthest for places in (points, mesh))
@@ -52,4 +55,6 @@ def in_unit_sphere(
 def refuse_few(where: str, n: int, classes: int) -> None:
     """Raises DataError where there are too few clouds for three splits that each have every class."""
     if n < 3 * classes:
-        raise DataError(f"{where} has {n} clouds of {classes} classes; give at least three of each class")
+        raise DataError(
+            f"{where} has too few clouds, {n}: add some, at least three of each class, {3 * classes} in all"
+        )

@@ -114,7 +114,9 @@ class Reader:
         arrays = self._arrays
         train, validation, test = _splits(arrays)
         if missing := set(range(len(arrays.classes))) - set(train.classes.tolist()):
-            raise DataError(f"'{self.spec}': no cloud of class {arrays.classes[min(missing)]} is left for training")
+            raise DataError(
+                f"'{self.spec}': no cloud of class {arrays.classes[min(missing)]} is left for training; give at least three"
+            )
         digest = _digest((train, validation, test))
         return Clouds(self.spec, arrays.source, train, validation, test, arrays.classes, digest, arrays.notes)
 

@@ -42,10 +42,12 @@ def _read(folder: Path, ending: str, read: Callable[[Path, int], Shape]) -> Clou
     refuse_few(f"'{folder}'", len(paths), len(classes))
     labels = np.array([classes.index(name) for name in of_class], np.int64)
     drawn = [read(path, number) for number, path in enumerate(paths)]
+    places = [len(np.unique(points, axis=0)) for points, _ in drawn]
+    if (fewest := min(places)) < LEAST_POINTS:
+        path, n = paths[places.index(fewest)], len(drawn[places.index(fewest)][0])
+        what = f"{n} points" if fewest == n else f"{n} points at {fewest} places, as where one is far from all others"
+        raise DataError(f"{path} has {what}; leave out clouds of fewer than {LEAST_POINTS}")
     n = min(len(points) for points, _ in drawn)
-    if n < LEAST_POINTS:
-        smallest = paths[min(range(len(paths)), key=lambda index: len(drawn[index][0]))]
-        raise DataError(f"{smallest} has {n} points; leave out clouds of fewer than {LEAST_POINTS}")
     clouds = np.stack([points[:n] for points, _ in drawn])
     triangles = tuple(mesh for _, mesh in drawn) if all(len(mesh) for _, mesh in drawn) else ()
     notes = () if triangles else ("no triangles: surface distances are to the nearest point of the clean cloud",)

@@ -160,6 +160,8 @@ def test_a_name_of_no_kind_is_refused_with_the_near_miss() -> None:
         ("a.xyz", "x y z\n", "holds no points"),
         ("a.xyz", "0 0 0\n1 1 1\n", "has 2 points; leave out clouds of fewer than 192"),
         ("a.xyz", "0 0 nan\n" * 200, "xa.xyz: a coordinate is no finite number"),
+        ("a.xyz", "1e200 0 0\n" + "0 0 0\n" * 200, "xa.xyz: a coordinate is no finite number, or too large"),
+        ("a.xyz", "0 0 0\n1 0 0\n" * 100, "xa.xyz has 200 points at 2 places, as where .* leave out clouds of fewer"),
         ("a.xyz", "0 0 0\n" * 200, "xa.xyz: all points are at one place"),
     ],
 )
@@ -172,7 +174,7 @@ def test_a_damaged_file_is_named(file: str, text: str, sentence: str, tmp_path: 
 
 def test_too_few_clouds_and_other_shapes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.off").write_text(CUBE)
-    with pytest.raises(DataError, match="has 1 clouds of 1 classes; give at least three of each class"):
+    with pytest.raises(DataError, match="has too few clouds, 1: add some, at least three of each class, 3 in all"):
         dataset.load(f"off:{tmp_path}", Path("data"))
     np.save(tmp_path / "data_original.npy", clouds(6, 20))
     np.save(tmp_path / "label.npy", np.zeros(6))
