@@ -26,8 +26,6 @@ from studies.parts import space as _space
 from studies.parts import typed
 from studies.parts.study import Study, StudyError
 
-SEARCHED = "the search may choose what does not suit these data: "  # begins a refusal
-
 
 def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
     """The sweep that is asked for; UserError for anything in it that cannot be. Data that are not ``read`` are not judged."""
@@ -49,8 +47,7 @@ def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
         settled = settings([*options["set"]], [*options["fix"]], study, base, comparison)
         base = settled.base
         configs = configs_of(study, base.model_dump(), comparison, settled.fixed)
-        searched = comparison.space if comparison else settled.space(study)
-        space = _space.describe(searched, base)
+        space = _space.describe(searched := comparison.space if comparison else settled.space(study), base)
     except (StudyError, datasets.DataError) as error:
         raise UserError(str(error)) from None
     spec = Spec(
@@ -88,7 +85,8 @@ def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
         raise UserError(str(error)) from None
     if stored := books.find(storage, name):
         _refuse_another(spec.model_copy(update={"data_digest": stored.data_digest}), stored)
-    chosen = [] if comparison else [(SEARCHED, config) for config in _space.extremes(searched, base)]
+    what = "the search may choose what does not suit these data: "
+    chosen = [] if comparison else [(what, config) for config in _space.extremes(searched, base)]
     return _judged(spec, study, [*configs.items(), *chosen], reader) if read else spec  # last: it may wait for torch
 
 
