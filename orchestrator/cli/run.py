@@ -128,7 +128,7 @@ def _compare_data_sets(books: "list[Book]", parent_run: str, console: "Console")
 @click.argument("name", shell_complete=complete_sweep)
 @all_options(ResumeOptions)
 @all_options(MachineOptions)
-@click.option("--moved", is_flag=True, help="The folder was moved here from another machine, for good.")
+@click.option("--moved", is_flag=True, help="The folder was moved here from another machine, for good, or is lost.")
 @storage_option
 def resume(name: str, moved: bool, storage: str | None, **values: Any) -> None:
     """Continue the sweep NAME: trials that were interrupted continue as themselves, then new ones up to its total.

@@ -265,7 +265,7 @@ def find(storage: Storage, name: str) -> Spec | None:
     return restored and restored[0]
 
 
-def _restored(storage: Storage, name: str) -> tuple[Spec, home.Home] | None:
+def _restored(storage: Storage, name: str, moved_here: bool = False) -> tuple[Spec, home.Home] | None:
     try:
         study_id = storage.get_study_id_from_name(name)
     except KeyError:
@@ -273,15 +273,15 @@ def _restored(storage: Storage, name: str) -> tuple[Spec, home.Home] | None:
     stored = storage.get_study_user_attrs(study_id).get(SPEC)
     if stored is None:
         raise UserError(f"'{name}' is an Optuna study that no sweep made; choose another --name")
-    return home.restored(stored, str(storage.url))
+    return home.restored(stored, str(storage.url), moved_here)
 
 
 def load(storage: Storage, name: str, moved_here: bool = False) -> Book:
     """The sweep ``name``; UserError, with the near miss, where there is none.
 
-    Where the user says that its folder has ``moved_here`` from another machine, it may be changed from here.
+    Where the user says that its folder has ``moved_here`` from another machine, or is lost, it may be changed from here.
     """
-    restored = _restored(storage, name)
+    restored = _restored(storage, name, moved_here)
     if restored is None:
         known = f"{did_you_mean(name, names(storage))}'sweep list' shows those in {urls.shown(str(storage.url))}"
         sentence = f"no sweep '{name}' here; {known}, --storage says where else to look"

@@ -59,9 +59,9 @@ def stored(spec: Spec, storage: str) -> dict[str, Any]:
     return {**replaced(content, str(home), HOME), **where}
 
 
-def restored(content: Mapping[str, Any], storage: str) -> tuple[Spec, Home]:
-    """The spec that was stored, and its home."""
-    home = _find(content, storage)
+def restored(content: Mapping[str, Any], storage: str, moved_here: bool = False) -> tuple[Spec, Home]:
+    """The spec that was stored, and its home: the current folder where the user says that it ``moved_here``."""
+    home = _find(content, storage, moved_here)
     below = HOME if KEY in content else str(_earlier(content))
     return Spec.model_validate(replaced(content, below, str(home.path))), home
 
@@ -137,7 +137,7 @@ def unknown(storage: str, sweep: str | None = None) -> str:
     )
 
 
-def _find(content: Mapping[str, Any], storage: str) -> Home:
+def _find(content: Mapping[str, Any], storage: str, moved_here: bool) -> Home:
     name, file = content["name"], sqlite.file(storage)
     noted = content.get(KEY)
     if noted is not None and not os.path.isabs(noted):
@@ -161,7 +161,21 @@ def _find(content: Mapping[str, Any], storage: str) -> Home:
         obstacle = _belongs(name, f"{owner} on {machine}", f"{here} on {socket.gethostname()} holds its files")
         moved = f", or say that it was moved here for good: `{text.program()} resume {name} --moved`"
         return Home(here, owner, obstacle + moved, elsewhere=True)
+    if machine != socket.gethostname() and not (owner / SWEEPS / name).exists():
+        return _away(owner, machine, content, file, moved_here)
     return _whole(here, owner, content, file)
+
+
+def _away(owner: Path, machine: str, content: Mapping[str, Any], file: Path | None, moved_here: bool) -> Home:
+    """The home of a sweep of which this machine has nothing: it can go on without its files."""
+    name, here = content["name"], Path.cwd()
+    if moved_here and (here / SWEEPS / name).exists():
+        return _whole(here, owner, content, file)
+    obstacle = (
+        f"the files of sweep '{name}' are in {owner} on {machine}; go on there, or bring its folder here, or, where they "
+        f"are lost, go on without them in the current folder: `{text.program()} resume {name} --moved`"
+    )
+    return Home(here if moved_here else owner, owner, obstacle, elsewhere=True)
 
 
 def _belongs(name: str, owner: Path | str, copy: str) -> str:

@@ -143,8 +143,9 @@ until ray status >/dev/null 2>&1; do
     sleep 1
 done
 if [ @WORKERS@ -gt 0 ]; then
-    srun --nodes=@WORKERS@ --ntasks=@WORKERS@ --ntasks-per-node=1 --exclude="$head" --kill-on-bad-exit=0 \\
-        bash -c "$node" node --address="$RAY_ADDRESS" &
+    # srun of SLURM 22.05 and later takes a core for a task unless it is told.
+    srun --nodes=@WORKERS@ --ntasks=@WORKERS@ --ntasks-per-node=1 --cpus-per-task="$CPUS" --exclude="$head" \\
+        --kill-on-bad-exit=0 bash -c "$node" node --address="$RAY_ADDRESS" &
     nodes+=($!)
 fi
 
@@ -156,7 +157,9 @@ trap 'left=yes; kill -TERM $sweep' TERM
 status=0
 wait $sweep || status=$?
 while kill -0 $sweep 2>/dev/null; do wait $sweep || status=$?; done
-kill "${nodes[@]}" 2>/dev/null || true
+# The nodes are told, not srun: that would leave at once, and SLURM would kill them before they have removed their folders.
+scancel --signal=TERM "$SLURM_JOB_ID" 2>/dev/null || true
+kill "${nodes[0]}" 2>/dev/null || true
 wait "${nodes[@]}" 2>/dev/null || true
 if [ -n "$left" ]; then
     scontrol requeue "$SLURM_JOB_ID"

@@ -19,7 +19,8 @@ from tests.support.processes import LIMIT, environment
 # What a batch system would do, done by this machine alone.
 SHIMS = {
     "scontrol": '[ "$1" = requeue ] && echo "$@" >> "$PLACES/requeued" || echo "$SLURM_JOB_NODELIST"',
-    "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+    "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; echo $$ > "$PLACES/step"; exec "$@"',
+    "scancel": 'kill -TERM "$(cat "$PLACES/step")"',
     "ssh": 'shift; exec bash -c "$*"',
     "sweep": f'exec {sys.executable} -m orchestrator "$@"',
     "ray": f'exec {sys.executable} -m ray.scripts.scripts "$@"',
