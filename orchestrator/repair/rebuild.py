@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.env import derive_seed
 from orchestrator import pictures
@@ -20,8 +21,12 @@ from orchestrator.search.spec import better
 from orchestrator.search.trials import PendingTrial, Trial, run_of
 from orchestrator.tracking import descriptions, publish, trial_record
 from orchestrator.tracking.descriptions import SHOWN
+from orchestrator.tracking.stored_run import RunReader
 from orchestrator.worker import log
 from studies.parts.study import StudyError
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_store import MlflowStore
 
 WHOLE = ("complete", "timeout")  # outcomes of a sweep that ended by itself
 CONFIG, PICTURES = "config.json", "pictures"
@@ -130,18 +135,31 @@ def drawn(book: Book) -> set[str]:
     return ({"figures"} if len(book.best(2)) == 2 else set()) | ({"best_samples.png"} if samples else set())
 
 
-def uncrowned(book: Book) -> bool:
-    """Whether the best trial's network is not the champion, though it can be. A comparison has none."""
+def uncrowned(book: Book, reader: RunReader) -> str:
+    """Why the best trial's network is to be registered as the champion, '' where it needs not or cannot be.
+
+    A comparison has none. Where the user has made another network the champion, it stays.
+    """
     best = book.best()
     try:
         if not best or book.spec.comparison is not None or book.study.restore is None:
-            return False
+            return ""
     except StudyError:  # its file is gone
-        return False
+        return ""
     folder = trial_folder(book.spec.folder, best[0].number)
     run = run_of(book.spec, best[0])
+    if not run or not (folder / WEIGHTS).exists():
+        return ""
     crowned = book.notes().get(publish.CHAMPION) or {}
-    return bool(run) and (folder / WEIGHTS).exists() and crowned.get("run") != run
+    if crowned.get("run") != run:
+        return "its best trial is not the champion"
+    return "" if reader.has_champion(book.spec.name) else "its champion is no model of MLflow any more"
+
+
+def crown(book: Book, store: "MlflowStore") -> None:
+    """Register the best trial's network as the champion, be it noted that it was or not."""
+    book.note(publish.CHAMPION, None)
+    publish.champion(book, store)
 
 
 def _own(book: Book, run: str) -> Outbox:

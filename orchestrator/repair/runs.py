@@ -19,7 +19,7 @@ from orchestrator.repair.files import Finding, Waiting, folder_of
 from orchestrator.search import completion
 from orchestrator.search.book import Book
 from orchestrator.search.trials import Trial
-from orchestrator.tracking import comparison_runs, names, publish, trial_record
+from orchestrator.tracking import comparison_runs, names, trial_record
 from orchestrator.tracking.stored_run import KEY, RunReader, StoredRun
 from orchestrator.worker import result
 
@@ -213,8 +213,9 @@ class Runs:
             yield Finding(None, _stands(run), status, partial(self._add, run.run, [end]))
         if outcome in rebuild.WHOLE and not rebuild.drawn(self.book) <= self._files(None, run):
             yield Finding(None, "its run lacks figures", "drawn again", lambda: self._draw(run.run))
-        if outcome in rebuild.WHOLE and rebuild.uncrowned(self.book):
-            yield Finding(None, "its best trial is not the champion", "registered", self._crown)
+        assert self.reader is not None  # for the run is in it
+        if outcome in rebuild.WHOLE and (what := rebuild.uncrowned(self.book, self.reader)):
+            yield Finding(None, what, "registered", self._crown)
 
     def _files(self, number: int | None, run: StoredRun) -> set[str]:
         assert self.reader is not None  # for the run is in it
@@ -247,7 +248,7 @@ class Runs:
         rebuild.draw(self.book, self.reach(), run)
 
     def _crown(self) -> None:
-        publish.champion(self.book, self.reach())
+        rebuild.crown(self.book, self.reach())
 
     def _remake(self, number: int | None) -> None:
         if number is None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.errors import UserError
 from orchestrator.stores import artifact_locations, failures, sqlite
-from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures
+from orchestrator.tracking.stored_run import CHAMPION, KEY, PICTURES, StoredRun, pictures
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_store import MlflowStore
@@ -99,6 +99,11 @@ class Database:
             "SELECT step, value, is_nan FROM metrics WHERE run_uuid = :run AND key = :key", run=run, key=key
         )
         return sorted((step, _number(value, is_nan)) for step, value, is_nan in rows)
+
+    def has_champion(self, name: str) -> bool:
+        """See RunReader."""
+        where = "workspace = 'default' AND name = :name AND alias = :alias"
+        return bool(self._rows(f"SELECT 1 FROM registered_model_aliases WHERE {where}", name=name, alias=CHAMPION))
 
     def _tagged(self, condition: str, key: str, value: str) -> list[StoredRun]:
         """The runs of the experiment with a tag ``key`` that meets ``condition``."""

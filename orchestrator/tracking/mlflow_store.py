@@ -17,16 +17,15 @@ from PIL import Image
 from orchestrator.delivery.entries import Begin, Data, End, Entry, File, Note, Numbers, Picture, Tags
 from orchestrator.delivery.outbox import of_picture
 from orchestrator.delivery.store import Found, Refused, Unclear
-from orchestrator.errors import UserError
 from orchestrator.pictures import whole
 from orchestrator.stores import answers, artifact_locations, failures
 from orchestrator.tracking import mlflow_pages, names
 from orchestrator.tracking.mlflow_tables import prepare
-from orchestrator.tracking.stored_run import KEY, PICTURES, StoredRun, pictures, recorded
+from orchestrator.tracking.stored_run import CHAMPION, KEY, PICTURES, StoredRun, pictures, recorded
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
 STEPS = range(-(2**63), 2**63)  # that a database can hold
-ALIAS = "champion"  # of a registered model's version
+ALIAS = CHAMPION
 AWAY = (MlflowException, OSError)  # what MLflow raises while it is out of reach
 
 
@@ -165,6 +164,14 @@ class MlflowStore:
         """Steps and values of a metric, in the order of steps."""
         return sorted((metric.step, metric.value) for metric in self.client.get_metric_history(run, names.metric(key)))
 
+    def has_champion(self, name: str) -> bool:
+        """Whether the registered model ``name`` has a champion; True also where the tracker does not say."""
+        try:
+            self.client.get_model_version_by_alias(name, ALIAS)
+        except MlflowException as error:  # of a model that is not there, or of an alias
+            return error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+        return True
+
     def forget(self, id: str, name: str) -> None:
         """Delete a sweep's runs, which MLflow can restore, and the model that bears its name."""
         for record in self.records(id):
@@ -188,24 +195,7 @@ class MlflowStore:
 
     def pages(self, name: str | None) -> dict[str, str]:
         """The pages of the sweep ``name``, or else of the newest one: of its trials, and its own; UserError without it."""
-        experiments = {experiment.experiment_id: experiment for experiment in self.client.search_experiments()}
-        which = "params.`sweep/study` LIKE '%'" + (f" and tags.sweep = '{name}'" if name else "")
-        newest = ["attributes.start_time DESC"]
-        runs = self.client.search_runs(list(experiments), which, max_results=1, order_by=newest)
-        if not runs:
-            if name:
-                raise UserError(
-                    f"{self.client.tracking_uri} holds no sweep '{name}'; `sweep list` tells which there are"
-                )
-            return {"sweeps": f"#/experiments?{mlflow_pages.MODE}"}
-        info, sweep = runs[0].info, runs[0].data.tags["sweep"]
-        view = (
-            f"&viewStateShareKey={sweep}" if mlflow_pages.VIEW + sweep in experiments[info.experiment_id].tags else ""
-        )
-        return {
-            "trials": f"#/experiments/{info.experiment_id}/runs?{mlflow_pages.MODE}{view}",
-            "sweep": f"#/experiments/{info.experiment_id}/runs/{info.run_id}?{mlflow_pages.MODE}",
-        }
+        return mlflow_pages.pages(self.client, name)
 
     def _artifacts(self, run: str) -> Any:  # MLflow gives them no types
         uri, location = self.client.tracking_uri, self.client.get_run(run).info.artifact_uri

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
 KEY = "sweep.key"  # the tag that holds a record's own key
+CHAMPION = "champion"  # the alias of a registered model's version
 PICTURES = "images"  # the folder of a run that MLflow's pages look for pictures in
 
 
@@ -55,6 +56,9 @@ class RunReader(Protocol):
 
     def history(self, run: str, key: str) -> list[tuple[int, float]]:
         """Steps and values of a metric, in the order of steps."""
+
+    def has_champion(self, name: str) -> bool:
+        """Whether the registered model ``name`` has a champion; True also where the tracker does not say."""
 
 
 def pictures(paths: Iterable[str]) -> list[tuple[str, int, str]]:

@@ -9,8 +9,10 @@ from orchestrator.supervisor import closing
 from orchestrator.tracking import connection
 from orchestrator.tracking.stored_run import KEY
 from tests.support.clinic import WHOLE, Clinic, cured, say_later
+from tests.support.paths import ROOT
 
 PARENT = "mlflow.parentRunId"
+NETWORKS = str(ROOT / "tests" / "toy_studies" / "networks.py")
 
 
 def test_a_run_that_is_running_though_its_trial_ended(clinic: Clinic) -> None:
@@ -246,3 +248,12 @@ def test_trials_that_different_judges_scored_are_told(clinic: Clinic) -> None:
     assert split in sweep.write(clinic.book)
     store = connection.connect(clinic.book.spec.tracking_uri, "--tracking-uri", "quadratic")
     assert split in closing.complete(clinic.book, store).remarks
+
+
+def test_a_champion_that_was_deleted_in_mlflow_is_registered_again(clinic: Clinic) -> None:
+    clinic.run(study=NETWORKS, trials=2)
+    whole = "toy: whole (2 trials, 3 runs)"
+    clinic.client.delete_registered_model("toy")
+    cured(clinic, "the sweep: its champion is no model of MLflow any more → registered", whole=whole)
+    best = clinic.id(clinic.book.best()[0].number)
+    assert clinic.client.get_model_version_by_alias("toy", "champion").run_id == best

@@ -71,6 +71,10 @@ def fill(store: MlflowStore) -> list[str]:
         store.deliver(runs[-1], [first, *entries])
     runs.append(store.begin(Begin(key=f"{SWEEP}/3", name="nothing in it", params={}, tags={})).run)
     store.discard(runs[2])
+    for name in ("a", "b"):
+        store.client.create_registered_model(name)
+        store.client.create_model_version(name, "file:///nowhere", runs[0])
+    store.client.set_registered_model_alias("a", "champion", "1")
     return runs
 
 
@@ -83,6 +87,7 @@ def answers(reader: Any, runs: list[str]) -> list[Any]:
             for deleted in (False, True)
         ),
         *(lambda name=name: reader.named(name) for name in ("a", "b", "A", "a%", "c")),
+        *(lambda name=name: reader.has_champion(name) for name in ("a", "b", "absent")),
         *(lambda run=run: reader.record(run) for run in (*runs, "0" * 32)),
     ]
     for run in runs:
