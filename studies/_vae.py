@@ -14,8 +14,17 @@ def base(shape: ImageShape) -> Config:
     if side <= 16:
         return Config(latent_size=8, hidden=128, evaluations=8)
     if side <= 28:
-        return Config(updates=3_000, evaluations=8, evaluation_samples=500)
-    return Config(width=32, latent_size=64, hidden=512, blocks=2, batch_size=128, updates=20_000, evaluations=8)
+        return Config(head_weight=1_000, updates=3_000, evaluations=8, evaluation_samples=500)
+    return Config(
+        width=32,
+        latent_size=64,
+        hidden=512,
+        blocks=2,
+        head_weight=1_000,
+        batch_size=128,
+        updates=20_000,
+        evaluations=8,
+    )
 
 
 def space(suggest: Suggest, base: Config) -> Config:

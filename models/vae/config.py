@@ -66,7 +66,7 @@ class Config(BaseModel):
     )
     classes: int = Field(10, ge=2, description="of the head; the data's number of classes")
     head_weight: Annotated[float, OnlyWith("head", ["with"])] = Field(
-        10.0, ge=0, description="weight γ of the head's cross-entropy (head=with)"
+        100.0, ge=0, description="weight γ of the head's cross-entropy beside the nats of an image (head=with)"
     )
     head_updates: Annotated[int, OnlyWith("head", ["after"])] = Field(
         1_000, ge=1, description="updates of the head on frozen codes (head=after)"
