@@ -27,11 +27,11 @@ def bench(folder: Path) -> Bench:
 
 @pytest.fixture
 def start(folder: Path) -> Iterator[Callable[..., Process]]:
-    """Start `sweep` in the background; what is left of it at the end is killed."""
+    """Start `sweep` in the background, with variables of its environment; what is left of it at the end is killed."""
     processes: list[Process] = []
 
-    def start_one(*arguments: str) -> Process:
-        processes.append(cli.start(*arguments, folder=folder))
+    def start_one(*arguments: str, **variables: str) -> Process:
+        processes.append(cli.start(*arguments, folder=folder, variables=variables))
         return processes[-1]
 
     yield start_one

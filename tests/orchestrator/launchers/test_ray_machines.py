@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from tests.support import cli, machines, ray_nodes
 from tests.support.machines import Machine
 from tests.support.paths import QUADRATIC
+from tests.support.place import Place, files
 from tests.support.processes import Process
 from tests.support.ray_nodes import Cluster, Node
 from tests.support.ray_sweeps import TOY, another_package, computed, whole
+from tests.support.servers import MlflowServer
 
 pytestmark = [
     pytest.mark.long,
@@ -44,9 +47,10 @@ def gate(folder: Path) -> Path:
 def begin(nodes: Cluster, start: Callable[..., Process], journal: Path, gate: Path) -> Callable[..., Process]:
     """Start the toy sweep on the cluster. Its trials wait after 20 of 40 steps until the gate is there."""
 
-    def begun(*options: str) -> Process:
+    def begun(*options: str, **variables: str) -> Process:
         address = ("--launcher", "ray", "--ray-address", nodes.address)
-        return start("run", QUADRATIC, *address, *TOY, "--set", f"journal={journal}", "--set", f"gate={gate}", *options)
+        settings = ("--set", f"journal={journal}", "--set", f"gate={gate}")
+        return start("run", QUADRATIC, *address, *TOY, *settings, *options, **variables)
 
     return begun
 
@@ -90,6 +94,35 @@ def test_a_machine_joins_and_its_power_is_cut(
     shown = json.loads(cli.sweep("show", "toy", "--json").stdout)
     places = [[stay["where"] for stay in trial["places"]] for trial in shown["every_trial"]]
     assert sorted(map(len, places)) == [1, 1, 2] and not any(trial["deaths"] for trial in shown["every_trial"])
+
+
+def test_a_node_that_cannot_reach_mlflow_does_not_need_to(
+    join: Callable[..., Node],
+    begin: Callable[..., Process],
+    mlflow_server: Callable[..., MlflowServer],
+    folder: Path,
+    journal: Path,
+    gate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The supervisor delivers what trials say. The server listens on the loopback of the supervisor's machine alone."""
+    server, node = mlflow_server(), join()
+    assert node.machine is not None
+    ask = f"import urllib.request; urllib.request.urlopen('{server.address}/health', timeout=9)"
+    asked = subprocess.run([*node.machine.enter(), sys.executable, "-c", ask], capture_output=True, text=True)
+    assert "Connection refused" in asked.stderr
+    process = begin("--tracking-uri", server.address, **server.environment)
+    process.wait_for(ahead(journal))  # one on each node
+    gate.touch()
+    process.finish()
+    assert process.returncode == 0 and "3/3 finished" in process.stdout, process.output
+    stores = files(folder) | {"MLFLOW_TRACKING_URI": server.address} | server.environment
+    for name, value in stores.items():
+        monkeypatch.setenv(name, value)
+    place = Place(folder, stores)
+    place.check(3, 40)
+    hosts = {run.data.tags["host"].split()[0] for name, run in place.runs().items() if name != "toy"}
+    assert node.machine.name in hosts and len(hosts) == 2
 
 
 def test_a_node_that_joins_with_another_version_is_not_used(
