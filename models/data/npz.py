@@ -135,7 +135,9 @@ def _refuse_arrays(path: Path, names: Names, x: NDArray[Any], y: NDArray[np.int6
     if x.ndim not in (3, 4):
         raise DataError(f"{where} has shape {x.shape}; make it (n, height, width) or (n, height, width, channels)")
     if x.ndim == 4 and x.shape[3] not in (1, 3):
-        raise DataError(f"{where} has {x.shape[3]} channels in its last axis; move 1 or 3 channels there")
+        kept = {2: "leave the second", 4: "leave the fourth"}.get(x.shape[3])
+        way = f"{kept} out: {names.images}[..., :{x.shape[3] - 1}]" if kept else "move 1 or 3 channels there"
+        raise DataError(f"{where} has {x.shape[3]} channels in its last axis; {way}")
     if len(x) != len(y):
         raise DataError(f"{where} has {len(x)} images but {names.labels} has {len(y)} labels; make them as many")
     if not len(x):

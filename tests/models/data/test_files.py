@@ -50,6 +50,10 @@ def test_npz_with_colour_has_its_channels_moved_first(tmp_path: Path) -> None:
         ),
         ({"x_train": numbered(60, shape=(16,))}, r"x_train has shape \(60, 16\); make it \(n, height, width\)"),
         ({"x_train": numbered(60, shape=(3, 8, 8))}, "8 channels in its last axis; move 1 or 3"),
+        (
+            {"x_train": numbered(60, shape=(8, 8, 4))},
+            r"4 channels in its last axis; leave the fourth out: x_train\[\.\.\., :3",
+        ),
         ({"x_train": numbered(60, shape=(3, 8))}, "images of 3×8 pixels; scale them to at least 4×4"),
         ({"x_train": numbered(60, shape=(5, 4))}, r"x_train has images \(5, 4\) but x_test \(4, 4\); make them equal"),
         ({"y_train": labelled(60, 3) + 0.5}, "y_train holds 0.5, which is no class"),
