@@ -1,5 +1,6 @@
 """The command line's types, and its options, which are made from the tables that declare them."""
 
+import errno
 import math
 import os
 import re
@@ -52,6 +53,10 @@ class Group(click.Group):
                 raise
             raise Refused("what was typed has bytes that are no UTF-8; type it anew in this terminal") from None
         except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+                raise Refused(
+                    f"{visible(str(error.filename)[:60])}…: the name is too long for a file; give another"
+                ) from None
             from orchestrator.stores import failures
 
             if (sentence := failures.of_store(error)) is None:

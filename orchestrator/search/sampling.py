@@ -114,8 +114,15 @@ def edit(book: Book, number: int | None, way: str, classes: str, seed: int, devi
     function = _study(book).edit
     if function is None:
         raise UserError(f"the study {book.spec.study} edits no images; leave out --{way}")
-    known = datasets.load(book.spec.data, Path(book.spec.data_folder)).classes
-    first, second = _two_classes(way, classes, known)
+    try:
+        data = datasets.load(book.spec.data, Path(book.spec.data_folder))
+    except datasets.DataError as error:
+        raise UserError(f"--{way} edits images of data that cannot be read: {error}") from None
+    first, second = _two_classes(way, classes, data.classes)
+    present = sorted(set(data.validation.labels.tolist()))  # an official split may lack a class
+    for label in {first, second} - {*present} if way == "fuse" else {first} - {*present}:
+        there = ", ".join(data.classes[number] for number in present)
+        raise UserError(f"--{way} {classes}: no validation image is of class {data.classes[label]}; there are: {there}")
 
     def edited(config: Any, env: Env, weights: Mapping[str, Tensor]) -> Images:
         return function(config, env, weights, way, first, second)

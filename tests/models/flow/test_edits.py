@@ -9,11 +9,14 @@ import studies
 from models.data import dataset as datasets
 from models.data.dataset import Data, Split
 from models.env import Env
+from models.events import Curve
 from models.flow import networks
 from models.flow.config import Config
-from models.flow.edited import brightness, fused_pairs, width
+from models.flow.edited import brightness, edits, fused_pairs, width
 from models.flow.edits import AMOUNTS, ROWS, STOPS, Editor, edit, fused, lerp, slerp
 from models.flow.networks import Flow
+from models.parts.evaluation.judge import obtain
+from models.parts.training.cache import at_once
 
 SMALL = Config.model_validate(dict(studies.load("flow").smallest))
 
@@ -96,6 +99,19 @@ def test_images_are_fused_with_images_of_the_other_class_of_their_pair(digits: D
     for row, (source, target) in enumerate([(0, 1), (2, 3), *[(4, 5)] * 20]):
         for images, label in ((first, source), (second, target)):
             assert any(torch.equal(images[row], image) for image in editor.of_class(label, 20)), f"row {row}"
+
+
+def test_classes_without_validation_images_are_in_no_pair(editor: Editor, digits: Data, env: Env) -> None:
+    """As where the user's own validation split has one class."""
+    split = digits.validation
+    kept = torch.nonzero((split.labels == 2) | (split.labels == 3) | (split.labels == 4)).flatten()
+    data = replace(digits, validation=Split(split.images[kept], split.labels[kept]))
+    judge = at_once(obtain(digits, env.cache_folder, "cpu"))
+    curves = [event for event in edits(editor.flow, judge, data, env, 0) if isinstance(event, Curve)]
+    assert {*curves[0].lines} == {"2 → 3"}
+    kept = torch.nonzero(split.labels == 4).flatten()
+    data = replace(digits, validation=Split(split.images[kept], split.labels[kept]))
+    assert not any(isinstance(event, Curve) for event in edits(editor.flow, judge, data, env, 0))
 
 
 @pytest.mark.parametrize(("way", "columns", "rows"), [("fuse", STOPS, 3 * ROWS), ("transfer", len(AMOUNTS), ROWS)])
