@@ -59,7 +59,7 @@ def measure(
         "critic/slope": slopes.mean().item(),
         "training/generator_gradient_norm": gradient_norm(players.generator.parameters()),
         "training/critic_gradient_norm": gradient_norm(critic.parameters()),
-        "training/diversity": mean_distance(of_generator.images) / mean_distance(real),
+        "training/diversity": diversity(of_generator.images, real),
         "training/network_evaluations": float(spent.network_evaluations),
         "training/epoch": spent.epochs,
     }
@@ -69,6 +69,12 @@ def measure(
     if config.loss == "wgan":
         values["critic/at_clip"] = losses.share_at_clip(critic, config.clip or math.inf)
     return values
+
+
+def diversity(generated: Tensor, real: Tensor) -> float:
+    """How many times as much two generated images differ as two real ones; 1 where real ones are all alike."""
+    of_real = mean_distance(real)
+    return mean_distance(generated) / of_real if of_real else 1.0
 
 
 def mean_distance(images: Tensor) -> float:

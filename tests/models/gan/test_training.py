@@ -19,6 +19,7 @@ from models.gan.conditioning import class_loss, conditions, generator_input, hid
 from models.gan.config import RECIPES, Config
 from models.gan.divergence import DivergenceMonitor
 from models.gan.evaluation import generation_inputs
+from models.gan.measurements import diversity
 from models.gan.networks import Critic, Generator, binarised, straight_through
 from orchestrator.figures import canvas
 from orchestrator.figures import events as drawing
@@ -213,6 +214,12 @@ def test_what_is_not_said_is_what_the_loss_s_authors_have() -> None:
     with pytest.raises(ValidationError, match="zero_penalty is of each image alone"):
         Config(loss="bce", critic_norm="batch")
     assert Config(loss="bce", critic_norm="batch", zero_penalty=0).resolved().zero_penalty == 0
+
+
+def test_diversity_is_a_ratio_to_real_images_and_of_equal_ones_it_is_none() -> None:
+    images = torch.rand(8, 1, 4, 4)
+    assert diversity(images / 4, images) == pytest.approx(0.25)
+    assert diversity(images, torch.zeros(8, 1, 4, 4)) == 1.0, "nothing is divided by their distance, which is 0"
 
 
 def reported(diversity: float = 0.5, of_critic: float = 0.1, of_generator: float = 5.0) -> dict[str, float]:
