@@ -20,7 +20,7 @@ from orchestrator.delivery.store import Found, Refused, Unclear
 from orchestrator.pictures import whole
 from orchestrator.stores import answers, artifact_locations, failures
 from orchestrator.tracking import mlflow_pages, names
-from orchestrator.tracking.mlflow_tables import prepare
+from orchestrator.tracking.mlflow_tables import prepare, respect_escapes
 from orchestrator.tracking.stored_run import CHAMPION, KEY, PICTURES, StoredRun, pictures, recorded
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
@@ -34,6 +34,7 @@ class MlflowStore:
 
     def __init__(self, uri: str, experiment: str) -> None:
         """``experiment`` is the id of the one that new runs go to."""
+        respect_escapes()
         self.client, self.experiment = MlflowClient(uri), experiment
         self.renamed: dict[str, str] = {}  # numbers whose own names MLflow refuses, and what they are called there
         self.guard: Callable[[], None] = lambda: None  # raises where no file may be written: in a folder that is gone

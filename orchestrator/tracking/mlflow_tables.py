@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from mlflow.store.db import utils as database_utils
 from mlflow.store.db.utils import _get_latest_schema_revision
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking._tracking_service.utils import _get_sqlalchemy_store
@@ -14,6 +15,7 @@ from orchestrator.stores import answers, artifact_locations, failures, sqlite
 
 def make(uri: str) -> None:
     """Make the tables that are not there, as MLflow does when it first opens a database; leaves no connection open."""
+    respect_escapes()
     engine = SqlAlchemyStore._get_or_create_engine(uri)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _in_haste)
@@ -24,6 +26,17 @@ def make(uri: str) -> None:
     finally:
         engine.dispose()
         SqlAlchemyStore._engine_map.pop(uri, None)
+
+
+def respect_escapes() -> None:
+    """From now on MLflow makes a SQLite file's own folder: it takes %25 in an address for letters of another folder's name."""
+    utils: Any = database_utils  # untyped
+    utils._make_parent_dirs_if_sqlite = _make_folder
+
+
+def _make_folder(uri: str) -> None:
+    if file := sqlite.file(uri):
+        file.parent.mkdir(parents=True, exist_ok=True)
 
 
 def revision() -> str:
