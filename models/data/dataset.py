@@ -22,7 +22,7 @@ from models.data.halved import PREFIX as HALVED
 from models.data.halved import halved, halved_shape
 from models.data.known import KNOWN, available_offline
 from models.data.reading import read
-from models.data.values import dark
+from models.data.values import alike, dark
 from models.events import DataUsed
 from models.hints import did_you_mean
 
@@ -162,7 +162,8 @@ class Reader:
                 f"'{self.spec}': no image of class {arrays.classes[int(counts.argmin())]} is left for training; add some"
             )
         train, validation, test = (Split(*part) for part in parts)
-        notes = (*arrays.notes, *(dark(int(arrays.images.max())) if is_path(self.spec) else ()))
+        found = (*dark(int(arrays.images.max())), *alike(arrays.images)) if is_path(self.spec) else ()
+        notes = (*arrays.notes, *found)
         notes = notes if len(arrays.classes) > 1 else (*notes, ONE_CLASS)
         return Data(self.spec, arrays.source, train, validation, test, arrays.classes, _digest(parts), notes=notes)
 

@@ -62,6 +62,11 @@ def dark(highest: int) -> list[str]:
     )
 
 
+def alike(images: NDArray[np.uint8]) -> list[str]:
+    """A word about images that are all the same, from which there is nothing to learn; none where two differ."""
+    return ["all images are the same: see that they are the right ones"] if (images == images[:1]).all() else []
+
+
 def labels(where: str, name: str, y: Array) -> NDArray[np.int64]:
     """The labels (n,) of an array (n,) or (n, 1) of whole numbers. Raises DataError where it is anything else."""
     if y.ndim == 2 and y.shape[1] == 1:

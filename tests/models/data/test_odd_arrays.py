@@ -152,3 +152,11 @@ def test_no_array_is_left_out_without_a_word(tmp_path: Path) -> None:
     assert load(plain, tmp_path).notes == ("arrays of the file that are left out: x_other",)
     with pytest.raises(DataError, match="has x_val without y_val; add it, or leave both out"):
         load(write_npz(tmp_path / "set.npz", **both(PIXELS), x_val=PIXELS), tmp_path)
+
+
+@pytest.mark.parametrize(("changed", "said"), [(0, True), (1, False)])
+def test_images_that_are_all_the_same_are_a_word_in_the_plan(changed: int, said: bool, tmp_path: Path) -> None:
+    x = np.full((60, 8, 8), 90, np.uint8)
+    x[7] += changed
+    data = load(write_npz(tmp_path / "same.npz", x_train=x, x_test=x[:30]), tmp_path)
+    assert any(note.startswith("all images are the same") for note in data.notes) is said
