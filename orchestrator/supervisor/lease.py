@@ -21,6 +21,7 @@ from orchestrator.search.trials import Trial
 from orchestrator.stores.optuna_storage import UNWRITABLE
 
 BEAT_SECONDS = 1.0
+CLOCK_SECONDS = 1.5  # by which the time when a process began may differ: the system rounds it to seconds
 SILENT_SECONDS = 20.0  # without a beat, a supervisor on another machine is gone; a busy machine may miss several
 
 
@@ -48,6 +49,9 @@ def driver(book: Book) -> Driver | None:
 def alive(book: Book, who: Driver) -> bool:
     """Whether that supervisor is there. For another machine's this takes seconds, unless it has just been heard.
 
+    On this machine its process tells. When it began is known by the clock, which may be set, as after a sleep or in a virtual
+    machine.
+
     One of this machine that drives the sweep in another folder drives the original, of which this is a copy.
     """
     if who.host == socket.gethostname():
@@ -55,9 +59,13 @@ def alive(book: Book, who: Driver) -> bool:
             return False
         try:
             process = psutil.Process(who.process)
-            return bool(abs(process.create_time() - who.started) < 1 and process.status() != psutil.STATUS_ZOMBIE)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            if abs(process.create_time() - who.started) < CLOCK_SECONDS:
+                return True
         except psutil.NoSuchProcess:
             return False
+        # Another process has its number, or the clock was set since then: a beat tells which.
     end = time.monotonic() + SILENT_SECONDS
     while time.monotonic() < end:
         now = driver(book)

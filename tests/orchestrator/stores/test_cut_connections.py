@@ -27,10 +27,9 @@ def test_connections_cut_in_mid_statement_cost_nothing(
     for name, value in postgresql.environment.items():
         monkeypatch.setenv(name, value)
     place, cuts, ended = Place(folder, stores), 0, threading.Event()
+    gated = {"seconds": 0.05, "steps": STEPS, "journal": "journal", "gate": "gate"}
     try:
-        process = place.start(
-            *place.run("--trials", str(TRIALS), "--workers", "2", "--pruner", "none", seconds=0.05, steps=STEPS)
-        )
+        process = place.start(*place.run("--trials", str(TRIALS), "--workers", "2", "--pruner", "none", **gated))
         process.wait_for(lambda: len(place.workers()) == 2)
 
         def cut() -> None:
@@ -44,6 +43,10 @@ def test_connections_cut_in_mid_statement_cost_nothing(
         thread.start()
         try:
             process.wait_for(lambda: cuts > 60)
+            place.open_gate()
+            process.wait_for(
+                place.computed(3)
+            )  # two have ended and others have begun, and the end itself is left alone
         finally:
             ended.set()
             thread.join()

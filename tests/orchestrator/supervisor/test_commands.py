@@ -26,7 +26,7 @@ def control(place: Place, *arguments: str) -> str:
     """What the supervisor answers."""
     done = place.sweep(*arguments)
     asked = notes(place)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, (done.stderr, place.sweep("show", "toy").stdout)
     _, request = max(asked.items())
     assert request["answer"] in " ".join(done.stdout.split()) and request["seconds"] > 0
     return str(request["answer"])

@@ -1,6 +1,8 @@
 """Who drives a sweep, where its folder was copied while it ran."""
 
+import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -37,10 +39,11 @@ def test_a_copy_that_was_made_while_a_sweep_ran_is_driven_by_nobody(
     [([], False), ([{"beat": 8}], True), ([None], False)],
     ids=["it says nothing", "it beats", "it says goodbye"],
 )
-def test_a_supervisor_on_another_machine_is_there_while_it_is_heard(
-    said: list[dict[str, int] | None], there: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("host", ["elsewhere", socket.gethostname()])
+def test_a_supervisor_elsewhere_or_of_before_the_clock_was_set_is_there_while_it_is_heard(
+    host: str, said: list[dict[str, int] | None], there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    who = lease.Driver(token="t", host="elsewhere", process=1, started=0.0, since="now", beat=7)
+    who = lease.Driver(token="t", host=host, process=os.getpid(), started=0.0, since="now", beat=7)
 
     class Notes:
         """What is kept with the sweep."""
