@@ -50,7 +50,10 @@ def test_images_of_every_mode_become_bytes(mode: str, tmp_path: Path) -> None:
     data = load(f"folder:{tmp_path / 'set'}", tmp_path)
     assert data.shape == (1, 8, 8)
     assert (data.train.images[:, 0].numpy() == expected).all()
-    assert data.notes == (f"images were converted to grey: 20 of mode {mode}",)
+    assert data.notes == (
+        f"images were converted to grey: 20 of mode {mode}",
+        "all images are the same: see that they are the right ones",
+    )
 
 
 def test_one_image_in_colour_makes_all_images_rgb(tmp_path: Path) -> None:
