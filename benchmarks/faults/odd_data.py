@@ -7,7 +7,6 @@ are the smallest of the studies, and judges learn for a moment. ``count`` is the
 import io
 import math
 import os
-import random
 import re
 import sys
 import traceback
@@ -16,7 +15,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import optuna
 from click.testing import CliRunner
+from optuna.samplers import RandomSampler
 from pydantic import BaseModel
 
 import studies
@@ -131,26 +132,6 @@ def _planned(name: str, spec: str) -> tuple[dict[str, str], str]:
     return {}, f"lost: refused again and again: {met}"
 
 
-class _Chosen:
-    """Values of a space by chance."""
-
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        if log:
-            return math.exp(self.chance.uniform(math.log(low), math.log(high)))
-        return self.chance.uniform(low, high)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        return self.chance.randrange(low, high + 1, step)
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self.chance.choice(choices)
-
-
 def _meant(study: Study[Any, Any], changes: dict[str, str]) -> dict[str, Any]:
     """Values of settings as a command line reads them."""
     fields = {key: typed.field(study.config.model_fields[key]) for key in changes}
@@ -164,7 +145,7 @@ def _space(study: Study[Any, Any], spec: str, changes: dict[str, str]) -> str:
     base = study.config.model_validate(study.base(reader.shape).model_dump() | advised)
     for number in range(POINTS_OF_SPACE):
         try:
-            config = study.space(_Chosen(random.Random(number)), base)
+            config = study.space(optuna.create_study(sampler=RandomSampler(seed=number)).ask(), base)
             study.check(study.config.model_validate(config.model_dump() | advised), data)
         except ValueError as error:
             return f"the search may choose what is refused: {error}"

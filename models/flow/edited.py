@@ -29,9 +29,8 @@ def edits(flow: Flow, judge: Judge, data: Data, env: Env, step: int) -> Iterator
     yield from disturbed(editor, env, step)
     yield from attributes(editor, env, step)
     present = set(data.validation.labels.tolist())  # an official split may lack a class
-    pairs = [(label, label + 1) for label in range(0, len(data.classes) - 1, 2) if {label, label + 1} <= present][
-        :PAIRS
-    ]
+    neighbours = [(label, label + 1) for label in range(0, len(data.classes) - 1, 2)]
+    pairs = [pair for pair in neighbours if present.issuperset(pair)][:PAIRS]
     if pairs:
         yield from transfers(editor, judge, pairs, env, step)
         yield from fusions(editor, judge, pairs, env, step)

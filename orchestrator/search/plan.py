@@ -60,7 +60,7 @@ def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
         data_folder=str(Path(options["data_folder"]).absolute()),
         image_shape=reader.shape,
         base=base.model_dump(mode="json"),
-        model_digest=trained.digest(study, base.model_dump()),
+        model_digest=trained.begun_with(study, base.model_dump()),
         set=_plain(base.model_copy(update=settled.changed), [*model, *settled.changed]),
         fixed=settled.fixed,
         space={name: parameter.asdict() for name, parameter in space.items()},
@@ -77,8 +77,6 @@ def resolve(request: Request, storage: Storage, read: bool = True) -> Spec:
         trials=len(comparison.arms) * options["seeds"] if comparison else options["trials"] or study.trials,
         comparison=comparison,
     )
-    if absent := trained.absent(study, spec):  # by --set, for --model has found one
-        raise UserError(f"{absent}; say --model alone")
     try:
         spec = combinations.settled(spec, study)
     except StudyError as error:

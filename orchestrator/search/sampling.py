@@ -120,9 +120,10 @@ def edit(book: Book, number: int | None, way: str, classes: str, seed: int, devi
         raise UserError(f"--{way} edits images of data that cannot be read: {error}") from None
     first, second = _two_classes(way, classes, data.classes)
     present = sorted(set(data.validation.labels.tolist()))  # an official split may lack a class
-    for label in {first, second} - {*present} if way == "fuse" else {first} - {*present}:
-        there = ", ".join(data.classes[number] for number in present)
-        raise UserError(f"--{way} {classes}: no validation image is of class {data.classes[label]}; there are: {there}")
+    missing = [label for label in ((first, second) if way == "fuse" else (first,)) if label not in present]
+    if missing:
+        name, there = data.classes[missing[0]], ", ".join(data.classes[label] for label in present)
+        raise UserError(f"--{way} {classes}: no validation image is of class {name}; there are: {there}")
 
     def edited(config: Any, env: Env, weights: Mapping[str, Tensor]) -> Images:
         return function(config, env, weights, way, first, second)
@@ -155,7 +156,7 @@ def _drawn(
     book: Book, number: int | None, seed: int, device: str, function: Callable[[Any, Env, Mapping[str, Tensor]], Images]
 ) -> Drawn:
     spec, trial, study = book.spec, completed(book, number), _study(book)
-    if absent := trained.absent(study, spec):
+    if absent := trained.absent(study, spec.base, spec.model_digest):
         raise UserError(f"'{spec.name}' can draw no images: {absent}; {trained.PUT_BACK}")
     weights = trial_folder(spec.folder, trial.number) / WEIGHTS
     if not weights.exists() and not study.model_of:

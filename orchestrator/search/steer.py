@@ -54,7 +54,7 @@ def resumed(
         if stuck:
             raise UserError(f"sweep '{name}' cannot go on even so, for its trials could not be compared: {stuck}")
     left = (trials or book.total()) > len(book.finished())  # else its figures may be made without it
-    if left and (absent := trained.absent(study, now)):
+    if left and (absent := trained.absent(study, now.base, now.model_digest)):
         raise UserError(f"sweep '{name}' cannot go on: {absent}; {trained.PUT_BACK}, or start a new sweep")
     choices = _choices(book, now, study, sampler, pruner)
     try:  # last, for it may wait for torch

@@ -118,20 +118,30 @@ def _folder(text: str, book: Book, trial: Trial) -> tuple[Path, str]:
     return folder, book.spec.data
 
 
-def absent(study: Study[Any, Any], spec: Spec) -> str:
-    """Why trials of a sweep of ``study`` cannot begin with its trained network, a clause; '' where they can, or have none."""
+def absent(study: Study[Any, Any], base: Mapping[str, Any], known: str = "") -> str:
+    """Why trials with the settings ``base`` cannot begin with their trained network, a clause; '' where they can, or have none.
+
+    ``known`` is the digest of the network that it has to be, where there is one.
+    """
     if not study.model_of:
         return ""
-    folder = _folder_of(spec.base)
+    folder = _folder_of(base)
     if not (folder / WEIGHTS).exists():
         return f"the trained network that it begins with is not in {folder} any more"
     if reason := damage(folder):
         return f"the trained network that it begins with, in {folder}, is damaged ({reason})"
     if not is_described(folder):
         return f"the {MODEL} of the trained network that it begins with, in {folder}, cannot be read"
-    if spec.model_digest and digest(study, spec.base) != spec.model_digest:
+    if known and digest(study, base) != known:
         return f"the trained network in {folder} is not the one that it began with"
     return ""
+
+
+def begun_with(study: Study[Any, Any], base: Mapping[str, Any]) -> str:
+    """The digest of the network that trials with these settings begin with, '' for none; UserError where it is not there."""
+    if reason := absent(study, base):  # by --set, for --model has found one
+        raise UserError(f"{reason}; say --model alone")
+    return digest(study, base)
 
 
 def digest(study: Study[Any, Any], base: Mapping[str, Any]) -> str:
@@ -155,7 +165,7 @@ def _folder_of(base: Mapping[str, Any]) -> Path:
 def lacking(book: Book) -> str:
     """The same of a sweep; '' also where its study cannot be used, which is another finding."""
     try:
-        return absent(book.study, book.spec)
+        return absent(book.study, book.spec.base, book.spec.model_digest)
     except Exception:  # a study is a user's file: it can fail in any way
         return ""
 

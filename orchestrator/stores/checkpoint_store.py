@@ -16,13 +16,8 @@ from orchestrator.files import CannotWrite
 from orchestrator.layout import CHECKPOINT, PREVIOUS_CHECKPOINT
 from orchestrator.stores import urls
 
-PACKAGES = {
-    "s3": "s3fs",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "az": "adlfs",
-    "abfs": "adlfs",
-}  # by which fsspec reaches buckets
+# By which fsspec reaches buckets.
+PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
 class Parcel(NamedTuple):

@@ -21,7 +21,6 @@ from orchestrator.search.trials import Trial
 from orchestrator.stores.optuna_storage import UNWRITABLE
 
 BEAT_SECONDS = 1.0
-CLOCK_SECONDS = 1.5  # by which the time when a process began may differ: the system rounds it to seconds
 SILENT_SECONDS = 20.0  # without a beat, a supervisor on another machine is gone; a busy machine may miss several
 
 
@@ -61,7 +60,7 @@ def alive(book: Book, who: Driver) -> bool:
             process = psutil.Process(who.process)
             if process.status() == psutil.STATUS_ZOMBIE:
                 return False
-            if abs(process.create_time() - who.started) < CLOCK_SECONDS:
+            if abs(process.create_time() - who.started) < 1:
                 return True
         except psutil.NoSuchProcess:
             return False

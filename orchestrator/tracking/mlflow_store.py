@@ -25,7 +25,6 @@ from orchestrator.tracking.stored_run import CHAMPION, KEY, PICTURES, StoredRun,
 
 METRICS = 800  # in a request: MLflow takes 1,000 things, up to 100 parameters and 100 tags among them
 STEPS = range(-(2**63), 2**63)  # that a database can hold
-ALIAS = CHAMPION
 AWAY = (MlflowException, OSError)  # what MLflow raises while it is out of reach
 
 
@@ -168,7 +167,7 @@ class MlflowStore:
     def has_champion(self, name: str) -> bool:
         """Whether the registered model ``name`` has a champion; True also where the tracker does not say."""
         try:
-            self.client.get_model_version_by_alias(name, ALIAS)
+            self.client.get_model_version_by_alias(name, CHAMPION)
         except MlflowException as error:  # of a model that is not there, or of an alias
             return error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
         return True

@@ -10,8 +10,9 @@ from mlflow.entities.model_registry import ModelVersion
 
 from orchestrator.renaming import Renaming
 from orchestrator.tracking.default_tracker import default_tracker
-from orchestrator.tracking.mlflow_store import ALIAS, MlflowStore
+from orchestrator.tracking.mlflow_store import MlflowStore
 from orchestrator.tracking.run_copy import TEXTS
+from orchestrator.tracking.stored_run import CHAMPION
 
 VERSIONS = "mlflow.modelVersions"  # a tag that a server writes itself
 DESCRIPTION = "MLmodel"
@@ -75,7 +76,7 @@ def register(target: MlflowStore, of: Sequence[ModelVersion], name: str, renamin
             )
         for alias in version.aliases:
             target.client.set_registered_model_alias(name, alias, made.version)
-            address = f"models:/{name}@{ALIAS}" if alias == ALIAS else address
+            address = f"models:/{name}@{CHAMPION}" if alias == CHAMPION else address
     return address
 
 

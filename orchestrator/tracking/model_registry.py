@@ -19,7 +19,8 @@ from torch import nn
 from orchestrator.stores.answers import NEVER
 from orchestrator.text import first_line
 from orchestrator.tracking.default_tracker import default_tracker
-from orchestrator.tracking.mlflow_store import ALIAS, MlflowStore
+from orchestrator.tracking.mlflow_store import MlflowStore
+from orchestrator.tracking.stored_run import CHAMPION
 
 NAME = "network"  # of the model below its run
 # What a tracker that answers says of an account or a store that may not keep models.
@@ -52,12 +53,12 @@ def register(
     try:
         with default_tracker(client):
             version = _version(client, name, run) or _make_version(store, run, network, shape, name, tags)
-            client.set_registered_model_alias(name, ALIAS, version)
+            client.set_registered_model_alias(name, CHAMPION, version)
     except MlflowException as error:
         if error.error_code in REFUSALS:
             raise NotRegistered(first_line(error)) from error
         raise
-    return f"models:/{name}@{ALIAS}"
+    return f"models:/{name}@{CHAMPION}"
 
 
 def _version(client: mlflow.MlflowClient, name: str, run: str) -> str:

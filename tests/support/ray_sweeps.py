@@ -22,15 +22,6 @@ TOY = (
 )
 
 
-def computed(journal: Path) -> dict[str, list[int]]:
-    """The steps that were computed, by seed, in their order."""
-    steps: dict[str, list[int]] = {}
-    for line in journal.read_text().splitlines() if journal.exists() else ():
-        seed, step, _ = line.split()
-        steps.setdefault(seed, []).append(int(step))
-    return steps
-
-
 def whole(name: str, trials: int) -> None:
     """All trials are complete, each report there once."""
     shown = json.loads(cli.sweep("show", name, "--json").stdout)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator import layout
+from tests.support.faults import computed
 from tests.support.machines import REFUSAL
 from tests.support.place import Place, files
 from tests.support.processes import wait_until_gone
-from tests.support.ray_sweeps import computed
 
 pytestmark = pytest.mark.slow
 STEPS = 20

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.support.faults import (
-    computed_steps,
+    computed,
 )
 from tests.support.place import Place
 from tests.support.processes import LIMIT, kill
@@ -62,6 +62,6 @@ def test_chaos(place: Place, kills: int) -> None:
         assert done.returncode == 0, (last.output, done.output)
     place.check(total, steps)
     most = interval / 0.05 + 4
-    for seed, found in computed_steps(place).items():
+    for seed, found in computed(place.folder / "journal").items():
         lives = 1 + sum(now <= before for before, now in zip(found, found[1:], strict=False))
         assert len(found) - len(set(found)) <= (lives - 1) * most, seed

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import cli
+from tests.support.faults import computed
 from tests.support.paths import QUADRATIC
 from tests.support.processes import Process, wait_until_gone
-from tests.support.ray_sweeps import TOY, computed, whole
+from tests.support.ray_sweeps import TOY, whole
 
 pytestmark = [
     pytest.mark.long,

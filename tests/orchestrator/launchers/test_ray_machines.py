@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from tests.support import cli, machines, ray_nodes
+from tests.support.faults import computed
 from tests.support.machines import Machine
 from tests.support.paths import QUADRATIC
 from tests.support.place import Place, files
 from tests.support.processes import Process
 from tests.support.ray_nodes import Cluster, Node
-from tests.support.ray_sweeps import TOY, another_package, computed, whole
+from tests.support.ray_sweeps import TOY, another_package, whole
 from tests.support.servers import MlflowServer
 
 pytestmark = [

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 from orchestrator.cli.main import main
 from tests.support import virtual_slurm
+from tests.support.faults import computed
 from tests.support.paths import QUADRATIC
 from tests.support.processes import LIMIT, environment, wait_for
-from tests.support.ray_sweeps import computed, whole
+from tests.support.ray_sweeps import whole
 
 pytestmark = [
     pytest.mark.long,
